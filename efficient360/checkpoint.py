@@ -1,0 +1,97 @@
+"""A checkpoint: a reference and a digest of its weights, with all that is needed to build the network again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, final
+
+
+class Origin(StrEnum):
+    """Where the weights come from."""
+
+    ZOO = "zoo"
+    FILE = "file"
+    HUB = "hub"
+    RANDOM = "random"
+
+
+@final
+@dataclass(frozen=True)
+class CheckpointSpec:
+    """What the user asked for.
+
+    Args:
+        reference: Name in the embedded zoo, timm name or tag, ``hf-hub:org/name``, or a path.
+        architecture: timm architecture for a bare weights file; ``""`` takes it from the sidecar.
+        arguments: Keyword arguments of the architecture, over the sidecar's.
+        random_weights: Build the architecture with seeded random weights instead.
+        ema: Take the exponential moving average's weights where the file has both.
+        seed: Seed of random weights.
+    """
+
+    reference: str
+    architecture: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    random_weights: bool = False
+    ema: bool = False
+    seed: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class Preprocessing:
+    """timm's evaluation data config: how pixels are brought to the model.
+
+    Args:
+        input_size: ``(3, H, W)``.
+        mean: Per-channel mean, in [0, 1].
+        std: Per-channel deviation.
+        interpolation: ``bicubic``, ``bilinear`` …
+        crop_pct: Share of the resized image that the centre crop keeps, in (0, 1].
+        crop_mode: timm's ``center``, ``squash`` or ``border``.
+    """
+
+    input_size: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+    crop_pct: float = 1.0
+    crop_mode: str = "center"
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """A resolved checkpoint. Two checkpoints with equal ``digest``, architecture, arguments and preprocessing are the same model.
+
+    Args:
+        spec: What the user asked for.
+        name: Short name for people, made of the reference.
+        architecture: timm architecture name.
+        arguments: Keyword arguments for it, ``num_classes`` included.
+        origin: Where the weights come from.
+        path: Local file of the weights, ``None`` for random ones.
+        digest: SHA-256 over the sorted tensors (name, dtype, shape, bytes): the same for ``.pth`` and ``.safetensors``.
+        preprocessing: How pixels are brought to the model.
+        num_classes: Length of a row of logits.
+        class_names: Name of each class where known, else empty.
+        card: What the sidecar says beside that: training, licence, measured figures.
+    """
+
+    spec: CheckpointSpec
+    name: str
+    architecture: str
+    arguments: Mapping[str, Any]
+    origin: Origin
+    path: Path | None
+    digest: str
+    preprocessing: Preprocessing
+    num_classes: int
+    class_names: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights were trained."""
+        return self.origin is not Origin.RANDOM

@@ -1,0 +1,1 @@
+"""The thirteen axes of the 360° view, one file each."""

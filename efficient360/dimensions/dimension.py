@@ -1,0 +1,79 @@
+"""A dimension: one axis of the 360° view. A view over stored outcomes, never a measurement."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import final
+
+from efficient360.measurement import Conditions
+
+ANCHORS_VERSION = "anchors-v1"
+
+
+class Scale(StrEnum):
+    """How a value between two anchors becomes a score."""
+
+    LINEAR = "linear"
+    LOG = "log"
+
+
+@final
+@dataclass(frozen=True)
+class Anchor:
+    """One summary metric of a dimension, with the two fixed values that score 0 and 1.
+
+    Anchors never depend on the models at hand, so adding a model never moves another's score.
+
+    Args:
+        evaluator: Evaluator that yields the metric.
+        metric: Metric name.
+        zero: Value in the metric's own unit that scores 0.
+        one: Value that scores 1.
+        source: Where the two values come from.
+        scale: Linear or logarithmic between them.
+        conditions: The outcome must carry at least these.
+    """
+
+    evaluator: str
+    metric: str
+    zero: float
+    one: float
+    source: str
+    scale: Scale = Scale.LINEAR
+    conditions: Conditions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.zero == self.one or (self.scale is Scale.LOG and min(self.zero, self.one) <= 0):
+            raise ValueError(f"anchors {self.zero} and {self.one} of {self.metric} span no {self.scale} scale")
+
+    def score(self, value: float) -> float:
+        """``value`` between the anchors, clipped to [0, 1]; higher is better whatever the metric's direction."""
+        zero, one = self.zero, self.one
+        if self.scale is Scale.LOG:
+            if value <= 0:
+                return 1.0 if one < zero else 0.0
+            zero, one, value = math.log(zero), math.log(one), math.log(value)
+        return min(1.0, max(0.0, (value - zero) / (one - zero)))
+
+
+@final
+@dataclass(frozen=True)
+class Dimension:
+    """One axis.
+
+    Args:
+        name: Stable snake_case name.
+        title: What the axis is called on the radar.
+        question: The question it answers, in plain words.
+        order: Position on the radar, ascending.
+        anchors: Summary metrics; empty while nothing measures the axis yet (it is drawn as a gap).
+        caveat: What the score does not mean.
+    """
+
+    name: str
+    title: str
+    question: str
+    order: int
+    anchors: Sequence[Anchor] = ()
+    caveat: str = ""

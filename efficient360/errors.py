@@ -1,0 +1,51 @@
+"""The one error tree. Every error a user can reach says what happened, carries a stable code, and says what to do next."""
+
+from typing import Any
+
+
+class Efficient360Error(Exception):
+    """A problem the user can mend: bad input, a missing file, an unreachable hub.
+
+    Args:
+        code: Stable kebab-case identifier, safe to match on in scripts (``checkpoint-not-found``).
+        message: One sentence saying what is wrong, naming the offending value.
+        hint: What to do next, as one sentence.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle by ``args`` alone; ours must cross the worker's pipe whole.
+        return type(self), (self.code, self.message, self.hint)
+
+
+class CheckpointError(Efficient360Error):
+    """The checkpoint can't be found, read safely, or fitted to its architecture."""
+
+
+class DatasetError(Efficient360Error):
+    """The data set can't be found, read, or matched to the checkpoint."""
+
+
+class SettingsError(Efficient360Error):
+    """A protocol, an evaluator's settings or the command line asks for something that doesn't exist."""
+
+
+class PluginError(Efficient360Error):
+    """A plug-in can't be loaded, breaks the contract, or takes a name that is taken."""
+
+
+class RunError(Efficient360Error):
+    """A run's folder is missing, belongs to something else, or can't be read."""
+
+
+class Unsupported(Efficient360Error):
+    """Raised by an evaluator whose model or data lack what it needs; becomes ``Failure(unsupported)``."""
+
+
+class OutOfTime(Efficient360Error):
+    """Raised between two steps of work once the time budget is spent; becomes ``Failure(not-run)``."""

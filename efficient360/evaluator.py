@@ -1,0 +1,232 @@
+"""The contract of a plug-in, and all that a plug-in imports.
+
+Two kinds, and only two. An :class:`ExampleEvaluator` scores each example on its own, so that the runner can batch, resume in
+the middle, put an interval on every mean and compare two models in pairs. An :class:`Evaluator` looks at the model as a whole.
+Both are frozen dataclasses: their fields are their settings, taken from YAML and validated.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from efficient360.batch import Batch
+from efficient360.checkpoint import Checkpoint
+from efficient360.errors import OutOfTime, Unsupported
+from efficient360.measurement import (
+    BYTE,
+    JOULE,
+    MAC,
+    NAT,
+    ONE,
+    SECOND,
+    Better,
+    Conditions,
+    Failure,
+    Interval,
+    Measurement,
+    Metric,
+    Outcome,
+    Status,
+    Unit,
+)
+from efficient360.model import Model, TorchModel
+
+__all__ = [
+    "BYTE", "JOULE", "MAC", "NAT", "ONE", "SECOND", "Batch", "Better", "Conditions", "Context", "Deadline", "Evaluator",
+    "ExampleEvaluator", "Examples", "Failure", "Interval", "Measurement", "Metric", "Model", "Need", "OutOfTime", "Outcome",
+    "ScoreTable", "Scores", "Status", "TorchModel", "Unit", "Unsupported",
+]
+
+
+class Need(StrEnum):
+    """What an evaluator cannot do without. Whatever is missing gives ``Failure(unsupported)`` before any work is done."""
+
+    EXAMPLES = "examples"
+    """A data set."""
+    TRAINED = "trained"
+    """Weights that were trained; random ones make a quality metric meaningless."""
+    GRADIENTS = "gradients"
+    """A differentiable model."""
+    FEATURES = "features"
+    """Pooled features before the classifier."""
+    GROUPS = "groups"
+    """Examples with group columns."""
+    TRAINING_SPLIT = "training-split"
+    """The split that the checkpoint was trained on."""
+    MACHINE = "machine"
+    """The numbers depend on this machine and want it to themselves; its identity enters the key of a stored outcome."""
+
+
+class Examples(Protocol):
+    """A split, or part of one: examples in a fixed order with stable ids."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids, labels and encoded images: the identity of the data."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Name of each class, index = label."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Stable ids in order."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Labels in order, int64 ``(n,)``."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Group values in order by group column."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
+        """Consecutive batches of at most ``size`` examples from position ``start``."""
+
+    def subset(self, n: int, seed: int) -> "Examples":
+        """At most ``n`` examples, stratified by label and seeded; a smaller subset of the same seed is part of a larger one."""
+
+    def select(self, ids: Sequence[str]) -> "Examples":
+        """The examples of these ids, in the order given."""
+
+
+@final
+@dataclass(frozen=True)
+class Deadline:
+    """When work must stop. ``at`` is on the clock of ``time.monotonic``; ``None`` never comes."""
+
+    at: float | None = None
+
+    def check(self) -> None:
+        """Call between steps of long work.
+
+        Raises:
+            OutOfTime: The time budget is spent.
+        """
+        if self.at is not None and time.monotonic() >= self.at:
+            raise OutOfTime("time-budget", "the time budget was spent before this was done", "raise --max-minutes and run the same command again: it resumes")
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+@final
+@dataclass(frozen=True)
+class Context:
+    """All that an evaluator sees besides the model.
+
+    Args:
+        checkpoint: What is evaluated; enough to load it again in a process of its own.
+        examples: The evaluated split, ``None`` when no data set was given (then ``needs`` must not name it).
+        training: The split the checkpoint was trained on, where the data set has one.
+        seed: Seed of all randomness.
+        batch_size: How many examples to hold at a time. Must not change any number.
+        deadline: Check it between steps of long work.
+        scratch: A folder of the evaluator's own that survives interruption.
+        progress: Tell ``(done, total)`` steps of long work.
+    """
+
+    checkpoint: Checkpoint
+    examples: Examples | None
+    training: Examples | None
+    seed: int
+    batch_size: int
+    deadline: Deadline
+    scratch: Path
+    progress: Callable[[int, int], None] = _no_progress
+
+
+@final
+@dataclass(frozen=True)
+class Scores:
+    """One value per example of a batch.
+
+    Args:
+        metric: A metric or column that the evaluator declares.
+        values: ``(B,)``, bool or float, finite.
+        conditions: What else was fixed.
+    """
+
+    metric: Metric
+    values: Tensor
+    conditions: Conditions = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class ScoreTable:
+    """Every example's scores, handed to :meth:`ExampleEvaluator.finish`.
+
+    Args:
+        ids: Example ids in order.
+        labels: int64 ``(n,)``.
+        groups: Group values in order by group column.
+        num_classes: Number of classes.
+        columns: float64 ``(n,)`` by metric name and conditions; read them with :meth:`column`.
+    """
+
+    ids: Sequence[str]
+    labels: NDArray[np.int64]
+    groups: Mapping[str, Sequence[str]]
+    num_classes: int
+    columns: Mapping[tuple[str, frozenset[tuple[str, object]]], NDArray[np.float64]]
+
+    def column(self, metric: Metric, conditions: Conditions | None = None) -> NDArray[np.float64]:
+        """The scores of one metric under one set of conditions, float64 ``(n,)``."""
+        return self.columns[metric.name, frozenset((conditions or {}).items())]
+
+
+class _Contract(ABC):
+    """What both kinds declare."""
+
+    name: ClassVar[str]
+    """Stable snake_case name; also the name of the file."""
+    version: ClassVar[int]
+    """Raised whenever the numbers change for the same input: it retires stored results."""
+    metrics: ClassVar[tuple[Metric, ...]]
+    """Every metric it can yield."""
+    needs: ClassVar[frozenset[Need]]
+    """What it cannot do without."""
+
+
+class Evaluator(_Contract):
+    """Looks at the model as a whole: parameters, MACs, spectra, latency, continual learning."""
+
+    @abstractmethod
+    def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Yield a Measurement or a Failure for each thing that was to be measured.
+
+        Raises:
+            Unsupported: The model or the data lack what is needed.
+            OutOfTime: From ``context.deadline``.
+        """
+
+
+class ExampleEvaluator(_Contract):
+    """Scores each example on its own. Each declared metric becomes its mean over the examples, with an interval."""
+
+    columns: ClassVar[tuple[Metric, ...]] = ()
+    """Per-example values kept for :meth:`finish` and in ``examples.parquet`` that are no measurement by their mean."""
+
+    @abstractmethod
+    def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
+        """Yield one :class:`Scores` for each metric and set of conditions: the same ones for every batch."""
+
+    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+        """Yield what is no mean over examples (balanced accuracy, ECE), or a mean with pictures; nothing by default.
+
+        A measurement of a per-example metric replaces the plain mean of that metric and conditions.
+        """
+        return iter(())

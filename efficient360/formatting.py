@@ -1,0 +1,72 @@
+"""The only formatter: significant digits, SI prefixes, percent, ±. Every renderer prints through it."""
+
+import math
+
+from efficient360.measurement import ONE, Conditions, Interval, Metric
+
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+MINUS = "−"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``value`` to ``digits`` significant digits without an exponent where it reads well: 0.0123, 4.51, 897."""
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    if decimals > 8 or value >= 1e15:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    rounded = round(value, decimals)
+    return f"{rounded:.{max(0, decimals)}f}".replace("-", MINUS)
+
+
+def scaled(value: float, symbol: str, digits: int = 3) -> str:
+    """``value`` with an SI prefix before ``symbol``: 5.72 M, 1.26 GMAC, 22.9 MB."""
+    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f * (1 - 5e-4)), PREFIXES[-1] if value else (1.0, ""))
+    return f"{significant(value / factor, digits)} {prefix}{symbol}".rstrip()
+
+
+def is_fraction(metric: Metric) -> bool:
+    """Whether the metric reads best in percent: dimensionless and bounded by −1 or 0 below and 1 above."""
+    return metric.unit == ONE and metric.high == 1 and metric.low in (-1, 0)
+
+
+def number(value: float, metric: Metric) -> str:
+    """A value in its metric's unit, as people write it: ``89.3 %``, ``1.26 GMAC``, ``0.412 nat``."""
+    if is_fraction(metric):
+        return f"{100 * value:.1f} %".replace("-", MINUS)
+    if metric.unit == ONE:
+        return scaled(value, "") if abs(value) >= 1e4 else significant(value)
+    if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):
+        return f"{significant(value)} {metric.unit}"
+    return scaled(value, metric.unit)
+
+
+def interval(of: Interval | None, metric: Metric) -> str:
+    """An interval as ``87.1 – 91.1 %``; ``exact`` where the value has none."""
+    if of is None:
+        return "exact"
+    low, high = number(of.low, metric), number(of.high, metric)
+    low_number, _, low_unit = low.partition(" ")
+    return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
+
+
+def conditions(of: Conditions) -> str:
+    """Conditions as ``corruption fog, severity 3``; floats to four digits."""
+    return ", ".join(f"{key.replace('_', ' ')} {significant(v, 4) if isinstance(v, float) else v}" for key, v in of.items())
+
+
+def duration(seconds: float) -> str:
+    """A span as a person says it: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def count(n: int) -> str:
+    """A whole number with thin grouping: ``10,000``."""
+    return f"{n:,}"

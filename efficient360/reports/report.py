@@ -1,0 +1,146 @@
+"""A report as plain data: outcomes, the axes they fill, and the conditions they were taken under. Renderers only draw it."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+from efficient360 import outcome as codec
+from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
+from efficient360.measurement import Failure, Measurement
+from efficient360.outcome import Json, Record
+
+SCHEMA_VERSION = 1
+
+State = Literal["complete", "incomplete"]
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """One summary metric of an axis: its measurement and score, or the reason there is none."""
+
+    anchor: Anchor
+    measurement: Measurement | None
+    score: float | None
+    reason: str
+
+
+@final
+@dataclass(frozen=True)
+class Axis:
+    """A dimension with what is known of it.
+
+    Args:
+        dimension: Which one.
+        parts: Its summary metrics in order.
+        score: Mean of the parts' scores in [0, 1]; ``None`` unless every part is measured: an incomplete axis is a gap.
+        coverage: Share of its parts that are measured, in [0, 1]; 0 for an axis nothing measures yet.
+    """
+
+    dimension: Dimension
+    parts: Sequence[Part]
+    score: float | None
+    coverage: float
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """All that is known of one run.
+
+    Args:
+        state: ``complete`` when every planned evaluator has an outcome and none is ``not-run``.
+        created: When the run began, ISO 8601 in UTC.
+        updated: When this report was last written.
+        command: What the user typed.
+        checkpoint: Reference, name, architecture, arguments, digest, preprocessing, card.
+        dataset: Name, split, number of examples, digest, licence, classes; ``None`` for a run without data.
+        environment: Host, CPU, GPU, versions, git state.
+        protocol: Name, evaluators with their settings, seed, time budget.
+        records: Stored outcomes in the protocol's order.
+        axes: The dimensions in radar order.
+    """
+
+    state: State
+    created: str
+    updated: str
+    command: str
+    checkpoint: Mapping[str, Any]
+    dataset: Mapping[str, Any] | None
+    environment: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    records: Sequence[Record]
+    axes: Sequence[Axis]
+
+    @property
+    def failures(self) -> Sequence[Record]:
+        """The records that hold a Failure."""
+        return [r for r in self.records if isinstance(r.outcome, Failure)]
+
+    def evaluators_of(self, axis: Axis) -> Sequence[str]:
+        """Names of the evaluators that feed an axis, in order."""
+        return list(dict.fromkeys(part.anchor.evaluator for part in axis.parts))
+
+
+def axes_of(dimensions: Iterable[Dimension], records: Sequence[Record]) -> list[Axis]:
+    """Each dimension's axis over these records, in radar order."""
+    return [_axis(d, records) for d in sorted(dimensions, key=lambda d: (d.order, d.name))]
+
+
+def _axis(dimension: Dimension, records: Sequence[Record]) -> Axis:
+    parts = [_part(anchor, records) for anchor in dimension.anchors]
+    scores = [part.score for part in parts if part.score is not None]
+    whole = bool(parts) and len(scores) == len(parts)
+    return Axis(dimension, parts, sum(scores) / len(scores) if whole else None, len(scores) / len(parts) if parts else 0.0)
+
+
+def _part(anchor: Anchor, records: Sequence[Record]) -> Part:
+    reason = f"{anchor.evaluator} was not part of this run"
+    for record in records:
+        outcome = record.outcome
+        if record.evaluator != anchor.evaluator or (record.metric is not None and record.metric.name != anchor.metric):
+            continue
+        if isinstance(outcome, Failure):
+            reason = outcome.message
+        elif anchor.conditions.items() <= outcome.conditions.items():
+            return Part(anchor, outcome, anchor.score(outcome.value), "")
+        else:
+            reason = f"{anchor.evaluator} gave no {anchor.metric} under these conditions"
+    return Part(anchor, None, None, reason)
+
+
+def to_json(report: Report) -> Json:
+    """The report as ``report.json`` holds it."""
+    plain = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name not in ("records", "axes")}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **plain,
+        "outcomes": [codec.to_json(r) for r in report.records],
+        "dimensions": [_axis_json(a) for a in report.axes],
+    }
+
+
+def _axis_json(axis: Axis) -> Json:
+    d = axis.dimension
+    parts = [
+        {**dataclasses.asdict(p.anchor), "value": None if p.measurement is None else p.measurement.value, "score": p.score, "reason": p.reason}
+        for p in axis.parts
+    ]
+    return {
+        "name": d.name, "title": d.title, "question": d.question, "caveat": d.caveat, "score": axis.score, "coverage": axis.coverage,
+        "anchors_version": ANCHORS_VERSION, "parts": parts,
+    }
+
+
+def from_json(data: Mapping[str, Any], dimensions: Iterable[Dimension]) -> Report:
+    """The report of what :func:`to_json` wrote, its axes drawn anew from the outcomes.
+
+    Raises:
+        KeyError, ValueError, TypeError: It is not such a report.
+    """
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
+    records = [codec.from_json(o) for o in data["outcomes"]]
+    names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes")]
+    return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records))
