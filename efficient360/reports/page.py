@@ -1,0 +1,74 @@
+"""What every HTML page of ours shares: escaping templates, plotly's script, and a policy that forbids any request."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from efficient360 import formatting
+from efficient360.reports import theme
+from efficient360.reports.names import words
+
+
+def environment(package: str) -> jinja2.Environment:
+    """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an unknown name is an error."""
+    loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("efficient360.reports")]
+    found = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    found.filters |= {"words": words, "cell": cell}
+    found.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
+    found.tests |= {"picture": is_picture}
+    return found
+
+
+def plotly_script() -> str:
+    """plotly.js as the installed plotly brings it, some 4.8 MB."""
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+
+
+def script(package: str, name: str) -> str:
+    """A script of ``package``'s ``templates`` folder."""
+    return files(package).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def policy(*scripts: str) -> str:
+    """A content security policy under which exactly these inline scripts run and nothing is ever fetched."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def is_picture(uri: str) -> bool:
+    """Whether a picture's address holds the picture itself, in a raster format: nothing else is drawn."""
+    return uri.startswith(("data:image/png;", "data:image/jpeg;", "data:image/webp;"))
+
+
+def plain(value: Any) -> str:
+    """A scalar of provenance as text."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return formatting.significant(value, 4)
+    return str(value)
+
+
+def cell(value: Any) -> str:
+    """A value of a table as text: whole numbers grouped, others to four digits."""
+    return formatting.count(value) if isinstance(value, int) and not isinstance(value, bool) else plain(value)
+
+
+def tree(value: Any) -> Any:
+    """Provenance as nested ``("map", [(key, …)])``, ``("list", […])`` and ``("text", …)``: short lists of plain values become one text."""
+    if isinstance(value, Mapping):
+        return ("map", [(str(key), tree(item)) for key, item in value.items()])
+    if isinstance(value, list | tuple):
+        if all(not isinstance(item, Mapping | list | tuple) for item in value):
+            return ("text", ", ".join(plain(item) for item in value) or "–")
+        return ("list", [tree(item) for item in value])
+    return ("text", plain(value))

@@ -1,0 +1,131 @@
+"""The radar as plain plotly JSON: axes clockwise from 12 o'clock, what is not measured drawn as a gap, never as a zero."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+from efficient360.reports.report import Axis
+from efficient360.reports.theme import LIGHT, SERIES
+
+Chart = dict[str, Any]
+RINGS: Final = (0.25, 0.5, 0.75, 1.0)
+DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+def radar(axes: Sequence[Axis]) -> Chart:
+    """One model's axes, each labelled with its score or with what is missing."""
+    traces = outline([a.score for a in axes], [hover(a) for a in axes], "score", 0)
+    return {"data": traces, "layout": layout([label(a) for a in axes])}
+
+
+def overlay(titles: Sequence[str], runs: Sequence[tuple[str, Sequence[float | None]]]) -> Chart:
+    """Several models over the same axes: ``(name, scores)`` each, a score for each title."""
+    traces: list[Chart] = []
+    for index, (name, scores) in enumerate(runs):
+        texts = [f"<b>{escape(title)}</b><br>{escape(name)}: {'' if s is None else f'{s:.2f}'}" for title, s in zip(titles, scores, strict=True)]
+        traces += outline(scores, texts, escape(name), index)
+    legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.12, "yanchor": "top"}
+    return {"data": traces, "layout": layout([breaking(t) for t in titles]) | {"showlegend": len(runs) > 1, "legend": legend}}
+
+
+def outline(scores: Sequence[float | None], texts: Sequence[str], name: str, index: int) -> list[Chart]:
+    """Fill, line and points of one model.
+
+    Only neighbouring measured axes are joined; a measured axis between two gaps is a point on a spoke from the centre.
+    """
+    colour = LIGHT[SERIES[index % len(SERIES)]]
+    dash = DASHES[index // len(SERIES) % len(DASHES)]
+    step = 360 / max(1, len(scores))
+    stretches = neighbours(scores)
+    whole = len(stretches) == 1 and len(stretches[0]) == len(scores) > 2
+    common: Chart = {"type": "scatterpolar", "name": name, "legendgroup": f"run{index}"}
+    line: tuple[list[float | None], list[float | None]] = ([], [])
+    area: tuple[list[float | None], list[float | None]] = ([], [])
+    for stretch in stretches:
+        corners: list[tuple[float | None, float | None]] = [(scores[i], i * step) for i in stretch]
+        centre: tuple[float | None, float | None] = (0.0, stretch[0] * step)
+        edge = [*corners, corners[0]] if whole else corners if len(stretch) > 1 else [centre, *corners]
+        fan = corners if whole else [centre, *corners, centre]
+        for into, points in ((line, edge), (area, fan)):
+            into[0].extend([*(r for r, _ in points), None])
+            into[1].extend([*(t for _, t in points), None])
+    measured = [i for i, s in enumerate(scores) if s is not None]
+    dots: Chart = {"mode": "markers", "marker": {"color": colour, "size": 7, "line": {"color": LIGHT["paper"], "width": 1.5}}}
+    return [
+        common | {
+            "r": area[0], "theta": area[1], "mode": "none", "fill": "toself", "fillcolor": colour, "opacity": 0.14,
+            "hoverinfo": "skip", "showlegend": False,
+        },
+        common | {
+            "r": line[0], "theta": line[1], "mode": "lines", "line": {"color": colour, "width": 2, "dash": dash}, "connectgaps": False,
+            "hoverinfo": "skip",
+        },
+        common | dots | {
+            "r": [scores[i] for i in measured], "theta": [i * step for i in measured], "text": [texts[i] for i in measured],
+            "hovertemplate": "%{text}<extra></extra>", "showlegend": False,
+        },
+    ]
+
+
+def neighbours(scores: Sequence[float | None]) -> list[list[int]]:
+    """Indices of measured axes in stretches without a gap, around the circle: a stretch may run over the top."""
+    gaps = [i for i, s in enumerate(scores) if s is None]
+    if not gaps:
+        return [list(range(len(scores)))] if scores else []
+    stretches: list[list[int]] = [[]]
+    for offset in range(1, len(scores) + 1):
+        index = (gaps[0] + offset) % len(scores)
+        if scores[index] is None:
+            stretches.append([])
+        else:
+            stretches[-1].append(index)
+    return [s for s in stretches if s]
+
+
+def breaking(title: str) -> str:
+    """A title as chart text, its words under one another."""
+    return escape(title).replace(" ", "<br>")
+
+
+def label(axis: Axis) -> str:
+    """An axis's title over its score; in grey over what is missing when it has none."""
+    title = breaking(axis.dimension.title)
+    if axis.score is not None:
+        return f"{title}<br><b>{axis.score:.2f}</b>"
+    return f'<span style="color:{LIGHT["faint"]}">{title}<br><i>{missing(axis)}</i></span>'
+
+
+def missing(axis: Axis) -> str:
+    """Why an axis has no score, in a few words."""
+    measured = sum(part.measurement is not None for part in axis.parts)
+    return f"{measured} of {len(axis.parts)} measured" if measured else "not measured"
+
+
+def hover(axis: Axis) -> str:
+    """What an axis says under the pointer."""
+    score = "" if axis.score is None else f"{axis.score:.2f}"
+    return f"<b>{escape(axis.dimension.title)}</b> {score}<br>{escape(axis.dimension.question)}"
+
+
+def layout(labels: Sequence[str]) -> Chart:
+    """A polar layout with a label at each axis and rings at quarters."""
+    step = 360 / max(1, len(labels))
+    return {
+        "polar": {
+            "bgcolor": "rgba(0,0,0,0)",
+            "radialaxis": {
+                "range": [0, 1], "tickvals": list(RINGS), "ticktext": ["¼", "½", "¾", "1"], "angle": 90 + step / 2, "tickangle": 0, "showline": False,
+                "ticks": "", "gridcolor": LIGHT["grid"], "tickfont": {"color": LIGHT["faint"], "size": 11}, "layer": "below traces",
+            },
+            "angularaxis": {
+                "direction": "clockwise", "rotation": 90, "tickvals": [i * step for i in range(len(labels))], "ticktext": list(labels), "ticks": "",
+                "gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "layer": "below traces",
+            },
+        },
+        "showlegend": False,
+        "dragmode": False,
+        "margin": {"l": 84, "r": 84, "t": 56, "b": 56},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": LIGHT["ink"], "size": 12.5},
+        "hoverlabel": {"bgcolor": LIGHT["sheet"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}, "align": "left"},
+    }

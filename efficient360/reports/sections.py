@@ -1,0 +1,154 @@
+"""A report in reading order: what is measured under the axis it feeds, what is missing with its reason. Text and HTML draw this."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from efficient360 import formatting
+from efficient360.figures import Figure
+from efficient360.measurement import Better, Failure, Measurement, Metric
+from efficient360.outcome import Record
+from efficient360.reports.names import words
+from efficient360.reports.report import Axis, Report
+from efficient360.reports.strip import Strip, strip
+
+FEW = 6
+"""More conditions of one metric than this are folded away."""
+
+DIRECTIONS = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.NEITHER: ""}
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """One measured value as printed."""
+
+    conditions: str
+    value: str
+    interval: str
+    n: str
+    strip: Strip | None
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """All values of one metric of one evaluator.
+
+    Args:
+        evaluator: Who measured it.
+        title: The metric in words.
+        metric: Its identity.
+        direction: ``higher is better``, or empty.
+        rows: Values to show.
+        folded: Values under further conditions, to show on demand.
+    """
+
+    evaluator: str
+    title: str
+    metric: Metric
+    direction: str
+    rows: Sequence[Row]
+    folded: Sequence[Row]
+
+
+@final
+@dataclass(frozen=True)
+class Gap:
+    """What has no value, and why. ``of`` names the metric in words, or the evaluator when all of it is missing."""
+
+    of: str
+    evaluator: str
+    failure: Failure
+    conditions: str
+
+
+@final
+@dataclass(frozen=True)
+class Section:
+    """What there is to say of one axis; ``axis`` is ``None`` for measurements that feed none."""
+
+    axis: Axis | None
+    groups: Sequence[Group]
+    gaps: Sequence[Gap]
+    figures: Sequence[Figure]
+
+
+@final
+@dataclass(frozen=True)
+class Headline:
+    """One number at the top."""
+
+    title: str
+    value: str
+    interval: str
+
+
+def sections(report: Report) -> list[Section]:
+    """Every axis that has at least one measurement, in radar order, then whatever feeds no axis.
+
+    A record stands under the first axis that scores its metric, else under the first axis that its evaluator feeds.
+    """
+    home: dict[str | None, list[Record]] = {}
+    for record in report.records:
+        home.setdefault(_home(report, record), []).append(record)
+    axes: list[Axis | None] = [*report.axes, None]
+    drawn = [(axis, home.get(axis.dimension.name if axis else None, [])) for axis in axes]
+    return [_section(axis, records) for axis, records in drawn if any(isinstance(r.outcome, Measurement) for r in records)]
+
+
+def unmeasured(report: Report) -> list[Axis]:
+    """The axes that have no section, in radar order."""
+    shown = {s.axis.dimension.name for s in sections(report) if s.axis}
+    return [axis for axis in report.axes if axis.dimension.name not in shown]
+
+
+def reasons(axis: Axis) -> list[str]:
+    """Why an axis's summary metrics are missing, each reason once."""
+    return list(dict.fromkeys(part.reason for part in axis.parts if part.reason)) or ["no evaluator measures this yet"]
+
+
+def headlines(report: Report) -> list[Headline]:
+    """The first summary metric of each axis that has it, in radar order."""
+    firsts = [axis.parts[0].measurement for axis in report.axes if axis.parts]
+    return [
+        Headline(words(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
+        for m in firsts if m is not None
+    ]
+
+
+def gaps(records: Sequence[Record]) -> list[Gap]:
+    """The failures among ``records``."""
+    found = [(r, r.outcome) for r in records if isinstance(r.outcome, Failure)]
+    return [Gap(words(f.metric.name if f.metric else r.evaluator), r.evaluator, f, formatting.conditions(f.conditions)) for r, f in found]
+
+
+def _home(report: Report, record: Record) -> str | None:
+    feeds = [(axis.dimension.name, part.anchor.metric) for axis in report.axes for part in axis.parts if part.anchor.evaluator == record.evaluator]
+    exact = [name for name, metric in feeds if record.metric is not None and metric == record.metric.name]
+    return next(iter([*exact, *(name for name, _ in feeds)]), None)
+
+
+def _section(axis: Axis | None, records: Sequence[Record]) -> Section:
+    measured = [(r.evaluator, r.outcome) for r in records if isinstance(r.outcome, Measurement)]
+    grouped: dict[tuple[str, str], list[Measurement]] = {}
+    for evaluator, m in measured:
+        grouped.setdefault((evaluator, m.metric.name), []).append(m)
+    scored = [part.measurement for part in axis.parts] if axis else []
+    figures: list[Figure] = []
+    for _, m in measured:
+        figures += [f for f in m.extra if f not in figures]
+    return Section(axis, [_group(evaluator, ms, scored) for (evaluator, _), ms in grouped.items()], gaps(records), figures)
+
+
+def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence[Measurement | None]) -> Group:
+    metric = measurements[0].metric
+    few = len(measurements) <= FEW
+    shown = [m for m in measurements if few or not m.conditions or m in scored]
+    folded = [m for m in measurements if m not in shown]
+    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], [_row(m) for m in shown], [_row(m) for m in folded])
+
+
+def _row(m: Measurement) -> Row:
+    value, ends = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
+    return Row(formatting.conditions(m.conditions), value, ends, formatting.count(m.n), strip(m))

@@ -1,0 +1,54 @@
+"""The colours of both themes. Pages take them as CSS variables; charts are drawn in the light ones and recoloured in the browser."""
+
+from typing import Final
+
+LIGHT: Final[dict[str, str]] = {
+    "paper": "#fdfdfb",
+    "sheet": "#f5f5f1",
+    "rule": "#dfdfd8",
+    "grid": "#e6e6e0",
+    "faint": "#74777b",
+    "muted": "#55595e",
+    "ink": "#191b1e",
+    "accent": "#0b675f",
+    "heat": "#eef2ef",
+    "caution": "#8a4600",
+    "second": "#b3500c",
+    "third": "#3558b0",
+    "fourth": "#98326f",
+    "fifth": "#6b6300",
+    "sixth": "#6a4a3a",
+}
+"""Colour by role, on a white page."""
+
+DARK: Final[dict[str, str]] = {
+    "paper": "#141517",
+    "sheet": "#1c1e21",
+    "rule": "#34373b",
+    "grid": "#2c2f33",
+    "faint": "#8f9399",
+    "muted": "#abafb5",
+    "ink": "#eceae5",
+    "accent": "#62cdbb",
+    "heat": "#20292a",
+    "caution": "#eab566",
+    "second": "#f0a066",
+    "third": "#90b0ff",
+    "fourth": "#ec94c6",
+    "fifth": "#d2c65a",
+    "sixth": "#cfab98",
+}
+"""The same roles on a dark page."""
+
+SERIES: Final = ("accent", "second", "third", "fourth", "fifth", "sixth")
+"""Roles of the lines of one chart, in order: apart for colour-blind readers in lightness as well as in hue."""
+
+
+def variables(theme: dict[str, str]) -> str:
+    """A theme as CSS custom properties: ``--paper:#fdfdfb;--sheet:…``."""
+    return "".join(f"--{role}:{colour};" for role, colour in theme.items())
+
+
+def dark_by_light() -> dict[str, str]:
+    """What each light colour becomes on a dark page."""
+    return {colour: DARK[role] for role, colour in LIGHT.items()}
