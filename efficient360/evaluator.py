@@ -115,7 +115,8 @@ class Deadline:
             OutOfTime: The time budget is spent.
         """
         if self.at is not None and time.monotonic() >= self.at:
-            raise OutOfTime("time-budget", "the time budget was spent before this was done", "raise --max-minutes and run the same command again: it resumes")
+            hint = "raise --max-minutes and run the same command again: it resumes"
+            raise OutOfTime("time-budget", "the time budget was spent before this was done", hint)
 
 
 def _no_progress(done: int, total: int) -> None:

@@ -149,4 +149,5 @@ def preflight(model: Model, seed: int) -> None:
     if not bool(torch.isfinite(first).all()):
         raise CheckpointError("non-finite-logits", "the model returned NaN or infinite logits on random images", "check how it was trained and saved")
     if not torch.allclose(first, second, rtol=1e-4, atol=1e-5):
-        raise CheckpointError("non-deterministic", "the model gave two different answers to the same images", "switch off its randomness (dropout, sampling) in eval mode")
+        hint = "switch off its randomness (dropout, sampling) in eval mode"
+        raise CheckpointError("non-deterministic", "the model gave two different answers to the same images", hint)

@@ -1,11 +1,11 @@
 """The embedded data set: scikit-learn's handwritten digits, upscaled to 32×32, split between writers."""
 
 import numpy as np
-from datasets import ClassLabel, Dataset, Features, Image, Value
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 from sklearn.datasets import load_digits
 
+from datasets import ClassLabel, Dataset, Features, Image, Value
 from efficient360.errors import DatasetError
 
 SIZE = 32

@@ -14,7 +14,8 @@ DIMENSION = Dimension(
         ),
         Anchor(
             "macs", "macs_growth", zero=2.0, one=1.0,
-            source="0: quadratic in the number of pixels, global self-attention (Vaswani et al. 2017, Table 1); 1: linear, windows or convolutions (Liu et al. 2021, Eq. 2)",
+            source="0: quadratic in the number of pixels, global self-attention (Vaswani et al. 2017, Table 1); "
+            "1: linear, windows or convolutions (Liu et al. 2021, Eq. 2)",
         ),
     ),
     caveat="MACs are a count, not a time: two models with equal MACs can differ several times in latency.",

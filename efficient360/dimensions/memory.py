@@ -10,7 +10,8 @@ DIMENSION = Dimension(
     anchors=(
         Anchor(
             "parameters", "weight_bytes", zero=1.2e9, one=1e6, scale=Scale.LOG,
-            source="0: ViT-L/16 in float32, 304 M parameters (Dosovitskiy et al. 2021, Table 1); 1: 1 MB, the flash of a microcontroller (Lin et al., MCUNet, 2020)",
+            source="0: ViT-L/16 in float32, 307 M parameters (Dosovitskiy et al. 2021, Table 1); "
+            "1: 1 MB, the flash of a microcontroller (Lin et al., MCUNet, 2020)",
         ),
         Anchor(
             "memory", "activation_peak", zero=1e9, one=3.2e5, scale=Scale.LOG, conditions={"batch": 1},

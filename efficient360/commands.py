@@ -1,0 +1,152 @@
+"""What each command of the command line does."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from efficient360.checkpoint import CheckpointSpec
+from efficient360.errors import SettingsError
+from efficient360.listing import listing, show
+
+Command = Callable[[argparse.Namespace, list[str]], int]
+
+
+def evaluate(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Measure a checkpoint, print the summary, tell where the report is."""
+    from efficient360.console import listener
+    from efficient360.evaluation import evaluate as run
+    from efficient360.reports import terminal
+
+    plan = _plan(options, arguments)
+    with listener(sys.stderr) as listen:
+        report = run(plan, listen)
+    terminal.show(report, plan.out)
+    if options.wandb:
+        _log_to_wandb(report, plan.out, options)
+    return 3 if options.strict and report.failures else 0
+
+
+def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
+    from efficient360.reports import wandb
+
+    outcome = wandb.log(report, folder, options.wandb, wandb.Mode(options.wandb_mode))
+    if outcome.url:
+        print(f"W&B: {outcome.url}")
+    if outcome.problem:
+        print(f"W&B: {outcome.problem}", file=sys.stderr)
+
+
+def _plan(options: argparse.Namespace, arguments: list[str]) -> Any:
+    from efficient360.plan import Plan, chosen, read_protocol
+    from efficient360.registry import evaluators
+
+    for name, value in (("--max-examples", options.max_examples), ("--batch-size", options.batch_size), ("--max-minutes", options.max_minutes)):
+        if value is not None and value <= 0:
+            raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
+    known = evaluators(options.plugin)
+    protocol = read_protocol(options.protocol, known)
+    only = [name.strip() for name in options.only.split(",") if name.strip()]
+    from_files = [entry.name for entry in known.values() if entry.origin in {str(path) for path in options.plugin}]
+    limit = options.max_examples or protocol.max_examples
+    checkpoint = CheckpointSpec(
+        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, ema=options.ema, seed=options.seed
+    )
+    return Plan(
+        checkpoint=checkpoint,
+        dataset=_dataset(options, limit) if options.dataset else None,
+        protocol=protocol.name,
+        steps=chosen(protocol, only, from_files, known),
+        out=options.out or Path("runs") / _run_name(options, protocol.name),
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=options.device,
+        max_minutes=options.max_minutes,
+        plugins=tuple(options.plugin),
+        command=shlex.join(["efficient360", *arguments]),
+    )
+
+
+def _dataset(options: argparse.Namespace, limit: int | None) -> Any:
+    from efficient360.datasets.spec import DatasetSpec
+
+    return DatasetSpec(
+        options.dataset, options.data_dir, options.split, options.image_column, options.label_column, tuple(options.group_column), max_examples=limit
+    )
+
+
+def _arguments(pairs: list[str]) -> dict[str, Any]:
+    import yaml
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def _run_name(options: argparse.Namespace, protocol: str) -> str:
+    reference = options.checkpoint.rstrip("/")
+    parts = [Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference]
+    parts += ["random"] if options.random_weights else []
+    parts += [Path(options.dataset).name] if options.dataset else []
+    parts += [protocol] + ([f"n{options.max_examples}"] if options.max_examples else [])
+    return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+
+
+def compare(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Print two runs side by side."""
+    from efficient360.comparison import compare as compared
+    from efficient360.registry import dimensions
+    from efficient360.reports import comparison_table
+    from efficient360.reports.folder import read
+
+    axes = dimensions()
+    comparison_table.show(compared(read(options.first, axes), options.first, read(options.second, axes), options.second))
+    return 0
+
+
+def report(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Redraw a report from stored outcomes."""
+    from efficient360.registry import dimensions
+    from efficient360.reports import terminal
+    from efficient360.reports.folder import read, save
+
+    found = read(options.run, dimensions(options.plugin))
+    save(found, options.run)
+    terminal.show(found, options.run)
+    return 0
+
+
+def leaderboard(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Write a page over many runs."""
+    from efficient360.leaderboard.build import build
+    from efficient360.registry import dimensions
+    from efficient360.reports.folder import read
+
+    axes = dimensions()
+    page = build([(folder, read(folder, axes)) for folder in options.runs], options.out)
+    print(page)
+    return 0
+
+
+def list_names(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Print what there is to choose from."""
+    for line in listing(options.what, options.plugin):
+        print(line)
+    return 0
+
+
+def show_one(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Print one evaluator, dimension, data set, checkpoint or protocol in full."""
+    print(show(options.what, options.name, options.plugin))
+    return 0
+
+
+RUN: Mapping[str, Command] = {
+    "evaluate": evaluate, "compare": compare, "report": report, "leaderboard": leaderboard, "list": list_names, "show": show_one,
+}

@@ -1,0 +1,119 @@
+"""A split of a data set: examples in a fixed order with stable ids, decoded only batch by batch."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from efficient360.batch import Batch
+from efficient360.datasets.images import Transform, decode, stack
+from efficient360.datasets.subset import stratified
+from efficient360.errors import DatasetError
+
+_READ = 256
+
+
+@final
+@dataclass(frozen=True)
+class ExampleSet:
+    """Part of a table whose image column is left encoded. Implements :class:`efficient360.evaluator.Examples`.
+
+    Args:
+        table: A ``datasets.Dataset`` whose image column holds ``{"bytes", "path"}``.
+        image: Name of that column.
+        positions: Rows of the table that belong to it, int64 ``(n,)``.
+        ids: Stable id of each example.
+        labels: int64 ``(n,)``.
+        groups: Group values by group column.
+        class_names: Name of each class.
+        transform: RGB image to uint8 ``(3, H, W)``.
+        seed: The run's seed, handed on in every batch.
+        root: Folder that stored paths are relative to, ``None`` where the bytes are in the table.
+    """
+
+    table: Any
+    image: str
+    positions: NDArray[np.int64]
+    ids: Sequence[str]
+    labels: NDArray[np.int64]
+    groups: Mapping[str, Sequence[str]]
+    class_names: Sequence[str]
+    transform: Transform
+    seed: int
+    root: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over ids, labels and encoded images, in order."""
+        state = hashlib.sha256()
+        for start in range(0, len(self), _READ):
+            window = slice(start, start + _READ)
+            for name, label, encoded in zip(self.ids[window], self.labels[window], self._encoded(start, start + _READ), strict=True):
+                state.update(f"{name}\0{label}\0{len(encoded)}\0".encode())
+                state.update(encoded)
+        return state.hexdigest()
+
+    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
+        """Consecutive batches of at most ``size`` examples from position ``start``; images decode on first look."""
+        for first in range(start, len(self), size):
+            last = min(first + size, len(self))
+            yield Batch(
+                ids=tuple(self.ids[first:last]),
+                labels=torch.from_numpy(self.labels[first:last].copy()),
+                load=partial(self._images, first, last),
+                seed=self.seed,
+                groups={column: tuple(values[first:last]) for column, values in self.groups.items()},
+            )
+
+    def subset(self, n: int, seed: int) -> "ExampleSet":
+        """At most ``n`` examples, stratified by label, seeded, nested; in the order of the whole."""
+        return self._take(stratified(self.labels, n, seed))
+
+    def select(self, ids: Sequence[str]) -> "ExampleSet":
+        """The examples of these ids, in the order given.
+
+        Raises:
+            KeyError: An id that is not in the split.
+        """
+        place = {name: i for i, name in enumerate(self.ids)}
+        return self._take(np.array([place[name] for name in ids], dtype=np.int64))
+
+    def _take(self, order: NDArray[np.int64]) -> "ExampleSet":
+        return dataclasses.replace(
+            self,
+            positions=self.positions[order],
+            ids=[self.ids[i] for i in order],
+            labels=self.labels[order],
+            groups={column: [values[i] for i in order] for column, values in self.groups.items()},
+        )
+
+    def _images(self, first: int, last: int) -> Tensor:
+        encoded = self._encoded(first, last)
+        return stack([self.transform(decode(data, name)) for data, name in zip(encoded, self.ids[first:last], strict=True)])
+
+    def _encoded(self, first: int, last: int) -> list[bytes]:
+        cells = self.table[self.positions[first:last]][self.image]
+        return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+
+    def _bytes(self, cell: Any, name: str) -> bytes:
+        if isinstance(cell, Mapping) and cell.get("bytes") is not None:
+            return bytes(cell["bytes"])
+        if isinstance(cell, Mapping) and cell.get("path"):
+            try:
+                return Path(cell["path"]).read_bytes()
+            except OSError as error:
+                raise DatasetError(
+                    "missing-image", f"the image file of example {name} can't be read: {error.strerror}", "restore the file, then run the same command again"
+                ) from error
+        raise DatasetError("missing-image", f"example {name} has no image", "repair or remove it; an example is never skipped in silence")

@@ -1,0 +1,144 @@
+"""From what the user typed to a data set: a card opened, its columns checked, its examples named."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.checkpoint import Preprocessing
+from efficient360.datasets.card import Card, Source, parse_card, read_card
+from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.images import transform_for
+from efficient360.datasets.sources import open_table
+from efficient360.datasets.spec import DatasetSpec
+from efficient360.errors import DatasetError
+
+
+@final
+@dataclass(frozen=True)
+class Dataset:
+    """An opened data set.
+
+    Args:
+        card: What is known of it.
+        split: The evaluated split.
+        examples: The evaluated examples.
+        available: How many examples the split has in all.
+    """
+
+    card: Card
+    split: str
+    examples: ExampleSet
+    available: int
+
+
+def card_of(spec: DatasetSpec) -> Card:
+    """The card a reference stands for, with the user's columns over it.
+
+    Raises:
+        DatasetError: Unknown name, or a card that doesn't validate.
+    """
+    kind, _, location = spec.reference.partition(":")
+    if kind == "imagefolder" and location:
+        every = {name: name for name in ("test", "val", "validation", "train")}
+        found = [name for name in every if (Path(location) / name).is_dir()]
+        card = Card("imagefolder", location, Source("imagefolder", location), splits=every, evaluate=found[0] if found else "test")
+    elif kind == "parquet" and location:
+        card = Card("parquet", location, Source("parquet", location), splits={"test": "test"})
+    elif spec.reference.endswith((".yaml", ".yml")):
+        path = Path(spec.reference)
+        if not path.is_file():
+            raise DatasetError("no-card", f"there is no data set card at {path}", "check the path, or give the name of a data set: efficient360 list datasets")
+        card = parse_card(path.read_text(encoding="utf-8"), str(path))
+    else:
+        card = read_card(spec.reference)
+    changes: dict[str, Any] = {"image": spec.image_column, "label": spec.label_column, "groups": spec.group_columns, "evaluate": spec.split}
+    return dataclasses.replace(card, **{key: value for key, value in changes.items() if value})
+
+
+def open_dataset(spec: DatasetSpec, preprocessing: Preprocessing, seed: int) -> Dataset:
+    """Open the evaluated split.
+
+    Args:
+        spec: What the user asked for.
+        preprocessing: How the checkpoint wants its pixels.
+        seed: Of the subset, and of all randomness per example.
+
+    Raises:
+        DatasetError: It can't be found or read, lacks a column, is empty, or has labels out of range.
+    """
+    card = card_of(spec)
+    examples = open_split(card, card.evaluate, spec.data_dir, preprocessing, seed)
+    chosen = examples if spec.max_examples is None else examples.subset(spec.max_examples, seed)
+    return Dataset(card, card.evaluate, chosen, len(examples))
+
+
+def open_split(card: Card, split: str, data_dir: Path | None, preprocessing: Preprocessing, seed: int) -> ExampleSet:
+    """All examples of one split of a card.
+
+    Raises:
+        DatasetError: As :func:`open_dataset`.
+    """
+    table = open_table(card, split, data_dir)
+    if len(table) == 0:
+        raise DatasetError("empty-split", f"the split {split!r} of {card.name} is empty", "check the files it was made from")
+    for column, option in ((card.image, "--image-column"), (card.label, "--label-column"), *((g, "--group-column") for g in card.groups)):
+        if column not in table.column_names:
+            raise DatasetError("no-column", f"{card.name} has no column {column!r}", f"its columns are: {', '.join(table.column_names)}; choose with {option}")
+    names, labels = _labels(table, card)
+    return ExampleSet(
+        table=table.select_columns([card.image]),
+        image=card.image,
+        positions=np.arange(len(table), dtype=np.int64),
+        ids=_ids(table, card, split),
+        labels=labels,
+        groups={column: _group(table, card, column) for column in card.groups},
+        class_names=names,
+        transform=transform_for(preprocessing),
+        seed=seed,
+    )
+
+
+def _labels(table: Any, card: Card) -> tuple[Sequence[str], NDArray[np.int64]]:
+    found = table.select_columns([card.label])[:][card.label]
+    missing = sum(value is None for value in found)
+    if missing:
+        raise DatasetError("missing-label", f"{missing} examples of {card.name} have no label", "evaluate a labelled split (--split)")
+    values = np.asarray(found)
+    feature = table.features[card.label]
+    if values.dtype.kind in "US":
+        names = [str(name) for name in np.unique(values)]
+        return names, np.searchsorted(np.array(names), values).astype(np.int64)
+    if values.dtype.kind not in "iub":
+        raise DatasetError("bad-label", f"the label column {card.label!r} of {card.name} holds {feature.dtype}", "labels are integers or class names")
+    known = getattr(feature, "names", None)
+    highest = len(known) if known else card.classes or int(values.max()) + 1
+    wrong = np.flatnonzero((values < 0) | (values >= highest))
+    if len(wrong):
+        raise DatasetError(
+            "label-out-of-range", f"{len(wrong)} labels of {card.name} are outside 0 … {highest - 1}, the first is {values[wrong[0]]} in row {wrong[0]}",
+            "a split whose labels are −1 is unlabelled: evaluate another (--split)",
+        )
+    return list(known) if known else [str(i) for i in range(highest)], values.astype(np.int64)
+
+
+def _ids(table: Any, card: Card, split: str) -> list[str]:
+    if "id" in table.column_names:
+        ids = [str(value) for value in table["id"]]
+        if len(set(ids)) == len(ids):
+            return ids
+    if card.source.kind == "imagefolder":
+        paths = [cell["path"] for cell in table.select_columns([card.image])[:][card.image]]
+        root = Path(card.source.location).resolve()
+        return [str(Path(path).resolve().relative_to(root)) if Path(path).resolve().is_relative_to(root) else path for path in paths]
+    width = len(str(len(table) - 1))
+    return [f"{split}/{i:0{width}d}" for i in range(len(table))]
+
+
+def _group(table: Any, card: Card, column: str) -> list[str]:
+    names = getattr(table.features[column], "names", None) or (card.group_values or {}).get(column)
+    return [("unknown" if value is None else str(names[value]) if names and isinstance(value, int) else str(value)) for value in table[column]]

@@ -1,0 +1,63 @@
+"""``examples.parquet``: the value of every example under every metric, for paired tests and for looking at single examples."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.scoring import ScoreLog
+
+EXAMPLES = "examples.parquet"
+
+
+def write_examples(folder: Path, ids: Sequence[str], scored: Mapping[str, Path]) -> None:
+    """Write the table anew from the score logs, whole or not at all.
+
+    Columns: ``id``, ``evaluator``, ``metric``, ``conditions`` (JSON with sorted keys), ``value`` (float64); one row a value.
+
+    Args:
+        folder: The run's folder.
+        ids: Example ids in order.
+        scored: Folder of the score log of each evaluator that finished.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema([("id", pa.string()), ("evaluator", text), ("metric", text), ("conditions", text), ("value", pa.float64())])
+    temporary = folder / f".{EXAMPLES}"
+    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for evaluator, metric, conditions, values in _columns(scored):
+            n = len(values)
+            names = [pa.array([name], pa.string()) for name in (evaluator, metric, conditions)]
+            coded = [pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), name) for name in names]
+            writer.write_table(pa.Table.from_arrays([pa.array(ids[:n], pa.string()), *coded, pa.array(values)], schema=schema))
+    temporary.replace(folder / EXAMPLES)
+
+
+def _columns(scored: Mapping[str, Path]) -> Iterator[tuple[str, str, str, NDArray[Any]]]:
+    for evaluator, folder in scored.items():
+        log = ScoreLog(folder)
+        rows = log.rows()
+        if rows is not None:
+            values = rows.read(0, len(rows))
+            for i, (metric, conditions) in enumerate(log.columns()):
+                yield evaluator, metric, json.dumps(dict(conditions), sort_keys=True), np.ascontiguousarray(values[:, i])
+
+
+def read_examples(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Value by example id, by (evaluator, metric, conditions as JSON); empty when the run has no table."""
+    import pyarrow.parquet as pq
+
+    path = folder / EXAMPLES
+    if not path.exists():
+        return {}
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    for batch in pq.ParquetFile(path).iter_batches():
+        columns = [batch.column(name).to_pylist() for name in ("evaluator", "metric", "conditions", "id", "value")]
+        for evaluator, metric, conditions, example, value in zip(*columns, strict=True):
+            found.setdefault((evaluator, metric, conditions), {})[example] = value
+    return found

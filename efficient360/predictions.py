@@ -1,0 +1,129 @@
+"""The shared pass: clean logits of a split, computed once, kept on disk, handed to every evaluator with its batches."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from efficient360.batch import Batch
+from efficient360.datasets.examples import ExampleSet
+from efficient360.errors import CheckpointError
+from efficient360.evaluator import Deadline, Examples
+from efficient360.model import Model
+from efficient360.rowlog import RowLog
+
+
+@final
+@dataclass(frozen=True)
+class PredictedExamples:
+    """Examples whose clean logits are known. Implements :class:`efficient360.evaluator.Examples`.
+
+    Args:
+        base: The examples.
+        logits: Their logits, one row an example in order.
+    """
+
+    base: ExampleSet
+    logits: RowLog
+
+    @property
+    def digest(self) -> str:
+        """As the base's."""
+        return self.base.digest
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """As the base's."""
+        return self.base.class_names
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """As the base's."""
+        return self.base.ids
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """As the base's."""
+        return self.base.labels
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """As the base's."""
+        return self.base.groups
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
+        """Batches with their clean logits; images still decode on first look."""
+        for batch in self.base.batches(size, start):
+            rows = self.logits.read(start, start + len(batch))
+            start += len(batch)
+            yield dataclasses.replace(batch, clean_logits=torch.from_numpy(rows))
+
+    def subset(self, n: int, seed: int) -> Examples:
+        """A stratified subset, without logits."""
+        return self.base.subset(n, seed)
+
+    def select(self, ids: Sequence[str]) -> Examples:
+        """The examples of these ids, without logits."""
+        return self.base.select(ids)
+
+
+def predict(
+    model: Model, examples: ExampleSet, log: RowLog, batch_size: int, deadline: Deadline, progress: Callable[[int, int], None]
+) -> PredictedExamples:
+    """Complete the log of clean logits, going on where an interrupted pass left off.
+
+    Images decode in a thread beside the forward pass. A pass resumes at a whole batch, so that batches are cut as in an uninterrupted one.
+
+    Raises:
+        CheckpointError: NaN or infinite logits on an example.
+        DatasetError: An image that can't be read.
+        OutOfTime: From the deadline; what is done is kept.
+    """
+    log.truncate(len(log) // batch_size * batch_size if len(log) < len(examples) else len(log))
+    done = len(log)
+    if done < len(examples):
+        progress(done, len(examples))
+    with ThreadPoolExecutor(1) as decoder:
+        for batch in _decoded(decoder, examples.batches(batch_size, done)):
+            deadline.check()
+            with torch.inference_mode():
+                logits = model(batch.images).cpu().numpy()
+            _require_finite(logits, batch)
+            log.append(logits)
+            done += len(batch)
+            progress(done, len(examples))
+    return PredictedExamples(examples, log)
+
+
+def _decoded(decoder: ThreadPoolExecutor, batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Each batch with its images decoded, the next one decoding meanwhile."""
+    waiting = next(batches, None)
+    if waiting is None:
+        return
+    ready = decoder.submit(_look, waiting)
+    for batch in batches:
+        following = decoder.submit(_look, batch)
+        yield ready.result()
+        ready = following
+    yield ready.result()
+
+
+def _look(batch: Batch) -> Batch:
+    _ = batch.images
+    return batch
+
+
+def _require_finite(logits: NDArray[Any], batch: Batch) -> None:
+    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(wrong):
+        raise CheckpointError(
+            "non-finite-logits", f"the model returned NaN or infinite logits for example {batch.ids[wrong[0]]}", "check the weights and the preprocessing"
+        )

@@ -1,0 +1,94 @@
+"""A run's folder as a report: ``report.json`` and ``report.html`` written whole, and read back without a model."""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from efficient360.dimensions.dimension import Dimension
+from efficient360.errors import RunError
+from efficient360.measurement import Failure, Status
+from efficient360.outcome import Record
+from efficient360.reports import html
+from efficient360.reports.report import Report, State, axes_of, from_json, to_json
+from efficient360.store import Store, write_atomically
+
+REPORT = "report.json"
+PAGE = "report.html"
+
+
+def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: Sequence[Dimension], planned: Sequence[str]) -> Report:
+    """A report over stored outcomes.
+
+    Args:
+        header: Checkpoint, dataset, environment, protocol, command and creation time.
+        records: Stored outcomes.
+        dimensions: The axes.
+        planned: Evaluators that must have an outcome for the report to be complete.
+    """
+    reached = {r.evaluator for r in records if not (isinstance(r.outcome, Failure) and r.outcome.status is Status.NOT_RUN)}
+    state: State = "complete" if set(planned) <= reached else "incomplete"
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    plain = {key: header[key] for key in ("created", "command", "checkpoint", "dataset", "environment", "protocol")}
+    return Report(state=state, updated=now, records=records, axes=axes_of(dimensions, records), **plain)
+
+
+def stored_records(store: Store, keys: Mapping[str, str]) -> list[Record]:
+    """The newest outcomes of each evaluator: the planned ones under their key and in their order, then what earlier runs left of others."""
+    newest = {group[0].evaluator: group for group in store.groups()}
+    order = [*keys, *(name for name in newest if name not in keys)]
+    return [record for name in order for record in (store.latest(name, keys[name]) if name in keys else newest[name])]
+
+
+def save(report: Report, folder: Path) -> None:
+    """Write ``report.json`` and ``report.html``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / REPORT, json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, indent=1).encode())
+    write_atomically(folder / PAGE, html.render(report).encode())
+
+
+def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
+    """The report of a run's folder, drawn anew from its stored outcomes.
+
+    Raises:
+        RunError: The folder holds no run, or one that can't be read.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        raise RunError("no-run", f"{folder} holds no {REPORT}", "give the folder of a run, as efficient360 evaluate --out made it")
+    try:
+        told = from_json(json.loads(path.read_text(encoding="utf-8")), dimensions)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("unreadable-run", f"{path} can't be read: {error}", "run the same evaluation again: stored outcomes are taken up") from error
+    stored = stored_records(Store(folder), {})
+    planned = list(told.protocol.get("evaluators", {}))
+    known = {name: i for i, name in enumerate(planned)}
+    records = sorted(stored, key=lambda r: known.get(r.evaluator, len(known))) or list(told.records)
+    header = {f.name: getattr(told, f.name) for f in dataclasses.fields(told)}
+    return dataclasses.replace(assemble(header, records, dimensions, planned), updated=told.updated)
+
+
+def require_same(folder: Path, header: Mapping[str, Any]) -> None:
+    """Refuse to mix two evaluations in one folder.
+
+    Raises:
+        RunError: The folder holds the run of another checkpoint or of other data.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        mine, theirs = _identity(header), _identity(before)
+    except (ValueError, KeyError, TypeError):
+        return  # an unreadable report is simply written anew; outcomes are keyed by themselves
+    for what, old, new in zip(("checkpoint", "data"), theirs, mine, strict=True):
+        if old != new:
+            message = f"{folder} holds the evaluation of another {what} ({str(old)[:12]}…, this one is {str(new)[:12]}…)"
+            raise RunError("another-run", message, "choose another folder with --out")
+
+
+def _identity(header: Mapping[str, Any]) -> tuple[Any, Any]:
+    return header["checkpoint"]["digest"], None if header["dataset"] is None else header["dataset"]["digest"]

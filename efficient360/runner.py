@@ -1,0 +1,263 @@
+"""From a plan to stored outcomes, in this process. What is stored already is not done again; what fails takes nothing with it."""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from efficient360 import environment
+from efficient360.building import load_model
+from efficient360.checkpoint import Checkpoint
+from efficient360.datasets.loader import Dataset, open_dataset, open_split
+from efficient360.datasets.matching import kept_outputs
+from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
+from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
+from efficient360.events import Event, Finished, Opened, Progress, Started
+from efficient360.examples_table import write_examples
+from efficient360.measurement import Failure, Outcome, Status
+from efficient360.model import TorchModel, preflight
+from efficient360.outcome import Record
+from efficient360.plan import Plan, configure
+from efficient360.predictions import PredictedExamples, predict
+from efficient360.references import resolve
+from efficient360.registry import evaluator_class, evaluators
+from efficient360.rowlog import RowLog
+from efficient360.scoring import outcomes_of, score_all
+from efficient360.store import Store
+
+Emit = Callable[[Event], None]
+
+
+@final
+@dataclass(frozen=True)
+class Opening:
+    """All that is open during a run."""
+
+    plan: Plan
+    store: Store
+    checkpoint: Checkpoint
+    model: TorchModel
+    dataset: Dataset | None
+    environment: dict[str, Any]
+    deadline: Deadline
+    emit: Emit
+
+
+def run(plan: Plan, emit: Emit) -> None:
+    """Run a plan and store its outcomes.
+
+    Args:
+        plan: What to do.
+        emit: Called with every event.
+
+    Raises:
+        Efficient360Error: The checkpoint, the data, the settings or the folder are no good. A failing evaluator raises nothing.
+    """
+    store = Store(plan.out)
+    with store.writer():
+        deadline = Deadline(None if plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes)
+        known = evaluators(plan.plugins)
+        planned = [configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
+        opening = _open(plan, store, deadline, emit)
+        keys = {evaluator.name: _key(opening, evaluator) for evaluator in planned}
+        emit(Opened(_header(opening, planned), keys))
+        for index, evaluator in enumerate(planned):
+            _step(opening, evaluator, keys[evaluator.name], index, len(planned))
+        if opening.dataset is not None:
+            scored = {e.name: store.work(keys[e.name]) for e in planned if isinstance(e, ExampleEvaluator) and store.finished(e.name, keys[e.name])}
+            write_examples(plan.out, opening.dataset.examples.ids, scored)
+
+
+def _open(plan: Plan, store: Store, deadline: Deadline, emit: Emit) -> Opening:
+    checkpoint = resolve(plan.checkpoint)
+    dataset = None
+    keep = None
+    if plan.dataset is not None:
+        dataset = open_dataset(plan.dataset, checkpoint.preprocessing, plan.seed)
+        keep = kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
+    model = load_model(checkpoint, plan.device, keep)
+    preflight(model, plan.seed)
+    return Opening(plan, store, checkpoint, model, dataset, environment.describe(), deadline, emit)
+
+
+def _step(opening: Opening, evaluator: Any, key: str, index: int, total: int) -> None:
+    store, emit = opening.store, opening.emit
+    emit(Started(evaluator.name, index, total))
+    if stored := store.finished(evaluator.name, key):
+        emit(Finished(evaluator.name, stored, cached=True))
+        return
+    began = time.monotonic()
+    outcomes = list(_outcomes(opening, evaluator, key))
+    seconds = time.monotonic() - began
+    settings = dataclasses.asdict(evaluator)
+    records = [Record(evaluator.name, o, key, (i, len(outcomes)), settings, seconds) for i, o in enumerate(outcomes)]
+    store.append(records)
+    emit(Finished(evaluator.name, records, cached=False))
+
+
+def _outcomes(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
+    """What the evaluator yields, or the one Failure that says why it yields nothing."""
+    try:
+        _require(opening, evaluator)
+        opening.deadline.check()
+        yield from _checked(evaluator, list(_evaluate(opening, evaluator, key)))
+    except Unsupported as error:
+        yield Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
+    except OutOfTime as error:
+        yield Failure(Status.NOT_RUN, error.code, error.message, error.hint)
+    except DatasetError:
+        raise
+    except Efficient360Error as error:
+        yield Failure(Status.FAILED, error.code, error.message, error.hint)
+    except Exception as error:  # an evaluator's own code may raise anything; the others go on
+        log = opening.store.work(key) / "traceback.txt"
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        said = " ".join(str(error).split())[:500]
+        yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {said}", f"the traceback is in {log}")
+
+
+def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
+    plan, emit = opening.plan, opening.emit
+    examples: Examples | None = None if opening.dataset is None else opening.dataset.examples
+    if isinstance(evaluator, ExampleEvaluator) and opening.dataset is not None:
+        examples = _predicted(opening)
+    context = Context(
+        checkpoint=opening.checkpoint,
+        examples=examples,
+        training=_training(opening) if Need.TRAINING_SPLIT in evaluator.needs else None,
+        seed=plan.seed,
+        batch_size=plan.batch_size,
+        deadline=opening.deadline,
+        scratch=opening.store.work(key),
+        progress=lambda done, total: emit(Progress(evaluator.name, done, total)),
+    )
+    if isinstance(evaluator, ExampleEvaluator):
+        assert examples is not None  # _require refuses an ExampleEvaluator without data
+        table = score_all(evaluator, opening.model, examples, context, context.progress)
+        yield from outcomes_of(evaluator, table, context)
+    elif isinstance(evaluator, Evaluator):
+        yield from evaluator.evaluate(opening.model, context)
+    else:
+        raise PluginError("no-evaluator", f"{type(evaluator).__name__} is neither an Evaluator nor an ExampleEvaluator", "inherit from one of them")
+
+
+def _predicted(opening: Opening) -> PredictedExamples:
+    plan, dataset = opening.plan, opening.dataset
+    assert dataset is not None
+    identity = {**_identity(opening), "data": dataset.examples.digest}
+    log = RowLog(opening.store.work(f"logits-{_digest(identity)}") / "logits.f32", opening.model.num_classes)
+    told = lambda done, total: opening.emit(Progress("clean predictions", done, total))  # noqa: E731
+    return predict(opening.model, dataset.examples, log, plan.batch_size, opening.deadline, told)
+
+
+def _training(opening: Opening) -> Examples | None:
+    dataset, spec = opening.dataset, opening.plan.dataset
+    if dataset is None or spec is None or "train" not in dataset.card.splits or dataset.split == "train":
+        return None
+    return open_split(dataset.card, "train", spec.data_dir, opening.checkpoint.preprocessing, opening.plan.seed)
+
+
+def _require(opening: Opening, evaluator: Any) -> None:
+    needs: frozenset[Need] = evaluator.needs
+    dataset = opening.dataset
+    if Need.TRAINED in needs and not opening.checkpoint.trained:
+        raise Unsupported("random-weights", "random weights: a quality metric would mean nothing", "evaluate a trained checkpoint")
+    if (Need.EXAMPLES in needs or isinstance(evaluator, ExampleEvaluator)) and dataset is None:
+        raise Unsupported("no-dataset", "no data set was given", "add --dataset")
+    if Need.GROUPS in needs and (dataset is None or not dataset.examples.groups):
+        raise Unsupported("no-groups", "the data set names no groups", "choose a column with --group-column")
+    if Need.TRAINING_SPLIT in needs and (dataset is None or "train" not in dataset.card.splits or dataset.split == "train"):
+        raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
+    network: Any = opening.model.network
+    if Need.FEATURES in needs and not (hasattr(network, "forward_features") and hasattr(network, "forward_head")):
+        raise Unsupported("no-features", f"{type(network).__name__} offers no features", "use a timm architecture")
+
+
+def _checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes, if they keep the contract.
+
+    Raises:
+        PluginError: None at all, an undeclared metric, or the same metric twice under the same conditions.
+    """
+    declared = {metric.name for metric in evaluator.metrics}
+    seen: set[tuple[str, frozenset[tuple[str, object]]]] = set()
+    for outcome in outcomes:
+        if outcome.metric is None:
+            continue
+        identity = outcome.metric.name, frozenset(outcome.conditions.items())
+        if outcome.metric.name not in declared:
+            raise PluginError("undeclared-metric", f"{evaluator.name} yields {outcome.metric.name}, which it does not declare", "add it to metrics")
+        if identity in seen:
+            message = f"{evaluator.name} yields {outcome.metric.name} twice under the same conditions"
+            raise PluginError("repeated-metric", message, "tell them apart by conditions")
+        seen.add(identity)
+    if not outcomes:
+        raise PluginError("no-outcome", f"{evaluator.name} yields nothing", "yield a Measurement or a Failure")
+    return outcomes
+
+
+def _identity(opening: Opening) -> dict[str, Any]:
+    checkpoint = opening.checkpoint
+    keep = opening.model.module.keep
+    return {
+        "weights": checkpoint.digest,
+        "architecture": checkpoint.architecture,
+        "arguments": dict(checkpoint.arguments),
+        "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
+        "keep": None if keep is None else keep.tolist(),
+        "device": opening.plan.device,
+        "software": environment.software(opening.environment),
+    }
+
+
+def _key(opening: Opening, evaluator: Any) -> str:
+    identity = _identity(opening) | {
+        "evaluator": evaluator.name,
+        "version": evaluator.version,
+        "settings": dataclasses.asdict(evaluator),
+        "seed": opening.plan.seed,
+        "data": None if opening.dataset is None else opening.dataset.examples.digest,
+    }
+    if Need.MACHINE in evaluator.needs:
+        identity["machine"] = environment.machine(opening.environment)
+    return f"{evaluator.name}-{_digest(identity)}"
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
+    plan, checkpoint, dataset = opening.plan, opening.checkpoint, opening.dataset
+    plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "path")}
+    plain |= {"reference": plan.checkpoint.reference, "preprocessing": dataclasses.asdict(checkpoint.preprocessing), "trained": checkpoint.trained}
+    header: dict[str, Any] = {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": plan.command,
+        "checkpoint": plain,
+        "dataset": None,
+        "environment": opening.environment | {"device": plan.device},
+        "protocol": {
+            "name": plan.protocol,
+            "evaluators": {e.name: {"version": e.version, "settings": dataclasses.asdict(e)} for e in planned},
+            "seed": plan.seed,
+            "batch_size": plan.batch_size,
+            "max_minutes": plan.max_minutes,
+        },
+    }
+    if dataset is not None:
+        card = dataset.card
+        header["dataset"] = {
+            "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
+            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "source": dataclasses.asdict(card.source),
+            "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
+        }
+    plain_json: dict[str, Any] = json.loads(json.dumps(header, default=str))
+    return plain_json
+
+

@@ -1,0 +1,132 @@
+"""A run's folder: outcomes that are only ever appended, scores kept batch by batch, and one writer at a time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from efficient360 import outcome as codec
+from efficient360.errors import RunError
+from efficient360.measurement import Failure, Status
+from efficient360.outcome import Record
+
+OUTCOMES = "outcomes.jsonl"
+_RETRIED = (Status.FAILED, Status.NOT_RUN)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: to a neighbour first, then renamed over."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@final
+@dataclass(frozen=True)
+class Store:
+    """The stored outcomes of one run.
+
+    Args:
+        folder: ``runs/NAME``; made when something is written.
+    """
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """``outcomes.jsonl``."""
+        return self.folder / OUTCOMES
+
+    def work(self, key: str) -> Path:
+        """A folder for unfinished work under a key; it survives interruption."""
+        folder = self.folder / "work" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Add the outcomes of one evaluation as one group: read back whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(codec.to_json(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for record in records]
+        with self.path.open("ab") as file:
+            if file.tell() and not self._ends_whole():
+                file.write(b"\n")  # a kill tore the last line: the next one starts afresh, readers skip the torn one
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _ends_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def groups(self) -> list[list[Record]]:
+        """All whole groups in the order they were stored. Torn lines and groups are passed over."""
+        if not self.path.exists():
+            return []
+        whole: list[list[Record]] = []
+        group: list[Record] = []
+        for line in self.path.read_bytes().split(b"\n"):
+            record = _parsed(line)
+            if record is None:
+                continue
+            if record.part[0] == 0 or not group or group[-1].key != record.key:
+                group = []
+            if record.part[0] != len(group):
+                continue
+            group.append(record)
+            if len(group) == record.part[1]:
+                whole.append(group)
+                group = []
+        return whole
+
+    def latest(self, evaluator: str, key: str = "") -> list[Record]:
+        """The newest whole group of an evaluator, under ``key`` if one is given; empty when there is none."""
+        found = [g for g in self.groups() if g[0].evaluator == evaluator and key in ("", g[0].key)]
+        return found[-1] if found else []
+
+    def finished(self, evaluator: str, key: str) -> list[Record]:
+        """The newest group if a rerun need not try again: not one that failed or was not reached."""
+        group = self.latest(evaluator, key)
+        retry = any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
+        return [] if retry else group
+
+    @contextlib.contextmanager
+    def writer(self, wait: float = 10.0) -> Iterator[None]:
+        """Hold the folder: one process writes at a time. The system lets go of it however the process ends.
+
+        Raises:
+            RunError: Another process holds it for longer than ``wait`` seconds, or the folder can't be written.
+        """
+        try:
+            (self.folder / "work").mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "work" / "lock").open("a")
+        except OSError as error:
+            raise RunError("unwritable-run", f"the folder {self.folder} can't be written: {error.strerror}", "choose another folder with --out") from error
+        with lock:
+            end = time.monotonic() + wait
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > end:
+                        hint = "wait for it, or choose another folder with --out"
+                        raise RunError("run-busy", f"another evaluation is writing to {self.folder}", hint) from None
+                    time.sleep(0.1)
+            yield
+
+
+def _parsed(line: bytes) -> Record | None:
+    try:
+        data: Any = json.loads(line)
+        return codec.from_json(data)
+    except (ValueError, KeyError, TypeError):
+        return None
