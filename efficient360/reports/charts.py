@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
+from functools import partial
+from html import escape as escape_html
 from typing import Any
 
 from efficient360.figures import Bars, Curve, Heatmap, Series
 from efficient360.reports.theme import LIGHT, SERIES
 
 Chart = dict[str, Any]
+escape = partial(escape_html, quote=False)
+"""Text for plotly, which reads ``&lt;`` but not ``&quot;``."""
+
 CLEAR = "rgba(0,0,0,0)"
 MANY_BARS = 40
+LOG: Chart = {"type": "log", "exponentformat": "SI", "minorloglabels": "none"}
 
 
 def chart(figure: Curve | Bars | Heatmap) -> Chart:
@@ -35,7 +40,7 @@ def _axis(text: str) -> Chart:
 
 def _layout(x: Chart, y: Chart, height: int) -> Chart:
     return {
-        "xaxis": x, "yaxis": y, "height": height, "margin": {"l": 48, "r": 12, "t": 12, "b": 44}, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
+        "xaxis": x, "yaxis": y, "height": height, "margin": {"l": 52, "r": 12, "t": 12, "b": 44}, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
         "font": {"color": LIGHT["ink"], "size": 12}, "dragmode": False, "showlegend": False, "hovermode": "closest",
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11.5}},
         "hoverlabel": {"bgcolor": LIGHT["sheet"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}, "align": "left"},
@@ -49,8 +54,8 @@ def _curve(figure: Curve) -> Chart:
         colour = LIGHT["faint"] if series.style == "reference" else LIGHT[SERIES[drawn.index(series) % len(SERIES)]]
         traces += _series(series, colour)
     x, y = _axis(figure.x_label), _axis(figure.y_label)
-    x |= {"type": "log"} if figure.x_log else {}
-    y |= {"type": "log"} if figure.y_log else {}
+    x |= LOG if figure.x_log else {}
+    y |= LOG if figure.y_log else {}
     layout = _layout(x, y, 320)
     layout["showlegend"] = sum(bool(s.name) for s in figure.series) > 1
     if _is_square(figure):
@@ -106,7 +111,7 @@ def _bars(figure: Bars) -> Chart:
         trace["error_x" if lying else "error_y"] = _errors(figure.values, figure.low, figure.high, LIGHT["ink"])
     if not lying:
         return {"data": [trace], "layout": _layout(_axis(figure.x_label) | {"showticklabels": False, "showgrid": False}, _axis(figure.y_label), 320)}
-    named = _axis(figure.x_label) | {"tickvals": positions, "ticktext": names, "autorange": "reversed", "showgrid": False, "ticks": ""}
+    named = _axis("") | {"tickvals": positions, "ticktext": names, "autorange": "reversed", "showgrid": False, "ticks": ""}
     layout = _layout(_axis(figure.y_label) | {"rangemode": "tozero"}, named, 90 + 24 * len(names))
     return {"data": [trace], "layout": layout | {"bargap": 0.35}}
 
@@ -122,7 +127,8 @@ def _heatmap(figure: Heatmap) -> Chart:
         "customdata": [[[r, c] for c in columns] for r in rows], "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{z:.4~g}<extra></extra>",
     }
     if small:
-        trace |= {"text": [["–" if v is None else f"{v:.3g}" for v in row] for row in cells], "texttemplate": "%{text}", "textfont": {"size": 11}}
+        spell = ".2f" if all(v is None or abs(v) <= 1 for row in cells for v in row) else ".3g"
+        trace |= {"text": [["" if v is None else format(v, spell) for v in row] for row in cells], "texttemplate": "%{text}", "textfont": {"size": 11}}
     x = _axis(figure.x_label) | {"tickvals": trace["x"], "ticktext": columns, "showgrid": False, "ticks": ""}
     y = _axis(figure.y_label) | {"tickvals": trace["y"], "ticktext": rows, "showgrid": False, "ticks": "", "autorange": "reversed"}
     return {"data": [trace], "layout": _layout(x, y, 100 + 26 * len(rows))}

@@ -54,7 +54,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return formatting.significant(value, 4)
+        return f"{value:.4g}".replace("-", formatting.MINUS)
     return str(value)
 
 

@@ -1,13 +1,12 @@
 """The radar as plain plotly JSON: axes clockwise from 12 o'clock, what is not measured drawn as a gap, never as a zero."""
 
 from collections.abc import Sequence
-from html import escape
-from typing import Any, Final
+from typing import Final
 
+from efficient360.reports.charts import Chart, escape
 from efficient360.reports.report import Axis
 from efficient360.reports.theme import LIGHT, SERIES
 
-Chart = dict[str, Any]
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
@@ -114,8 +113,8 @@ def layout(labels: Sequence[str]) -> Chart:
         "polar": {
             "bgcolor": "rgba(0,0,0,0)",
             "radialaxis": {
-                "range": [0, 1], "tickvals": list(RINGS), "ticktext": ["¼", "½", "¾", "1"], "angle": 90 + step / 2, "tickangle": 0, "showline": False,
-                "ticks": "", "gridcolor": LIGHT["grid"], "tickfont": {"color": LIGHT["faint"], "size": 11}, "layer": "below traces",
+                "range": [0, 1], "tickvals": list(RINGS), "ticktext": ["", "½", "", "1"], "angle": 90 + step / 2, "tickangle": 90 + step / 2,
+                "showline": False, "ticks": "", "gridcolor": LIGHT["grid"], "tickfont": {"color": LIGHT["faint"], "size": 11}, "layer": "below traces",
             },
             "angularaxis": {
                 "direction": "clockwise", "rotation": 90, "tickvals": [i * step for i in range(len(labels))], "ticktext": list(labels), "ticks": "",
@@ -124,7 +123,7 @@ def layout(labels: Sequence[str]) -> Chart:
         },
         "showlegend": False,
         "dragmode": False,
-        "margin": {"l": 84, "r": 84, "t": 56, "b": 56},
+        "margin": {"l": 96, "r": 96, "t": 58, "b": 52},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": LIGHT["ink"], "size": 12.5},
         "hoverlabel": {"bgcolor": LIGHT["sheet"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}, "align": "left"},

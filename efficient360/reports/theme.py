@@ -7,7 +7,7 @@ LIGHT: Final[dict[str, str]] = {
     "sheet": "#f5f5f1",
     "rule": "#dfdfd8",
     "grid": "#e6e6e0",
-    "faint": "#74777b",
+    "faint": "#686b6f",
     "muted": "#55595e",
     "ink": "#191b1e",
     "accent": "#0b675f",

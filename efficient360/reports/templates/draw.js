@@ -24,10 +24,10 @@
     const radar = div.classList.contains("radar");
     const width = printing ? (radar ? PRINTED.radar : PRINTED.chart) : div.clientWidth;
     if (radar) {
-      layout.height = width > 420 ? Math.min(width * 0.94, 600) : width * 1.02;
+      layout.height = width > 420 ? Math.min(width * 0.94, 600) : width * 0.98;
       if (width < 460) {
-        layout.font.size = 10.5;
-        layout.margin = { l: 58, r: 58, t: 46, b: 46 };
+        layout.font.size = 10;
+        layout.margin = { l: 74, r: 74, t: 48, b: 42 };
       }
     }
     if (printing) layout.width = width;
@@ -41,8 +41,14 @@
 
   drawAll();
   darkWanted.addEventListener("change", drawAll);
-  addEventListener("beforeprint", () => { printing = true; drawAll(); });
-  addEventListener("afterprint", () => { printing = false; drawAll(); });
+  const folded = [...document.querySelectorAll("details:not(.folded)")].filter(details => !details.open);
+  const printed = on => {
+    printing = on;
+    folded.forEach(details => { details.open = on; });
+    drawAll();
+  };
+  addEventListener("beforeprint", () => printed(true));
+  addEventListener("afterprint", () => printed(false));
 
   for (const image of document.querySelectorAll(".gallery img")) {
     const sharpen = () => image.classList.toggle("pixels", image.naturalWidth < 96);

@@ -35,6 +35,9 @@ ECE = Metric("ece", ONE, Better.LOWER, "Mean gap between confidence and accuracy
 ECE_EXCESS = Metric("ece_excess", ONE, Better.LOWER, "ECE beyond what a perfectly calibrated model would show on as many images.", "", -1, 1)
 BRIER = Metric("brier", ONE, Better.LOWER, "Squared distance between the predicted probabilities and the truth.", "Brier 1950", 0, 2)
 ATTACK = Metric("attack_auc", ONE, Better.LOWER, "How well an attacker tells training images from others; 0.5 is a coin.", "Carlini et al. 2022", 0, 1)
+WORST = Metric("worst_group_accuracy", ONE, Better.HIGHER, "Top-1 accuracy of the group that fares worst.", "Sagawa et al. 2020", 0, 1)
+TAIL = Metric("tail_accuracy", ONE, Better.HIGHER, "Top-1 accuracy on the rarest fifth of the classes.", "", 0, 1)
+GAIN = Metric("deletion_gain", ONE, Better.HIGHER, "How much faster confidence falls than when pixels go at random.", "Petsiuk et al. 2018", -1, 1)
 RANK = Metric("effective_rank", ONE, Better.NEITHER, "Exponential of the entropy of the normalised singular values.", "Roy & Vetterli 2007", 0)
 
 Extra = tuple[Figure, ...]
@@ -92,6 +95,10 @@ def layers() -> Table:
 def dimensions() -> list[Dimension]:
     found = [importlib.import_module(f"efficient360.dimensions.{name}").DIMENSION for name in NAMES]
     stand_ins = {
+        "transparency": (Anchor("explanations", "deletion_gain", 0.0, 0.6, "chance; the best of a paper"),),
+        "spectral": (Anchor("explanations", "alpha", 8.0, 2.0, "random weights; heavy tails"),),
+        "fairness": (Anchor("groups", "worst_group_accuracy", 0.0, 1.0, "the bounds of the metric"),),
+        "inclusiveness": (Anchor("groups", "tail_accuracy", 0.0, 1.0, "the bounds of the metric"),),
         "robustness": (Anchor("corruptions", "corruption_accuracy", 0.0, 1.0, "the bounds of the metric"),),
         "latency": (Anchor("latency", "latency_p50", 1.0, 0.001, "one second; one millisecond"),),
         "privacy": (Anchor("membership", "attack_auc", 1.0, 0.5, "certainty; a coin"),),
@@ -116,7 +123,10 @@ def outcomes() -> list[Record]:
         measured("calibration", ECE, 0.0921, (reliability(), risk()), n=897, interval=Interval(0.074, 0.111, "bootstrap")),
         measured("calibration", ECE_EXCESS, 0.061, n=897, interval=Interval(0.043, 0.08, "bootstrap")),
         measured("calibration", BRIER, 0.162, n=897, interval=Interval(0.14, 0.19, "bootstrap")),
-        measured("spectrum", RANK, 143.2, n=5, samples=(141.0, 142.5, 143.2, 144.0, 145.3)),
+        measured("groups", WORST, 0.81, n=90, interval=Interval(0.72, 0.88, "clopper-pearson"), conditions={"group": "writer"}),
+        measured("groups", TAIL, 0.78, n=180, interval=Interval(0.71, 0.83, "wilson")),
+        measured("explanations", GAIN, 0.33, n=64, interval=Interval(0.27, 0.39, "bootstrap")),
+        measured("spectrum", RANK, 143.2, n=5, interval=Interval(141.3, 145.0, "t"), samples=(141.0, 142.5, 143.2, 144.0, 145.3)),
         failed("membership", Status.NOT_RUN, "out-of-time", "The time budget was spent before this was done.", "Raise --max-minutes and run it again.", ATTACK),
     ]
     corrupted: list[Outcome] = [Measurement(CORRUPTED, 0.61, 897, Interval(0.58, 0.64, "wilson"), extra=(corruptions(),))]
@@ -131,7 +141,7 @@ def report(name: str = "deit_tiny_digits", digest: str = "d" * 64, state: str = 
     """The made-up report; ``scale`` multiplies its top-1 accuracy, so that two differ."""
     records = outcomes()
     records[0] = measured("accuracy", TOP1, 0.893 * scale, (by_class(), mistakes()), n=897, interval=Interval(0.871 * scale, 0.911 * scale, "wilson"))
-    evaluators = [{"name": "accuracy", "version": 1, "settings": {"k": 5}}, {"name": "calibration", "version": 1, "settings": {"bins": 15}}]
+    evaluators = {"accuracy": {"k": 5}, "calibration": {"bins": 15}, "parameters": {}}
     return Report(
         state="complete" if state == "complete" else "incomplete",
         created="2026-01-05T09:30:00+00:00",
@@ -142,7 +152,9 @@ def report(name: str = "deit_tiny_digits", digest: str = "d" * 64, state: str = 
             "preprocessing": {"input_size": [3, 32, 32], "mean": [0.5, 0.5, 0.5], "crop_pct": 1.0}, "card": {"licence": "Apache-2.0"},
         },
         dataset={"name": "digits", "split": "test", "examples": 897, "digest": digest, "licence": "CC0", "classes": list(CLASSES)},
-        environment={"host": "laptop", "cpu": "some CPU", "gpu": None, "versions": {"python": "3.11.7", "torch": "2.14.0"}, "git": {"commit": "1" * 40, "dirty": False}},
+        environment={
+            "host": "laptop", "cpu": "some CPU", "gpu": None, "versions": {"python": "3.11.7", "torch": "2.14.0"}, "git": {"commit": "1" * 40, "dirty": False},
+        },
         protocol={"name": "quick", "seed": 0, "max_minutes": None, "evaluators": evaluators},
         records=records,
         axes=axes_of(dimensions(), records),

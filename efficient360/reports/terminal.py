@@ -1,0 +1,98 @@
+"""The end of a run in the terminal: every dimension's measurements in a column that reads at 80 characters, with or without colour."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group as Stack
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from efficient360 import formatting
+from efficient360.reports import sections
+from efficient360.reports.html import STATUSES, facts
+from efficient360.reports.radar import missing
+from efficient360.reports.report import Axis, Report
+from efficient360.reports.sections import Group, Row, Section
+
+FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
+
+
+def summary(report: Report, folder: Path | None = None) -> RenderableType:
+    """What a person reads when a run ends: measurements by dimension, gaps with their reasons, where the files are.
+
+    Text from checkpoints and data sets is printed as it stands: none of it is read as markup.
+
+    Args:
+        report: The run's report.
+        folder: The run's folder; its files are named when given.
+    """
+    return Stack(*_blocks(report, folder))
+
+
+def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
+    yield Text.assemble("\n", (_line(str(report.checkpoint.get("name", ""))), "bold"))
+    yield Text(" · ".join(_line(fact) for fact in facts(report)), style="dim")
+    if report.state == "incomplete":
+        yield Text("This run is incomplete: run the same command again and it goes on where it stopped.", style="yellow")
+    for section in sections.sections(report):
+        yield Text.assemble("\n", *_head(section.axis))
+        yield Padding(_measures(section), (0, 0, 0, 2), expand=False)
+        for group in section.groups:
+            if group.folded:
+                yield Text(f"  {group.title} under {len(group.folded)} {'more ' if group.rows else ''}conditions: see the report", style="dim")
+    yield from _missing(report)
+    if folder is not None:
+        found = [name for name in FILES if (folder / name).exists()]
+        yield Text.assemble("\n", (str(folder / "report.html"), "bold"), (f"\n  beside {', '.join(found[1:])}" if len(found) > 1 else "", "dim"), "\n")
+
+
+def _head(axis: Axis | None) -> list[tuple[str, str]]:
+    if axis is None:
+        return [("More measurements", "bold cyan")]
+    said = f"score {axis.score:.2f}" if axis.score is not None else f"no score: {missing(axis)}"
+    return [(axis.dimension.title, "bold cyan"), (f"  {said}", "dim")]
+
+
+def _measures(section: Section) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
+    table.add_column(width=32, overflow="fold")
+    table.add_column(justify="right", no_wrap=True, min_width=11)
+    table.add_column(style="dim", no_wrap=True, min_width=17)
+    table.add_column(style="dim", no_wrap=True, min_width=7)
+    for group in section.groups:
+        for row in group.rows:
+            table.add_row(_label(group, row), Text(row.value, style="bold"), _plain(row.interval), _plain(f"n {row.n}" if row.interval != "exact" else ""))
+    return table
+
+
+def _label(group: Group, row: Row) -> Text:
+    return Text.assemble(_line(group.title), (f", {_line(row.conditions)}" if row.conditions else "", "dim"))
+
+
+def _missing(report: Report) -> Iterator[RenderableType]:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(min_width=20, max_width=28)
+    table.add_column()
+    for gap in sections.gaps(report.records):
+        why = Text.assemble((STATUSES[gap.failure.status], "yellow"), f"  {_line(gap.failure.message)}", (f" {_line(gap.failure.hint)}", "dim"))
+        table.add_row(_plain(f"{gap.of}{', ' if gap.conditions else ''}{gap.conditions}"), why)
+    if table.row_count:
+        yield Text("\nNo value", style="bold")
+        yield Padding(table, (0, 0, 0, 2), expand=False)
+    empty = [axis.dimension.title for axis in sections.unmeasured(report)]
+    if empty:
+        yield Text.assemble("\n", ("Not measured", "bold"), (f"  {', '.join(empty)}", "dim"))
+    seconds = sum({(r.evaluator, r.key): r.seconds for r in report.records}.values())
+    if seconds:
+        yield Text(f"\nMeasured in {formatting.duration(seconds)}", style="dim")
+
+
+def _plain(text: str) -> Text:
+    return Text(_line(text))
+
+
+def _line(text: str) -> str:
+    """``text`` without control characters: nothing that was measured may move the cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,203 @@
+"""The page as text: what stands in it, and that nothing escapes from it."""
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from efficient360.measurement import ONE, Better, Interval, Measurement, Metric
+from efficient360.outcome import Record
+from efficient360.reports import page, sections
+from efficient360.reports.html import render
+from efficient360.reports.names import words
+from efficient360.reports.report import Report, axes_of
+from efficient360.reports.strip import strip
+
+import synthetic
+
+
+class Reader(HTMLParser):
+    """Every element with its attributes, and the visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.hidden = ""
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.hidden = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.hidden:
+            self.hidden = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render(synthetic.report(synthetic.HOSTILE_NAME))
+
+
+@pytest.fixture(scope="module")
+def read(html: str) -> Reader:
+    return Reader(html)
+
+
+def test_every_dimension_is_named_with_its_question(read: Reader) -> None:
+    for dimension in synthetic.dimensions():
+        assert dimension.title in read.text
+        assert dimension.question in read.text
+
+
+def test_raw_values_stand_with_unit_interval_and_n(read: Reader) -> None:
+    for said in ("89.3 %", "87.1 – 91.1 %", "897", "22.9 MB", "1.26 GMAC", "0.412 nat", "exact", "Russakovsky et al. 2015", "corruption fog, severity 3"):
+        assert said in read.text
+
+
+def test_gaps_say_why(read: Reader) -> None:
+    for said in ("1 of 2 measured", "not measured", "Another process held the machine.", "What to do: Lower --batch-size.", "no evaluator measures this yet"):
+        assert said in read.text
+
+
+def test_an_unscored_dimension_shows_no_number(html: str) -> None:
+    latency = re.search(r'<li class="gap">\s*<a href="#unmeasured">\s*<span class="name">Latency</span>\s*<span class="score">(.*?)</span>', html)
+    assert latency is not None
+    assert latency[1] == "not measured"
+
+
+def test_names_are_text_and_never_elements(read: Reader) -> None:
+    assert synthetic.HOSTILE_NAME in read.text
+    assert "</script><script>alert(2)</script>" in read.text
+    images = [attributes for tag, attributes in read.elements if tag == "img"]
+    assert images
+    assert all((a["src"] or "").startswith("data:image/png;base64,") for a in images)
+    assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
+    assert sum(tag == "script" for tag, _ in read.elements) == 4
+
+
+def test_data_in_scripts_hold_no_tag(html: str) -> None:
+    blocks = re.findall(r'<script type="application/json" id="\w+">(.*?)</script>', html, re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert "<" not in block
+        json.loads(block)
+
+
+def test_a_remote_picture_is_not_drawn(html: str, read: Reader) -> None:
+    assert "tracker.png" not in html
+    assert "no picture" in read.text
+
+
+@pytest.mark.parametrize("uri", ["https://example.org/a.png", "data:text/html,x", "data:image/svg+xml;base64,AA", "javascript:alert(1)", ""])
+def test_only_raster_data_is_a_picture(uri: str) -> None:
+    assert not page.is_picture(uri)
+    assert page.is_picture(synthetic.PIXEL)
+
+
+def test_nothing_is_loaded_from_elsewhere(read: Reader) -> None:
+    links = [value or "" for _, attributes in read.elements for name, value in attributes.items() if name in ("href", "src", "action", "data")]
+    assert links
+    assert all(link.startswith(("#", "data:image/")) for link in links)
+
+
+def test_every_inner_link_has_its_target(read: Reader) -> None:
+    ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {(a["href"] or "")[1:] for tag, a in read.elements if tag == "a"} <= set(ids)
+
+
+def test_every_chart_has_a_place(html: str, read: Reader) -> None:
+    block = re.search(r'id="charts">(.*?)</script>', html, re.S)
+    assert block is not None
+    places = {attributes["id"] for _, attributes in read.elements if "chart" in (attributes.get("class") or "").split()}
+    assert set(json.loads(block[1])) == places
+    assert len(places) == 1 + 5
+
+
+def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
+    assert len(scripts) == 2
+    assert page.policy(*scripts).replace("'", "&#39;") in html
+    assert "default-src 'none'" in page.policy()
+
+
+def test_only_an_incomplete_run_carries_the_banner() -> None:
+    assert "This run is incomplete" in render(synthetic.report(state="incomplete"))
+    assert "This run is incomplete" not in render(synthetic.report(state="complete"))
+
+
+def test_a_report_without_data_or_outcomes_is_drawn() -> None:
+    empty = dataclasses.replace(synthetic.report(), dataset=None, records=[], axes=axes_of(synthetic.dimensions(), []), state="complete")
+    text = Reader(render(empty)).text
+    assert "Nothing: everything that was planned has a value." in text
+    assert "Data set" not in text
+
+
+def test_a_record_stands_under_one_dimension_only() -> None:
+    report = synthetic.report()
+    shown = sections.sections(report)
+    rows = sum(len(group.rows) + len(group.folded) for section in shown for group in section.groups)
+    assert rows == sum(isinstance(r.outcome, Measurement) for r in report.records)
+    homes = {(s.axis.dimension.name if s.axis else None, g.metric.name) for s in shown for g in s.groups}
+    assert ("memory", "parameters") in homes, "an unscored metric follows its evaluator"
+    assert ("fairness", "worst_group_accuracy") in homes
+    assert ("inclusiveness", "tail_accuracy") in homes, "a scored metric stands under its own dimension"
+    assert (None, "effective_rank") in homes
+
+
+def test_many_conditions_are_folded_and_the_scored_value_is_not() -> None:
+    group = next(g for s in sections.sections(synthetic.report()) for g in s.groups if g.metric.name == "corruption_accuracy")
+    assert (len(group.rows), len(group.folded)) == (1, 20)
+    assert group.rows[0].value == "61.0 %"
+
+
+def test_the_headlines_are_the_first_measure_of_each_dimension() -> None:
+    assert [h.title for h in sections.headlines(synthetic.report())][:3] == ["Top-1 accuracy", "Weight bytes", "MACs"]
+
+
+def place(value: float, low: float | None, high: float | None, interval: Interval | None, samples: tuple[float, ...] = ()) -> object:
+    metric = Metric("m", ONE, Better.HIGHER, "", "", low, high)
+    return strip(Measurement(metric, value, 2, interval, samples=samples))
+
+
+def test_a_strip_places_a_value_between_its_bounds() -> None:
+    drawn = place(0.5, 0, 1, Interval(0.25, 0.75, "t"))
+    assert dataclasses.astuple(drawn)[:3] == (50, 25, 75)  # type: ignore[call-overload]
+    assert place(0.5, 0, 1, None) is None
+    assert place(-3, None, None, Interval(-4, -2, "t")) is None
+    repeats = place(2.0, 0, None, None, (1.0, 2.0, 4.0))
+    assert dataclasses.astuple(repeats)[3] == pytest.approx([100 / 4.2, 200 / 4.2, 400 / 4.2])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("top1", "Top-1 accuracy"), ("weight_bytes", "Weight bytes"), ("ece_excess", "ECE excess"), ("tpr_at_fpr", "TPR at FPR"), ("mce", "mCE"), ("_", "_"),
+])
+def test_names_in_words(name: str, said: str) -> None:
+    assert words(name) == said
+
+
+def test_provenance_is_all_there(read: Reader) -> None:
+    for said in ("a" * 64, "d" * 64, "2.14.0", "1" * 40, "efficient360 evaluate deit_tiny_digits", "anchors-v1", "Apache-2.0", "Howard et al. 2019, Table 3"):
+        assert said in read.text
+
+
+def with_record(record: Record) -> Report:
+    report = synthetic.report()
+    records = [*report.records, record]
+    return dataclasses.replace(report, records=records, axes=axes_of(synthetic.dimensions(), records))
+
+
+def test_an_evaluator_of_a_plugin_is_escaped_too() -> None:
+    metric = Metric("oddity", ONE, Better.NEITHER, "<b>bold</b>", "<i>source</i>")
+    read = Reader(render(with_record(Record("<u>plugin</u>", Measurement(metric, 1.0, conditions={"<s>": "<q>"})))))
+    assert "<b>bold</b>" in read.text
+    assert not {"u", "q", "s"} & {tag for tag, _ in read.elements}

@@ -1,0 +1,72 @@
+"""The summary as a terminal, a narrow terminal and a pipe print it."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+from efficient360.reports.terminal import summary
+from rich.console import Console
+
+import synthetic
+
+
+def printed(width: int = 80, name: str = "deit_tiny_digits", folder: Path | None = None) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(summary(synthetic.report(name), folder))
+    return out.getvalue()
+
+
+def test_measurements_stand_under_their_dimension() -> None:
+    lines = printed().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("Performance"))
+    assert "score 0.89" in lines[start]
+    assert lines[start + 1].split() == ["Top-1", "accuracy", "89.3", "%", "87.1", "–", "91.1", "%", "n", "897"]
+
+
+def test_values_stand_in_one_column() -> None:
+    lines = printed().splitlines()
+    ends = {line.index(unit) + len(unit) for line in lines for unit in ("5.72 M", "22.9 MB", "1.26 GMAC", "0.412 nat", "89.3 %") if unit in line}
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_and_none_draws_boxes(width: int) -> None:
+    text = printed(width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert not any("\u2500" <= c <= "\u257f" for c in text)
+    assert "\x1b" not in text
+
+
+def test_gaps_and_failures_say_why() -> None:
+    text = " ".join(printed().split())
+    assert "not possible Another process held the machine. Stop other work and run the command again." in text
+    assert "failed The process died with signal 9" in text
+    assert "no score: 1 of 2 measured" in text
+    assert "Corruption accuracy under 20 more conditions" in text
+    assert "Continual learning" in text
+
+
+def test_a_name_is_no_markup_and_moves_no_cursor() -> None:
+    text = printed(name="[red]name[/red]\x1b[2J\x07")
+    assert "[red]name[/red]" in text
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_the_files_that_exist_are_named(tmp_path: Path) -> None:
+    (tmp_path / "report.html").touch()
+    (tmp_path / "report.json").touch()
+    text = printed(200, folder=tmp_path)
+    assert str(tmp_path / "report.html") in text
+    assert "beside report.json" in text
+    assert "examples.parquet" not in text
+
+
+def test_the_time_spent_counts_each_evaluation_once() -> None:
+    report = synthetic.report()
+    timed = [dataclasses.replace(r, seconds=10.0, key="k" + r.evaluator) for r in report.records]
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary(dataclasses.replace(report, records=timed)))
+    evaluators = len({r.evaluator for r in report.records})
+    assert f"Measured in {evaluators * 10 // 60} min {evaluators * 10 % 60:02d} s" in out.getvalue()
