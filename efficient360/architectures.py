@@ -19,7 +19,20 @@ NORM_EPS = "layer_norm_eps"
 def close_names(name: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Up to three timm names, or names of ``among``, that look like ``name``."""
     known = among or tuple(list_models())
-    return tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.6))
+    near = {candidate: _likeness(name, candidate) for candidate in known}
+    best = sorted((candidate for candidate in known if near[candidate] >= 0.75), key=lambda c: (-near[c], len(c), c))
+    return tuple(best[:3])
+
+
+def _likeness(name: str, candidate: str) -> float:
+    """In [0, 1]: how alike a name and a candidate, or the candidate's beginning, are; people leave out the tail."""
+    matcher = difflib.SequenceMatcher(None, b=name.lower())
+    likeness = 0.0
+    for part in (candidate.lower(), candidate.lower()[: len(name) + 1]):
+        matcher.set_seq1(part)
+        if matcher.quick_ratio() > likeness:
+            likeness = max(likeness, matcher.ratio())
+    return likeness
 
 
 def require_architecture(name: str) -> None:
@@ -54,7 +67,8 @@ def build_network(architecture: str, arguments: Mapping[str, Any], seed: int) ->
         CheckpointError: timm can't build it with these arguments.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        # Not torch.manual_seed, which would also seed the accelerators.
+        torch.default_generator.manual_seed(seed)
         return _create(architecture, arguments)
 
 

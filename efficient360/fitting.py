@@ -1,6 +1,7 @@
 """Whether weights fit an architecture, and in plain words why not, before anything is loaded."""
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -113,13 +114,13 @@ def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[
     text = _complaint(wanted, tensors)
     if common < len(wanted) / 2:
         return CheckpointError(
-            "wrong-architecture", f"{origin} holds no weights of {name}: only {common} of its {len(wanted)} tensors are there; {text}",
+            "wrong-architecture", f"{origin} doesn't hold {name}: {common or 'none'} of its {len(wanted)} tensors are there, {text}",
             f"name the architecture it was trained with (--arch); the file's first tensors are {_first(list(tensors))}",
         )
-    return CheckpointError("weights-mismatch", f"{origin} doesn't fit {name}: {text}", _hint(wanted, tensors))
+    return CheckpointError("weights-mismatch", f"{origin} doesn't fit {name}: {text}", _hint(network, wanted, tensors))
 
 
-def _hint(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The argument that the differing shapes point at."""
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
@@ -131,11 +132,21 @@ def _hint(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
         if len(has) == 4 and has[2:] != needs[2:]:
             return f"--arch-arg patch_size={has[2]}"
     if differs("pos_embed"):
-        return f"--arch-arg img_size=N for the resolution it was trained at ({tensors['pos_embed'].shape[-2]} positions in the file)"
+        return _size_hint(network, tensors["pos_embed"], tensors.get("patch_embed.proj.weight"))
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
     if blocks and blocks != {name.split(".")[1] for name in wanted if name.startswith("blocks.")}:
         return f"--arch-arg depth={len(blocks)}"
     return "name the architecture and the arguments it was trained with (--arch, --arch-arg KEY=VALUE)"
+
+
+def _size_hint(network: nn.Module, positions: Tensor, patches: Tensor | None) -> str:
+    """The image size that the file's position embedding is for, where it is a square grid of patches."""
+    prefix = 0 if getattr(network, "no_embed_class", False) else int(getattr(network, "num_prefix_tokens", 1))
+    grid = positions.shape[1] - prefix if positions.ndim == 3 else 0
+    side = math.isqrt(max(grid, 0))
+    if patches is not None and patches.ndim == 4 and side > 0 and side * side == grid:
+        return f"--arch-arg img_size={side * patches.shape[-1]}"
+    return "--arch-arg img_size=N for the resolution it was trained at"
 
 
 def _count(names: list[str], noun: str) -> str:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from timm.models import is_model, is_model_pretrained, split_model_name_tag
+from timm.models import is_model, is_model_pretrained, list_models, split_model_name_tag
 
 from efficient360.architectures import close_names, pretrained_config
 from efficient360.checkpoint import CheckpointSpec, Origin
 from efficient360.embedded import zoo_file, zoo_names
 from efficient360.errors import CheckpointError
 from efficient360.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
-from efficient360.sidecar import Sidecar, find_sidecar, parse_sidecar, read_json
+from efficient360.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
 from efficient360.transformers_vit import sidecar_of
 from efficient360.weights import SUFFIXES
 
@@ -62,7 +62,7 @@ def locate(spec: CheckpointSpec) -> Found:
 def _file(path: Path) -> Found:
     beside = find_sidecar(path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
-    if beside is not None and beside.stem != path.stem and not sidecar.architecture:
+    if beside is not None and beside.name in GENERIC_NAMES and not sidecar.architecture:
         # A config.json that belongs to something else.
         sidecar = Sidecar()
     return Found(sidecar.name or path.stem, Origin.FILE, sidecar, path)
@@ -77,7 +77,8 @@ def _folder(folder: Path) -> Found:
         )
     if not files:
         raise CheckpointError(
-            "no-weights-in-folder", f"{folder} holds no weights file ({', '.join(SUFFIXES)})", "give the folder that holds model.safetensors, or the file itself"
+            "no-weights-in-folder", f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
+            "give the folder that holds model.safetensors, or the file itself",
         )
     if len(files) > 1:
         names = ", ".join(p.name for p in files[:5])
@@ -97,18 +98,23 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> Found:
         # It lands beside config.json, where the sidecar is read from.
         fetch(repository, "preprocessor_config.json")
     sidecar = Sidecar() if config is None else _sidecar(config)
-    return _downloaded(repository.name, repository, WEIGHTS, sidecar)
+    if spec.random_weights:
+        return Found(repository.name, Origin.RANDOM, sidecar, None)
+    # Weights of the very commit that the configuration is from.
+    pinned = repository if config is None else Repository(repository.name, commit_of(config) or repository.revision)
+    return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
 
 
 def _timm(reference: str, spec: CheckpointSpec) -> Found:
     config = pretrained_config(reference)
     architecture, tag = split_model_name_tag(reference)
     if tag and not config:
-        known = tuple(name for name in _tags(architecture))
+        known = tuple(list_models(f"{architecture}.*", include_tags=True))
         close = close_names(reference, known) or known[:3]
         raise CheckpointError("unknown-tag", f"timm's {architecture} has no pretrained tag {tag!r}", f"it has {', '.join(close) or 'none'}")
     sidecar = parse_sidecar({key: value for key, value in config.items() if value is not None}, Path(reference))
-    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=sidecar.card)
+    told = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
+    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=told)
     if spec.random_weights:
         return Found(architecture, Origin.RANDOM, sidecar, None)
     if not is_model_pretrained(reference):
@@ -144,12 +150,6 @@ def _is_transformers(path: Path) -> bool:
 
 def _transformers_config(data: Mapping[str, Any]) -> bool:
     return "model_type" in data and "architecture" not in data
-
-
-def _tags(architecture: str) -> list[str]:
-    from timm.models import list_models
-
-    return [name for name in list_models(f"{architecture}.*", include_tags=True) if name.startswith(f"{architecture}.")]
 
 
 def _nowhere(reference: str, path: Path) -> CheckpointError:

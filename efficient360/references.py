@@ -1,10 +1,9 @@
 """A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from timm.data import resolve_data_config
+from torch import Tensor
 
 from efficient360.architectures import build_network, pretrained_config, require_architecture, skeleton
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
@@ -12,9 +11,9 @@ from efficient360.embedded import zoo_names
 from efficient360.errors import CheckpointError
 from efficient360.fitting import fit, head_classes
 from efficient360.locating import Found, locate
+from efficient360.preprocessing import preprocessing_of, require_input_size
 from efficient360.reading import may_resample, timm_weights
-from efficient360.sidecar import Sidecar
-from efficient360.weights import digest
+from efficient360.weights import Weights, digest
 
 __all__ = ["resolve", "zoo_names"]
 
@@ -34,88 +33,86 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     if not architecture:
         raise CheckpointError(
             "architecture-unknown", f"{spec.reference} comes without a sidecar that names its architecture",
-            "name it with --arch (a timm name), or write model.json beside it with \"architecture\" and \"model_args\"",
+            'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
         )
     require_architecture(architecture)
-    own = architecture == found.sidecar.architecture
-    arguments = {**(found.sidecar.arguments if own else {}), **spec.arguments}
-    config = {**pretrained_config(architecture), **found.sidecar.preprocessing}
+    said = found.sidecar.arguments if architecture == found.sidecar.architecture else {}
+    arguments = {**said, **spec.arguments}
     if spec.random_weights:
-        return _random(spec, found, architecture, _with_classes(arguments, found.sidecar if own else Sidecar(), config, None, spec))
+        return _random(spec, found, architecture, arguments)
     if found.weights is None:
         raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
-    weights = timm_weights(found.weights, spec.ema)
-    heads = head_classes(config, weights.tensors)
-    arguments = _with_classes(arguments, found.sidecar if own else Sidecar(), {}, heads, spec)
-    fitted = fit(skeleton(architecture, arguments), weights.tensors, str(found.weights), may_resample(found.origin, spec))
-    card = {**found.sidecar.card, **found.card, "stored_dtype": _dtypes(weights.tensors)}
+    return _trained(spec, found, architecture, arguments, timm_weights(found.weights, spec.ema))
+
+
+def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
+    count = arguments.get("num_classes", _said_classes(found, architecture) or pretrained_config(architecture).get("num_classes"))
+    full = {**arguments, "num_classes": _require_classes(count, spec)}
+    network = build_network(architecture, full, spec.seed)
+    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    require_input_size(network, preprocessing, spec)
+    names = found.sidecar.class_names
+    return Checkpoint(
+        spec=spec, name=f"{found.name}-random-{spec.seed}", architecture=architecture, arguments=full, origin=Origin.RANDOM, path=None,
+        digest=digest(network.state_dict()), preprocessing=preprocessing, num_classes=full["num_classes"],
+        class_names=names if len(names) == full["num_classes"] else (), card={"weights": f"random, seed {spec.seed}"},
+    )
+
+
+def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
+    tensors, config = weights.tensors, pretrained_config(architecture)
+    count = arguments.get("num_classes", _said_classes(found, architecture))
+    count = head_classes(config, tensors) if count is None else count
+    if count is None:
+        # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
+        _fit(spec, found, skeleton(architecture, arguments), tensors)
+    full = {**arguments, "num_classes": _require_classes(count, spec)}
+    network = skeleton(architecture, full)
+    resampled = _fit(spec, found, network, tensors)
+    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    require_input_size(network, preprocessing, spec)
+    names = found.sidecar.class_names
+    if names and len(names) != full["num_classes"]:
+        raise CheckpointError(
+            "class-names-mismatch", f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
+            "correct class_names or num_classes in the sidecar",
+        )
+    return Checkpoint(
+        spec=spec, name=found.name, architecture=architecture, arguments=full, origin=found.origin, path=found.weights,
+        digest=digest(tensors), preprocessing=preprocessing, num_classes=full["num_classes"], class_names=names,
+        card=_card(found, architecture, weights, resampled, preprocessing),
+    )
+
+
+def _fit(spec: CheckpointSpec, found: Found, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    return fit(network, tensors, str(found.weights), may_resample(found.origin, spec)).resampled
+
+
+def _said_classes(found: Found, architecture: str) -> int | None:
+    return found.sidecar.num_classes if architecture == found.sidecar.architecture else None
+
+
+def _require_classes(count: Any, spec: CheckpointSpec) -> int:
+    if count is None:
+        raise CheckpointError(
+            "num-classes-unknown", f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights",
+            "--arch-arg num_classes=K",
+        )
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise CheckpointError("no-classifier", f"{spec.reference} has no classification head: num_classes is {count}", "give a checkpoint that classifies")
+    return count
+
+
+def _card(found: Found, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
+    """What is said beside the weights, and what was done to them."""
+    source = "sidecar" if {"mean", "std"} <= found.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
+    card = {"preprocessing_source": source, **found.sidecar.card, **found.card, "stored_dtype": ", ".join(dtypes)}
     if weights.taken_from:
         card["taken_from"] = weights.taken_from
     if weights.other_weights:
         card["other_weights"] = weights.other_weights
-    if fitted.resampled:
-        card["adapted"] = f"{_spoken(fitted.resampled)} resampled by timm to img_size={arguments.get('img_size', 'the default')}"
-    return _checkpoint(spec, found, architecture, arguments, digest(weights.tensors), card)
-
-
-def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
-    network = build_network(architecture, arguments, spec.seed)
-    blank = dataclasses.replace(found, name=f"{found.name}-random-{spec.seed}", origin=Origin.RANDOM, weights=None)
-    return _checkpoint(spec, blank, architecture, arguments, digest(network.state_dict()), {"seed": spec.seed})
-
-
-def _with_classes(
-    arguments: Mapping[str, Any], sidecar: Sidecar, defaults: Mapping[str, Any], heads: int | None, spec: CheckpointSpec
-) -> dict[str, Any]:
-    """The arguments with ``num_classes``: given, said by the sidecar, counted in the head's weights, or the architecture's default."""
-    for count in (arguments.get("num_classes"), sidecar.num_classes, heads, defaults.get("num_classes")):
-        if count is None:
-            continue
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise CheckpointError(
-                "no-classifier", f"{spec.reference} has no classification head (num_classes is {count})", "give a checkpoint fine-tuned to classify"
-            )
-        return {**arguments, "num_classes": count}
-    raise CheckpointError(
-        "num-classes-unknown", f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights", "--arch-arg num_classes=K"
-    )
-
-
-def _checkpoint(
-    spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any], weights: str, card: Mapping[str, Any]
-) -> Checkpoint:
-    preprocessing = _preprocessing(architecture, found.sidecar, spec)
-    num_classes = int(arguments["num_classes"])
-    names = found.sidecar.class_names
-    if names and len(names) != num_classes:
-        raise CheckpointError(
-            "class-names-mismatch", f"{spec.reference}: the sidecar names {len(names)} classes, the architecture has {num_classes}",
-            "correct class_names or num_classes"
-        )
-    source = "sidecar" if {"mean", "std"} <= found.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
-    return Checkpoint(
-        spec=spec, name=found.name, architecture=architecture, arguments=arguments, origin=found.origin, path=found.weights, digest=weights,
-        preprocessing=preprocessing, num_classes=num_classes, class_names=names, card={"preprocessing_source": source, **card},
-    )
-
-
-def _preprocessing(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> Preprocessing:
-    config = resolve_data_config(pretrained_cfg={**pretrained_config(architecture), **sidecar.preprocessing})
-    size = spec.arguments.get("img_size", None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size"))
-    channels, *sides = config["input_size"]
-    if size is not None:
-        sides = [size, size] if isinstance(size, int) else list(size)
-    if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:
-        raise CheckpointError("not-rgb", f"{spec.reference} takes images of {channels} channels", "only RGB models are evaluated")
-    return Preprocessing(
-        input_size=(3, int(sides[0]), int(sides[1])), mean=tuple(config["mean"]), std=tuple(config["std"]), interpolation=config["interpolation"],
-        crop_pct=float(config["crop_pct"]), crop_mode=config["crop_mode"],
-    )
-
-
-def _spoken(names: tuple[str, ...]) -> str:
-    return "position embedding" if names == ("pos_embed",) else ", ".join(names[:3])
-
-
-def _dtypes(tensors: Mapping[str, Any]) -> str:
-    return ", ".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}))
+    if resampled:
+        what = "position embedding" if resampled == ("pos_embed",) else ", ".join(resampled[:3])
+        card["adapted"] = f"{what} resampled for {preprocessing.input_size[1]} x {preprocessing.input_size[2]} images"
+    return card

@@ -64,10 +64,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def find_sidecar(weights: Path) -> Path | None:
     """``STEM.json``, ``model.json`` or ``config.json`` beside a weights file, the first that is there."""
-    own = weights.with_suffix(".json")
-    if own.is_file():
-        return own
-    return next((weights.parent / name for name in GENERIC_NAMES if (weights.parent / name).is_file()), None)
+    stem = weights.name.removesuffix(weights.suffix)
+    names = (f"{stem}.json", f"{stem.removesuffix('.pth')}.json", *GENERIC_NAMES)
+    return next((weights.parent / name for name in names if (weights.parent / name).is_file()), None)
 
 
 def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from efficient360.architectures import NORM_EPS
 from efficient360.errors import CheckpointError
-from efficient360.sidecar import Sidecar, read_json
+from efficient360.sidecar import Sidecar
+from efficient360.transformers_images import processing_of
 
 MODEL_TYPES = ("vit", "deit")
 _MARK = "embeddings.patch_embeddings.projection.weight"
@@ -18,9 +20,6 @@ _HEADS = {
     "DeiTForImageClassificationWithTeacher": "deit_base_distilled_patch16_224",
 }
 _ACTIVATIONS = {"gelu": None, "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "quick_gelu": "quick_gelu", "relu": "relu", "silu": "silu"}
-# PIL's resampling filters by number.
-_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
-_STANDARD = (0.5, 0.5, 0.5)
 _RENAMED = {
     "embeddings.cls_token": "cls_token",
     "embeddings.position_embeddings": "pos_embed",
@@ -50,30 +49,33 @@ def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
         CheckpointError: Another type of model, no image classification head, or a setting timm's VisionTransformer hasn't got.
     """
     head = _head(config, origin)
-    width, inner = int(config.get("hidden_size", 768)), int(config.get("intermediate_size", 3072))
-    labels = config.get("id2label") or {}
-    names = tuple(str(labels[key]) for key in sorted(labels, key=int))
+    if config.get("num_channels", 3) != 3:
+        raise CheckpointError("not-rgb", f"{origin}: the model takes images of {config['num_channels']} channels", "only RGB models are evaluated")
+    width, inner = _whole(config, "hidden_size", 768, origin), _whole(config, "intermediate_size", 3072, origin)
+    high, wide = _sides(config, origin)
+    names = _labels(config, origin)
+    epsilon = config.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, int | float) or epsilon < 0:
+        raise _wrong(origin, "layer_norm_eps", epsilon, "a small number")
     arguments: dict[str, Any] = {
-        "img_size": config.get("image_size", 224),
-        "patch_size": config.get("patch_size", 16),
+        "img_size": high if high == wide else [high, wide],
+        "patch_size": _whole(config, "patch_size", 16, origin),
         "embed_dim": width,
-        "depth": config.get("num_hidden_layers", 12),
-        "num_heads": config.get("num_attention_heads", 12),
+        "depth": _whole(config, "num_hidden_layers", 12, origin),
+        "num_heads": _whole(config, "num_attention_heads", 12, origin),
         "mlp_ratio": _ratio(inner, width),
-        "qkv_bias": config.get("qkv_bias", True),
-        "layer_norm_eps": config.get("layer_norm_eps", 1e-12),
+        "qkv_bias": bool(config.get("qkv_bias", True)),
+        NORM_EPS: float(epsilon),
         "num_classes": len(names) or 2,
     }
-    activation = _ACTIVATIONS[str(config.get("hidden_act", "gelu"))]
+    activation = _ACTIVATIONS[config.get("hidden_act", "gelu")]
     if activation:
         arguments["act_layer"] = activation
     if head == "DeiTForImageClassification":
         # Its distillation token takes part in attention but feeds no head: to timm that is a register token.
         arguments["reg_tokens"] = 1
-    size = arguments["img_size"]
-    high, wide = (size, size) if isinstance(size, int) else size
+    preprocessing, told = processing_of(origin.parent, (3, high, wide))
     placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
-    preprocessing, told = _preprocessing(origin.parent / "preprocessor_config.json", (3, high, wide))
     return Sidecar(
         architecture=_HEADS[head], arguments=arguments, preprocessing=preprocessing, num_classes=arguments["num_classes"],
         class_names=() if placeholder else names, card={"format": f"transformers {head}", "preprocessing_source": told},
@@ -139,7 +141,7 @@ def _head(config: Mapping[str, Any], origin: Path) -> str:
             "no-classifier", f"{origin} is a {head or 'model without an architecture'}, not an image classifier", f"give one of {', '.join(_HEADS)}"
         )
     activation = config.get("hidden_act", "gelu")
-    if activation not in _ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise CheckpointError(
             "transformers-setting", f"{origin} uses the activation {activation!r}, which is not mapped", f"mapped are {', '.join(_ACTIVATIONS)}"
         )
@@ -152,26 +154,27 @@ def _ratio(inner: int, width: int) -> float:
     return ratio if int(width * ratio) == inner else (inner + 0.5) / width
 
 
-def _preprocessing(path: Path, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
-    found = read_json(path) if path.is_file() else {}
-    told = path.name if found else f"transformers' defaults, for there is no {path.name}"
-    factor = found.get("rescale_factor", 1 / 255)
-    if not found.get("do_rescale", True) or abs(factor - 1 / 255) > 1e-9:
-        raise CheckpointError(
-            "transformers-setting", f"{path} scales pixels by {factor} instead of 1/255",
-            "write a sidecar model.json with mean and std for pixels in [0, 1]",
-        )
-    normalise = found.get("do_normalize", True)
-    said = {
-        "input_size": input_size,
-        "mean": tuple(found.get("image_mean", _STANDARD)) if normalise else (0.0, 0.0, 0.0),
-        "std": tuple(found.get("image_std", _STANDARD)) if normalise else (1.0, 1.0, 1.0),
-        "interpolation": _RESAMPLING[found.get("resample", 2)],
-    }
-    size = found.get("size", {"height": input_size[1], "width": input_size[2]})
-    # Older files say one number: both sides for ViT.
-    size = {"height": size, "width": size} if isinstance(size, int) else size
-    shortest = size.get("shortest_edge")
-    resized = shortest or size.get("height", input_size[1])
-    cropped = input_size[1] if found.get("do_center_crop") else resized
-    return said | {"crop_mode": "center" if shortest else "squash", "crop_pct": min(1.0, cropped / resized)}, told
+def _whole(config: Mapping[str, Any], key: str, default: int, origin: Path) -> int:
+    value = config.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise _wrong(origin, key, value, "a whole number above 0")
+    return value
+
+
+def _sides(config: Mapping[str, Any], origin: Path) -> tuple[int, int]:
+    size = config.get("image_size", 224)
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise _wrong(origin, "image_size", size, "a number of pixels")
+    return int(sides[0]), int(sides[1])
+
+
+def _labels(config: Mapping[str, Any], origin: Path) -> tuple[str, ...]:
+    labels = config.get("id2label") or {}
+    if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
+        raise _wrong(origin, "id2label", labels, 'an object {"0": …, "1": …}')
+    return tuple(str(labels[key]) for key in sorted(labels, key=int))
+
+
+def _wrong(origin: Path, key: str, value: Any, wanted: str) -> CheckpointError:
+    return CheckpointError("transformers-setting", f"{origin}: {key} is {value!r}, where {wanted} is wanted", "correct the file")

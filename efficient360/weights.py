@@ -66,7 +66,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         head = json.dumps([name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)])
         sha.update(head.encode() + b"\n")
         # Viewed as bytes because numpy knows neither bfloat16 nor the 8-bit floats.
-        sha.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
 
 
