@@ -4,9 +4,9 @@ The run is always written to the disk first and only then uploaded. So an online
 one, and W&B out of reach costs a message, not an evaluation.
 """
 
+import json
 import shlex
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, final
@@ -15,9 +15,11 @@ from efficient360.errors import SettingsError
 from efficient360.reports import wandb_payload as payload
 from efficient360.reports.radar import radar
 from efficient360.reports.report import Report
+from efficient360.reports.wandb_process import bounded
 from efficient360.reports.wandb_upload import upload
 
 FILES: Final = ("report.json", "report.html", "outcomes.jsonl", "examples.parquet")
+WRITE_SECONDS: Final = 120.0
 FORBIDDEN: Final = frozenset("\\#?%:")
 
 
@@ -49,14 +51,17 @@ class WandbOutcome:
     Args:
         url: Page of the uploaded run, ``""`` when it was not uploaded.
         folder: The local run, ``None`` when none was written.
-        problem: What went wrong, as one sentence; ``""`` when all went as asked.
-        hint: What to do next, ``""`` when there is nothing to do.
+        problem: What went wrong and what to do next, as one line; ``""`` when all went as asked.
     """
 
     url: str = ""
     folder: Path | None = None
     problem: str = ""
-    hint: str = ""
+
+    @property
+    def command(self) -> str:
+        """What uploads the local run later; ``""`` when none was written."""
+        return "" if self.folder is None else f"wandb sync {shlex.quote(str(self.folder))}"
 
 
 def target(text: str) -> Target:
@@ -73,7 +78,7 @@ def target(text: str) -> Target:
     return Target(project, entity)
 
 
-def log(report: Report, folder: Path, to: Target, mode: Mode) -> WandbOutcome:
+def log(report: Report, folder: Path, project: str, mode: Mode) -> WandbOutcome:
     """Log a report as one W&B run of its own, below ``folder/wandb``.
 
     Never raises for what W&B does: whatever its library or server runs into becomes the outcome's ``problem``.
@@ -81,69 +86,61 @@ def log(report: Report, folder: Path, to: Target, mode: Mode) -> WandbOutcome:
     Args:
         report: What to log.
         folder: The evaluation's folder, with ``report.json`` and its siblings.
-        to: Where the run belongs.
+        project: ``PROJECT`` or ``ENTITY/PROJECT``.
         mode: Whether to write and whether to upload.
+
+    Raises:
+        SettingsError: ``project`` is no project's name; ask :func:`target` before an evaluation rather than after it.
     """
+    to = target(project)
     if mode is Mode.DISABLED:
         return WandbOutcome()
-    try:
-        local, server = _write(report, folder, to)
-    # W&B's library raises many unrelated kinds, from its settings, its background process and the disk; none may cost the evaluation.
-    except Exception as error:
-        return WandbOutcome(problem=f"W&B could not write the run ({type(error).__name__}: {error})", hint="the evaluation itself is complete in its folder")
-    sync = f"upload it with: wandb sync {shlex.quote(str(local))}"
+    said = bounded(["efficient360.reports.wandb_write"], folder, WRITE_SECONDS, _own_folders(folder), json.dumps(_payload(report, folder, to), default=str))
+    answer = _answer(said)
+    if "problem" in answer:
+        return WandbOutcome(problem=f"the run could not be written ({answer['problem']}); the evaluation itself is complete in {folder}")
+    local, server = Path(answer["folder"]), answer["server"]
+    written = WandbOutcome(folder=local)
     if mode is Mode.OFFLINE:
-        return WandbOutcome(folder=local, hint=sync)
+        return written
     done = upload(local, server)
     if not done.problem:
-        return WandbOutcome(done.url, local)
+        return replace(written, url=done.url)
     first = "run `wandb login`, then " if "API key" in done.problem else ""
-    return WandbOutcome(folder=local, problem=f"{done.problem}; the run was kept in {local}", hint=first + sync)
+    return replace(written, problem=f"{done.problem}; the run is kept on this machine, {first}upload it with: {written.command}")
 
 
-def _write(report: Report, folder: Path, to: Target) -> tuple[Path, str]:
-    """The report as an offline run: its folder and the server it is meant for."""
-    import plotly.graph_objects as go
-    import wandb
-
+def _payload(report: Report, folder: Path, to: Target) -> dict[str, Any]:
+    """All that the writing process needs, as JSON data."""
     name = str(report.checkpoint.get("name") or folder.name)
-    run = wandb.init(
-        project=to.project, entity=to.entity or None, mode="offline", dir=folder, name=name, job_type="evaluation", tags=payload.tags(report),
-        config=payload.config(report), reinit="create_new", settings=_settings(),
-    )
-    local = Path(run.dir).parent
-    try:
-        tables = {
-            "outcomes": wandb.Table(columns=list(payload.COLUMNS), data=payload.rows(report), allow_mixed_types=True),
-            "axes": wandb.Table(columns=list(payload.AXIS_COLUMNS), data=payload.axis_rows(report), allow_mixed_types=True),
-        }
-        run.log({**payload.metrics(report), **tables, "radar": wandb.Plotly(go.Figure(radar(report.axes)))})
-        run.summary.update(payload.particulars(report))
-        run.log_artifact(_artifact(report, folder, local, name))
-    finally:
-        run.finish()
-    return local, str(run.settings.base_url)
-
-
-def _settings() -> Any:
-    """Nothing on the terminal, and nothing recorded that the report doesn't say: no code, git state, console or machine."""
-    import wandb
-
-    return wandb.Settings(
-        silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True,
-        x_save_requirements=False,
-    )
-
-
-def _artifact(report: Report, folder: Path, local: Path, name: str) -> Any:
-    """The run's files as an artifact. They are copied first: the evaluation's folder may change before the upload."""
-    import wandb
-
     digests = {"checkpoint_digest": report.checkpoint.get("digest"), "dataset_digest": (report.dataset or {}).get("digest")}
-    artifact = wandb.Artifact(f"evaluation-{payload.plain(name)}"[:128], type="evaluation", metadata=digests)
-    kept = local / "artifact"
-    kept.mkdir()
-    for file in (folder / file for file in FILES):
-        if file.is_file():
-            artifact.add_file(str(shutil.copy2(file, kept)), policy="immutable")
-    return artifact
+    return {
+        "folder": str(folder.resolve()), "project": to.project, "entity": to.entity, "name": name,
+        "tags": payload.tags(report), "config": payload.config(report), "metrics": payload.metrics(report), "particulars": payload.particulars(report),
+        "tables": {
+            "outcomes": {"columns": payload.COLUMNS, "data": payload.rows(report)},
+            "axes": {"columns": payload.AXIS_COLUMNS, "data": payload.axis_rows(report)},
+        },
+        "radar": radar(report.axes),
+        "artifact": {
+            "name": f"evaluation-{payload.plain(name)}"[:128], "metadata": digests,
+            "files": [str((folder / file).resolve()) for file in FILES if (folder / file).is_file()],
+        },
+    }
+
+
+def _own_folders(folder: Path) -> dict[str, str]:
+    """W&B's staged copies belong beside the run that needs them, not in the user's home."""
+    return {"WANDB_DATA_DIR": str(folder.resolve() / "wandb")}
+
+
+def _answer(said: str | None) -> dict[str, str]:
+    """What the writing process answered; its last words where it died without an answer."""
+    if said is None:
+        return {"problem": f"W&B did not finish within {WRITE_SECONDS:.0f} s"}
+    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "W&B said nothing")
+    try:
+        answer: dict[str, str] = json.loads(last)
+    except ValueError:
+        return {"problem": last}
+    return answer

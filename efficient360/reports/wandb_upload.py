@@ -1,16 +1,14 @@
-"""Uploading a finished offline run, in a process of its own: whatever happens to it, the caller goes on in bounded time."""
+"""Uploading a finished offline run: whatever happens to the upload, the caller goes on in bounded time."""
 
-import os
 import re
-import signal
 import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
+
+from efficient360.reports.wandb_process import bounded
 
 PROBE_SECONDS: Final = 5.0
 UPLOAD_SECONDS: Final = 120.0
@@ -41,17 +39,8 @@ def upload(run_folder: Path, server: str, seconds: float = UPLOAD_SECONDS) -> Up
     problem = unreachable(server)
     if problem:
         return Upload("", problem)
-    environment = {key: value for key, value in os.environ.items() if key != "WANDB_MODE"} | {"WANDB_BASE_URL": server, "WANDB_SILENT": "false"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wandb", "sync", str(run_folder)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", cwd=run_folder, env=environment, start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        # W&B's background service belongs to the same group and would hold the pipe open.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    said = bounded(["wandb", "sync", str(run_folder)], run_folder, seconds, {"WANDB_BASE_URL": server, "WANDB_SILENT": "false"})
+    if said is None:
         return Upload("", f"the upload to {server} was not done within {seconds:.0f} s")
     if not any(run_folder.glob("*.wandb.synced")):
         return Upload("", _reason(said, server))

@@ -5,14 +5,13 @@ import http.server
 import json
 import os
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from efficient360.dimensions.dimension import Anchor, Dimension
 from efficient360.errors import SettingsError
@@ -22,6 +21,7 @@ from efficient360.reports import wandb_payload as payload
 from efficient360.reports import wandb_upload
 from efficient360.reports.report import Report, axes_of
 from efficient360.reports.wandb import Mode, Target, WandbOutcome, log, target
+from efficient360.reports.wandb_process import bounded
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "share right", low=0, high=1)
 ROBUST = Metric("robust_accuracy", ONE, Better.HIGHER, "share right under attack", low=0, high=1)
@@ -57,7 +57,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """W&B keeps staging and caches under the home folder; here under one of the test's own, and no key or server of the user's is seen."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
             patch.setenv(name, str(home))
         for name in list(os.environ):
             if name.lower().endswith("_proxy") or name in ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_MODE"):
@@ -65,16 +65,6 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("NETRC", str(home / "netrc"))
         patch.setenv("HOME", str(home))
         yield
-
-
-@pytest.fixture
-def fresh() -> Iterator[None]:
-    """W&B reads the environment once; forget what it read, before and after."""
-    import wandb
-
-    wandb.teardown()
-    yield
-    wandb.teardown()
 
 
 def _files(folder: Path) -> None:
@@ -184,7 +174,7 @@ def _read(run_folder: Path) -> Read:
 def offline(report: Report, tmp_path_factory: pytest.TempPathFactory) -> WandbOutcome:
     folder = tmp_path_factory.mktemp("run")
     _files(folder)
-    return log(report, folder, Target("vits", "team"), Mode.OFFLINE)
+    return log(report, folder, "team/vits", Mode.OFFLINE)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +187,7 @@ def test_offline_says_where_and_how_to_upload(offline: WandbOutcome) -> None:
     assert offline.folder is not None
     assert offline.folder.parent.name == "wandb"
     assert (offline.url, offline.problem) == ("", "")
-    assert offline.hint == f"upload it with: wandb sync {offline.folder}"
+    assert offline.command == f"wandb sync {offline.folder}"
 
 
 def test_offline_run_names_itself(read: Read) -> None:
@@ -249,6 +239,7 @@ def test_offline_run_holds_the_report_as_an_artifact(read: Read) -> None:
     assert artifact.name == "evaluation-tiny_vit_8"
     assert json.loads(artifact.metadata) == {"checkpoint_digest": DIGEST, "dataset_digest": DATA_DIGEST}
     kept = {entry.path: Path(entry.local_path).read_text() for entry in artifact.manifest.contents}
+    assert all("/wandb/artifacts/" in entry.local_path for entry in artifact.manifest.contents)
     assert kept == {"report.json": '{"schema_version": 1}', "report.html": "<p>report</p>"}
 
 
@@ -256,26 +247,34 @@ def test_offline_run_holds_the_report_as_an_artifact(read: Read) -> None:
 
 
 def test_disabled_writes_nothing(report: Report, tmp_path: Path) -> None:
-    assert log(report, tmp_path, Target("vits"), Mode.DISABLED) == WandbOutcome()
+    assert log(report, tmp_path, "vits", Mode.DISABLED) == WandbOutcome()
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("fresh")
 def test_out_of_reach_keeps_the_run_and_names_the_command(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    done = log(report, tmp_path, Target("vits"), Mode.ONLINE)
+    done = log(report, tmp_path, "vits", Mode.ONLINE)
     assert done.folder is not None
     assert done.url == ""
     assert "W&B at http://127.0.0.1:9 can't be reached" in done.problem
-    assert done.hint == f"upload it with: wandb sync {done.folder}"
+    assert done.problem.endswith(f"upload it with: wandb sync {done.folder}")
     assert _read(done.folder).summary["accuracy/top1"] == 0.875
 
 
-def test_a_broken_wandb_is_a_problem_and_no_exception(report: Report, tmp_path: Path) -> None:
-    done = log(report, tmp_path, Target("no?such"), Mode.OFFLINE)
-    assert done.folder is None
-    assert "Invalid project name" in done.problem
+def test_a_broken_wandb_is_a_problem_and_no_exception(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "no address")
+    done = log(report, tmp_path, "vits", Mode.OFFLINE)
+    assert (done.url, done.folder, done.command) == ("", None, "")
+    assert done.problem.startswith("the run could not be written (")
+    assert "ValidationError" in done.problem
+    assert "base_url" in done.problem
+    assert done.problem.endswith(f"the evaluation itself is complete in {tmp_path}")
+
+
+def test_a_bad_name_is_told_in_every_mode(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="'no\\?such' can't be a W&B project"):
+        log(report, tmp_path, "no?such", Mode.DISABLED)
 
 
 class _Server(http.server.BaseHTTPRequestHandler):
@@ -346,28 +345,37 @@ def test_upload_gives_the_runs_page(
     assert "evaluation-tiny_vit_8" in created
 
 
-@pytest.mark.usefixtures("fresh")
 def test_no_key_asks_nobody(report: Report, tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    done = log(report, tmp_path, Target("vits"), Mode.ONLINE)
+    done = log(report, tmp_path, "vits", Mode.ONLINE)
     assert "no API key" in done.problem
-    assert done.hint == f"run `wandb login`, then upload it with: wandb sync {done.folder}"
+    assert done.problem.endswith(f"run `wandb login`, then upload it with: wandb sync {done.folder}")
     assert server.asked == []  # type: ignore[attr-defined]
 
 
-def test_an_upload_that_hangs_is_given_up(tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen[str]] = []
+@pytest.mark.slow
+def test_what_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    (tmp_path / "hang.py").write_text(
+        "import pathlib, signal, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
+        "pathlib.Path('child').write_text(str(child.pid))\n"
+        "signal.pause()\n"
+    )
+    assert bounded(["hang"], tmp_path, 4.0, {}) is None
+    left = [p for p in psutil.process_iter() if p.pid == int((tmp_path / "child").read_text()) and p.status() != psutil.STATUS_ZOMBIE]
+    assert left == []
 
-    def hanging(command: list[str], **options: Any) -> subprocess.Popen[str]:
-        assert command[1:4] == ["-m", "wandb", "sync"]
-        started.append(subprocess_popen([sys.executable, "-c", "import signal; signal.pause()"], **options))
-        return started[0]
 
-    subprocess_popen = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", hanging)
+def test_a_process_that_dies_without_an_answer(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb.py").write_text("import os\nprint('out of memory', flush=True)\nos._exit(9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = log(report, tmp_path, "vits", Mode.OFFLINE)
+    assert done.problem == f"the run could not be written (out of memory); the evaluation itself is complete in {tmp_path}"
+
+
+def test_an_upload_that_takes_too_long_is_a_problem(tmp_path: Path, server: http.server.ThreadingHTTPServer) -> None:
     at = f"http://127.0.0.1:{server.server_address[1]}"
-    assert wandb_upload.upload(tmp_path, at, 0.2) == wandb_upload.Upload("", f"the upload to {at} was not done within 0 s")
-    assert started[0].poll() is not None
+    assert wandb_upload.upload(tmp_path, at, 0.0) == wandb_upload.Upload("", f"the upload to {at} was not done within 0 s")
 
 
 def test_a_server_that_is_no_address() -> None:
