@@ -1,0 +1,82 @@
+"""How big the network is: parameters and the bytes that its weights take."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import Tensor, nn
+
+from efficient360.blocks import by_block
+from efficient360.checkpoint import Checkpoint
+from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
+from efficient360.figures import Table
+from efficient360.formatting import count, scaled
+from efficient360.reading import timm_weights
+
+PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned values; one that is used in several places counts once.", low=0)
+WEIGHT_BYTES = Metric(
+    "weight_bytes", BYTE, Better.LOWER,
+    "Bytes of the checkpoint's tensors, parameters and stored buffers, in the number format they are stored in.", low=0,
+)
+
+
+@final
+@dataclass(frozen=True)
+class Parameters(Evaluator):
+    """Number of parameters and bytes of the weights, by block of the network."""
+
+    name: ClassVar[str] = "parameters"
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[Metric, ...]] = (PARAMETERS, WEIGHT_BYTES)
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Yield both numbers, exact.
+
+        Raises:
+            Unsupported: The model has no network in torch.
+        """
+        if not isinstance(model, TorchModel):
+            raise Unsupported("no-module", f"{type(model).__name__} has no network whose parameters could be counted", "evaluate the torch checkpoint")
+        sizes = [(name, parameter.numel()) for name, parameter in model.network.named_parameters()]
+        total = sum(size for _, size in sizes)
+        yield Measurement(PARAMETERS, total, extra=(_share_by_block("Parameters by block", sizes, total),))
+        stored = _stored_bytes(model.network, _stored_formats(context.checkpoint))
+        yield Measurement(WEIGHT_BYTES, sum(stored.values()), extra=(_formats(model.network, stored),))
+
+
+def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Table:
+    rows = tuple((block, count(size), f"{100 * size / max(total, 1):.1f} %") for block, size in by_block(sizes).items())
+    return Table(title, ("Block", "Parameters", "Share"), rows)
+
+
+def _stored_formats(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+    """The tensors of the checkpoint's file by name; none where the weights are random."""
+    return {} if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema).tensors
+
+
+def _stored_bytes(network: nn.Module, stored: Mapping[str, Tensor]) -> dict[str, int]:
+    """Bytes of each tensor of the network's state by name: in the file's number format where the tensor is the file's, else in its own."""
+    found: dict[str, int] = {}
+    for name, tensor in _tensors(network).items():
+        same = name in stored and stored[name].shape == tensor.shape
+        found[name] = tensor.numel() * (stored[name] if same else tensor).element_size()
+    return found
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and stored buffers, each once."""
+    kept = network.state_dict().keys()
+    return {name: tensor for name, tensor in (*network.named_parameters(), *network.named_buffers()) if name in kept}
+
+
+def _formats(network: nn.Module, stored: Mapping[str, int]) -> Table:
+    """Bytes of parameters and of buffers apart."""
+    tensors = _tensors(network)
+    parameters = {name for name, _ in network.named_parameters()}
+    rows = []
+    for label, names in (("parameters", [n for n in tensors if n in parameters]), ("buffers", [n for n in tensors if n not in parameters])):
+        values = sum(tensors[name].numel() for name in names)
+        held = sum(stored[name] for name in names)
+        rows.append((label, count(len(names)), count(values), scaled(held, "B"), f"{8 * held / values:.3g}" if values else "—"))
+    return Table("What is stored", ("Kind", "Tensors", "Values", "Bytes", "Bits a value"), tuple(rows))
