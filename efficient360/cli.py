@@ -86,7 +86,7 @@ def run_command(arguments: Sequence[str]) -> int:
         Exit code: 0 done, 2 bad input, 3 failures under ``--strict``, 130 interrupted.
     """
     top = parser()
-    options = top.parse_args(arguments)
+    options = top.parse_args(arguments, argparse.Namespace(typed=list(arguments)))
     if options.version:
         from importlib.metadata import version
 
@@ -98,7 +98,7 @@ def run_command(arguments: Sequence[str]) -> int:
     from efficient360 import commands
 
     try:
-        return commands.RUN[options.command](options, list(arguments))
+        return commands.RUN[options.command](options)
     except Efficient360Error as error:
         print(f"efficient360: {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
         return BAD_INPUT

@@ -11,19 +11,21 @@ from efficient360.checkpoint import CheckpointSpec
 from efficient360.errors import SettingsError
 from efficient360.listing import listing, show
 
-Command = Callable[[argparse.Namespace, list[str]], int]
+Command = Callable[[argparse.Namespace], int]
 
 
-def evaluate(options: argparse.Namespace, arguments: list[str]) -> int:
+def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint, print the summary, tell where the report is."""
     from efficient360.console import listener
     from efficient360.evaluation import evaluate as run
-    from efficient360.reports import terminal
+    from rich.console import Console
 
-    plan = _plan(options, arguments)
+    from efficient360.reports.terminal import summary
+
+    plan = _plan(options)
     with listener(sys.stderr) as listen:
         report = run(plan, listen)
-    terminal.show(report, plan.out)
+    Console().print(summary(report, plan.out))
     if options.wandb:
         _log_to_wandb(report, plan.out, options)
     return 3 if options.strict and report.failures else 0
@@ -39,7 +41,7 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
         print(f"W&B: {outcome.problem}", file=sys.stderr)
 
 
-def _plan(options: argparse.Namespace, arguments: list[str]) -> Any:
+def _plan(options: argparse.Namespace) -> Any:
     from efficient360.plan import Plan, chosen, read_protocol
     from efficient360.registry import evaluators
 
@@ -65,7 +67,7 @@ def _plan(options: argparse.Namespace, arguments: list[str]) -> Any:
         device=options.device,
         max_minutes=options.max_minutes,
         plugins=tuple(options.plugin),
-        command=shlex.join(["efficient360", *arguments]),
+        command=shlex.join(["efficient360", *options.typed]),
     )
 
 
@@ -98,7 +100,7 @@ def _run_name(options: argparse.Namespace, protocol: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 
-def compare(options: argparse.Namespace, arguments: list[str]) -> int:
+def compare(options: argparse.Namespace) -> int:
     """Print two runs side by side."""
     from efficient360.comparison import compare as compared
     from efficient360.registry import dimensions
@@ -110,19 +112,21 @@ def compare(options: argparse.Namespace, arguments: list[str]) -> int:
     return 0
 
 
-def report(options: argparse.Namespace, arguments: list[str]) -> int:
+def report(options: argparse.Namespace) -> int:
     """Redraw a report from stored outcomes."""
     from efficient360.registry import dimensions
-    from efficient360.reports import terminal
+    from rich.console import Console
+
+    from efficient360.reports.terminal import summary
     from efficient360.reports.folder import read, save
 
     found = read(options.run, dimensions(options.plugin))
     save(found, options.run)
-    terminal.show(found, options.run)
+    Console().print(summary(found, options.run))
     return 0
 
 
-def leaderboard(options: argparse.Namespace, arguments: list[str]) -> int:
+def leaderboard(options: argparse.Namespace) -> int:
     """Write a page over many runs."""
     from efficient360.leaderboard.build import build
     from efficient360.registry import dimensions
@@ -134,14 +138,14 @@ def leaderboard(options: argparse.Namespace, arguments: list[str]) -> int:
     return 0
 
 
-def list_names(options: argparse.Namespace, arguments: list[str]) -> int:
+def list_names(options: argparse.Namespace) -> int:
     """Print what there is to choose from."""
     for line in listing(options.what, options.plugin):
         print(line)
     return 0
 
 
-def show_one(options: argparse.Namespace, arguments: list[str]) -> int:
+def show_one(options: argparse.Namespace) -> int:
     """Print one evaluator, dimension, data set, checkpoint or protocol in full."""
     print(show(options.what, options.name, options.plugin))
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from efficient360.errors import RunError
 from efficient360.examples_table import read_examples
@@ -108,7 +109,7 @@ def _measurements(report: Report) -> dict[Identity, Measurement]:
     return found
 
 
-Pair = tuple[np.ndarray, np.ndarray]  # type: ignore[type-arg]
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _pairs(first: Path, second: Path) -> Mapping[Identity, Pair]:

@@ -50,7 +50,7 @@ def show(what: str, name: str, plugins: Sequence[Path]) -> str:
     if name not in texts:
         kind = CheckpointError if what == "checkpoint" else SettingsError
         raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", f"known: {', '.join(texts)}")
-    return texts[name].rstrip()
+    return str(texts[name]).rstrip()
 
 
 def _evaluator(name: str, plugins: Sequence[Path]) -> str:

@@ -105,7 +105,7 @@ def _outcomes(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     try:
         _require(opening, evaluator)
         opening.deadline.check()
-        yield from _checked(evaluator, list(_evaluate(opening, evaluator, key)))
+        yield from checked(evaluator, list(_evaluate(opening, evaluator, key)))
     except Unsupported as error:
         yield Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
     except OutOfTime as error:
@@ -178,7 +178,7 @@ def _require(opening: Opening, evaluator: Any) -> None:
         raise Unsupported("no-features", f"{type(network).__name__} offers no features", "use a timm architecture")
 
 
-def _checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:
+def checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:
     """The outcomes, if they keep the contract.
 
     Raises:

@@ -1,1 +1,80 @@
-"""Puts this folder on the import path, for what several tests share."""
+import json
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from efficient360.checkpoint import CheckpointSpec
+from efficient360.datasets.spec import DatasetSpec
+from efficient360.plan import Plan, Step
+
+ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
+CARD = {
+    "architecture": "vit_tiny_patch16_224", "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3,
+    "interpolation": "bicubic", "crop_pct": 1.0, "class_names": [str(i) for i in range(10)],
+}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny ViT for ten classes with seeded weights, saved with its sidecar as a user would have it."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = timm.create_model("vit_tiny_patch16_224", **ARGUMENTS)
+    save_file(model.state_dict(), folder / "tiny.safetensors")
+    (folder / "tiny.json").write_text(json.dumps(CARD))
+    return folder / "tiny.safetensors"
+
+
+@pytest.fixture
+def make_plan(tiny: Path, tmp_path: Path):
+    """A plan over the tiny ViT and 60 digits."""
+
+    def make(*evaluators: str, **changes: object) -> Plan:
+        fields: dict = {
+            "checkpoint": CheckpointSpec(str(tiny)), "dataset": DatasetSpec("digits", max_examples=60), "protocol": "test",
+            "steps": tuple(Step(name, {}) for name in evaluators), "out": tmp_path / "run", "batch_size": 16,
+        }
+        return Plan(**fields | changes)
+
+    return make
+
+
+@pytest.fixture
+def plugin(tmp_path: Path):
+    """Writes a plug-in file with one ExampleEvaluator called ``brightness`` and extra code."""
+
+    def write(extra: str = "", score: str = "yield Scores(BRIGHTNESS, batch.images.mean((1, 2, 3)))", name: str = "brightness") -> Path:
+        path = tmp_path / f"{name}_plugin.py"
+        path.write_text(PLUGIN.format(extra=extra, score=score, name=name))
+        return path
+
+    return write
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from typing import ClassVar, final
+import os, signal, time
+from efficient360.evaluator import ONE, Better, ExampleEvaluator, Metric, Need, Scores
+
+BRIGHTNESS = Metric("{name}_mean", ONE, Better.NEITHER, "How bright the images are.", low=0, high=1)
+{extra}
+
+@final
+@dataclass(frozen=True)
+class Brightness(ExampleEvaluator):
+    """How bright the images are."""
+
+    name: ClassVar = "{name}"
+    version: ClassVar = 1
+    metrics: ClassVar = (BRIGHTNESS,)
+    needs: ClassVar = frozenset({{Need.EXAMPLES}})
+    scale: float = 1.0
+
+    def score(self, model, batch):
+        {score}
+'''

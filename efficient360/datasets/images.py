@@ -30,6 +30,7 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
         interpolation=preprocessing.interpolation,
         crop_pct=preprocessing.crop_pct,
         crop_mode=preprocessing.crop_mode,
+        mean=preprocessing.mean,  # the colour that crop_mode border fills with
         normalize=False,
     )
     return transform

@@ -91,6 +91,8 @@ _CLIENTS = ("httpx", "httpcore", "requests", "huggingface_hub")
 
 def _explained(what: str, error: Exception) -> DatasetError:
     reason = " ".join(str(error).split())[:300] or type(error).__name__
+    if "no data" in reason:
+        return DatasetError("empty-split", f"{what} hold no example", "check the files they were made from")
     client = type(error).__module__.startswith(_CLIENTS)
     if client or isinstance(error, ConnectionError) or any(word in reason.lower() for word in _OFFLINE):
         hint = "check the connection and the licence terms, or give a local copy with --data-dir"

@@ -1,0 +1,84 @@
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient360.errors import RunError
+from efficient360.measurement import ONE, Better, Failure, Measurement, Metric, Status
+from efficient360.outcome import Record
+from efficient360.store import Store, write_atomically
+
+METRIC = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)
+
+
+def group(evaluator: str, size: int, value: float = 0.5, key: str = "") -> list[Record]:
+    return [Record(evaluator, Measurement(METRIC, value, conditions={"i": i}), key or f"{evaluator}-k", (i, size)) for i in range(size)]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
+def test_a_file_torn_anywhere_keeps_its_whole_groups_and_can_go_on(tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject) -> None:
+    store = Store(tmp_path_factory.mktemp("run"))
+    ends = []
+    for i, size in enumerate(sizes):
+        store.append(group(f"e{i}", size))
+        ends.append(store.path.stat().st_size)
+    whole = store.path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    store.path.write_bytes(whole[:cut])
+    survivors = [g[0].evaluator for g in store.groups()]
+    assert survivors == [f"e{i}" for i, end in enumerate(ends) if end <= cut + 1]  # the last newline is not needed
+    store.append(group("after", 2))
+    assert [g[0].evaluator for g in store.groups()] == [*survivors, "after"]
+
+
+def test_the_newest_group_wins() -> None:
+    store = Store(Path("/nowhere"))
+    assert store.groups() == []
+
+
+def test_latest_and_finished(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(group("a", 1, 0.1, "k1"))
+    store.append(group("a", 1, 0.2, "k2"))
+    store.append(group("a", 1, 0.3, "k1"))
+    assert store.latest("a")[0].outcome.value == 0.3
+    assert store.latest("a", "k2")[0].outcome.value == 0.2
+    assert store.latest("b") == []
+    for status, again in ((Status.FAILED, True), (Status.NOT_RUN, True), (Status.UNSUPPORTED, False)):
+        store.append([Record("a", Failure(status, "code", "why"), "k3")])
+        assert (store.finished("a", "k3") == []) is again
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"one")
+    write_atomically(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+    assert [f.name for f in tmp_path.iterdir()] == ["a"]
+
+
+def _hold(folder: Path, held, release) -> None:
+    with Store(folder).writer():
+        held.set()
+        release.wait(60)
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, held, release))
+    other.start()
+    assert held.wait(60)
+    with pytest.raises(RunError, match="another evaluation is writing to"), Store(tmp_path).writer(wait=0.2):
+        pass
+    release.set()
+    other.join()
+    with Store(tmp_path).writer(wait=0.2):
+        pass
+
+
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="can't be written"), Store(tmp_path / "file").writer():
+        pass
