@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import synthetic
+from efficient360.reports.html import render
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from efficient360.reports.html import render
+import synthetic
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
@@ -81,12 +81,11 @@ def test_it_draws_everything_says_nothing_and_asks_for_nothing(opened: Opened, a
 
 def test_the_radar_has_its_gaps(opened: Opened) -> None:
     page = opened(viewport={"width": 1280, "height": 900}).page
-    labels = page.locator("#radar .angularaxistick text").all_inner_texts()
+    labels = page.locator("#radar .angularaxistick text").all_text_contents()
     assert len(labels) == 13
     assert sum("measured" in label for label in labels) == sum(axis.score is None for axis in synthetic.report().axes) > 0
-    line = page.locator("#radar path.js-line").first.get_attribute("d")
-    assert line is not None
-    assert line.count("M") == 5, "the line is broken at every gap: four spokes and one stretch of neighbours"
+    lines = page.locator("#radar path.js-line").count()
+    assert lines == 5, "the line is broken at every gap: four spokes and one stretch of neighbours"
     assert page.locator("#radar path.point").count() == sum(axis.score is not None for axis in synthetic.report().axes)
 
 
