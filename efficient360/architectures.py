@@ -15,6 +15,9 @@ from efficient360.errors import CheckpointError
 NORM_EPS = "layer_norm_eps"
 """An argument of ours beside timm's: the ε of every LayerNorm, which timm takes only as code, not as data."""
 
+# What timm.create_model takes beside the architecture's own arguments. A sidecar may be a stranger's: it must not load another file.
+_RESERVED = frozenset({"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "features_only", "pruned", "scriptable"})
+
 
 def close_names(name: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Up to three timm names, or names of ``among``, that look like ``name``."""
@@ -88,6 +91,13 @@ def skeleton(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
     given = {key: value for key, value in arguments.items() if key != NORM_EPS}
+    reserved = _RESERVED & given.keys()
+    if reserved:
+        raise CheckpointError(
+            "architecture-arguments",
+            f"{architecture} can't be built with {', '.join(sorted(reserved))}: that says where weights come from or takes the head away",
+            "leave it out",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

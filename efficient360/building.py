@@ -23,8 +23,11 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         Images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``.
 
     Raises:
-        CheckpointError: The device is not there, or the weights changed or no longer fit since they were resolved.
+        CheckpointError: The device is not there, or the weights changed since they were resolved.
+        ValueError: ``keep`` is empty, repeats itself or leaves the range.
     """
+    if keep is not None and (not keep or len(set(keep)) != len(keep) or not set(keep) <= set(range(checkpoint.num_classes))):
+        raise ValueError(f"keep is {keep}: different outputs among 0 to {checkpoint.num_classes - 1} are wanted")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
     if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:

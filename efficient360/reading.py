@@ -21,4 +21,4 @@ def timm_weights(path: Path, ema: bool) -> Weights:
 
 def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:
     """Whether weights may be resampled to another resolution: where the user asks for one, and for timm's own checkpoints."""
-    return origin is Origin.HUB or "img_size" in spec.arguments or "patch_size" in spec.arguments
+    return origin is Origin.HUB or "img_size" in spec.arguments

@@ -78,7 +78,7 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
     inner = data.get("pretrained_cfg") or {}
     if not isinstance(inner, Mapping):
         raise _wrong(origin, "pretrained_cfg", inner, "an object")
-    merged = {**inner, **data}
+    merged = {**inner, **{key: value for key, value in data.items() if value is not None}}
     architecture = merged.get("architecture") or ""
     if not isinstance(architecture, str):
         raise _wrong(origin, "architecture", architecture, "a timm name")
@@ -96,7 +96,7 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
     return Sidecar(
         name=str(data.get("name") or ""),
         architecture=architecture,
-        arguments={**_implied(inner), **arguments},
+        arguments={**_implied(inner, origin), **arguments},
         preprocessing=_preprocessing(merged, origin),
         num_classes=num_classes,
         class_names=_class_names(merged, origin),
@@ -104,11 +104,12 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
     )
 
 
-def _implied(pretrained: Mapping[str, Any]) -> dict[str, Any]:
+def _implied(pretrained: Mapping[str, Any], origin: Path) -> dict[str, Any]:
     """The arguments that ``timm.create_model`` itself takes from a pretrained configuration."""
     found: dict[str, Any] = {}
-    if pretrained.get("fixed_input_size") and pretrained.get("input_size"):
-        found["img_size"] = list(pretrained["input_size"])[-2:]
+    size = _preprocessing(pretrained, origin).get("input_size")
+    if pretrained.get("fixed_input_size") and size is not None:
+        found["img_size"] = [*size[1:]]
     if pretrained.get("global_pool") is not None:
         found["global_pool"] = pretrained["global_pool"]
     return found

@@ -4,6 +4,8 @@ import argparse
 import hashlib
 import json
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,10 @@ from efficient360.unwrapping import unwrap
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
+_UNPICKLER = re.compile(r"WeightsUnpickler error:\s*(.*)")
+_GLOBAL = re.compile(r"GLOBAL (\S+)")
+# What torch says of bytes that are no pickle of its own.
+_JUNK = ("Unsupported operand", "invalid load key", "pickle data was truncated", "Invalid magic number", "unpickling stack underflow")
 _RESAVE = 'where you trust it, save the tensors alone: safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
 
 
@@ -94,44 +100,38 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            "weights-truncated", f"{path} is truncated or no safetensors file ({_first_line(error)})", "copy or download it again, and compare its size"
-        ) from error
+        raise _damaged(path, "safetensors file", str(error)) from error
 
 
 def _read_torch(path: Path) -> Any:
     try:
         # Training scripts keep their argparse options beside the weights; a Namespace only holds values.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError) as error:
+    except Exception as error:  # Damaged bytes make the reader fail in any way; nothing else is called here.
+        reason = _reason(error)
         if "TorchScript" in str(error):
-            raise CheckpointError(
-                "torchscript-archive", f"{path} is a TorchScript archive: it holds code, not only weights", _RESAVE
-            ) from error
+            raise CheckpointError("torchscript-archive", f"{path} is a TorchScript archive: it holds code, not only weights", _RESAVE) from error
+        if not isinstance(error, pickle.UnpicklingError) or reason.startswith(_JUNK):
+            raise _damaged(path, "file of torch.save", reason) from error
+        wanted = _GLOBAL.search(reason)
+        named = f", {wanted[1]}" if wanted else f" ({reason})"
         raise CheckpointError(
-            "weights-truncated", f"{path} is truncated or no file of torch.save ({_first_line(error)})", "copy or download it again, and compare its size"
+            "unsafe-pickle", f"{path} holds more than tensors{named}: unpickling that can run any code, so it is refused", _RESAVE
         ) from error
 
 
-def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
-    """Why a pickle was not loaded: it names what it would import, or it is no pickle at all."""
+def _reason(error: Exception) -> str:
+    """The one line of torch's long message that says what was wrong."""
     text = str(error)
-    if "GLOBAL" not in text and "Unsupported" not in text and "class" not in text and "TorchScript" not in text:
-        return CheckpointError(
-            "weights-truncated", f"{path} is truncated or no file of torch.save ({_first_line(error)})", "copy or download it again, and compare its size"
-        )
-    if "TorchScript" in text:
-        return CheckpointError("torchscript-archive", f"{path} is a TorchScript archive: it holds code, not only weights", _RESAVE)
-    try:
-        wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
-        wanted = []
-    named = f": {', '.join(sorted(wanted)[:4])}" if wanted else ""
+    found = _UNPICKLER.search(text)
+    return " ".join((found[1] if found else text).split())[:160] or type(error).__name__
+
+
+def _damaged(path: Path, kind: str, reason: str) -> CheckpointError:
     return CheckpointError(
-        "unsafe-pickle", f"{path} holds more than tensors{named}; unpickling that can run any code, so it is refused", _RESAVE
+        "weights-truncated", f"{path} is truncated, damaged or no {kind} ({' '.join(reason.split())[:160]})", "copy or download it again, and compare its size"
     )
 
 
@@ -164,8 +164,3 @@ def _require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
 def _finite(tensor: Tensor) -> Tensor:
     wide = tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor
     return torch.isfinite(wide)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
