@@ -88,9 +88,9 @@ class Calibration(ExampleEvaluator):
 
     def __post_init__(self) -> None:
         if self.bins < 1:
-            raise SettingsError("invalid-setting", f"calibration: bins is {self.bins}", "give at least 1 bin; 15 is usual")
+            raise SettingsError("bad-setting", f"the setting bins of calibration is {self.bins}", "give at least 1 bin; 15 is usual")
         if self.resamples < 2:
-            raise SettingsError("invalid-setting", f"calibration: resamples is {self.resamples}", "give at least 2 resamples; 1000 is usual")
+            raise SettingsError("bad-setting", f"the setting resamples of calibration is {self.resamples}", "give at least 2 resamples; 1000 is usual")
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         logp = model.logits(batch).cpu().double().log_softmax(1)    # (B, K)
