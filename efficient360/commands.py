@@ -7,19 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from efficient360.checkpoint import CheckpointSpec
 from efficient360.errors import SettingsError
-from efficient360.listing import listing, show
 
 Command = Callable[[argparse.Namespace], int]
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint, print the summary, tell where the report is."""
-    from efficient360.console import listener
-    from efficient360.evaluation import evaluate as run
     from rich.console import Console
 
+    from efficient360.console import listener
+    from efficient360.evaluation import evaluate as run
     from efficient360.reports.terminal import summary
 
     plan = _plan(options)
@@ -42,6 +40,7 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
 
 
 def _plan(options: argparse.Namespace) -> Any:
+    from efficient360.checkpoint import CheckpointSpec
     from efficient360.plan import Plan, chosen, read_protocol
     from efficient360.registry import evaluators
 
@@ -114,11 +113,11 @@ def compare(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Redraw a report from stored outcomes."""
-    from efficient360.registry import dimensions
     from rich.console import Console
 
-    from efficient360.reports.terminal import summary
+    from efficient360.registry import dimensions
     from efficient360.reports.folder import read, save
+    from efficient360.reports.terminal import summary
 
     found = read(options.run, dimensions(options.plugin))
     save(found, options.run)
@@ -140,6 +139,8 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 def list_names(options: argparse.Namespace) -> int:
     """Print what there is to choose from."""
+    from efficient360.listing import listing
+
     for line in listing(options.what, options.plugin):
         print(line)
     return 0
@@ -147,6 +148,8 @@ def list_names(options: argparse.Namespace) -> int:
 
 def show_one(options: argparse.Namespace) -> int:
     """Print one evaluator, dimension, data set, checkpoint or protocol in full."""
+    from efficient360.listing import show
+
     print(show(options.what, options.name, options.plugin))
     return 0
 

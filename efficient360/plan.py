@@ -7,8 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
-import yaml
-
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import SettingsError
@@ -104,6 +102,8 @@ def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protoc
     Raises:
         SettingsError: As :func:`read_protocol`.
     """
+    import yaml
+
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

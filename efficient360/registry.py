@@ -6,14 +6,13 @@ An evaluator is found in three places: a file of ``efficient360/evaluators``, an
 
 import ast
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, final
 
+from efficient360 import installed
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
 
@@ -76,7 +75,7 @@ def dimensions(plugins: Sequence[Path] = ()) -> list[Dimension]:
     """
     modules = [importlib.import_module(f"{DIMENSIONS}.{stem}") for stem in _stems("dimensions") if stem != "dimension"]
     named = [(module.DIMENSION, "built in") for module in modules]
-    named += [(_loaded(point), str(point.value)) for point in metadata.entry_points(group=DIMENSIONS)]
+    named += [(_loaded(point), str(point.value)) for point in installed.points(DIMENSIONS)]
     for path in plugins:
         if "Dimension(" in _source(path):
             named += [(value, str(path)) for value in vars(_import_file(path)).values() if isinstance(value, Dimension)]
@@ -103,7 +102,7 @@ def _built_in() -> Iterable[Entry]:
 
 
 def _installed() -> Iterable[Entry]:
-    for point in metadata.entry_points(group=EVALUATORS):
+    for point in installed.points(EVALUATORS):
         package = point.dist.name if point.dist else point.value
         yield Entry(point.name, "", f"package {package}", lambda point=point: _loaded(point))  # type: ignore[misc]
 
@@ -151,6 +150,8 @@ def _source(path: Path) -> str:
 
 
 def _import_file(path: Path) -> ModuleType:
+    import importlib.util
+
     spec = importlib.util.spec_from_file_location(f"efficient360_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise PluginError("broken-plugin", f"the plug-in {path} is no Python file", "give a file ending in .py")
@@ -162,7 +163,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _loaded(point: metadata.EntryPoint) -> Any:
+def _loaded(point: Any) -> Any:
     try:
         return point.load()
     except Exception as error:  # as above

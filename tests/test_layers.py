@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "efficient360"
 ORDER = [
-    ["errors"],
+    ["errors", "installed"],
     ["figures"],
     ["measurement"],
     ["formatting", "statistics", "calibration_error", "confidence_levels", "selective_risk"],
