@@ -70,7 +70,7 @@ def _file(path: Path) -> Found:
 
 def _folder(folder: Path) -> Found:
     preferred = [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    files = preferred[:1] or sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.is_file())
+    files = preferred[:1] or sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if any(folder.glob("*.index.json")) and not preferred:
         raise CheckpointError(
             "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
@@ -158,7 +158,7 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
             "checkpoint-not-found", "the checkpoint's reference is empty",
             "give a path, an embedded name, hf-hub:organisation/name or a timm name",
         )
-    if path.suffix in SUFFIXES or reference.startswith((".", "/", "~")):
+    if path.suffix.lower() in SUFFIXES or reference.startswith((".", "/", "~")):
         near = close_names(path.name, tuple(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ()
         where = f"; {path.parent} has {' and '.join(near)}" if near else "" if path.parent.is_dir() else f"; there is no folder {path.parent} either"
         return CheckpointError("checkpoint-not-found", f"there is no file {reference}{where}", "check the path")

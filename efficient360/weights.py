@@ -77,7 +77,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _read(path: Path) -> Any:
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise CheckpointError(
             "unknown-weights-format", f"{path} is no weights file: its name ends in none of {known}", f"give a file of torch weights; {_RESAVE}"
@@ -93,7 +93,7 @@ def _read(path: Path) -> Any:
         raise CheckpointError("git-lfs-pointer", f"{path} is a Git LFS pointer, not the weights themselves", "run git lfs pull where it was cloned")
     if head.lstrip()[:1] == b"<":
         raise CheckpointError("weights-unreadable", f"{path} is a web page, not a weights file", "download the file itself, not the page that shows it")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
