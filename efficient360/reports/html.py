@@ -1,6 +1,6 @@
 """The report as one self-contained HTML page: no request leaves it, and whatever came from a checkpoint or a data set is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -28,7 +28,7 @@ def render(report: Report) -> str:
     drawings: list[Sequence[Drawing]] = [[(f, next(ids) if isinstance(f, Curve | Bars | Heatmap) else None) for f in s.figures] for s in shown]
     charts: dict[str, Any] = {"radar": radar(report.axes)}
     charts |= {name: chart(f) for drawn in drawings for f, name in drawn if name is not None and isinstance(f, Curve | Bars | Heatmap)}
-    scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"))
+    scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
     return page.environment(PACKAGE).get_template("report.html.j2").render(
         report=report,
         headlines=sections.headlines(report),
@@ -51,11 +51,21 @@ def facts(report: Report) -> list[str]:
     """The line under the name: architecture, data, protocol, date."""
     said = [str(report.checkpoint.get("architecture", ""))]
     if report.dataset is not None:
-        said.append(" ".join(str(report.dataset[key]) for key in ("name", "split") if report.dataset.get(key)))
+        said.append(data(report.dataset))
     protocol = report.protocol.get("name")
     said.append(f"{protocol} protocol" if protocol else "")
     said.append(report.created[:10])
     return [fact for fact in said if fact]
+
+
+def data(dataset: Mapping[str, Any]) -> str:
+    """A data set in words: ``digits test, 897 examples``; ``200 of 897 examples`` where only some were taken."""
+    name = " ".join(str(dataset[key]) for key in ("name", "split") if dataset.get(key))
+    taken, available = dataset.get("examples"), dataset.get("available")
+    if not isinstance(taken, int):
+        return name
+    of = f" of {formatting.count(available)}" if isinstance(available, int) and available != taken else ""
+    return f"{name}, {formatting.count(taken)}{of} examples"
 
 
 def provenance(report: Report) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from efficient360.reports.html import render
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import synthetic
 
@@ -110,7 +110,7 @@ def test_dark_is_dark_and_follows_the_reader(opened: Opened) -> None:
     ground, ink = "getComputedStyle(document.body).backgroundColor", "getComputedStyle(document.querySelector('#radar .angularaxistick text')).fill"
     light = page.evaluate(ground), page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{ink} !== '{light[1]}'")
+    expect(page.locator("#radar .angularaxistick text").first).not_to_have_css("fill", light[1])
     dark = page.evaluate(ground), page.evaluate(ink)
     assert light == ("rgb(253, 253, 251)", "rgb(25, 27, 30)")
     assert dark == ("rgb(20, 21, 23)", "rgb(236, 234, 229)")

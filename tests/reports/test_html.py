@@ -9,7 +9,7 @@ import pytest
 from efficient360.measurement import ONE, Better, Interval, Measurement, Metric
 from efficient360.outcome import Record
 from efficient360.reports import page, sections
-from efficient360.reports.html import render
+from efficient360.reports.html import data, render
 from efficient360.reports.names import words
 from efficient360.reports.report import Report, axes_of
 from efficient360.reports.strip import strip
@@ -81,7 +81,7 @@ def test_names_are_text_and_never_elements(read: Reader) -> None:
     assert images
     assert all((a["src"] or "").startswith("data:image/png;base64,") for a in images)
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
-    assert sum(tag == "script" for tag, _ in read.elements) == 4
+    assert sum(tag == "script" for tag, _ in read.elements) == 5
 
 
 def test_data_in_scripts_hold_no_tag(html: str) -> None:
@@ -125,9 +125,18 @@ def test_every_chart_has_a_place(html: str, read: Reader) -> None:
 
 def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
     scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     assert page.policy(*scripts).replace("'", "&#39;") in html
     assert "default-src 'none'" in page.policy()
+
+
+@pytest.mark.parametrize(("dataset", "said"), [
+    ({"name": "digits", "split": "test", "examples": 897, "available": 897}, "digits test, 897 examples"),
+    ({"name": "digits", "split": "test", "examples": 200, "available": 10000}, "digits test, 200 of 10,000 examples"),
+    ({"name": "digits"}, "digits"),
+])
+def test_a_data_set_says_how_much_of_it_was_taken(dataset: dict[str, object], said: str) -> None:
+    assert data(dataset) == said
 
 
 def test_only_an_incomplete_run_carries_the_banner() -> None:

@@ -1,25 +1,25 @@
-// Draws every chart of the page in the theme at hand, and again when the theme or the medium changes.
-(() => {
+// Draws plotly charts in the theme at hand, and again when the theme or the medium changes.
+const Charts = (() => {
   "use strict";
-  const read = id => JSON.parse(document.getElementById(id).textContent);
-  const charts = read("charts");
-  const dark = read("dark");
+  const dark = JSON.parse(document.getElementById("dark").textContent);
   const darkWanted = matchMedia("(prefers-color-scheme: dark)");
-  const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
+  const config = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: false };
   const family = getComputedStyle(document.body).fontFamily;
-  const PRINTED = { radar: 520, chart: 330, height: 300 };
+  const PRINTED = { radar: 520, chart: 330 };
+  const shown = new Map();
   let printing = false;
+  let width = innerWidth;
 
   // Charts name the light theme's colours; on a dark page each stands for its dark counterpart.
-  const recoloured = value => {
-    if (typeof value === "string") return value.replace(/#[0-9a-f]{6}/g, colour => dark[colour] || colour);
-    if (Array.isArray(value)) return value.map(recoloured);
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, recoloured(v)]));
+  const recoloured = (value, by) => {
+    if (typeof value === "string") return value.replace(/#[0-9a-f]{6}/g, colour => by[colour] || colour);
+    if (Array.isArray(value)) return value.map(item => recoloured(item, by));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, recoloured(item, by)]));
     return value;
   };
 
   const draw = (div, chart) => {
-    const { data, layout } = darkWanted.matches && !printing ? recoloured(chart) : structuredClone(chart);
+    const { data, layout } = recoloured(chart, darkWanted.matches && !printing ? dark : {});
     layout.font = { ...layout.font, family };
     const radar = div.classList.contains("radar");
     const width = printing ? (radar ? PRINTED.radar : PRINTED.chart) : div.clientWidth;
@@ -30,29 +30,34 @@
         layout.margin = { l: 74, r: 74, t: 48, b: 42 };
       }
     }
-    if (printing) layout.width = width;
-    return Plotly.react(div, data, layout, config);
+    layout.width = width;
+    Plotly.react(div, data, layout, config);
   };
 
-  const drawAll = () => Object.entries(charts).forEach(([id, chart]) => {
-    const div = document.getElementById(id);
-    if (div) draw(div, chart);
-  });
-
-  drawAll();
-  darkWanted.addEventListener("change", drawAll);
-  const folded = [...document.querySelectorAll("details:not(.folded)")].filter(details => !details.open);
-  const printed = on => {
+  const drawAll = () => shown.forEach((chart, div) => draw(div, chart));
+  const folded = [...document.querySelectorAll("details:not(.folded)")];
+  const print = on => {
     printing = on;
-    folded.forEach(details => { details.open = on; });
+    folded.forEach(details => {
+      if (on) details.dataset.was = details.open ? "open" : "";
+      details.open = on || details.dataset.was === "open";
+    });
     drawAll();
   };
-  addEventListener("beforeprint", () => printed(true));
-  addEventListener("afterprint", () => printed(false));
+  darkWanted.addEventListener("change", drawAll);
+  addEventListener("resize", () => requestAnimationFrame(() => {
+    if (innerWidth === width || printing) return;
+    width = innerWidth;
+    drawAll();
+  }));
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
 
-  for (const image of document.querySelectorAll(".gallery img")) {
-    const sharpen = () => image.classList.toggle("pixels", image.naturalWidth < 96);
-    if (image.complete) sharpen();
-    else image.addEventListener("load", sharpen);
-  }
+  return {
+    recoloured,
+    show(div, chart) {
+      shown.set(div, chart);
+      draw(div, chart);
+    },
+  };
 })();
