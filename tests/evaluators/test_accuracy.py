@@ -1,0 +1,233 @@
+import base64
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from efficient360 import conformance
+from efficient360.batch import Batch
+from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.errors import SettingsError, Unsupported
+from efficient360.evaluator import Context, Deadline
+from efficient360.evaluators.accuracy import Accuracy
+from efficient360.figures import Bars, Gallery
+from efficient360.measurement import Failure, Measurement, Status
+from efficient360.model import Model
+from efficient360.scoring import outcomes_of, score_all
+from efficient360.statistics import wilson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
+
+
+@dataclass(frozen=True)
+class Known(Model):
+    """A model whose logits are known beforehand and that must not be run again."""
+
+    classes: int
+
+    @property
+    def num_classes(self) -> int:
+        return self.classes
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        return (3, 8, 8)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the shared pass has run already")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Examples in memory; the image of the i-th is filled with i / 255."""
+
+    logits: torch.Tensor
+    labels: np.ndarray
+    places: tuple[int, ...]
+    class_names: Sequence[str] = ()
+    digest: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"test/{i}" for i in self.places]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
+        for first in range(start, len(self), size):
+            part = self.places[first : first + size]
+            images = torch.tensor(part).float()[:, None, None, None].expand(-1, 3, 8, 8) / 255
+            chosen = list(part)
+            yield Batch(tuple(f"test/{i}" for i in part), torch.from_numpy(self.labels[chosen]), lambda i=images: i, 0, {}, self.logits[chosen])
+
+    def subset(self, n: int, seed: int) -> "Listed":
+        raise NotImplementedError
+
+    def select(self, ids: Sequence[str]) -> "Listed":
+        return replace(self, places=tuple(int(i.removeprefix("test/")) for i in ids))
+
+
+def listed(logits: np.ndarray, labels: np.ndarray, names: Sequence[str] = ()) -> Listed:
+    names = names or [f"class {i}" for i in range(logits.shape[1])]
+    return Listed(torch.from_numpy(logits.astype(np.float32)), labels.astype(np.int64), tuple(range(len(labels))), names)
+
+
+def run(logits: np.ndarray, labels: np.ndarray, evaluator: Accuracy | None = None, batch_size: int = 7, names: Sequence[str] = ()) -> dict:
+    examples, evaluator = listed(logits, labels, names), evaluator or Accuracy()
+    with tempfile.TemporaryDirectory() as scratch:
+        context = context_of(examples, batch_size, Path(scratch))
+        table = score_all(evaluator, Known(logits.shape[1]), examples, context, context.progress)
+        return {outcome.metric.name: outcome for outcome in outcomes_of(evaluator, table, context)}
+
+
+def context_of(examples: Listed | None, batch_size: int, scratch: Path) -> Context:
+    checkpoint = Checkpoint(CheckpointSpec("x"), "x", "x", {}, Origin.FILE, None, "", Preprocessing((3, 8, 8), (0, 0, 0), (1, 1, 1)), 10)
+    return Context(checkpoint, examples, None, 0, batch_size, Deadline(), scratch)
+
+
+def random_case(n: int, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.permuted(np.tile(np.arange(k), (n, 1)), axis=1) / 2, rng.integers(0, k, n)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:sklearn")
+@given(st.integers(1, 50), st.integers(6, 12), st.integers(0, 99), st.integers(1, 60))
+@settings(max_examples=25, deadline=None)
+def test_values_are_scikit_learns_whatever_the_batch_size(n: int, k: int, seed: int, batch_size: int) -> None:
+    logits, labels = random_case(n, k, seed)
+    found = run(logits, labels, Accuracy(resamples=2), batch_size)
+    assert found["top1"].value == pytest.approx(accuracy_score(labels, logits.argmax(1)))
+    assert found["top5"].value == pytest.approx(top_k_accuracy_score(labels, logits, k=5, labels=range(k)))
+    assert found["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+    assert found["top5"].value >= found["top1"].value
+    assert {m.n for m in found.values()} == {n}
+
+
+def test_intervals_of_proportions_are_wilsons() -> None:
+    logits, labels = random_case(40, 8, 0)
+    found = run(logits, labels)
+    hits = int((logits.argmax(1) == labels).sum())
+    assert found["top1"].interval == wilson(hits, 40)
+    assert found["top5"].interval == wilson(round(found["top5"].value * 40), 40)
+    assert found["balanced_accuracy"].interval.method == "stratified-bootstrap"
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    """Eight of eight and one of two: 9 of 10 are right, yet the mean recall is three quarters."""
+    labels = np.array([0] * 8 + [1] * 2)
+    logits = np.zeros((10, 6))
+    logits[:9, 0], logits[9, 1] = 1, 1
+    found = run(logits, labels)
+    assert (found["top1"].value, found["balanced_accuracy"].value) == (0.9, 0.75)
+
+
+def test_equal_logits_rank_by_class_index_and_agree_with_the_prediction() -> None:
+    logits, labels = np.zeros((8, 8)), np.arange(8)
+    found = run(logits, labels)
+    assert (found["top1"].value, found["top5"].value) == (1 / 8, 5 / 8)
+    gallery = found["top1"].extra[1]
+    assert {picture.caption.partition(",")[0] for picture in gallery.pictures} == {"predicted class 0"}
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_top5_of_five_classes_or_fewer_is_unsupported_and_the_rest_is_measured(classes: int) -> None:
+    found = run(*random_case(20, classes, 1))
+    assert isinstance(found["top5"], Failure)
+    assert (found["top5"].status, found["top5"].code) == (Status.UNSUPPORTED, "too-few-classes")
+    assert f"{classes} classes" in found["top5"].message
+    assert isinstance(found["top1"], Measurement)
+    assert isinstance(found["balanced_accuracy"], Measurement)
+
+
+def test_six_classes_have_a_top5() -> None:
+    assert isinstance(run(*random_case(20, 6, 1))["top5"], Measurement)
+
+
+def test_bars_show_every_class_that_occurs_in_order() -> None:
+    labels = np.array([0, 0, 2, 2, 2, 1, 1])
+    logits = np.eye(6)[[0, 0, 2, 2, 0, 0, 0]]
+    bars = run(logits, labels, names=["ant", "bee", "cat", "dog", "eel", "fox"])["top1"].extra[0]
+    assert isinstance(bars, Bars)
+    assert (bars.title, bars.labels) == ("Accuracy by class", ("ant", "bee", "cat"))
+    assert bars.values == (1.0, 0.0, pytest.approx(2 / 3))
+    assert (bars.low[2], bars.high[2]) == (wilson(2, 3).low, wilson(2, 3).high)
+
+
+def test_of_many_classes_the_fifteen_lowest_are_shown_and_it_says_so() -> None:
+    """Class c of 31 has 31 examples, c of them right: the lowest fifteen are 0 … 14."""
+    labels = np.repeat(np.arange(31), 31)
+    right = np.tile(np.arange(31), 31) < labels
+    logits = np.eye(32)[np.where(right, labels, 31)]
+    bars = run(logits, labels, Accuracy(mistakes=0), 100)["top1"].extra[0]
+    assert bars.title == "Accuracy by class: the 15 lowest of 31"
+    assert bars.labels == tuple(f"class {i}" for i in range(15))
+    assert bars.values == tuple(i / 31 for i in range(15))
+
+
+def graded_mistakes() -> tuple[np.ndarray, np.ndarray]:
+    """Twenty examples of class 3; the even ones are called 8, each more confidently than the one before; the odd ones are right."""
+    logits = np.zeros((20, 10))
+    logits[np.arange(0, 20, 2), 8] = 1 + np.arange(10) / 4
+    logits[np.arange(1, 20, 2), 3] = 9
+    return logits, np.full(20, 3)
+
+
+def test_the_gallery_shows_the_most_confident_mistakes_first_with_their_images() -> None:
+    logits, labels = graded_mistakes()
+    gallery = run(logits, labels, Accuracy(mistakes=3), names=tuple("0123456789"))["top1"].extra[1]
+    assert isinstance(gallery, Gallery)
+    assert [picture.caption for picture in gallery.pictures] == ["predicted 8, is 3"] * 3
+    assert [picture.detail.partition(",")[0] for picture in gallery.pictures] == ["test/18", "test/16", "test/14"]
+    confidence = np.exp(3.25) / (np.exp(3.25) + 9)
+    assert gallery.pictures[0].detail == f"test/18, confidence {100 * confidence:.1f} %"
+    shown = [Image.open(io.BytesIO(base64.b64decode(p.image.partition(",")[2]))).getpixel((0, 0)) for p in gallery.pictures]
+    assert shown == [(18, 18, 18), (16, 16, 16), (14, 14, 14)]
+
+
+def test_twelve_mistakes_unless_asked_otherwise_and_none_where_there_are_none() -> None:
+    logits = np.eye(10)[np.arange(20) % 10]
+    assert len(run(logits, np.full(20, 3))["top1"].extra[1].pictures) == 12
+    assert len(run(logits, np.arange(20) % 10)["top1"].extra) == 1
+    assert len(run(logits, np.full(20, 3), Accuracy(mistakes=0))["top1"].extra) == 1
+
+
+def test_a_class_without_a_name_goes_by_its_index() -> None:
+    logits, labels = graded_mistakes()
+    found = run(logits, labels, names=["a", "b", "c", "d"])
+    assert found["top1"].extra[1].pictures[0].caption == "predicted 8, is d"
+
+
+def test_perfect_and_hopeless_models_keep_an_interval_of_some_width() -> None:
+    labels = np.arange(12) % 6
+    for logits, value in ((np.eye(6)[labels], 1.0), (np.eye(6)[(labels + 1) % 6], 0.0)):
+        found = run(logits, labels)
+        assert found["top1"].value == found["balanced_accuracy"].value == value
+        assert found["balanced_accuracy"].interval.high > found["balanced_accuracy"].interval.low
+
+
+@pytest.mark.parametrize(("wrong", "name"), [({"mistakes": -1}, "mistakes"), ({"resamples": 1}, "resamples")])
+def test_settings_out_of_range_are_refused(wrong: dict, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"setting {name} of accuracy") as caught:
+        Accuracy(**wrong)
+    assert caught.value.code == "bad-setting"
+
+
+def test_without_examples_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported) as caught:
+        list(Accuracy().finish(None, context_of(None, 1, tmp_path)))
+    assert caught.value.code == "no-examples"
+
+
+def test_it_keeps_the_contract() -> None:
+    conformance.check(Accuracy())
