@@ -11,7 +11,7 @@ from efficient360.reports.report import Report
 COLUMNS: Final = ("evaluator", "metric", "conditions", "value", "unit", "low", "high", "n", "status", "message")
 AXIS_COLUMNS: Final = ("axis", "score", "coverage")
 TAG_LENGTH: Final = 64
-LONG_LISTS: Final = ("classes", "class_names")
+LONG_LISTS: Final = ("class_names",)
 
 Numbers = dict[str, float]
 
