@@ -160,7 +160,7 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
         )
     if path.suffix.lower() in SUFFIXES or reference.startswith((".", "/", "~")):
         near = close_names(path.name, tuple(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ()
-        where = f"; {path.parent} has {' and '.join(near)}" if near else "" if path.parent.is_dir() else f"; there is no folder {path.parent} either"
+        where = f"; its folder has {' and '.join(near)}" if near else "" if path.parent.is_dir() else f"; there is no folder {path.parent} either"
         return CheckpointError("checkpoint-not-found", f"there is no file {reference}{where}", "check the path")
     close = (*close_names(reference, zoo_names() or ("",)), *close_names(reference.partition(".")[0]))
     hints = [f"did you mean {' or '.join(close)}?"] if close else []

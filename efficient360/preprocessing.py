@@ -45,7 +45,7 @@ def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: C
         height, width = preprocessing.input_size[1:]
         raise CheckpointError(
             "input-size-mismatch", f"{spec.reference}: images are prepared at {height} x {width}, the network is built for {built[0]} x {built[1]}",
-            f"--arch-arg img_size={height}, or correct input_size in the sidecar",
+            "give input_size and model_args' img_size the same size in the sidecar",
         )
 
 

@@ -29,7 +29,7 @@ def unwrap(loaded: Any, ema: bool, path: Path) -> tuple[dict[str, Tensor], str, 
         CheckpointError: There is no state dict, no EMA though one is asked for, or nothing but an EMA though none is.
     """
     if not isinstance(loaded, Mapping):
-        raise CheckpointError("no-state-dict", f"{path} holds a {type(loaded).__name__}, not a state dict", "save model.state_dict()")
+        raise CheckpointError("no-state-dict", f"{path} holds {type(loaded).__name__}, not a state dict", "save model.state_dict()")
     plain = next((key for key in PLAIN_KEYS if isinstance(loaded.get(key), Mapping)), "")
     average = next((key for key in EMA_KEYS if isinstance(loaded.get(key), Mapping)), "")
     averaged = "n_averaged" in loaded
@@ -73,7 +73,7 @@ def _tensors(inner: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     if wrong:
         kind = type(inner[wrong[0]]).__name__
         raise CheckpointError(
-            "no-state-dict", f"{path} holds no plain state dict: {wrong[0]!r} is a {kind}, not a tensor (found {_keys(inner)})",
+            "no-state-dict", f"{path} holds no plain state dict: {wrong[0]!r} holds {kind}, not a tensor (found {_keys(inner)})",
             f"save model.state_dict(), alone or under one of {', '.join(PLAIN_KEYS)}",
         )
     return dict(inner)

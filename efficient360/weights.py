@@ -25,7 +25,8 @@ _UNPICKLER = re.compile(r"WeightsUnpickler error:\s*(.*)")
 _GLOBAL = re.compile(r"GLOBAL (\S+)")
 # What torch says of bytes that are no pickle of its own.
 _JUNK = ("Unsupported operand", "invalid load key", "pickle data was truncated", "Invalid magic number", "unpickling stack underflow")
-_RESAVE = 'where you trust it, save the tensors alone: safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
+_RESAVE = 'save the tensors alone: safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
+_RESAVE_TRUSTED = f"where you trust its author, load it once with torch.load(path, weights_only=False) and {_RESAVE}"
 
 
 @final
@@ -118,12 +119,14 @@ def _read_torch(path: Path) -> Any:
         wanted = _GLOBAL.search(reason)
         named = f", {wanted[1]}" if wanted else f" ({reason})"
         raise CheckpointError(
-            "unsafe-pickle", f"{path} holds more than tensors{named}: unpickling that can run any code, so it is refused", _RESAVE
+            "unsafe-pickle", f"{path} holds more than tensors{named}: unpickling that can run any code, so it is refused", _RESAVE_TRUSTED
         ) from error
 
 
 def _reason(error: Exception) -> str:
     """The one line of torch's long message that says what was wrong."""
+    if isinstance(error, OSError | EOFError):
+        return "it ends too early"
     text = str(error)
     found = _UNPICKLER.search(text)
     return " ".join((found[1] if found else text).split())[:160] or type(error).__name__
