@@ -41,6 +41,14 @@ def shape_of(value: Value) -> list[int]:
     return [int(size) for size in value.type().sizes()]
 
 
+def _integers(value: Value) -> list[int] | None:
+    """An argument that is an integer or a list of integers; ``None`` where it was left out."""
+    if value.node().kind() == "prim::ListConstruct":
+        return [int(item.toIValue()) for item in value.node().inputs()]
+    constant = value.toIValue()
+    return constant if constant is None or isinstance(constant, list) else [int(constant)]
+
+
 def _entry(kind: Kind, macs: float, activations: int = 0) -> "Counter[str]":
     return Counter({f"macs:{kind}": math.floor(macs), f"activations:{kind}": activations})
 
@@ -120,7 +128,7 @@ def contraction_macs(equation: str, shapes: Sequence[Sequence[int]], path: Seque
 
 def _einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     shapes = [shape_of(operand) for operand in inputs[1].node().inputs()]
-    path = inputs[2].toIValue() if len(inputs) > 2 else None
+    path = _integers(inputs[2]) if len(inputs) > 2 else None
     return _entry(Kind.ATTENTION, contraction_macs(inputs[0].toIValue(), shapes, path), math.prod(shape_of(outputs[0])))
 
 
@@ -134,9 +142,8 @@ def _fourier(flops: float, real: int) -> Handle:
 
     def handle(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
         shape = shape_of(outputs[0] if real else inputs[0])
-        axes = inputs[2].toIValue()
-        chosen = range(len(shape)) if axes is None else [axes] if isinstance(axes, int) else axes
-        points = math.prod(shape[axis] for axis in chosen)
+        axes = _integers(inputs[2])
+        points = math.prod(shape if axes is None else [shape[axis] for axis in axes])
         return _entry(Kind.SPECTRAL, flops * math.prod(shape) * math.log2(max(points, 1)) / 2)
 
     return handle
