@@ -19,8 +19,8 @@ def digits(split: str) -> Dataset:
     The source is the test set of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI Machine Learning
     Repository): 1797 images of 8×8 with values 0 … 16, by 13 writers. The digits lie writer after writer, about 130 each
     (every writer copied nearly the same sequence, so the labels show where one ends). The split keeps that order:
-    ``train`` is the first 900, writers 1 to 7; ``test`` the last 897, of which the first five are still by writer 7 and
-    892 by the six writers that training never saw. A shuffled split would put every writer on both sides and
+    ``train`` is the first 900, writers 1 to 7; ``test`` the last 897, of which the first six are still by writer 7 and
+    891 by the six writers that training never saw. A shuffled split would put every writer on both sides and
     flatter a model: a support-vector machine (RBF, gamma 0.001, C 10) gets 98.9 % there and 97.1 % here.
 
     Args:
