@@ -112,5 +112,5 @@ def _unreachable(repository: Repository, name: str, error: Exception) -> Checkpo
     reason = text.splitlines()[0][:160] if text else type(error).__name__
     return CheckpointError(
         "hub-unreachable", f"the hub can't be reached for {repository}/{name}, and it is not in the local cache ({reason})",
-        "check the connection, download it elsewhere and give its path, or use an embedded checkpoint (efficient360 list zoo)",
+        "check the connection, download it elsewhere and give its path, or use an embedded checkpoint (efficient360 list checkpoints)",
     )

@@ -168,5 +168,5 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
         hints.append(f"for the hub's repository write hf-hub:{reference}")
     return CheckpointError(
         "checkpoint-not-found", f"{reference!r} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
-        "; ".join(hints) or "efficient360 list zoo names the embedded ones; timm.list_pretrained() names timm's",
+        "; ".join(hints) or "efficient360 list checkpoints names the embedded ones; timm.list_pretrained() names timm's",
     )
