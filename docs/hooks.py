@@ -1,6 +1,7 @@
 """Pages that are drawn from the program itself when the documentation is built, so that they can't fall out of step."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,3 +64,8 @@ def _metric(metric: Metric) -> str:
 def cell(text: str) -> str:
     """Text that can stand in a Markdown table."""
     return " ".join(text.replace("|", "\\|").split())
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Docstrings mark names with Sphinx roles, which Markdown would show."""
+    return re.sub(r":(?:class|func|meth|data|mod|attr):(?=<code>)", "", html)

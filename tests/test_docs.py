@@ -255,3 +255,4 @@ def test_documentation_builds(tmp_path: Path) -> None:
     assert "<!-- dimensions -->" not in page
     api = (tmp_path / "site" / "api" / "evaluator" / "index.html").read_text(encoding="utf-8")
     assert "ExampleEvaluator" in api
+    assert ":class:" not in api
