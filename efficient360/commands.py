@@ -18,9 +18,12 @@ def evaluate(options: argparse.Namespace) -> int:
 
     from efficient360.console import listener
     from efficient360.evaluation import evaluate as run
+    from efficient360.reports import wandb
     from efficient360.reports.terminal import summary
 
     plan = _plan(options)
+    if options.wandb:
+        wandb.target(options.wandb)  # a bad name is told before the work, not after it
     with listener(sys.stderr) as listen:
         report = run(plan, listen)
     Console().print(summary(report, plan.out))
@@ -35,6 +38,8 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
     outcome = wandb.log(report, folder, options.wandb, wandb.Mode(options.wandb_mode))
     if outcome.url:
         print(f"W&B: {outcome.url}")
+    elif outcome.folder and not outcome.problem:
+        print(f"W&B: written to {outcome.folder}, upload it with: {outcome.command}")
     if outcome.problem:
         print(f"W&B: {outcome.problem}", file=sys.stderr)
 

@@ -57,9 +57,9 @@ def unreachable(server: str) -> str:
         return ""
     except urllib.error.URLError as error:
         # W&B may be told to trust a certificate that Python's own list lacks.
-        return "" if isinstance(error.reason, ssl.SSLError) else f"W&B at {server} can't be reached ({error.reason})"
+        return "" if isinstance(error.reason, ssl.SSLError) else f"{server} can't be reached ({error.reason})"
     except (OSError, ValueError) as error:
-        return f"W&B at {server} can't be reached ({error})"
+        return f"{server} can't be reached ({error})"
 
 
 def _reason(said: str, server: str) -> str:
