@@ -232,7 +232,9 @@ def test_an_unknown_operator_is_listed_with_its_calls():
 
 def test_scripted_code_is_not_silently_skipped():
     scripted = torch.jit.script(doubled_product)
-    assert [name.partition(".")[0] for name, _ in count(Call(lambda x: scripted(x)), torch.rand(3, 3)).uncounted] == ["prim::CallFunction"]
+    # A plain function around it, because scripted ones can't be copied.
+    counted = count(Call(lambda x: scripted(x) + x), torch.rand(3, 3))
+    assert [name.partition(".")[0] for name, _ in counted.uncounted] == ["prim::CallFunction"]
 
 
 def doubled_product(x: Tensor) -> Tensor:
