@@ -1,7 +1,7 @@
 """Running an ExampleEvaluator: batch by batch into a log of scores, then each metric's mean with its interval."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -109,16 +109,18 @@ def _table(kept: ScoreLog, model: Model, examples: Examples) -> ScoreTable:
     return ScoreTable(examples.ids, examples.labels, examples.groups, model.num_classes, columns)
 
 
-def outcomes_of(evaluator: ExampleEvaluator, table: ScoreTable, context: Context) -> Iterator[Outcome]:
-    """The evaluator's own outcomes, and the plain mean of each published metric that it did not measure itself."""
+def outcomes_of(evaluator: ExampleEvaluator, table: ScoreTable, context: Context) -> list[Outcome]:
+    """The evaluator's own outcomes, and the plain mean of each published metric that it did not measure itself, in the order it declares them."""
     own = list(evaluator.finish(table, context))
     taken = {_identity(o.metric, o.conditions) for o in own if o.metric is not None}
     published: Mapping[str, Metric] = {m.name: m for m in evaluator.metrics}
+    means: list[Outcome] = []
     for (name, conditions), values in table.columns.items():
         if name in published and (name, conditions) not in taken:
             fixed: Any = dict(conditions)
-            yield Measurement(published[name], float(values.mean()), len(values), mean_interval(values, context.seed), fixed)
-    yield from own
+            means.append(Measurement(published[name], float(values.mean()), len(values), mean_interval(values, context.seed), fixed))
+    order = {name: i for i, name in enumerate(published)}
+    return sorted([*means, *own], key=lambda o: order.get(o.metric.name, len(order)) if o.metric is not None else -1)
 
 
 def _identity(metric: Metric, conditions: Conditions) -> Column:

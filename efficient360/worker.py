@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -98,6 +99,8 @@ def _death(code: int | None) -> str:
 
 def _work(plan: Plan, sending: Connection, parent: int) -> None:
     _die_with(parent)
+    for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
+        warnings.simplefilter("ignore", category)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         try:
             from efficient360.runner import run

@@ -101,7 +101,10 @@ def test_the_whole_way(tmp_path: Path, tiny: Path) -> None:
     assert "parameters" in compared.stdout
     mixed = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")
     assert mixed.returncode == 2
-    assert "a holds the evaluation of another checkpoint" in mixed.stderr
+    assert "a holds an evaluation on other data" in mixed.stderr
+    mixed = run("evaluate", "digits-vit", "--dataset", "digits", "--only", "parameters", "--out", "a")
+    assert mixed.returncode == 2
+    assert "a holds an evaluation of another checkpoint" in mixed.stderr
     built = run("leaderboard", "build", "a", "b", "--out", "site")
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "site" / "index.html").exists()

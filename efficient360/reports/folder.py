@@ -84,10 +84,14 @@ def require_same(folder: Path, header: Mapping[str, Any]) -> None:
         mine, theirs = _identity(header), _identity(before)
     except (ValueError, KeyError, TypeError):
         return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-    for what, old, new in zip(("checkpoint", "data"), theirs, mine, strict=True):
+    for what, old, new in zip(("of another checkpoint", "on other data"), theirs, mine, strict=True):
         if old != new:
-            message = f"{folder} holds the evaluation of another {what} ({str(old)[:12]}…, this one is {str(new)[:12]}…)"
+            message = f"{folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
             raise RunError("another-run", message, "choose another folder with --out")
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else f"{digest[:12]}…"
 
 
 def _identity(header: Mapping[str, Any]) -> tuple[Any, Any]:
