@@ -1,55 +1,31 @@
 """A report in W&B, read back from the bytes that an offline run wrote, and uploaded to a stand-in for the server."""
 
 import fcntl
-import gzip
 import http.server
 import json
 import os
-import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from efficient360.dimensions.dimension import Anchor, Dimension
 from efficient360.errors import SettingsError
-from efficient360.measurement import BYTE, ONE, Better, Failure, Interval, Measurement, Metric, Status
+from efficient360.measurement import Measurement
 from efficient360.outcome import Record
 from efficient360.reports import wandb_payload as payload
 from efficient360.reports import wandb_upload
-from efficient360.reports.report import Report, axes_of
+from efficient360.reports.report import Report
 from efficient360.reports.wandb import Mode, Target, WandbOutcome, log, target
 from efficient360.reports.wandb_process import bounded
+from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report, read_run
 
-TOP1 = Metric("top1", ONE, Better.HIGHER, "share right", low=0, high=1)
-ROBUST = Metric("robust_accuracy", ONE, Better.HIGHER, "share right under attack", low=0, high=1)
-WEIGHTS = Metric("weight_bytes", BYTE, Better.LOWER, "bytes", low=0)
-DIGEST, DATA_DIGEST = "c0ffee" * 10, "beef" * 16
 KEY = "0123456789" * 4
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    records = [
-        Record("accuracy", Measurement(TOP1, 0.875, 897, Interval(0.85, 0.9, "wilson"))),
-        Record("weights", Measurement(WEIGHTS, 832_000.0)),
-        Record("pgd", Measurement(ROBUST, 0.25, 64, Interval(0.16, 0.37, "wilson"), {"norm": "linf", "epsilon": 0.5})),
-        Record("latency", Failure(Status.UNSUPPORTED, "no-runtime", "nothing runs it", "install one")),
-    ]
-    dimensions = [
-        Dimension("performance", "Performance", "How right?", 0, (Anchor("accuracy", "top1", 0.5, 1.0, "chance and perfect"),)),
-        Dimension("latency", "Latency", "How fast?", 1, (Anchor("latency", "latency_p50", 1.0, 0.001, "1 s and 1 ms"),)),
-        Dimension("memory", "Memory", "How big?", 2, (Anchor("weights", "weight_bytes", 1e6, 0.0, "1 MB and nothing"),)),
-    ]
-    return Report(
-        "complete", "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "efficient360 evaluate tiny", {
-            "reference": "tiny.safetensors", "name": "tiny vit/8", "architecture": "vit_tiny", "arguments": {"img_size": 8}, "digest": DIGEST,
-            "class_names": ["a", "b"],
-        }, {"name": "digits", "digest": DATA_DIGEST, "examples": 897, "classes": 2}, {"torch": "2.14", "host": "here"},
-        {"name": "quick", "seed": 7}, records, axes_of(dimensions, records),
-    )
+    return make_report()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -122,54 +98,6 @@ def test_a_name_that_wandb_refuses(text: str) -> None:
 # --- what an offline run wrote
 
 
-@dataclass
-class Read:
-    """An offline run read back: last value of each key, whatever record it stood in."""
-
-    run: Any = None
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    history: dict[str, Any] = field(default_factory=dict)
-    artifacts: dict[str, Any] = field(default_factory=dict)
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    """The records of a W&B transaction log: a 7-byte head, then LevelDB's log format in blocks of 32 KiB."""
-    assert data[:4] == b":W&B"
-    at, parts = 7, b""
-    while at < len(data):
-        if 32768 - at % 32768 < 7:
-            at += 32768 - at % 32768
-            continue
-        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        parts += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):
-            yield parts
-            parts = b""
-
-
-def _read(run_folder: Path) -> Read:
-    from wandb.proto import wandb_internal_pb2
-
-    (log_file,) = run_folder.glob("*.wandb")
-    found = Read()
-    for chunk in _chunks(log_file.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(chunk)
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            found.run = record.run
-            found.config = {u.key: json.loads(u.value_json) for u in record.run.config.update}
-        elif kind == "summary":
-            found.summary |= {"/".join(u.nested_key) or u.key: json.loads(u.value_json) for u in record.summary.update}
-        elif kind == "history":
-            found.history |= {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
-        elif kind == "artifact":
-            found.artifacts[record.artifact.type] = record.artifact
-    return found
-
-
 @pytest.fixture(scope="module")
 def offline(report: Report, tmp_path_factory: pytest.TempPathFactory) -> WandbOutcome:
     folder = tmp_path_factory.mktemp("run")
@@ -180,7 +108,7 @@ def offline(report: Report, tmp_path_factory: pytest.TempPathFactory) -> WandbOu
 @pytest.fixture(scope="module")
 def read(offline: WandbOutcome) -> Read:
     assert offline.folder is not None
-    return _read(offline.folder)
+    return read_run(offline.folder)
 
 
 def test_offline_says_where_and_how_to_upload(offline: WandbOutcome) -> None:
@@ -258,7 +186,7 @@ def test_out_of_reach_keeps_the_run_and_names_the_command(report: Report, tmp_pa
     assert done.url == ""
     assert done.problem.startswith("http://127.0.0.1:9 can't be reached (")
     assert done.problem.endswith(f"upload it with: wandb sync {done.folder}")
-    assert _read(done.folder).summary["accuracy/top1"] == 0.875
+    assert read_run(done.folder).summary["accuracy/top1"] == 0.875
 
 
 def test_a_broken_wandb_is_a_problem_and_no_exception(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,55 +204,9 @@ def test_a_bad_name_is_told_in_every_mode(report: Report, tmp_path: Path) -> Non
         log(report, tmp_path, "no?such", Mode.DISABLED)
 
 
-class _Server(http.server.BaseHTTPRequestHandler):
-    """As much of W&B's server as an upload asks for."""
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._answer({})
-
-    def do_PUT(self) -> None:
-        self._body()
-        self._answer({})
-
-    def do_POST(self) -> None:
-        body = self._body()
-        self._answer(self._data(json.loads(body)) if self.path == "/graphql" else {})
-
-    def _data(self, query: dict[str, Any]) -> dict[str, Any]:
-        given = query.get("variables") or {}
-        self.server.asked.append((query["operationName"], given))  # type: ignore[attr-defined]
-        if query["operationName"] == "UpsertBucket":
-            project = {"id": "P", "name": given["project"], "entity": {"id": "E", "name": given["entity"] or "me"}}
-            bucket = {"id": "R", "name": given["name"], "displayName": given["displayName"], "description": "", "config": "{}"}
-            return {"data": {"upsertBucket": {"inserted": True, "bucket": bucket | {"sweepName": None, "historyLineCount": 0, "project": project}}}}
-        if query["operationName"] == "CreateRunFiles":
-            at = f"http://127.0.0.1:{self.server.server_address[1]}/put/"
-            files = [{"name": name, "uploadUrl": at + name} for name in given["files"]]
-            return {"data": {"createRunFiles": {"runID": "R", "uploadHeaders": [], "files": files}}}
-        if query["operationName"] == "CreateArtifact":
-            sequence = {"id": "S", "latestArtifact": None}
-            return {"data": {"createArtifact": {"artifact": {"id": "A", "state": "COMMITTED", "artifactSequence": sequence}}}}
-        return {"data": {}}
-
-    def _body(self) -> bytes:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-
-    def _answer(self, data: dict[str, Any]) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 @pytest.fixture
 def server() -> Iterator[http.server.ThreadingHTTPServer]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         running.asked = []  # type: ignore[attr-defined]
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
