@@ -56,7 +56,7 @@ def render(found: Sequence[Board]) -> str:
         facts=facts,
         best_first=best_first,
         charts=[_charts(board) for board in found],
-        series={role: LIGHT[role] for role in SERIES},
+        series=[[role, LIGHT[role]] for role in SERIES],
         chosen_at_first=CHOSEN_AT_FIRST,
         anchors_version=ANCHORS_VERSION,
         scripts=scripts,

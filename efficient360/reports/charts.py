@@ -15,7 +15,7 @@ escape = partial(escape_html, quote=False)
 
 CLEAR = "rgba(0,0,0,0)"
 MANY_BARS = 40
-LOG: Chart = {"type": "log", "exponentformat": "SI", "minorloglabels": "none"}
+LOG: Chart = {"type": "log", "exponentformat": "SI", "minexponent": 2, "minorloglabels": "none"}
 
 
 def chart(figure: Curve | Bars | Heatmap) -> Chart:

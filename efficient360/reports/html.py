@@ -11,7 +11,7 @@ from efficient360.measurement import Status
 from efficient360.reports import page, sections
 from efficient360.reports.charts import chart
 from efficient360.reports.radar import missing, radar
-from efficient360.reports.report import Report
+from efficient360.reports.report import Part, Report
 
 PACKAGE = "efficient360.reports"
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not possible", Status.NOT_RUN: "not run"}
@@ -39,12 +39,20 @@ def render(report: Report) -> str:
         missing=missing,
         statuses=STATUSES,
         number=formatting.number,
-        provenance=[(title, page.tree(part)) for title, part in provenance(report)],
+        at=at,
+        provenance=[(title, page.rows(part)) for title, part in provenance(report)],
         anchors_version=ANCHORS_VERSION,
         charts=charts,
         scripts=scripts,
         policy=page.policy(*scripts),
     )
+
+
+def at(part: Part, value: float) -> str:
+    """An anchor's value, in the metric's unit where a measurement tells it."""
+    if part.measurement is not None:
+        return formatting.number(value, part.measurement.metric)
+    return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
 
 
 def facts(report: Report) -> list[str]:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -21,7 +21,7 @@ def environment(package: str) -> jinja2.Environment:
     )
     found.filters |= {"words": words, "cell": cell}
     found.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
-    found.tests |= {"picture": is_picture}
+    found.tests |= {"picture": is_picture, "figures": is_figures}
     return found
 
 
@@ -47,6 +47,12 @@ def is_picture(uri: str) -> bool:
     return uri.startswith(("data:image/png;", "data:image/jpeg;", "data:image/webp;"))
 
 
+def is_figures(values: Sequence[str | int | float]) -> bool:
+    """Whether a table's column holds numbers, formatted or not: those are set flush right."""
+    spelled = [cell(value) for value in values]
+    return any(text[:1].isdigit() for text in spelled) and all(text.lstrip("+-±−≈<>≤≥")[:1].isdigit() or text in ("–", "—", "") for text in spelled)
+
+
 def plain(value: Any) -> str:
     """A scalar of provenance as text."""
     if value is None or value == "":
@@ -63,12 +69,12 @@ def cell(value: Any) -> str:
     return formatting.count(value) if isinstance(value, int) and not isinstance(value, bool) else plain(value)
 
 
-def tree(value: Any) -> Any:
-    """Provenance as nested ``("map", [(key, …)])``, ``("list", […])`` and ``("text", …)``: short lists of plain values become one text."""
+def rows(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
+    """Nested provenance as flat rows of a path in words and a text; a list of plain values is one row."""
     if isinstance(value, Mapping):
-        return ("map", [(str(key), tree(item)) for key, item in value.items()])
+        return [row for key, item in value.items() for row in rows(item, (*path, words(str(key))))]
     if isinstance(value, list | tuple):
-        if all(not isinstance(item, Mapping | list | tuple) for item in value):
-            return ("text", ", ".join(plain(item) for item in value) or "–")
-        return ("list", [tree(item) for item in value])
-    return ("text", plain(value))
+        if any(isinstance(item, Mapping | list | tuple) for item in value):
+            return [row for index, item in enumerate(value, 1) for row in rows(item, (*path, str(index)))]
+        return [(path, ", ".join(plain(item) for item in value) or "–")]
+    return [(path, plain(value))]

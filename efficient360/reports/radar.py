@@ -117,8 +117,8 @@ def layout(labels: Sequence[str]) -> Chart:
                 "showline": False, "ticks": "", "gridcolor": LIGHT["grid"], "tickfont": {"color": LIGHT["faint"], "size": 11}, "layer": "below traces",
             },
             "angularaxis": {
-                "direction": "clockwise", "rotation": 90, "tickvals": [i * step for i in range(len(labels))], "ticktext": list(labels), "ticks": "",
-                "gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "layer": "below traces",
+                "direction": "clockwise", "rotation": 90, "tickvals": [i * step for i in range(len(labels))], "ticktext": list(labels),
+                "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)", "gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "layer": "below traces",
             },
         },
         "showlegend": False,

@@ -66,7 +66,7 @@ class Gap:
 @final
 @dataclass(frozen=True)
 class Section:
-    """What there is to say of one axis; ``axis`` is ``None`` for measurements that feed none."""
+    """What there is to say of one axis, its scored metrics first; ``axis`` is ``None`` for measurements that feed none."""
 
     axis: Axis | None
     groups: Sequence[Group]
@@ -104,8 +104,8 @@ def unmeasured(report: Report) -> list[Axis]:
 
 
 def reasons(axis: Axis) -> list[str]:
-    """Why an axis's summary metrics are missing, each reason once."""
-    return list(dict.fromkeys(part.reason for part in axis.parts if part.reason)) or ["no evaluator measures this yet"]
+    """Why an axis's summary metrics are missing, each reason once; none where nothing measures the axis yet."""
+    return list(dict.fromkeys(part.reason for part in axis.parts if part.reason))
 
 
 def headlines(report: Report) -> list[Headline]:
@@ -138,7 +138,8 @@ def _section(axis: Axis | None, records: Sequence[Record]) -> Section:
     figures: list[Figure] = []
     for _, m in measured:
         figures += [f for f in m.extra if f not in figures]
-    return Section(axis, [_group(evaluator, ms, scored) for (evaluator, _), ms in grouped.items()], gaps(records), figures)
+    first = sorted(grouped.items(), key=lambda item: not any(m in scored for m in item[1]))
+    return Section(axis, [_group(evaluator, ms, scored) for (evaluator, _), ms in first], gaps(records), figures)
 
 
 def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence[Measurement | None]) -> Group:

@@ -3,7 +3,7 @@
   "use strict";
   const read = id => JSON.parse(document.getElementById(id).textContent);
   const boards = read("boards");
-  const series = Object.entries(read("series"));
+  const series = read("series");
   const [, accent] = series[0];
   const DASHES = ["solid", "dash", "dot", "dashdot"];
   const state = new URLSearchParams(location.hash.slice(1));

@@ -27,7 +27,7 @@ const Charts = (() => {
       layout.height = width > 420 ? Math.min(width * 0.94, 600) : width * 0.98;
       if (width < 460) {
         layout.font.size = 10;
-        layout.margin = { l: 74, r: 74, t: 48, b: 42 };
+        layout.margin = { l: 82, r: 82, t: 48, b: 42 };
       }
     }
     layout.width = width;
