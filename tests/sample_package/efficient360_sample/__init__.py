@@ -1,0 +1,1 @@
+"""A third-party package that adds an evaluator and a dimension."""
