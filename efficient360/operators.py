@@ -205,15 +205,17 @@ FORMULAS: Mapping[str, Handle] = {
 
 _ACTIVATION_FUNCTIONS = (
     "celu elu gelu glu hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ log_softmax mish mish_ "
-    "prelu relu relu_ relu6 relu6_ selu sigmoid sigmoid_ silu silu_ softmax softplus softsign tanh tanh_"
+    "log_sigmoid threshold prelu relu relu_ relu6 relu6_ selu sigmoid sigmoid_ silu silu_ softmax softplus softsign tanh tanh_"
 )
 _ARITHMETIC = (
-    "abs add add_ addcmul addcmul_ addcdiv clamp clamp_ clamp_max clamp_min cos div div_ erf exp exp_ floor floor_ floor_divide fmod lerp log "
+    "abs acos asin atan atan2 add add_ addcmul addcmul_ addcdiv ceil ceil_ cosh exp2 expm1 log10 log2 nan_to_num sinh "
+    "clamp clamp_ clamp_max clamp_min cos div div_ erf exp exp_ floor floor_ floor_divide fmod lerp log "
     "log1p log2 maximum minimum mul mul_ neg pow pow_ reciprocal remainder round round_ rsqrt rsub sign sin sqrt square sub sub_ tan "
     "trunc true_divide complex real imag view_as_complex view_as_real outer cosine_similarity"
 )
 _REDUCTIONS = (
-    "all amax amin any argmax argmin argsort cumsum frobenius_norm linalg_norm linalg_vector_norm logsumexp max mean median min norm prod "
+    "all amax amin any argmax argmin argsort cumprod cumsum kthvalue "
+    "frobenius_norm linalg_norm linalg_vector_norm logsumexp max mean median min norm prod "
     "sort std std_mean sum topk unique var var_mean"
 )
 _POOLING = (
@@ -225,6 +227,7 @@ _LOGIC = (
     "is_nonzero"
 )
 _MOVING = (
+    "diagonal masked_select "
     "Bool Float Int Implicit IntImplicit FloatImplicit ScalarImplicit alias alpha_dropout arange as_strided bernoulli broadcast_tensors cat "
     "channel_shuffle chunk clone col2im constant_pad_nd contiguous copy_ detach dropout dropout_ dstack embedding empty empty_like expand "
     "expand_as eye feature_dropout fill fill_ flatten flip full full_like fold gather hstack im2col index index_add index_copy index_fill "
