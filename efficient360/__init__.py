@@ -1,1 +1,29 @@
 """The whole picture of a vision transformer: one command from a checkpoint to an honest 360° report."""
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "CheckpointSpec": "efficient360.checkpoint",
+    "DatasetSpec": "efficient360.datasets.spec",
+    "Dimension": "efficient360.dimensions.dimension",
+    "Efficient360Error": "efficient360.errors",
+    "Evaluator": "efficient360.evaluator",
+    "ExampleEvaluator": "efficient360.evaluator",
+    "Failure": "efficient360.measurement",
+    "Measurement": "efficient360.measurement",
+    "Metric": "efficient360.measurement",
+    "Plan": "efficient360.plan",
+    "Report": "efficient360.reports.report",
+    "Step": "efficient360.plan",
+    "evaluate": "efficient360.evaluation",
+}
+
+__all__ = list(_PUBLIC)  # noqa: PLE0604 - names of the table
+
+
+def __getattr__(name: str) -> Any:
+    # Taken from its module on first use: importing the package must not import torch.
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'efficient360' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
