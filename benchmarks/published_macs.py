@@ -69,9 +69,9 @@ def measured(name: str, size: int) -> Counted:
     return Counted(parameters, fused, unfused, reference, growth)
 
 
-def off(value: float, published: str) -> float:
-    """Relative distance from the interval that a printed figure stands for; 0 within it."""
-    half = 0.5 * 10.0 ** -len(published.partition(".")[2])
+def off(value: float, published: str, decimals: int | None = None) -> float:
+    """Relative distance from the interval that a figure printed to so many decimals stands for; 0 within it."""
+    half = 0.5 * 10.0 ** -(len(published.partition(".")[2]) if decimals is None else decimals)
     nominal = float(published)
     return max(0.0, abs(value - nominal) - half) / nominal
 
@@ -80,7 +80,7 @@ def row(name: str, size: int, published: dict[str, str]) -> tuple[str, list[str]
     """A line of the table, and what is off by more than the tolerance in it."""
     found = measured(name, size)
     gmacs, millions, activations = found.fused.macs / 1e9, found.parameters / 1e6, found.fused.activations / 1e6
-    away = {key: off(value, published[key]) for key, value in (("parameters", millions), ("gmacs", gmacs), ("activations", activations))}
+    away = {key: off(value, published[key], 2) for key, value in (("parameters", millions), ("gmacs", gmacs), ("activations", activations))}
     away["authors"] = off(gmacs, published["authors_gmacs"]) if published["authors_gmacs"] else 0.0
     equal = (found.fused.macs, found.fused.activations) == (found.unfused.macs, found.unfused.activations)
     mark, second = "" if equal else " ≠", "" if found.reference == found.fused.products else " ≠"
