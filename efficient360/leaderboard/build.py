@@ -88,12 +88,13 @@ def _plain_entry(entry: Entry) -> dict[str, Any]:
 
 
 def _charts(board: Board) -> dict[str, Any]:
-    """An empty overlay, and each run's traces in the accent colour for the page to lay over it."""
+    """The overlay's layout, and each run's traces in the accent colour for the page to lay over it."""
     titles = list(dict.fromkeys(axis.dimension.title for entry in board.entries for axis in entry.report.axes))
-    traces = {}
+    traces, scores = {}, []
     for entry in board.entries:
         axes = {axis.dimension.title: axis for axis in entry.report.axes}
         name = escape(str(entry.report.checkpoint.get("name", "")))
         texts = [f"{name}<br>{hover(axes[title])}" if title in axes else "" for title in titles]
-        traces[entry.id] = outline([axes[title].score if title in axes else None for title in titles], texts, name, 0)
-    return {"layout": overlay(titles, [])["layout"], "runs": traces}
+        scores.append((name, [axes[title].score if title in axes else None for title in titles]))
+        traces[entry.id] = outline(scores[-1][1], texts, name, 0)
+    return {"layout": overlay(titles, scores)["layout"], "runs": traces}

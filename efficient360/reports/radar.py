@@ -18,13 +18,15 @@ def radar(axes: Sequence[Axis]) -> Chart:
 
 
 def overlay(titles: Sequence[str], runs: Sequence[tuple[str, Sequence[float | None]]]) -> Chart:
-    """Several models over the same axes: ``(name, scores)`` each, a score for each title."""
+    """Several models over the same axes: ``(name, scores)`` each, a score for each title. What none of them has is greyed."""
     traces: list[Chart] = []
     for index, (name, scores) in enumerate(runs):
         texts = [f"<b>{escape(title)}</b><br>{escape(name)}: {'' if s is None else f'{s:.2f}'}" for title, s in zip(titles, scores, strict=True)]
         traces += outline(scores, texts, escape(name), index)
     legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.12, "yanchor": "top"}
-    return {"data": traces, "layout": layout([breaking(t) for t in titles]) | {"showlegend": len(runs) > 1, "legend": legend}}
+    measured = {title for _, scores in runs for title, score in zip(titles, scores, strict=True) if score is not None}
+    labels = [breaking(t) if t in measured else greyed(f"{breaking(t)}<br><i>not measured</i>") for t in titles]
+    return {"data": traces, "layout": layout(labels) | {"showlegend": len(runs) > 1, "legend": legend}}
 
 
 def outline(scores: Sequence[float | None], texts: Sequence[str], name: str, index: int) -> list[Chart]:
@@ -91,7 +93,12 @@ def label(axis: Axis) -> str:
     title = breaking(axis.dimension.title)
     if axis.score is not None:
         return f"{title}<br><b>{axis.score:.2f}</b>"
-    return f'<span style="color:{LIGHT["faint"]}">{title}<br><i>{missing(axis)}</i></span>'
+    return greyed(f"{title}<br><i>{missing(axis)}</i>")
+
+
+def greyed(text: str) -> str:
+    """Chart text of what is not there."""
+    return f'<span style="color:{LIGHT["faint"]}">{text}</span>'
 
 
 def missing(axis: Axis) -> str:

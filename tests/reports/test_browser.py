@@ -89,6 +89,13 @@ def test_the_radar_has_its_gaps(opened: Opened) -> None:
     assert page.locator("#radar path.point").count() == sum(axis.score is not None for axis in synthetic.report().axes)
 
 
+def test_on_a_phone_a_gap_is_a_dash(opened: Opened) -> None:
+    page = opened(viewport={"width": 390, "height": 800}).page
+    labels = page.locator("#radar .angularaxistick text").all_text_contents()
+    gaps = [axis for axis in synthetic.report().axes if axis.score is None and not axis.coverage]
+    assert sum(label.endswith("–") for label in labels) == len(gaps) > 0
+
+
 def test_labels_stay_inside_the_radar(opened: Opened) -> None:
     outside = """() => { const box = document.querySelector('#radar .main-svg').getBoundingClientRect();
         return [...document.querySelectorAll('#radar .angularaxistick text')].map(t => t.getBoundingClientRect())

@@ -97,6 +97,12 @@ def test_axes_run_clockwise_from_the_top_and_gaps_are_grey() -> None:
     assert theme.LIGHT["faint"] not in labels["performance"]
 
 
+def test_an_overlay_greys_what_none_of_its_runs_has() -> None:
+    first, second, third = overlay(["a", "b", "c"], [("x", [0.1, None, None]), ("y", [None, 0.2, None])])["layout"]["polar"]["angularaxis"]["ticktext"]
+    assert (first, second) == ("a", "b")
+    assert "not measured" in third
+
+
 def test_an_empty_report_draws_no_point() -> None:
     data = radar(axes_of(synthetic.dimensions(), []))["data"]
     assert all(r is None for trace in data for r in trace["r"])

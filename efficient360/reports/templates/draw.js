@@ -27,7 +27,10 @@ const Charts = (() => {
       layout.height = width > 420 ? Math.min(width * 0.94, 600) : width * 0.98;
       if (width < 460) {
         layout.font.size = 10;
-        layout.margin = { l: 82, r: 82, t: 48, b: 42 };
+        layout.margin = { l: 72, r: 72, t: 48, b: 42 };
+        // There is no room for the words; the list beside the radar has them.
+        const axis = layout.polar.angularaxis;
+        axis.ticktext = axis.ticktext.map(text => text.replace("<i>not measured</i>", "–"));
       }
     }
     layout.width = width;
