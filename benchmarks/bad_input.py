@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from datasets import Dataset, Features, Image, Value
 from safetensors.torch import save_file
+
+from datasets import Dataset, Features, Image, Value
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
 CARD = {"architecture": "vit_tiny_patch16_224", "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 1.0}

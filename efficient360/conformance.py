@@ -15,8 +15,10 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from efficient360.building import load_model
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
+from efficient360.checkpoints.weights import digest
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.errors import Efficient360Error, Unsupported
@@ -26,11 +28,9 @@ from efficient360.model import TorchModel
 from efficient360.outcome import Record, from_json, to_json
 from efficient360.plan import configure
 from efficient360.predictions import PredictedExamples, predict
-from efficient360.references import resolve
 from efficient360.rowlog import RowLog
 from efficient360.runner import checked
 from efficient360.scoring import outcomes_of, score_all
-from efficient360.weights import digest
 
 CLASSES = 7
 EXAMPLES = 24

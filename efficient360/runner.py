@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from efficient360 import environment
-from efficient360.building import load_model
 from efficient360.checkpoint import Checkpoint
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import Dataset, open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
@@ -24,7 +25,6 @@ from efficient360.model import TorchModel, preflight
 from efficient360.outcome import Record
 from efficient360.plan import Plan, configure
 from efficient360.predictions import PredictedExamples, predict
-from efficient360.references import resolve
 from efficient360.registry import evaluator_class, evaluators
 from efficient360.rowlog import RowLog
 from efficient360.scoring import outcomes_of, score_all

@@ -10,10 +10,23 @@ from typing import ClassVar
 
 import pytest
 import torch
-
 from efficient360.conformance import check, problems
 from efficient360.evaluator import (
-    ONE, Batch, Better, Context, Evaluator, ExampleEvaluator, Failure, Measurement, Metric, Model, Need, Outcome, Scores, Status, Unsupported,
+    ONE,
+    Batch,
+    Better,
+    Context,
+    Evaluator,
+    ExampleEvaluator,
+    Failure,
+    Measurement,
+    Metric,
+    Model,
+    Need,
+    Outcome,
+    Scores,
+    Status,
+    Unsupported,
 )
 from efficient360.registry import evaluators
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from efficient360 import cli
+from efficient360.checkpoints.sidecar import parse_sidecar
 from efficient360.conformance import check
 from efficient360.datasets.card import parse_card
 from efficient360.dimensions.dimension import Dimension
@@ -24,7 +25,6 @@ from efficient360.outcome import Record, from_json
 from efficient360.plan import Plan, parse_protocol
 from efficient360.registry import dimensions, evaluators
 from efficient360.reports.report import Report, axes_of, to_json
-from efficient360.sidecar import parse_sidecar
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))] if page.is_file()]

@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-
 from efficient360.errors import SettingsError
 from efficient360.plan import Step, chosen, configure, parse_protocol, protocol_names, read_protocol
 from efficient360.registry import evaluator_class, evaluators

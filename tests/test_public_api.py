@@ -2,9 +2,8 @@ import importlib
 import subprocess
 import sys
 
-import pytest
-
 import efficient360
+import pytest
 
 
 @pytest.mark.parametrize("name", efficient360.__all__)

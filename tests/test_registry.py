@@ -3,7 +3,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from efficient360 import registry
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError

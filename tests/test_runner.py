@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import load_file
-from sklearn.datasets import load_digits
-
 from efficient360 import runner
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
@@ -19,6 +16,8 @@ from efficient360.examples_table import read_examples
 from efficient360.measurement import Failure, Measurement, Status
 from efficient360.plan import Plan, Step
 from efficient360.store import Store
+from safetensors.torch import load_file
+from sklearn.datasets import load_digits
 
 
 def run(plan: Plan) -> list[Event]:
@@ -57,8 +56,8 @@ def test_shared_logits_are_the_networks_own(make_plan, plugin, tiny: Path) -> No
 
 
 def _examples(plan: Plan):
+    from efficient360.checkpoints.references import resolve
     from efficient360.datasets.loader import open_dataset
-    from efficient360.references import resolve
 
     return open_dataset(plan.dataset, resolve(plan.checkpoint).preprocessing, plan.seed).examples
 

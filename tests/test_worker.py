@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from efficient360.errors import CheckpointError
 from efficient360.checkpoint import CheckpointSpec
+from efficient360.errors import CheckpointError
 from efficient360.evaluation import evaluate
 from efficient360.events import Event, Finished
 from efficient360.measurement import Failure, Measurement, Status

@@ -6,7 +6,9 @@ from typing import ClassVar, final
 
 import torch
 
-from efficient360.blocks import block_of
+from efficient360.counting.blocks import block_of
+from efficient360.counting.growth import PowerLaw, fit_power_law, macs_at_sizes
+from efficient360.counting.operations import OperationCount, count, reference_macs
 from efficient360.evaluator import (
     MAC,
     ONE,
@@ -25,8 +27,6 @@ from efficient360.evaluator import (
 )
 from efficient360.figures import Curve, Series, Table
 from efficient360.formatting import scaled
-from efficient360.growth import PowerLaw, fit_power_law, macs_at_sizes
-from efficient360.operations import OperationCount, count, reference_macs
 
 SCALES = (1, 2, 3, 4)
 """Multiples of the side that the model expects. Whole ones keep patches and windows unbroken."""
@@ -84,7 +84,7 @@ def _uncounted(counted: OperationCount, metric: Metric) -> Failure:
     listed = ", ".join(f"{name} ({calls}×)" for name, calls in counted.uncounted)
     return Failure(
         Status.FAILED, "uncounted-operators", f"the cost of these operators is not known, so the sum would be too low: {listed}",
-        "add a row for each to efficient360/operators.py", metric,
+        "add a row for each to efficient360/counting/operators.py", metric,
     )
 
 

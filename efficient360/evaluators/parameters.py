@@ -6,12 +6,12 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
-from efficient360.blocks import by_block
 from efficient360.checkpoint import Checkpoint
+from efficient360.checkpoints.reading import timm_weights
+from efficient360.counting.blocks import by_block
 from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
 from efficient360.figures import Table
 from efficient360.formatting import count, scaled
-from efficient360.reading import timm_weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned values; one that is used in several places counts once.", low=0)
 WEIGHT_BYTES = Metric(

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from efficient360.building import load_model
 from efficient360.checkpoint import CheckpointSpec
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
 from efficient360.conformance import Subject, check, subject
 from efficient360.evaluator import Context, Deadline, Model, Unsupported
 from efficient360.evaluators.parameters import PARAMETERS, WEIGHT_BYTES, Parameters
 from efficient360.model import PixelsToLogits
-from efficient360.references import resolve
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

@@ -1,0 +1,116 @@
+"""timm's architectures by name: known or close to one, and built without touching the global random state."""
+
+import difflib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg, is_model, list_models
+from torch import nn
+
+from efficient360.errors import CheckpointError
+
+NORM_EPS = "layer_norm_eps"
+"""An argument of ours beside timm's: the ε of every LayerNorm, which timm takes only as code, not as data."""
+
+# What timm.create_model takes beside the architecture's own arguments. A sidecar may be a stranger's: it must not load another file.
+_RESERVED = frozenset({"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "features_only", "pruned", "scriptable"})
+
+
+def close_names(name: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Up to three timm names, or names of ``among``, that look like ``name``."""
+    known = among or tuple(list_models())
+    near = {candidate: _likeness(name, candidate) for candidate in known}
+    best = sorted((candidate for candidate in known if near[candidate] >= 0.75), key=lambda c: (-near[c], len(c), c))
+    return tuple(best[:3])
+
+
+def _likeness(name: str, candidate: str) -> float:
+    """In [0, 1]: how alike a name and a candidate, or the candidate's beginning, are; people leave out the tail."""
+    matcher = difflib.SequenceMatcher(None, b=name.lower())
+    likeness = 0.0
+    for part in (candidate.lower(), candidate.lower()[: len(name) + 1]):
+        matcher.set_seq1(part)
+        if matcher.quick_ratio() > likeness:
+            likeness = max(likeness, matcher.ratio())
+    return likeness
+
+
+def require_architecture(name: str) -> None:
+    """Check that timm has an architecture of this name.
+
+    Raises:
+        CheckpointError: It has none; close names are suggested.
+    """
+    if is_model(name):
+        return
+    close = close_names(name)
+    hint = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists the names"
+    raise CheckpointError("unknown-architecture", f"timm {timm.__version__} has no architecture {name!r}", hint)
+
+
+def pretrained_config(name: str) -> dict[str, Any]:
+    """Timm's pretrained configuration of an architecture or ``architecture.tag``; empty where it has none."""
+    try:
+        found = get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError:
+        # timm's answer to an unknown tag of a known architecture.
+        return {}
+    return {} if found is None else dict(found.to_dict())
+
+
+def build_network(architecture: str, arguments: Mapping[str, Any], seed: int) -> nn.Module:
+    """The architecture with seeded random weights, on the CPU, in eval mode.
+
+    The global random state is left as it was.
+
+    Raises:
+        CheckpointError: timm can't build it with these arguments.
+    """
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also seed the accelerators.
+        torch.default_generator.manual_seed(seed)
+        return _create(architecture, arguments)
+
+
+def skeleton(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """The architecture without data (on torch's ``meta`` device): names and shapes only, in milliseconds.
+
+    Raises:
+        CheckpointError: timm can't build it with these arguments.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return _create(architecture, arguments)
+    except (NotImplementedError, CheckpointError):
+        # A few architectures compute with values while they are built, which "meta" hasn't got.
+        return build_network(architecture, arguments, seed=0)
+
+
+def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
+    given = {key: value for key, value in arguments.items() if key != NORM_EPS}
+    reserved = _RESERVED & given.keys()
+    if reserved:
+        raise CheckpointError(
+            "architecture-arguments",
+            f"{architecture} can't be built with {', '.join(sorted(reserved))}: that says where weights come from or takes the head away",
+            "leave it out",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network: nn.Module = timm.create_model(architecture, pretrained=False, **given)
+    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError, ZeroDivisionError, IndexError) as error:
+        told = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            "architecture-arguments", f"{architecture} can't be built with {told}: {reason}",
+            "correct the --arch-arg values or the sidecar's model_args",
+        ) from error
+    if NORM_EPS in arguments:
+        for module in network.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = float(arguments[NORM_EPS])
+    return network.eval()

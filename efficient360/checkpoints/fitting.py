@@ -1,0 +1,157 @@
+"""Whether weights fit an architecture, and in plain words why not, before anything is loaded."""
+
+import inspect
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from efficient360.errors import CheckpointError
+
+
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """Weights that fit.
+
+    Args:
+        tensors: Tensor by name, exactly the architecture's names and shapes.
+        resampled: Names of the tensors that timm resampled to another resolution.
+        renamed: Whether timm's filter changed names or layouts of an older or foreign format.
+    """
+
+    tensors: Mapping[str, Tensor]
+    resampled: tuple[str, ...] = ()
+    renamed: bool = False
+
+
+def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample: bool) -> Fitted:
+    """The weights as the network takes them.
+
+    Weights whose names or shapes differ go through timm's own checkpoint filter, which knows older and foreign
+    formats of its architectures and resamples position embeddings.
+
+    Args:
+        network: The architecture; its weights are only looked at for names and shapes.
+        tensors: The file's weights.
+        origin: The file, for messages.
+        resample: Whether tensors may be resampled to another resolution, which changes what the model computes.
+
+    Raises:
+        CheckpointError: Names are missing or left over, or shapes differ.
+    """
+    wanted = network.state_dict()
+    if _complaint(wanted, tensors) is None:
+        return Fitted(tensors)
+    filtered = _filtered(network, tensors)
+    resampled = tuple(name for name, tensor in filtered.items() if name in tensors and tensors[name].numel() != tensor.numel())
+    if _complaint(wanted, filtered) is None and (resample or not resampled):
+        return Fitted(filtered, resampled, renamed=filtered.keys() != tensors.keys())
+    raise _refusal(network, wanted, tensors, origin)
+
+
+def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int | None:
+    """Number of classes that the classifier's weights in the file have, ``None`` where the file has no classifier.
+
+    Args:
+        architecture_config: timm's pretrained configuration, which names the classifier.
+        tensors: The file's weights.
+    """
+    for name in _classifiers(architecture_config):
+        weight = tensors.get(f"{name}.weight")
+        if weight is not None and weight.ndim >= 1:
+            return int(weight.shape[0])
+    return None
+
+
+def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
+    named = config.get("classifier") or ()
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
+    found: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if found is None:
+        return tensors
+    arguments: tuple[Any, ...] = (dict(tensors), network)
+    takes = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
+    try:
+        return found(*arguments[: len(takes)])
+    except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, AssertionError, TypeError):
+        return tensors
+
+
+def _complaint(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:
+    missing = [name for name in wanted if name not in tensors]
+    unexpected = [name for name in tensors if name not in wanted]
+    shapes = [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
+    parts = []
+    if missing:
+        parts.append(f"{_count(missing, 'tensor')} missing ({_first(missing)})")
+    if unexpected:
+        parts.append(f"{_count(unexpected, 'tensor')} too many ({_first(unexpected)})")
+    if shapes:
+        told = [f"{name} {tuple(tensors[name].shape)} where {tuple(wanted[name].shape)} is wanted" for name in shapes[:2]]
+        parts.append(f"{_count(shapes, 'tensor')} of another shape ({'; '.join(told)}{'; …' if len(shapes) > 2 else ''})")
+    return ", ".join(parts) or None
+
+
+def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
+    config: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
+    name = str(config.get("architecture") or type(network).__name__)
+    for head in _classifiers(config):
+        has, needs = tensors.get(f"{head}.weight"), wanted.get(f"{head}.weight")
+        if has is not None and needs is not None and has.shape[0] != needs.shape[0] and has.shape[1:] == needs.shape[1:]:
+            return CheckpointError(
+                "class-count-mismatch", f"{origin}: the file's head has {has.shape[0]} classes, the architecture {needs.shape[0]}",
+                f"--arch-arg num_classes={has.shape[0]}",
+            )
+    common = len(wanted.keys() & tensors.keys())
+    text = _complaint(wanted, tensors)
+    if common < len(wanted) / 2:
+        return CheckpointError(
+            "wrong-architecture", f"{origin} doesn't hold {name}: {common or 'none'} of its {len(wanted)} tensors are there, {text}",
+            f"name the architecture it was trained with (--arch); the file's first tensors are {_first(list(tensors))}",
+        )
+    return CheckpointError("weights-mismatch", f"{origin} doesn't fit {name}: {text}", _hint(network, wanted, tensors))
+
+
+def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+    """The argument that the differing shapes point at."""
+    def differs(name: str) -> bool:
+        return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
+
+    if differs("patch_embed.proj.weight"):
+        has, needs = tensors["patch_embed.proj.weight"].shape, wanted["patch_embed.proj.weight"].shape
+        if len(has) == 4 and has[0] != needs[0]:
+            return f"--arch-arg embed_dim={has[0]} (with the depth and num_heads it was trained with)"
+        if len(has) == 4 and has[2:] != needs[2:]:
+            return f"--arch-arg patch_size={has[2]}"
+    if differs("pos_embed"):
+        return _size_hint(network, tensors["pos_embed"], tensors.get("patch_embed.proj.weight"))
+    blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
+    if blocks and blocks != {name.split(".")[1] for name in wanted if name.startswith("blocks.")}:
+        return f"--arch-arg depth={len(blocks)}"
+    return "name the architecture and the arguments it was trained with (--arch, --arch-arg KEY=VALUE)"
+
+
+def _size_hint(network: nn.Module, positions: Tensor, patches: Tensor | None) -> str:
+    """The image size that the file's position embedding is for, where it is a square grid of patches."""
+    prefix = 0 if getattr(network, "no_embed_class", False) else int(getattr(network, "num_prefix_tokens", 1))
+    grid = positions.shape[1] - prefix if positions.ndim == 3 else 0
+    side = math.isqrt(max(grid, 0))
+    if patches is not None and patches.ndim == 4 and side > 0 and side * side == grid:
+        return f"--arch-arg img_size={side * patches.shape[-1]}"
+    return "--arch-arg img_size=N for the resolution it was trained at"
+
+
+def _count(names: list[str], noun: str) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
