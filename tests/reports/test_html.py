@@ -65,7 +65,8 @@ def test_raw_values_stand_with_unit_interval_and_n(read: Reader) -> None:
 
 def test_gaps_say_why(read: Reader) -> None:
     for said in (
-        "1 of 2 measured", "not measured", "Another process held the machine.", "What to do: Lower --batch-size.", "nothing measures the dimension yet", "explanations was not part of this run",
+        "1 of 2 measured", "not measured", "Another process held the machine.", "What to do: Lower --batch-size.",
+        "nothing measures the dimension yet", "explanations was not part of this run",
     ):
         assert said in read.text
 
