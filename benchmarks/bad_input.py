@@ -40,6 +40,8 @@ def prepare(folder: Path) -> None:
     (folder / "truncated.safetensors").write_bytes((folder / "good.safetensors").read_bytes()[:5000])
     torch.save(timm.create_model("vit_tiny_patch16_224", **ARGUMENTS), folder / "pickle.pth")
     (folder / "notes.safetensors").write_text("not weights")
+    for name in ("truncated", "notes"):
+        (folder / f"{name}.json").write_text(json.dumps(CARD))
     features = Features({"image": Image(decode=False), "label": Value("int64")})
     pixels = b"P6 32 32 255\n" + np.zeros((32, 32, 3), np.uint8).tobytes()
     for name, cells, labels in (

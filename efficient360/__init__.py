@@ -19,7 +19,7 @@ _PUBLIC = {
     "evaluate": "efficient360.evaluation",
 }
 
-__all__ = list(_PUBLIC)  # noqa: PLE0604 - names of the table
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
-from sklearn.datasets import load_digits
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
 from efficient360.errors import DatasetError
@@ -33,6 +32,8 @@ def digits(split: str) -> Dataset:
     Raises:
         DatasetError: There is no such split (``unknown-split``).
     """
+    from sklearn.datasets import load_digits  # slow to import, and only this data set needs it
+
     if split not in SPLITS:
         raise DatasetError("unknown-split", f"digits has no split {split!r}", f"choose one of {', '.join(SPLITS)}")
     positions = SPLITS[split]
