@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 import torch
+from torch.utils.data import DataLoader, TensorDataset
+
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
@@ -26,7 +28,6 @@ from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline
 from efficient360.predictions import predict
 from efficient360.rowlog import RowLog
-from torch.utils.data import DataLoader, TensorDataset
 
 
 def opened(options: argparse.Namespace, examples: int):

@@ -16,6 +16,7 @@ from typing import final
 
 import timm
 import torch
+
 from efficient360.counting.growth import fit_power_law, macs_at_sizes
 from efficient360.counting.operations import OperationCount, count, reference_macs, shadow
 from efficient360.errors import Unsupported

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from efficient360.registry import dimensions
 from efficient360.reports.folder import read
 

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from efficient360.datasets.digits import CLASS_NAMES, digits
-from efficient360.statistics import wilson
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from efficient360.datasets.digits import CLASS_NAMES, digits
+from efficient360.statistics import wilson
 
 ZOO = Path(__file__).parents[1] / "efficient360" / "zoo"
 MEAN, STD = 0.5, 0.5

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
+
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.plan import Plan, Step
-from safetensors.torch import save_file
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
 CARD = {

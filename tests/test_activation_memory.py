@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 import timm
 import torch
-from efficient360.activation_memory import activation_peak, weight_bytes
 from torch import Tensor, nn
 from torch.distributed._tools.mem_tracker import MemTracker
+
+from efficient360.activation_memory import activation_peak, weight_bytes
 
 FLOAT = 4
 

@@ -4,11 +4,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from efficient360.calibration_error import calibration_error, reliability
-from efficient360.confidence_levels import Floats, bootstrapped, calibrated, levels_of
 from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_calibration_error
+
+from efficient360.calibration_error import calibration_error, reliability
+from efficient360.confidence_levels import Floats, bootstrapped, calibrated, levels_of
 
 
 def ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:

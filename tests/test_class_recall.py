@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from efficient360.class_recall import Recalls, balanced_interval, recalls
-from efficient360.statistics import wilson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, recall_score
+
+from efficient360.class_recall import Recalls, balanced_interval, recalls
+from efficient360.statistics import wilson
 
 
 def _of(hits: list[int], counts: list[int]) -> Recalls:

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from efficient360.cli import parser, run_command
 from efficient360.commands import _plan
 from efficient360.plan import Step

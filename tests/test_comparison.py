@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from efficient360.comparison import Verdict, compare
 from efficient360.errors import RunError
 from efficient360.examples_table import write_examples
@@ -12,7 +14,6 @@ from efficient360.outcome import Record
 from efficient360.reports import comparison_table
 from efficient360.reports.report import Report
 from efficient360.rowlog import RowLog
-from scipy import stats
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)
 NLL = Metric("nll", NAT, Better.LOWER, "Negative log-likelihood.", low=0)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+
 from efficient360.conformance import check, problems
 from efficient360.evaluator import (
     ONE,
@@ -50,7 +51,8 @@ def test_a_third_party_package_is_found_keeps_the_contract_and_runs(tmp_path: Pa
 @pytest.mark.slow
 def test_a_third_party_package_joins_a_run(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SAMPLE)}
-    command = [sys.executable, "-m", "efficient360", "evaluate", "digits-vit", "--dataset", "digits", "--max-examples", "40", "--only", "contrast", "--out", "run"]
+    typed = ["evaluate", "digits-vit", "--dataset", "digits", "--max-examples", "40", "--only", "contrast", "--out", "run"]
+    command = [sys.executable, "-m", "efficient360", *typed]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Murk" in done.stdout

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from efficient360 import cli
 from efficient360.checkpoints.sidecar import parse_sidecar
 from efficient360.conformance import check

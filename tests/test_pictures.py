@@ -4,8 +4,9 @@ import io
 import numpy as np
 import pytest
 import torch
-from efficient360.pictures import data_uri
 from PIL import Image
+
+from efficient360.pictures import data_uri
 
 
 def _opened(uri: str) -> Image.Image:

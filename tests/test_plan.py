@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+
 from efficient360.errors import SettingsError
 from efficient360.plan import Step, chosen, configure, parse_protocol, protocol_names, read_protocol
 from efficient360.registry import evaluator_class, evaluators
@@ -80,7 +81,12 @@ def test_settings_take_their_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"bin": 3}, "has no setting 'bin'"), ({"bins": "many"}, "the setting bins of sample is 'many'"), ({"sizes": [1, "x"]}, "the setting sizes.1 of sample is 'x'")]
+    ("settings", "words"),
+    [
+        ({"bin": 3}, "has no setting 'bin'"),
+        ({"bins": "many"}, "the setting bins of sample is 'many'"),
+        ({"sizes": [1, "x"]}, "the setting sizes.1 of sample is 'x'"),
+    ],
 )
 def test_bad_settings_are_explained(settings: dict, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:

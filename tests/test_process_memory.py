@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from efficient360 import memory_worker
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.measurement import Failure, Status

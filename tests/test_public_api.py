@@ -2,8 +2,9 @@ import importlib
 import subprocess
 import sys
 
-import efficient360
 import pytest
+
+import efficient360
 
 
 @pytest.mark.parametrize("name", efficient360.__all__)

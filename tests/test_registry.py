@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from efficient360 import registry
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
@@ -33,9 +34,12 @@ def test_anchors_name_evaluators_and_metrics_that_exist() -> None:
             assert anchor.source
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "evaluators"], ["list", "dimensions"], ["list", "datasets"], ["list", "checkpoints"], ["list", "protocols"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *(["list", what] for what in ("evaluators", "dimensions", "datasets", "checkpoints", "protocols"))], ids=" ".join
+)
 def test_listings_import_no_torch(arguments: list[str]) -> None:
-    code = f"import sys; from efficient360.cli import run_command\ntry: run_command({arguments!r})\nexcept SystemExit: pass\nassert 'torch' not in sys.modules, 'torch'"
+    code = f"import sys; from efficient360.cli import run_command\ntry: run_command({arguments!r})\nexcept SystemExit: pass\n"
+    code += "assert 'torch' not in sys.modules, 'torch'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -98,7 +102,8 @@ def test_duplicate_dimensions_name_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "can't be read: No such file"), ("def f(:", "is no Python"), ("import nowhere_at_all\n", "can't be imported: ModuleNotFoundError")]
+    ("text", "words"),
+    [(None, "can't be read: No such file"), ("def f(:", "is no Python"), ("import nowhere_at_all\n", "can't be imported: ModuleNotFoundError")],
 )
 def test_broken_plugins_are_explained(tmp_path: Path, plugin, text: str | None, words: str) -> None:
     path = tmp_path / "missing.py" if text is None else plugin(extra=text)

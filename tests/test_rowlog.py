@@ -2,9 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from efficient360.rowlog import RowLog
 from hypothesis import given
 from hypothesis import strategies as st
+
+from efficient360.rowlog import RowLog
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 4), st.integers(0, 200))

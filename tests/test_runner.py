@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file
+from sklearn.datasets import load_digits
+
 from efficient360 import runner
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
@@ -16,8 +19,6 @@ from efficient360.examples_table import read_examples
 from efficient360.measurement import Failure, Measurement, Status
 from efficient360.plan import Plan, Step
 from efficient360.store import Store
-from safetensors.torch import load_file
-from sklearn.datasets import load_digits
 
 
 def run(plan: Plan) -> list[Event]:

@@ -2,10 +2,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from efficient360.confidence_levels import Floats, bootstrapped, levels_of
-from efficient360.selective_risk import area_under_risk_coverage, risk_coverage
 from hypothesis import given
 from hypothesis import strategies as st
+
+from efficient360.confidence_levels import Floats, bootstrapped, levels_of
+from efficient360.selective_risk import area_under_risk_coverage, risk_coverage
 
 
 def aurc(confidence: Floats, correct: Floats) -> float:

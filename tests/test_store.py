@@ -2,12 +2,13 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from efficient360.errors import RunError
 from efficient360.measurement import ONE, Better, Failure, Measurement, Metric, Status
 from efficient360.outcome import Record
 from efficient360.store import Store, write_atomically
-from hypothesis import given
-from hypothesis import strategies as st
 
 METRIC = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)
 

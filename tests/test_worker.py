@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.errors import CheckpointError
 from efficient360.evaluation import evaluate

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
+from safetensors.torch import load_file
+
 from efficient360.checkpoint import CheckpointSpec, Origin
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.embedded import zoo_file, zoo_names
 from efficient360.checkpoints.references import resolve
 from efficient360.datasets.digits import digits
 from efficient360.statistics import wilson
-from PIL import Image
-from safetensors.torch import load_file
 
 NAMES = ("digits-hybrid", "digits-swin", "digits-vit", "digits-vit-reg")
 KEYS = {

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
+from torch import nn
+
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin
 from efficient360.checkpoints import embedded
 from efficient360.checkpoints.building import load_model
@@ -16,8 +19,6 @@ from efficient360.checkpoints.references import resolve, zoo_names
 from efficient360.checkpoints.weights import digest
 from efficient360.errors import CheckpointError
 from efficient360.model import preflight
-from safetensors.torch import save_file
-from torch import nn
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 ARGUMENTS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 6}

@@ -4,10 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.errors import CheckpointError
 from transformers import (
     DeiTConfig,
     DeiTForImageClassification,
@@ -20,6 +16,11 @@ from transformers import (
     ViTImageProcessor,
     ViTModel,
 )
+
+from efficient360.checkpoint import CheckpointSpec
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
+from efficient360.errors import CheckpointError
 
 TINY: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 88, "image_size": 32, "patch_size": 8, "num_labels": 5,

@@ -10,13 +10,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from efficient360.checkpoints.unwrapping import strip_prefixes
-from efficient360.checkpoints.weights import digest, read_weights
-from efficient360.errors import CheckpointError
 from hypothesis import HealthCheck, given, settings
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+from efficient360.checkpoints.unwrapping import strip_prefixes
+from efficient360.checkpoints.weights import digest, read_weights
+from efficient360.errors import CheckpointError
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64]
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from efficient360.counting.growth import fit_power_law, macs_at_sizes
-from efficient360.errors import Unsupported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from efficient360.counting.growth import fit_power_law, macs_at_sizes
+from efficient360.errors import Unsupported
 
 SCALES = (1, 2, 3, 4)
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 7}

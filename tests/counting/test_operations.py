@@ -3,8 +3,6 @@
 import pytest
 import timm
 import torch
-from efficient360.counting.operations import count, reference_macs, shadow
-from efficient360.counting.operators import FORMULAS, FREE, contraction_macs
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +11,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
+
+from efficient360.counting.operations import count, reference_macs, shadow
+from efficient360.counting.operators import FORMULAS, FREE, contraction_macs
 
 SMALL = {
     "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3},

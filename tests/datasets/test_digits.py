@@ -2,12 +2,12 @@ import io
 
 import numpy as np
 import pytest
-from efficient360.datasets.digits import digits
-from efficient360.errors import DatasetError
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from datasets import Dataset
+from efficient360.datasets.digits import digits
+from efficient360.errors import DatasetError
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,12 @@ import io
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from timm.data import create_transform
+
 from efficient360.checkpoint import Preprocessing
 from efficient360.datasets.images import decode, stack, transform_for
 from efficient360.errors import DatasetError
-from PIL import Image
-from timm.data import create_transform
 
 RNG = np.random.default_rng(0)
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -34,7 +35,8 @@ def test_transform_is_timms_own_without_normalisation(interpolation: str, crop_p
     ours = stack([transform_for(config)(image)])[0]
     normalised = (ours - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     assert torch.allclose(normalised, reference, atol=1e-6)
-    assert 0 <= ours.min() and ours.max() <= 1
+    assert ours.min() >= 0
+    assert ours.max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr"])
@@ -61,7 +63,9 @@ def test_exif_rotation_is_undone(orientation: int) -> None:
     assert np.array_equal(seen, np.asarray(upright))
 
 
-@pytest.mark.parametrize(("data", "reason"), [(b"", "no image"), (b"hello", "no image"), (encoded(noise(), "JPEG")[:300], "Truncated"), (encoded(noise())[:80], "")])
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"", "no image"), (b"hello", "no image"), (encoded(noise(), "JPEG")[:300], "Truncated"), (encoded(noise())[:80], "")]
+)
 def test_broken_images_are_named(data: bytes, reason: str) -> None:
     with pytest.raises(DatasetError, match=f"example test/7 can't be read: .*{reason}") as caught:
         decode(data, "test/7")

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
+from datasets import ClassLabel, Dataset, Features, Image, Value
 from efficient360.checkpoint import Preprocessing
 from efficient360.datasets.card import card_names, parse_card, read_card
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
-from PIL import Image as Pillow
-
-from datasets import ClassLabel, Dataset, Features, Image, Value
 
 CONFIG = Preprocessing((3, 16, 16), (0.5,) * 3, (0.5,) * 3)
 

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.datasets.card import read_card
 from efficient360.datasets.matching import kept_outputs

@@ -1,7 +1,8 @@
 import numpy as np
-from efficient360.datasets.subset import stratified
 from hypothesis import given
 from hypothesis import strategies as st
+
+from efficient360.datasets.subset import stratified
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=200)
 

@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
+
 from efficient360 import conformance
 from efficient360.batch import Batch
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
@@ -19,10 +24,6 @@ from efficient360.measurement import Failure, Measurement, Status
 from efficient360.model import Model
 from efficient360.scoring import outcomes_of, score_all
 from efficient360.statistics import wilson
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from typing import final
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss, log_loss
+from torch import Tensor
+
 from efficient360.batch import Batch
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline, Measurement, Model, ScoreTable
 from efficient360.evaluators.calibration import AURC, BRIER, CONFIDENCE, CORRECT, ECE, NLL, Calibration
 from efficient360.figures import Curve
-from sklearn.metrics import brier_score_loss, log_loss
-from torch import Tensor
 
 
 @final

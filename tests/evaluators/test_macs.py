@@ -4,13 +4,14 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from efficient360.conformance import Subject, check, subject
 from efficient360.dimensions.computation import DIMENSION
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, OutOfTime, Status, Unsupported
 from efficient360.evaluators import macs as module
 from efficient360.evaluators.macs import ACTIVATIONS, GROWTH, MACS, Macs
 from efficient360.model import PixelsToLogits
-from torch import Tensor, nn
 
 
 class Deployed(Model):

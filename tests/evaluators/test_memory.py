@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from efficient360.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
@@ -13,7 +15,6 @@ from efficient360.evaluators import memory
 from efficient360.evaluators.memory import Memory
 from efficient360.figures import Table
 from efficient360.process_memory import Reading, Request
-from torch import Tensor
 
 
 @pytest.fixture(scope="module")

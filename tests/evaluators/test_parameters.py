@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
@@ -13,8 +16,6 @@ from efficient360.conformance import Subject, check, subject
 from efficient360.evaluator import Context, Deadline, Model, Unsupported
 from efficient360.evaluators.parameters import PARAMETERS, WEIGHT_BYTES, Parameters
 from efficient360.model import PixelsToLogits
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 
 class Deployed(Model):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from efficient360.leaderboard.build import build
-from efficient360.reports.report import axes_of
 from playwright.sync_api import Page, expect, sync_playwright
 
 import synthetic
+from efficient360.leaderboard.build import build
+from efficient360.reports.report import axes_of
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)

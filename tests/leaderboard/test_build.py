@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import synthetic
 from efficient360.errors import RunError
 from efficient360.leaderboard.board import boards
 from efficient360.leaderboard.build import build
 from efficient360.reports.report import Report, axes_of
-
-import synthetic
 
 
 def without(report: Report, *evaluators: str) -> Report:

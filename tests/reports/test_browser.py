@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from efficient360.reports.html import render
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import synthetic
+from efficient360.reports.html import render
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)

@@ -6,15 +6,15 @@ import math
 
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synthetic
 from efficient360.figures import Bars, Curve, Heatmap, Series
 from efficient360.reports import theme
 from efficient360.reports.charts import chart
 from efficient360.reports.radar import neighbours, outline, overlay, radar
 from efficient360.reports.report import axes_of
-from hypothesis import given
-from hypothesis import strategies as st
-
-import synthetic
 
 FIGURES = [synthetic.reliability(), synthetic.growth(), synthetic.risk(), synthetic.by_class(), synthetic.corruptions()]
 MANY = Bars("many", "class", "accuracy", tuple(f"class {i}" for i in range(100)), tuple(i / 100 for i in range(100)))

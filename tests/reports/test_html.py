@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+
+import synthetic
 from efficient360.measurement import ONE, Better, Interval, Measurement, Metric
 from efficient360.outcome import Record
 from efficient360.reports import page, sections
@@ -13,8 +15,6 @@ from efficient360.reports.html import data, render
 from efficient360.reports.names import words
 from efficient360.reports.report import Report, axes_of
 from efficient360.reports.strip import strip
-
-import synthetic
 
 
 class Reader(HTMLParser):

@@ -5,10 +5,10 @@ import io
 from pathlib import Path
 
 import pytest
-from efficient360.reports.terminal import summary
 from rich.console import Console
 
 import synthetic
+from efficient360.reports.terminal import summary
 
 
 def printed(width: int = 80, name: str = "deit_tiny_digits", folder: Path | None = None) -> str:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report, read_run
+
 from efficient360.errors import SettingsError
 from efficient360.measurement import Measurement
 from efficient360.outcome import Record
@@ -18,7 +20,6 @@ from efficient360.reports import wandb_upload
 from efficient360.reports.report import Report
 from efficient360.reports.wandb import Mode, Target, WandbOutcome, log, target
 from efficient360.reports.wandb_process import bounded
-from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report, read_run
 
 KEY = "0123456789" * 4
 

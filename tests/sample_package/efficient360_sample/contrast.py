@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+
 from efficient360.evaluator import ONE, Batch, Better, ExampleEvaluator, Metric, Model, Need, Scores
 
 ACCURACY = Metric("contrast_accuracy", ONE, Better.HIGHER, "Share of images still classified right at a lower contrast.", low=0, high=1)
