@@ -1,7 +1,5 @@
 """The only formatter: significant digits, SI prefixes, percent, ±. Every renderer prints through it."""
 
-import math
-
 from efficient360.measurement import ONE, Conditions, Interval, Metric
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
@@ -12,8 +10,9 @@ def significant(value: float, digits: int = 3) -> str:
     """``value`` to ``digits`` significant digits without an exponent where it reads well: 0.0123, 4.51, 897."""
     if value == 0:
         return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    if decimals > 8 or value >= 1e15:
+    # The exponent of the rounded value: 9.996 is 10.0, not 10.00.
+    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])
+    if decimals > 8 or abs(value) >= 1e15:
         return f"{value:.{digits - 1}e}".replace("-", MINUS)
     rounded = round(value, decimals)
     return f"{rounded:.{max(0, decimals)}f}".replace("-", MINUS)
@@ -33,7 +32,7 @@ def is_fraction(metric: Metric) -> bool:
 def number(value: float, metric: Metric) -> str:
     """A value in its metric's unit, as people write it: ``89.3 %``, ``1.26 GMAC``, ``0.412 nat``."""
     if is_fraction(metric):
-        return f"{100 * value:.1f} %".replace("-", MINUS)
+        return f"{round(100 * value, 1) + 0.0:.1f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
     if metric.unit == ONE:
         return scaled(value, "") if abs(value) >= 1e4 else significant(value)
     if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):

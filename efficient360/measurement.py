@@ -119,6 +119,8 @@ class Measurement:
             raise ValueError(f"{self.metric.name} is {self.value}, outside its bounds [{low}, {high}]")
         if self.n < 1:
             raise ValueError(f"{self.metric.name} rests on {self.n} examples")
+        if not all(map(math.isfinite, self.samples)):
+            raise ValueError(f"a sample of {self.metric.name} is not finite")
 
 
 @final

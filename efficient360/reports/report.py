@@ -97,17 +97,19 @@ def _axis(dimension: Dimension, records: Sequence[Record]) -> Axis:
 
 def _part(anchor: Anchor, records: Sequence[Record]) -> Part:
     reason = f"{anchor.evaluator} was not part of this run"
+    failure = ""
     for record in records:
         outcome = record.outcome
         if record.evaluator != anchor.evaluator or (record.metric is not None and record.metric.name != anchor.metric):
             continue
+        reason = f"{anchor.evaluator} gave no {anchor.metric} under these conditions"
         if isinstance(outcome, Failure):
-            reason = outcome.message
+            # A failure that names fewer conditions than the anchor covers it too.
+            if all(outcome.conditions.get(key, value) == value for key, value in anchor.conditions.items()):
+                failure = outcome.message
         elif anchor.conditions.items() <= outcome.conditions.items():
             return Part(anchor, outcome, anchor.score(outcome.value), "")
-        else:
-            reason = f"{anchor.evaluator} gave no {anchor.metric} under these conditions"
-    return Part(anchor, None, None, reason)
+    return Part(anchor, None, None, failure or reason)
 
 
 def to_json(report: Report) -> Json:
