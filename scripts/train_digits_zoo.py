@@ -199,6 +199,7 @@ def save(recipe: Recipe, model: nn.Module, facts: Mapping[str, Any], folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{recipe.name}.safetensors"
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)    # safetensors writes files that only their owner can read
     (folder / f"{recipe.name}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
