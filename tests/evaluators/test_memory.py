@@ -184,3 +184,25 @@ def test_weights_that_changed_or_vanished_are_failures_of_the_process_alone(chec
     failure = found(list(Memory(batches=(1,)).evaluate(model, context(gone))), "process_peak", 1)
     assert isinstance(failure, Failure)
     assert "gone.safetensors" in failure.message
+
+
+def test_on_cuda_the_device_has_a_peak_of_its_own(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_activations", lambda *_: Measurement(memory.ACTIVATION_PEAK, 1, conditions={"batch": 1}))
+    monkeypatch.setattr(memory, "measure_process", Workers(*[Reading(1, 2, 3, peak) for peak in (70, 90, 80)]))
+    model = replace(load_model(checkpoint), device="cuda:0")
+    peak = found(list(Memory(batches=(1,)).evaluate(model, context(checkpoint))), "cuda_peak", 1)
+    assert isinstance(peak, Measurement)
+    assert (peak.value, peak.samples, peak.interval.low, peak.interval.high) == (80, (70, 90, 80), 70, 90)
+    crash = Failure(Status.FAILED, "worker-crashed", "no room")
+    monkeypatch.setattr(memory, "measure_process", Workers(crash))
+    outcomes = list(Memory(batches=(1,)).evaluate(model, context(checkpoint)))
+    assert [o.metric.name for o in outcomes if isinstance(o, Failure)] == ["process_peak", "cuda_peak"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_cuda_device(checkpoint: Checkpoint) -> None:
+    model = load_model(checkpoint, "cuda")
+    outcomes = list(Memory(batches=(1,)).evaluate(model, context(checkpoint)))
+    weights, activations, peak = (found(outcomes, name, batch) for name, batch in (("weight_memory", None), ("activation_peak", 1), ("cuda_peak", 1)))
+    assert peak.value >= weights.value + activations.value + 4 * 3 * 32 * 32
