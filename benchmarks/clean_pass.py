@@ -1,10 +1,10 @@
 """The shared clean pass against a plain PyTorch loop over the same images, and its peak memory at two sizes.
 
-    python benchmarks/clean_pass.py CHECKPOINT --dataset cifar10 --data-dir DIR [--examples 10000] [--rounds 3]
+    python benchmarks/clean_pass.py CHECKPOINT --dataset cifar10 --data-dir DIR [--examples 10000]
     python benchmarks/clean_pass.py CHECKPOINT --dataset cifar10 --data-dir DIR --memory 1000 50000 --split train
 
 The loop is what people write: a DataLoader over decoded, transformed images held as one tensor, the network, a list of logits. The pass reads,
-decodes and stores besides. Rounds are interleaved; the ratio of the medians is printed. Memory is the peak of a process of its own.
+decodes and stores besides. Memory is the peak of a process of its own.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def opened(options: argparse.Namespace, examples: int):
 def our_pass(model, examples, batch_size: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        predict(model, examples, RowLog(Path(folder) / "logits.f32", model.num_classes), batch_size, Deadline(), lambda done, total: None)
+        predict(model, examples, RowLog(Path(folder) / "logits.f32", model.num_classes), batch_size, 0, Deadline(), lambda done, total: None)
         return time.perf_counter() - began
 
 
@@ -51,15 +51,20 @@ def plain_loop(model, images: torch.Tensor, batch_size: int) -> float:
 
 
 def compare(options: argparse.Namespace) -> None:
+    """Alternate between both every few batches: on a shared machine only neighbours in time compare."""
     model, examples = opened(options, options.examples)
     images = torch.cat([batch.images for batch in examples.batches(256)])
+    step = 5 * options.batch_size
     ours, loop = [], []
-    for _ in range(options.rounds):
-        loop.append(plain_loop(model, images, options.batch_size))
-        ours.append(our_pass(model, examples, options.batch_size))
-    a, b = statistics.median(ours), statistics.median(loop)
-    print(f"{len(examples)} images, batches of {options.batch_size}, {torch.get_num_threads()} threads")
-    print(f"clean pass {a:.2f} s   plain loop {b:.2f} s   ratio {a / b:.3f}   (rounds: {[round(x / y, 3) for x, y in zip(ours, loop, strict=True)]})")
+    for start in range(0, len(examples), step):
+        part = examples.select(examples.ids[start : start + step])
+        loop.append(plain_loop(model, images[start : start + step], options.batch_size))
+        ours.append(our_pass(model, part, options.batch_size))
+    ratios = sorted(a / b for a, b in zip(ours, loop, strict=True))
+    quarter = len(ratios) // 4
+    print(f"{len(examples)} images, batches of {options.batch_size}, {torch.get_num_threads()} threads, alternating every {step} images")
+    print(f"clean pass {sum(ours):.2f} s   plain loop {sum(loop):.2f} s   ratio of the sums {sum(ours) / sum(loop):.3f}")
+    print(f"median of {len(ratios)} ratios {statistics.median(ratios):.3f}, quartiles {ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f}")
 
 
 def peak(options: argparse.Namespace) -> None:
@@ -79,7 +84,6 @@ def main() -> None:
     parser.add_argument("--split", default="")
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs=2, metavar="N")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

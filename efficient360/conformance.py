@@ -180,7 +180,7 @@ def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> li
 
 
 def _predicted(on: Subject, scratch: Path, batch_size: int) -> PredictedExamples:
-    return predict(on.model, on.examples, RowLog(scratch / "logits.f32", CLASSES), batch_size, Deadline(), _silent)
+    return predict(on.model, on.examples, RowLog(scratch / "logits.f32", CLASSES), batch_size, 0, Deadline(), _silent)
 
 
 def _silent(_done: int, _total: int) -> None:

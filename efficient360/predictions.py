@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from efficient360.batch import Batch
+from efficient360.datasets.decoding import ahead
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Deadline, Examples
@@ -76,11 +76,20 @@ class PredictedExamples:
 
 
 def predict(
-    model: Model, examples: ExampleSet, log: RowLog, batch_size: int, deadline: Deadline, progress: Callable[[int, int], None]
+    model: Model, examples: ExampleSet, log: RowLog, batch_size: int, decoders: int, deadline: Deadline, progress: Callable[[int, int], None]
 ) -> PredictedExamples:
     """Complete the log of clean logits, going on where an interrupted pass left off.
 
-    Images decode in a thread beside the forward pass. A pass resumes at a whole batch, so that batches are cut as in an uninterrupted one.
+    A pass resumes at a whole batch, so that batches are cut as in an uninterrupted one.
+
+    Args:
+        model: What predicts.
+        examples: On what.
+        log: Where the logits are kept.
+        batch_size: Examples a forward pass.
+        decoders: Threads that decode ahead; 0 decodes between forward passes.
+        deadline: When to stop.
+        progress: Told after every batch.
 
     Raises:
         CheckpointError: NaN or infinite logits on an example.
@@ -91,34 +100,15 @@ def predict(
     done = len(log)
     if done < len(examples):
         progress(done, len(examples))
-    with ThreadPoolExecutor(1) as decoder:
-        for batch in _decoded(decoder, examples.batches(batch_size, done)):
-            deadline.check()
-            with torch.inference_mode():
-                logits = model(batch.images).cpu().numpy()
-            _require_finite(logits, batch)
-            log.append(logits)
-            done += len(batch)
-            progress(done, len(examples))
+    for batch in ahead(examples.batches(batch_size, done), decoders):
+        deadline.check()
+        with torch.inference_mode():
+            logits = model(batch.images).cpu().numpy()
+        _require_finite(logits, batch)
+        log.append(logits)
+        done += len(batch)
+        progress(done, len(examples))
     return PredictedExamples(examples, log)
-
-
-def _decoded(decoder: ThreadPoolExecutor, batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Each batch with its images decoded, the next one decoding meanwhile."""
-    waiting = next(batches, None)
-    if waiting is None:
-        return
-    ready = decoder.submit(_look, waiting)
-    for batch in batches:
-        following = decoder.submit(_look, batch)
-        yield ready.result()
-        ready = following
-    yield ready.result()
-
-
-def _look(batch: Batch) -> Batch:
-    _ = batch.images
-    return batch
 
 
 def _require_finite(logits: NDArray[Any], batch: Batch) -> None:

@@ -14,6 +14,7 @@ from efficient360 import environment
 from efficient360.checkpoint import Checkpoint
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
+from efficient360.datasets.decoding import decoders_for
 from efficient360.datasets.loader import Dataset, open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
@@ -152,7 +153,7 @@ def _predicted(opening: Opening) -> PredictedExamples:
     identity = {**_identity(opening), "data": dataset.examples.digest}
     log = RowLog(opening.store.work(f"logits-{_digest(identity)}") / "logits.f32", opening.model.num_classes)
     told = lambda done, total: opening.emit(Progress("clean predictions", done, total))  # noqa: E731
-    return predict(opening.model, dataset.examples, log, plan.batch_size, opening.deadline, told)
+    return predict(opening.model, dataset.examples, log, plan.batch_size, decoders_for(plan.device), opening.deadline, told)
 
 
 def _training(opening: Opening) -> Examples | None:

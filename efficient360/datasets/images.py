@@ -1,30 +1,29 @@
 """From an encoded image to the pixels a checkpoint expects."""
 
 import io
-import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from efficient360.checkpoint import Preprocessing
 from efficient360.errors import DatasetError
 
-Transform = Callable[[Image.Image], Tensor]
+Transform = Callable[[Image.Image], NDArray[np.uint8]]
 
 
 def transform_for(preprocessing: Preprocessing) -> Transform:
-    """Timm's evaluation transform for a checkpoint's data config without its normalisation, which lives in the model.
+    """The evaluation transform of timm for a checkpoint's data config without its normalisation, which lives in the model.
 
     Returns:
         A function from an RGB image to uint8 ``(3, H, W)``.
     """
     from timm.data import create_transform
 
-    transform: Transform = create_transform(
+    *geometry, _to_tensor = create_transform(
         input_size=preprocessing.input_size,
         is_training=False,
         interpolation=preprocessing.interpolation,
@@ -32,13 +31,22 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
         crop_mode=preprocessing.crop_mode,
         mean=preprocessing.mean,  # the colour that crop_mode border fills with
         normalize=False,
-    )
+    ).transforms
+    _, height, width = preprocessing.input_size
+    fits = (width, height) if preprocessing.crop_pct == 1.0 else None
+
+    def transform(image: Image.Image) -> NDArray[np.uint8]:
+        if image.size != fits:  # timm's steps leave an image of the right size as it is, but take their time
+            for step in geometry:
+                image = step(image)
+        return np.asarray(image).transpose(2, 0, 1)
+
     return transform
 
 
-def stack(images: list[Tensor]) -> Tensor:
+def stack(images: list[NDArray[np.uint8]]) -> Tensor:
     """uint8 ``(3, H, W)`` images as one float32 ``(B, 3, H, W)`` in [0, 1]."""
-    return torch.stack(images).float().div_(255.0)
+    return torch.from_numpy(np.stack(images)).float().div_(255.0)
 
 
 def decode(encoded: bytes, example: str) -> Image.Image:
@@ -50,11 +58,10 @@ def decode(encoded: bytes, example: str) -> Image.Image:
         DatasetError: The bytes are no image, or a broken one.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
-            image: Image.Image = _eight_bits(upright).convert("RGB")
-            return image
+        image = Image.open(io.BytesIO(encoded))
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return image if image.mode == "RGB" else _eight_bits(image).convert("RGB")
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
         raise DatasetError(
@@ -62,7 +69,7 @@ def decode(encoded: bytes, example: str) -> Image.Image:
         ) from error
 
 
-def _eight_bits(image: Any) -> Any:
+def _eight_bits(image: Image.Image) -> Image.Image:
     # PIL clips 16-bit grey to white on conversion instead of scaling it.
     if image.mode.startswith("I"):
         pixels = np.asarray(image).astype(np.float64)

@@ -25,10 +25,11 @@ def noise(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-@pytest.mark.parametrize(("crop_pct", "crop_mode"), [(0.875, "center"), (1.0, "squash"), (0.9, "border")])
-def test_transform_is_timms_own_without_normalisation(interpolation: str, crop_pct: float, crop_mode: str) -> None:
+@pytest.mark.parametrize(("crop_pct", "crop_mode"), [(0.875, "center"), (1.0, "center"), (1.0, "squash"), (0.9, "border")])
+@pytest.mark.parametrize("size", [(40, 30), (24, 24), (24, 30), (12, 12)])
+def test_transform_is_timms_own_without_normalisation(interpolation: str, crop_pct: float, crop_mode: str, size: tuple[int, int]) -> None:
     config = Preprocessing((3, 24, 24), MEAN, STD, interpolation, crop_pct, crop_mode)
-    image = noise()
+    image = noise(size)
     reference = create_transform(
         input_size=(3, 24, 24), is_training=False, interpolation=interpolation, mean=MEAN, std=STD, crop_pct=crop_pct, crop_mode=crop_mode
     )(image)
