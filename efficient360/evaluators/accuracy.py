@@ -7,7 +7,6 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 
-from efficient360.class_recall import Recalls, balanced_interval, recalls
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -30,6 +29,7 @@ from efficient360.evaluator import (
 from efficient360.figures import Bars, Figure, Gallery, Picture
 from efficient360.formatting import count, number
 from efficient360.pictures import data_uri
+from efficient360.quality.class_recall import Recalls, balanced_interval, recalls
 from efficient360.statistics import wilson
 
 K = 5

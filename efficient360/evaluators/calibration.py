@@ -7,8 +7,6 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 
-from efficient360.calibration_error import calibration_error, reliability
-from efficient360.confidence_levels import Floats, Levels, bootstrapped, calibrated, levels_of
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     NAT,
@@ -27,7 +25,9 @@ from efficient360.evaluator import (
     ScoreTable,
 )
 from efficient360.figures import Curve, Series
-from efficient360.selective_risk import area_under_risk_coverage, risk_coverage
+from efficient360.quality.calibration_error import calibration_error, reliability
+from efficient360.quality.confidence_levels import Floats, Levels, bootstrapped, calibrated, levels_of
+from efficient360.quality.selective_risk import area_under_risk_coverage, risk_coverage
 from efficient360.statistics import bootstrap_mean, wilson
 
 NLL = Metric(

@@ -9,7 +9,8 @@ from typing import ClassVar, final
 
 import torch
 
-from efficient360.activation_memory import activation_peak, weight_bytes
+from efficient360.counting.activation_memory import activation_peak, weight_bytes
+from efficient360.counting.process_memory import Reading, Request, measure_process
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     BYTE,
@@ -29,7 +30,6 @@ from efficient360.evaluator import (
 )
 from efficient360.figures import Table
 from efficient360.formatting import scaled
-from efficient360.process_memory import Reading, Request, measure_process
 
 WEIGHT_MEMORY = Metric("weight_memory", BYTE, Better.LOWER, "What parameters and buffers take in memory once loaded.", low=0)
 ACTIVATION_PEAK = Metric(

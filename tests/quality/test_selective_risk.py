@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.confidence_levels import Floats, bootstrapped, levels_of
-from efficient360.selective_risk import area_under_risk_coverage, risk_coverage
+from efficient360.quality.confidence_levels import Floats, bootstrapped, levels_of
+from efficient360.quality.selective_risk import area_under_risk_coverage, risk_coverage
 
 
 def aurc(confidence: Floats, correct: Floats) -> float:

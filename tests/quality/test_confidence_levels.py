@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360 import confidence_levels
-from efficient360.confidence_levels import bootstrapped, calibrated, levels_of
+from efficient360.quality import confidence_levels
+from efficient360.quality.confidence_levels import bootstrapped, calibrated, levels_of
 
 examples = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.booleans()), min_size=1, max_size=40)
 

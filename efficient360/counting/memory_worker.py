@@ -10,8 +10,8 @@ import torch
 
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
+from efficient360.counting.process_memory import Reading, Request
 from efficient360.errors import CheckpointError, Efficient360Error
-from efficient360.process_memory import Reading, Request
 
 
 def peak_resident() -> int:

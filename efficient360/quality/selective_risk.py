@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from efficient360.confidence_levels import Floats, Levels
+from efficient360.quality.confidence_levels import Floats, Levels
 
 
 def area_under_risk_coverage(levels: Levels) -> Floats:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from efficient360 import memory_worker
 from efficient360.checkpoint import CheckpointSpec
+from efficient360.counting import memory_worker
+from efficient360.counting.process_memory import Reading, Request, measure_process
 from efficient360.measurement import Failure, Status
-from efficient360.process_memory import Reading, Request, measure_process
 
 REQUEST = Request(CheckpointSpec("model.safetensors", "vit", {"depth": 2}), "abc", (1, 3), "cpu", 4, 1, 0)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from efficient360.activation_memory import activation_peak, weight_bytes
+from efficient360.counting.activation_memory import activation_peak, weight_bytes
 
 FLOAT = 4
 

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.confidence_levels import Floats, Levels
+from efficient360.quality.confidence_levels import Floats, Levels
 
 
 def calibration_error(levels: Levels, bins: int) -> Floats:
@@ -14,7 +14,7 @@ def calibration_error(levels: Levels, bins: int) -> Floats:
 
     Guo et al. 2017 (equation 3) with the equal-mass bins of Nixon et al. 2019. Examples of equal confidence share a bin.
     Even a perfectly calibrated classifier scores above 0, by an amount that shrinks with ``n``; hence the null that
-    :func:`efficient360.confidence_levels.calibrated` gives.
+    :func:`efficient360.quality.confidence_levels.calibrated` gives.
     """
     cuts = _cuts(levels, bins)
     confidence = _between(cuts, levels.counts * levels.confidence)

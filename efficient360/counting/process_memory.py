@@ -12,7 +12,7 @@ from typing import Any, final
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.measurement import Failure, Status
 
-COMMAND = (sys.executable, "-P", "-m", "efficient360.memory_worker")
+COMMAND = (sys.executable, "-P", "-m", "efficient360.counting.memory_worker")
 """``-P`` keeps files of the working directory from being taken for modules."""
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_calibration_error
 
-from efficient360.calibration_error import calibration_error, reliability
-from efficient360.confidence_levels import Floats, bootstrapped, calibrated, levels_of
+from efficient360.quality.calibration_error import calibration_error, reliability
+from efficient360.quality.confidence_levels import Floats, bootstrapped, calibrated, levels_of
 
 
 def ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
-from efficient360.class_recall import Recalls, balanced_interval, recalls
+from efficient360.quality.class_recall import Recalls, balanced_interval, recalls
 from efficient360.statistics import wilson
 
 
