@@ -29,22 +29,24 @@ def is_fraction(metric: Metric) -> bool:
     return metric.unit == ONE and metric.high == 1 and metric.low in (-1, 0)
 
 
-def number(value: float, metric: Metric) -> str:
-    """A value in its metric's unit, as people write it: ``89.3 %``, ``1.26 GMAC``, ``0.412 nat``."""
+def number(value: float, metric: Metric, digits: int = 3) -> str:
+    """A value in its metric's unit, as people write it: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
     if is_fraction(metric):
-        return f"{round(100 * value, 1) + 0.0:.1f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
+        decimals = 1 if value == 0 or abs(value) >= 0.01 else 2
+        return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
     if metric.unit == ONE:
-        return scaled(value, "") if abs(value) >= 1e4 else significant(value)
+        return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
     if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):
-        return f"{significant(value)} {metric.unit}"
-    return scaled(value, metric.unit)
+        return f"{significant(value, digits)} {metric.unit}"
+    return scaled(value, metric.unit, digits)
 
 
 def interval(of: Interval | None, metric: Metric) -> str:
-    """An interval as ``87.1 – 91.1 %``; ``exact`` where the value has none."""
+    """An interval as ``87.1 – 91.1 %``, with as many digits as tell its ends apart; ``exact`` where the value has none."""
     if of is None:
         return "exact"
-    low, high = number(of.low, metric), number(of.high, metric)
+    ends = [(number(of.low, metric, digits), number(of.high, metric, digits)) for digits in (3, 4, 5, 6)]
+    low, high = next(((a, b) for a, b in ends if a != b), ends[0])
     low_number, _, low_unit = low.partition(" ")
     return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
 

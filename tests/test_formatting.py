@@ -42,7 +42,7 @@ def test_prefixes(value: float, symbol: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "metric", "text"),
     [
-        (0.893, TOP1, "89.3 %"), (1, TOP1, "100.0 %"), (0, TOP1, "0.0 %"), (-0.034, CHANGE, "−3.4 %"), (-0.0004, CHANGE, "0.0 %"),
+        (0.893, TOP1, "89.3 %"), (1, TOP1, "100.0 %"), (0, TOP1, "0.0 %"), (-0.034, CHANGE, "−3.4 %"), (-0.0004, CHANGE, "−0.04 %"), (0.0013, TOP1, "0.13 %"), (-0.00001, CHANGE, "0.00 %"),
         (5_717_416, PARAMETERS, "5.72 M"), (42, PARAMETERS, "42.0"), (1.258e9, MACS, "1.26 GMAC"), (84_000_000, BYTES, "84.0 MB"), (0.0123, TIME, "12.3 ms"),
         (0.5, ENERGY, "500 mJ"), (0.412, NLL, "0.412 nat"), (0, NLL, "0 nat"), (512.3, RATE, "512 images/s"), (15_230, RATE, "15.2 kimages/s"),
     ],
@@ -118,4 +118,4 @@ def test_a_prefix_is_the_power_it_stands_for(value: float) -> None:
 def test_a_percentage_is_within_half_its_last_digit_and_never_minus_nothing(value: float) -> None:
     text = number(value, CHANGE).removesuffix(" %")
     assert parsed(text) == pytest.approx(100 * value, abs=0.0501)
-    assert text != "−0.0"
+    assert not text.startswith("−") or parsed(text) != 0

@@ -18,5 +18,6 @@ DIMENSION = Dimension(
             "1: linear, windows or convolutions (Liu et al. 2021, Eq. 2)",
         ),
     ),
-    caveat="MACs are a count, not a time: two models with equal MACs can differ several times in latency.",
+    caveat="MACs are a count, not a time: two models with equal MACs can differ several times in latency. "
+    "Growth is taken at the model's own image size: the larger that is, the more attention weighs.",
 )

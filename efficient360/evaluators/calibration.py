@@ -46,7 +46,7 @@ CONFIDENCE = Metric(
 CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the predicted class is the true one.", low=0, high=1)
 ECE = Metric(
     "ece", ONE, Better.LOWER,
-    "Expected calibration error: mean gap between confidence and accuracy over bins of equal mass; chance alone lifts it above 0, see ece_null.",
+    "Expected calibration error: mean gap between confidence and accuracy over bins of equal mass; chance alone lifts it above 0.",
     "Guo et al. 2017, equation 3; equal-mass bins of Nixon et al. 2019", low=0, high=1,
 )
 ECE_NULL = Metric(
@@ -55,7 +55,7 @@ ECE_NULL = Metric(
     "Bröcker & Smith 2007 (consistency resampling)", low=0, high=1,
 )
 ECE_EXCESS = Metric(
-    "ece_excess", ONE, Better.LOWER, "ECE beyond what chance gives a perfectly calibrated model (ece − ece_null); about 0 when calibrated.",
+    "ece_excess", ONE, Better.LOWER, "ECE beyond what chance gives a perfectly calibrated model; about 0 when calibrated.",
     "Guo et al. 2017, equation 3, less the mean under the resampling of Bröcker & Smith 2007", low=-1, high=1,
 )
 OVERCONFIDENCE = Metric(

@@ -9,14 +9,14 @@ ABBREVIATIONS: Final = {
 """Parts of names that are not plain words."""
 
 WHOLE: Final = {
-    "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "ece": "Calibration error (ECE)", "nll": "Negative log-likelihood", "brier": "Brier score",
-    "macs": "MACs", "mce": "mCE",
+    "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE",
+    "ece": "Calibration error (ECE)", "ece_null": "ECE by chance alone", "ece_excess": "ECE beyond chance",
 }
 """Names that alone would say too little, or that take no capital."""
 
 
 def words(name: str) -> str:
-    """A snake_case name as a person writes it: ``weight_bytes`` is "Weight bytes", ``ece_excess`` is "ECE excess"."""
+    """A snake_case name as a person writes it: ``weight_bytes`` is "Weight bytes", ``ece_excess`` is "ECE beyond chance"."""
     if name in WHOLE:
         return WHOLE[name]
     text = " ".join(ABBREVIATIONS.get(part, part) for part in name.replace("-", "_").split("_") if part)
