@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fast check docs clean
+.PHONY: demo test fast check leaderboard docs clean
 
 demo: $(STAMP)
 	$(BIN)/efficient360 evaluate digits-vit --dataset digits --out runs/demo
@@ -20,8 +20,13 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+# The committed board of the embedded zoo: its outcomes and its page.
+ZOO := digits-vit digits-vit-reg digits-swin digits-hybrid
+leaderboard: $(STAMP)
+	for name in $(ZOO); do $(BIN)/efficient360 evaluate $$name --dataset digits --protocol standard --out leaderboards/digits/$$name || exit 1; done
+	$(BIN)/efficient360 leaderboard build $(ZOO:%=leaderboards/digits/%) --out leaderboards/digits
+
 docs: $(STAMP)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/mkdocs build --strict
 
 $(STAMP): pyproject.toml constraints.txt
