@@ -7,7 +7,7 @@ from efficient360.errors import RunError
 from efficient360.events import Event, Finished, Opened
 from efficient360.plan import Plan
 from efficient360.registry import dimensions
-from efficient360.reports.folder import assemble, require_same, save, stored_records
+from efficient360.reports.folder import assemble, save, stored_records
 from efficient360.reports.report import Report
 from efficient360.store import Store
 from efficient360.worker import isolated
@@ -33,7 +33,7 @@ def follow(plan: Plan, events: Iterable[Event], listen: Callable[[Event], None])
     """Keep the folder's report up to date along a stream of events.
 
     Raises:
-        RunError: The folder holds another evaluation, or the stream ends before anything was opened.
+        RunError: The stream ends before anything was opened.
     """
     axes = dimensions(plan.plugins)
     store = Store(plan.out)
@@ -43,7 +43,6 @@ def follow(plan: Plan, events: Iterable[Event], listen: Callable[[Event], None])
     for event in events:
         if isinstance(event, Opened):
             if header is None:
-                require_same(plan.out, event.header)
                 header, keys = event.header, event.keys
             report = assemble(header, stored_records(store, keys), axes, list(keys))
             save(report, plan.out)

@@ -66,11 +66,14 @@ def run(plan: Plan, emit: Emit) -> None:
         planned = [configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
         opening = _open(plan, store, deadline, emit)
         keys = {evaluator.name: _key(opening, evaluator) for evaluator in planned}
-        emit(Opened(_header(opening, planned), keys))
+        header = _header(opening, planned)
+        store.require_same(header)
+        emit(Opened(header, keys))
         for index, evaluator in enumerate(planned):
             _step(opening, evaluator, keys[evaluator.name], index, len(planned))
         if opening.dataset is not None:
-            scored = {e.name: store.work(keys[e.name]) for e in planned if isinstance(e, ExampleEvaluator) and store.finished(e.name, keys[e.name])}
+            newest = {group[0].evaluator: group[0].key for group in store.groups()} | keys
+            scored = {name: store.work(key) for name, key in newest.items() if store.finished(name, key)}
             write_examples(plan.out, opening.dataset.examples.ids, scored)
 
 

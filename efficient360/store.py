@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -16,6 +16,7 @@ from efficient360.measurement import Failure, Status
 from efficient360.outcome import Record
 
 OUTCOMES = "outcomes.jsonl"
+REPORT = "report.json"
 _RETRIED = (Status.FAILED, Status.NOT_RUN)
 
 
@@ -98,6 +99,27 @@ class Store:
         retry = any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
         return [] if retry else group
 
+    def require_same(self, header: Mapping[str, Any]) -> None:
+        """Refuse to mix two evaluations in one folder.
+
+        Args:
+            header: Checkpoint and dataset of the run about to be written, as ``report.json`` tells them.
+
+        Raises:
+            RunError: The folder's report is of another checkpoint or on other data.
+        """
+        path = self.folder / REPORT
+        if not path.is_file():
+            return
+        try:
+            theirs = _identity(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError):
+            return  # an unreadable report is simply written anew; outcomes are keyed by themselves
+        for what, old, new in zip(("of another checkpoint", "on other data"), theirs, _identity(header), strict=True):
+            if old != new:
+                message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
+                raise RunError("another-run", message, "choose another folder with --out")
+
     @contextlib.contextmanager
     def writer(self, wait: float = 10.0) -> Iterator[None]:
         """Hold the folder: one process writes at a time. The system lets go of it however the process ends.
@@ -130,3 +152,11 @@ def _parsed(line: bytes) -> Record | None:
         return codec.from_json(data)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return header["checkpoint"]["digest"], None if header["dataset"] is None else header["dataset"]["digest"]
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else f"{digest[:12]}…"

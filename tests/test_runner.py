@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from efficient360 import runner
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.errors import CheckpointError, DatasetError, SettingsError
+from efficient360.errors import CheckpointError, DatasetError, RunError, SettingsError
 from efficient360.events import Event, Finished, Opened, Progress, Started
 from efficient360.examples_table import read_examples
 from efficient360.measurement import Failure, Measurement, Status
@@ -123,6 +123,13 @@ def test_examples_table_holds_every_value(make_plan, plugin) -> None:
     assert np.mean(list(values.values())) == pytest.approx(outcomes(events, "brightness")["brightness_mean"].value)
 
 
+def test_examples_of_an_earlier_invocation_stay(make_plan, plugin) -> None:
+    plan = make_plan("brightness", plugins=(plugin(),))
+    run(plan)
+    run(dataclasses.replace(plan, steps=(Step("calibration", {}),)))
+    assert {evaluator for evaluator, _, _ in read_examples(plan.out)} == {"brightness", "calibration"}
+
+
 def test_a_failing_evaluator_takes_nothing_with_it(make_plan, plugin) -> None:
     plan = make_plan("brightness", "parameters", plugins=(plugin(score="raise ZeroDivisionError('by hand')\n        yield"),))
     events = run(plan)
@@ -177,6 +184,16 @@ def test_a_spent_budget_is_told_and_the_rest_resumes(make_plan, plugin) -> None:
     assert (failure.status, failure.code) == (Status.NOT_RUN, "time-budget")
     assert "--max-minutes" in failure.hint
     assert isinstance(outcomes(run(dataclasses.replace(plan, max_minutes=None)), "brightness")["brightness_mean"], Measurement)
+
+
+def test_the_folder_of_another_run_is_left_alone(make_plan) -> None:
+    plan = make_plan("parameters")
+    run(plan)
+    (plan.out / "report.json").write_text(json.dumps({"checkpoint": {"digest": "another"}, "dataset": None}))
+    before = Store(plan.out).path.read_bytes()
+    with pytest.raises(RunError, match="holds an evaluation of another checkpoint"):
+        run(dataclasses.replace(plan, seed=1))
+    assert Store(plan.out).path.read_bytes() == before
 
 
 def test_bad_input_raises_before_anything_is_measured(make_plan, tiny: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 from pathlib import Path
 
@@ -33,9 +34,25 @@ def test_a_file_torn_anywhere_keeps_its_whole_groups_and_can_go_on(tmp_path_fact
     assert [g[0].evaluator for g in store.groups()] == [*survivors, "after"]
 
 
-def test_the_newest_group_wins() -> None:
-    store = Store(Path("/nowhere"))
-    assert store.groups() == []
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert Store(tmp_path / "nowhere").groups() == []
+
+
+def header(checkpoint: str, data: str | None) -> dict:
+    return {"checkpoint": {"digest": checkpoint}, "dataset": None if data is None else {"digest": data}}
+
+
+def test_a_folder_is_one_checkpoints_on_one_data_set(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.require_same(header("a", "d"))
+    (tmp_path / "report.json").write_text(json.dumps(header("a", "d")))
+    store.require_same(header("a", "d"))
+    with pytest.raises(RunError, match=r"holds an evaluation of another checkpoint \(a…, this one has b…\)"):
+        store.require_same(header("b", "d"))
+    with pytest.raises(RunError, match=r"holds an evaluation on other data \(d…, this one has none\)"):
+        store.require_same(header("a", None))
+    (tmp_path / "report.json").write_text("{torn")
+    store.require_same(header("b", "d"))
 
 
 def test_latest_and_finished(tmp_path: Path) -> None:

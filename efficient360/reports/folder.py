@@ -13,9 +13,8 @@ from efficient360.measurement import Failure, Status
 from efficient360.outcome import Record
 from efficient360.reports import html
 from efficient360.reports.report import Report, State, axes_of, from_json, to_json
-from efficient360.store import Store, write_atomically
+from efficient360.store import REPORT, Store, write_atomically
 
-REPORT = "report.json"
 PAGE = "report.html"
 
 
@@ -68,31 +67,3 @@ def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
     records = sorted(stored, key=lambda r: known.get(r.evaluator, len(known))) or list(told.records)
     header = {f.name: getattr(told, f.name) for f in dataclasses.fields(told)}
     return dataclasses.replace(assemble(header, records, dimensions, planned), updated=told.updated)
-
-
-def require_same(folder: Path, header: Mapping[str, Any]) -> None:
-    """Refuse to mix two evaluations in one folder.
-
-    Raises:
-        RunError: The folder holds the run of another checkpoint or of other data.
-    """
-    path = folder / REPORT
-    if not path.is_file():
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        mine, theirs = _identity(header), _identity(before)
-    except (ValueError, KeyError, TypeError):
-        return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-    for what, old, new in zip(("of another checkpoint", "on other data"), theirs, mine, strict=True):
-        if old != new:
-            message = f"{folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
-            raise RunError("another-run", message, "choose another folder with --out")
-
-
-def _short(digest: str | None) -> str:
-    return "none" if digest is None else f"{digest[:12]}…"
-
-
-def _identity(header: Mapping[str, Any]) -> tuple[Any, Any]:
-    return header["checkpoint"]["digest"], None if header["dataset"] is None else header["dataset"]["digest"]
