@@ -104,5 +104,6 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "A  first [bold]model" in said
     assert "A is better" in said
     assert "tie" in said
-    assert "<0.001" in said
+    assert "p < 0.001" in said
+    assert "−50.0 pt" in said
     assert "60 examples" in said

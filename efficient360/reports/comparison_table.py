@@ -6,6 +6,7 @@ from rich.text import Text
 
 from efficient360 import formatting
 from efficient360.comparison import Comparison, Row, Verdict
+from efficient360.reports.names import words
 
 _STYLE = {Verdict.TIE: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}
 
@@ -16,8 +17,8 @@ def show(comparison: Comparison) -> None:
     first, second = comparison.names
     console.print(f"A  {first}\nB  {second}", highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)
-    for head, justify in (("metric", "left"), ("A", "right"), ("B", "right"), ("B − A", "right"), ("p", "right"), ("verdict", "left")):
-        table.add_column(head, justify=justify)  # type: ignore[arg-type]
+    for head, justify in (("", "left"), ("A", "right"), ("B", "right"), ("B − A", "right"), ("evidence", "left"), ("verdict", "left")):
+        table.add_column(head, justify=justify, no_wrap=head in ("A", "B", "B − A"))  # type: ignore[arg-type]
     for row in comparison.rows:
         table.add_row(*(Text(cell, style=_STYLE[row.verdict]) for cell in _cells(row)))
     console.print(table)
@@ -26,12 +27,12 @@ def show(comparison: Comparison) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     where = formatting.conditions(row.conditions)
-    name = row.metric.name + (f" ({where})" if where else "")
+    name = words(row.metric.name) + (f", {where}" if where else "")
     values = ["not measured" if m is None else formatting.number(m.value, row.metric) for m in (row.first, row.second)]
-    difference = "" if row.difference is None else formatting.number(row.difference, row.metric)
-    said = {Verdict.FIRST: "A is better", Verdict.SECOND: "B is better"}.get(row.verdict, row.verdict.value)
-    p = "" if row.p_value is None else "<0.001" if row.p_value < 1e-3 else f"{row.p_value:.3f}"
-    return name, *values, difference, p, said if row.p_value is not None or row.verdict is Verdict.NOT_COMPARABLE else f"{said} ({row.basis})"
+    # A difference of two percentages is in percentage points.
+    difference = "" if row.difference is None else formatting.number(row.difference, row.metric).replace(" %", " pt")
+    evidence = row.basis if row.p_value is None else "p < 0.001" if row.p_value < 1e-3 else f"p {row.p_value:.3f}"
+    return name, *values, difference, evidence, {Verdict.FIRST: "A is better", Verdict.SECOND: "B is better"}.get(row.verdict, row.verdict.value)
 
 
 def _note(comparison: Comparison) -> str:
