@@ -58,6 +58,7 @@ class _Lines:
     work: str = ""
 
     def show(self, event: Event) -> None:
+        """Print a line where the event deserves one."""
         if isinstance(event, Opened):
             self._say(_opened(event))
         elif isinstance(event, Finished):
@@ -87,6 +88,7 @@ class _Live:
     work: str = ""
 
     def show(self, event: Event) -> None:
+        """Move the bars."""
         tasks = self.bars.task_ids
         if isinstance(event, Opened):
             self.bars.console.print(_opened(event), highlight=False, markup=False)

@@ -93,6 +93,7 @@ class Calibration(ExampleEvaluator):
             raise SettingsError("bad-setting", f"the setting resamples of calibration is {self.resamples}", "give at least 2 resamples; 1000 is usual")
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
+        """NLL, Brier score, confidence and right or wrong of each example."""
         logp = model.logits(batch).cpu().double().log_softmax(1)    # (B, K)
         probability = logp.exp()
         truth = torch.nn.functional.one_hot(batch.labels.cpu(), logp.shape[1])
@@ -103,6 +104,7 @@ class Calibration(ExampleEvaluator):
         yield Scores(CORRECT, predicted == batch.labels.cpu())
 
     def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+        """The calibration errors with their chance level, overconfidence and the area under the risk-coverage curve."""
         confidence, correct = table.column(CONFIDENCE), table.column(CORRECT)
         levels = levels_of(confidence, correct)
         n = levels.n

@@ -73,6 +73,7 @@ class Memory(Evaluator):
             raise SettingsError("bad-setting", f"the setting timeout of memory is {self.timeout}", "give a number of seconds above 0")
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Weights, then for each batch size the activation peak and the peak of fresh processes."""
         if not isinstance(model, TorchModel):
             raise Unsupported("not-torch", f"{type(model).__name__} is no torch model, whose tensors can be counted", "evaluate the checkpoint itself")
         yield Measurement(WEIGHT_MEMORY, weight_bytes(model.module))

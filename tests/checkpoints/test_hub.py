@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -7,50 +6,17 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants, errors
+from little_vit import CARD, fails, little_network, write_json, write_weights
 from safetensors.torch import save_file
-from torch import nn
 
 from efficient360.checkpoint import CheckpointSpec, Origin
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.hub import Repository, commit_of, parse_repository
 from efficient360.checkpoints.references import resolve
 from efficient360.checkpoints.weights import digest
-from efficient360.errors import CheckpointError
 from efficient360.model import preflight
 
-ARCHITECTURE = "vit_tiny_patch16_224"
-ARGUMENTS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 6}
-CARD: dict[str, Any] = {
-    "name": "tiny", "architecture": ARCHITECTURE, "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear", "crop_pct": 0.8, "crop_mode": "squash", "num_classes": 6, "class_names": list("abcdef"), "training": {"epochs": 1},
-}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def _network(**changed: Any) -> nn.Module:
-    torch.manual_seed(5)
-    network: nn.Module = timm.create_model(ARCHITECTURE, **{**ARGUMENTS, **changed})
-    return network
-
-
-def _weights(path: Path, **changed: Any) -> Path:
-    save_file(_network(**changed).state_dict(), path)
-    return path
-
-
-def _json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data))
-
-
-def _fails(spec: CheckpointSpec | str, code: str, *said: str) -> CheckpointError:
-    with pytest.raises(CheckpointError) as caught:
-        resolve(CheckpointSpec(spec) if isinstance(spec, str) else spec)
-    assert caught.value.code == code
-    for words in said:
-        assert words in caught.value.message + " | " + caught.value.hint
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 @pytest.fixture
@@ -77,18 +43,18 @@ def _cached(cache: Path, repository: str, commit: str = COMMIT) -> Path:
 @pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
 def test_a_cached_repository_needs_no_network(cache: Path, prefix: str, revision: str) -> None:
     snapshot = _cached(cache, "someone/tiny")
-    _weights(snapshot / "model.safetensors")
-    _json(snapshot / "config.json", CARD)
+    write_weights(snapshot / "model.safetensors")
+    write_json(snapshot / "config.json", CARD)
     found = resolve(CheckpointSpec(f"{prefix}someone/tiny{revision}"))
-    assert (found.origin, found.digest) == (Origin.HUB, digest(_network().state_dict()))
+    assert (found.origin, found.digest) == (Origin.HUB, digest(little_network().state_dict()))
     assert (found.card["repository"], found.card["revision"]) == ("someone/tiny", COMMIT)
     preflight(load_model(found), seed=0)
 
 
 def test_a_cached_pickle_serves_where_there_is_no_safetensors(cache: Path) -> None:
     snapshot = _cached(cache, "someone/tiny")
-    torch.save(_network().state_dict(), snapshot / "pytorch_model.bin")
-    _json(snapshot / "config.json", CARD)
+    torch.save(little_network().state_dict(), snapshot / "pytorch_model.bin")
+    write_json(snapshot / "config.json", CARD)
     found = resolve(CheckpointSpec("hf-hub:someone/tiny"))
     assert found.path == snapshot / "pytorch_model.bin"
 
@@ -129,7 +95,7 @@ def test_a_cached_transformers_repository(cache: Path) -> None:
     snapshot = _cached(cache, "someone/vit")
     sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48, "image_size": 32, "patch_size": 8, "num_labels": 4}
     ViTForImageClassification(ViTConfig(**sizes)).save_pretrained(snapshot)
-    _json(snapshot / "preprocessor_config.json", {"size": {"height": 32, "width": 32}, "image_mean": [0.1, 0.1, 0.1], "image_std": [0.2, 0.2, 0.2]})
+    write_json(snapshot / "preprocessor_config.json", {"size": {"height": 32, "width": 32}, "image_mean": [0.1, 0.1, 0.1], "image_std": [0.2, 0.2, 0.2]})
     found = resolve(CheckpointSpec("hf-hub:someone/vit"))
     assert (found.num_classes, found.preprocessing.mean) == (4, (0.1, 0.1, 0.1))
     preflight(load_model(found), seed=0)
@@ -148,7 +114,7 @@ def test_a_timm_model_that_transformers_saved(tmp_path: Path) -> None:
 
 def test_the_hub_out_of_reach(cache: Path) -> None:
     for reference in ("hf-hub:someone/tiny", "deit_tiny_patch16_224"):
-        _fails(reference, "hub-unreachable", "can't be reached", "embedded")
+        fails(reference, "hub-unreachable", "can't be reached", "embedded")
 
 
 def test_the_hub_is_asked_once_where_nothing_answers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +125,7 @@ def test_the_hub_is_asked_once_where_nothing_answers(cache: Path, monkeypatch: p
         raise ConnectionRefusedError("refused")
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", silent)
-    _fails("hf-hub:someone/tiny", "hub-unreachable", "refused")
+    fails("hf-hub:someone/tiny", "hub-unreachable", "refused")
     assert len(asked) == 1
 
 
@@ -182,22 +148,22 @@ def test_what_the_hub_answers(cache: Path, monkeypatch: pytest.MonkeyPatch, kind
         raise _answer(kind, status)
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", answer)
-    _fails("hf-hub:someone/tiny@v2", code, said)
+    fails("hf-hub:someone/tiny@v2", code, said)
 
 
 def test_a_repository_without_weights(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _json(_cached(cache, "someone/tiny") / "config.json", CARD)
+    write_json(_cached(cache, "someone/tiny") / "config.json", CARD)
 
     def absent(*_: Any, **__: Any) -> None:
         raise _answer(errors.RemoteEntryNotFoundError, 404)
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", absent)
-    _fails("hf-hub:someone/tiny", "hub-no-weights", "model.safetensors")
+    fails("hf-hub:someone/tiny", "hub-no-weights", "model.safetensors")
 
 
 def test_a_name_that_no_repository_can_have(cache: Path) -> None:
-    _fails("hf-hub:a/b/c", "hub-name-invalid", "a/b/c")
-    _fails("hf-hub:", "hub-name-invalid")
+    fails("hf-hub:a/b/c", "hub-name-invalid", "a/b/c")
+    fails("hf-hub:", "hub-name-invalid")
 
 
 def test_names_of_repositories() -> None:

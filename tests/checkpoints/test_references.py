@@ -1,65 +1,26 @@
-import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from little_vit import ARCHITECTURE, ARGUMENTS, CARD, fails, little_network, write_json, write_weights
 
 from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin
 from efficient360.checkpoints import embedded
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve, zoo_names
 from efficient360.checkpoints.weights import digest
-from efficient360.errors import CheckpointError
 from efficient360.model import preflight
-
-ARCHITECTURE = "vit_tiny_patch16_224"
-ARGUMENTS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 6}
-CARD: dict[str, Any] = {
-    "name": "tiny", "architecture": ARCHITECTURE, "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear", "crop_pct": 0.8, "crop_mode": "squash", "num_classes": 6, "class_names": list("abcdef"), "training": {"epochs": 1},
-}
-
-
-def _network(**changed: Any) -> nn.Module:
-    torch.manual_seed(5)
-    network: nn.Module = timm.create_model(ARCHITECTURE, **{**ARGUMENTS, **changed})
-    return network
-
-
-def _weights(path: Path, **changed: Any) -> Path:
-    save_file(_network(**changed).state_dict(), path)
-    return path
-
-
-def _json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data))
-
-
-def _fails(spec: CheckpointSpec | str, code: str, *said: str) -> CheckpointError:
-    with pytest.raises(CheckpointError) as caught:
-        resolve(CheckpointSpec(spec) if isinstance(spec, str) else spec)
-    assert caught.value.code == code
-    for words in said:
-        assert words in caught.value.message + " | " + caught.value.hint
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
-
 
 # --- local files and their sidecars ---
 
 
 def test_another_img_size_resamples_and_says_so(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", CARD)
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
     found = resolve(CheckpointSpec(str(tmp_path / "w.safetensors"), arguments={"img_size": 64}))
     assert found.card["adapted"] == "position embedding resampled for 64 x 64 images"
     assert found.preprocessing.input_size == (3, 64, 64)
@@ -68,19 +29,19 @@ def test_another_img_size_resamples_and_says_so(tmp_path: Path) -> None:
 
 
 def test_ema_and_plain_weights_differ_in_digest_and_card(tmp_path: Path) -> None:
-    averaged = {name: tensor * 0.5 for name, tensor in _network().state_dict().items()}
-    torch.save({"model": _network().state_dict(), "model_ema": averaged}, tmp_path / "w.pth")
-    _json(tmp_path / "w.json", CARD)
+    averaged = {name: tensor * 0.5 for name, tensor in little_network().state_dict().items()}
+    torch.save({"model": little_network().state_dict(), "model_ema": averaged}, tmp_path / "w.pth")
+    write_json(tmp_path / "w.json", CARD)
     spec = CheckpointSpec(str(tmp_path / "w.pth"))
     plain, ema = resolve(spec), resolve(replace(spec, ema=True))
-    assert (plain.digest, ema.digest) == (digest(_network().state_dict()), digest(averaged))
+    assert (plain.digest, ema.digest) == (digest(little_network().state_dict()), digest(averaged))
     assert (plain.card["other_weights"], ema.card["taken_from"]) == ("model_ema", "model_ema")
     assert torch.equal(load_model(ema).network.state_dict()["norm.weight"], averaged["norm.weight"])
 
 
 def test_random_weights_of_a_files_architecture(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", CARD)
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
     found = resolve(CheckpointSpec(str(tmp_path / "w.safetensors"), random_weights=True))
     assert (found.origin, found.path, found.preprocessing.mean) == (Origin.RANDOM, None, (0.1, 0.2, 0.3))
     assert found.class_names == tuple("abcdef")
@@ -98,8 +59,8 @@ def test_the_trained_checkpoint_beside_the_repository() -> None:
 
 
 def test_equal_specs_resolve_to_equal_checkpoints(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", CARD)
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
     spec = CheckpointSpec(str(tmp_path / "w.safetensors"))
     first, second = resolve(spec), resolve(spec)
     assert isinstance(first, Checkpoint)
@@ -110,80 +71,80 @@ def test_equal_specs_resolve_to_equal_checkpoints(tmp_path: Path) -> None:
 
 
 def test_no_architecture(tmp_path: Path) -> None:
-    _fails(str(_weights(tmp_path / "w.safetensors")), "architecture-unknown", "--arch")
+    fails(str(write_weights(tmp_path / "w.safetensors")), "architecture-unknown", "--arch")
 
 
 def test_unknown_architecture(tmp_path: Path) -> None:
-    _fails(CheckpointSpec(str(_weights(tmp_path / "w.safetensors")), architecture="vit_tinny_patch16_224"), "unknown-architecture", "vit_tiny_patch16_224")
+    fails(CheckpointSpec(str(write_weights(tmp_path / "w.safetensors")), architecture="vit_tinny_patch16_224"), "unknown-architecture", "vit_tiny_patch16_224")
 
 
 def test_wrong_class_count(tmp_path: Path) -> None:
-    spec = CheckpointSpec(str(_weights(tmp_path / "w.safetensors")), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "num_classes": 4})
-    assert _fails(spec, "class-count-mismatch", "has 6 classes, the architecture 4").hint == "--arch-arg num_classes=6"
+    spec = CheckpointSpec(str(write_weights(tmp_path / "w.safetensors")), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "num_classes": 4})
+    assert fails(spec, "class-count-mismatch", "has 6 classes, the architecture 4").hint == "--arch-arg num_classes=6"
 
 
 def test_wrong_architecture(tmp_path: Path) -> None:
-    _fails(CheckpointSpec(str(_weights(tmp_path / "w.safetensors")), architecture="resnet18"), "wrong-architecture", "resnet18")
+    fails(CheckpointSpec(str(write_weights(tmp_path / "w.safetensors")), architecture="resnet18"), "wrong-architecture", "resnet18")
 
 
 def test_img_size_is_not_inferred(tmp_path: Path) -> None:
     arguments = {key: value for key, value in ARGUMENTS.items() if key != "img_size"}
-    _fails(CheckpointSpec(str(_weights(tmp_path / "w.safetensors")), architecture=ARCHITECTURE, arguments=arguments), "weights-mismatch", "img_size=32")
+    fails(CheckpointSpec(str(write_weights(tmp_path / "w.safetensors")), architecture=ARCHITECTURE, arguments=arguments), "weights-mismatch", "img_size=32")
 
 
 def test_no_classifier(tmp_path: Path) -> None:
-    path = _weights(tmp_path / "w.safetensors", num_classes=0)
-    _fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "num_classes": 0}), "no-classifier")
-    _json(tmp_path / "w.json", {**CARD, "num_classes": 0, "model_args": {}})
-    _fails(str(path), "no-classifier")
+    path = write_weights(tmp_path / "w.safetensors", num_classes=0)
+    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "num_classes": 0}), "no-classifier")
+    write_json(tmp_path / "w.json", {**CARD, "num_classes": 0, "model_args": {}})
+    fails(str(path), "no-classifier")
 
 
 def test_images_that_are_not_rgb(tmp_path: Path) -> None:
-    path = _weights(tmp_path / "w.safetensors", in_chans=1)
-    _fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 1}), "not-rgb")
+    path = write_weights(tmp_path / "w.safetensors", in_chans=1)
+    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 1}), "not-rgb")
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
-    _fails(str(tmp_path), "no-weights-in-folder", ".safetensors")
+    fails(str(tmp_path), "no-weights-in-folder", ".safetensors")
 
 
 def test_a_folder_with_several_weights(tmp_path: Path) -> None:
-    _weights(tmp_path / "a.safetensors")
-    _weights(tmp_path / "b.safetensors")
-    _fails(str(tmp_path), "several-weights-in-folder", "a.safetensors, b.safetensors")
+    write_weights(tmp_path / "a.safetensors")
+    write_weights(tmp_path / "b.safetensors")
+    fails(str(tmp_path), "several-weights-in-folder", "a.safetensors, b.safetensors")
 
 
 def test_a_folder_with_shards(tmp_path: Path) -> None:
-    _weights(tmp_path / "model-00001-of-00002.safetensors")
-    _json(tmp_path / "model.safetensors.index.json", {})
-    _fails(str(tmp_path), "sharded-weights", "shards")
+    write_weights(tmp_path / "model-00001-of-00002.safetensors")
+    write_json(tmp_path / "model.safetensors.index.json", {})
+    fails(str(tmp_path), "sharded-weights", "shards")
 
 
 # --- references that lead nowhere ---
 
 
 def test_a_path_that_is_not_there_names_its_neighbour(tmp_path: Path) -> None:
-    _weights(tmp_path / "vit_small.safetensors")
-    _fails(str(tmp_path / "vit_smal.safetensors"), "checkpoint-not-found", "vit_small.safetensors")
-    _fails(str(tmp_path / "none" / "w.pth"), "checkpoint-not-found", "no folder")
+    write_weights(tmp_path / "vit_small.safetensors")
+    fails(str(tmp_path / "vit_smal.safetensors"), "checkpoint-not-found", "vit_small.safetensors")
+    fails(str(tmp_path / "none" / "w.pth"), "checkpoint-not-found", "no folder")
 
 
 def test_a_name_that_is_nothing() -> None:
-    _fails("deit_tny_patch16_224", "checkpoint-not-found", "no embedded checkpoint, no file or folder", "deit_tiny_patch16_224")
-    _fails("someone/model", "checkpoint-not-found", "hf-hub:someone/model")
-    _fails("", "checkpoint-not-found", "empty")
+    fails("deit_tny_patch16_224", "checkpoint-not-found", "no embedded checkpoint, no file or folder", "deit_tiny_patch16_224")
+    fails("someone/model", "checkpoint-not-found", "hf-hub:someone/model")
+    fails("", "checkpoint-not-found", "empty")
 
 
 def test_an_unknown_tag_names_the_known() -> None:
-    _fails(f"{ARCHITECTURE}.augreg_in22k", "unknown-tag", "vit_tiny_patch16_224.augreg_in21k")
+    fails(f"{ARCHITECTURE}.augreg_in22k", "unknown-tag", "vit_tiny_patch16_224.augreg_in21k")
 
 
 def test_a_timm_architecture_without_weights() -> None:
-    _fails("vit_base_patch16_18x2_224", "no-pretrained-weights", "--random-weights")
+    fails("vit_base_patch16_18x2_224", "no-pretrained-weights", "--random-weights")
 
 
 def test_timm_weights_that_are_not_on_the_hub() -> None:
-    _fails("gcvit_tiny", "no-hub-weights", "https://", "--arch")
+    fails("gcvit_tiny", "no-hub-weights", "https://", "--arch")
 
 
 def test_random_weights_of_a_timm_name_need_no_network() -> None:
@@ -202,16 +163,16 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_embedded_checkpoint_goes_before_a_file_of_its_name(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _weights(zoo / "little.safetensors")
-    _json(zoo / "little.json", CARD)
-    _json(zoo / "without.json", CARD)
+    write_weights(zoo / "little.safetensors")
+    write_json(zoo / "little.json", CARD)
+    write_json(zoo / "without.json", CARD)
     monkeypatch.chdir(zoo)
     (zoo / "little").mkdir()
     assert zoo_names() == ("little",)
     found = resolve(CheckpointSpec("little"))
     assert (found.name, found.origin, found.path) == ("little", Origin.ZOO, zoo / "little.safetensors")
     preflight(load_model(found), seed=0)
-    _fails("litle", "checkpoint-not-found", "little")
+    fails("litle", "checkpoint-not-found", "little")
 
 
 @pytest.mark.parametrize("name", embedded.zoo_names())

@@ -1,61 +1,25 @@
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from little_vit import ARCHITECTURE, ARGUMENTS, CARD, fails, little_network, write_json, write_weights
 
 from efficient360.checkpoint import CheckpointSpec, Origin
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
 from efficient360.checkpoints.weights import digest
-from efficient360.errors import CheckpointError
 from efficient360.model import preflight
-
-ARCHITECTURE = "vit_tiny_patch16_224"
-ARGUMENTS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 6}
-CARD: dict[str, Any] = {
-    "name": "tiny", "architecture": ARCHITECTURE, "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear", "crop_pct": 0.8, "crop_mode": "squash", "num_classes": 6, "class_names": list("abcdef"), "training": {"epochs": 1},
-}
-
-
-def _network(**changed: Any) -> nn.Module:
-    torch.manual_seed(5)
-    network: nn.Module = timm.create_model(ARCHITECTURE, **{**ARGUMENTS, **changed})
-    return network
-
-
-def _weights(path: Path, **changed: Any) -> Path:
-    save_file(_network(**changed).state_dict(), path)
-    return path
-
-
-def _json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data))
-
-
-def _fails(spec: CheckpointSpec | str, code: str, *said: str) -> CheckpointError:
-    with pytest.raises(CheckpointError) as caught:
-        resolve(CheckpointSpec(spec) if isinstance(spec, str) else spec)
-    assert caught.value.code == code
-    for words in said:
-        assert words in caught.value.message + " | " + caught.value.hint
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 @pytest.mark.parametrize("beside", ["w.json", "model.json", "config.json"])
 def test_our_sidecar_says_everything(tmp_path: Path, beside: str) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / beside, CARD)
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / beside, CARD)
     found = resolve(CheckpointSpec(str(tmp_path / "w.safetensors")))
     assert (found.name, found.architecture, dict(found.arguments), found.origin) == ("tiny", ARCHITECTURE, ARGUMENTS, Origin.FILE)
-    assert (found.path, found.digest) == (tmp_path / "w.safetensors", digest(_network().state_dict()))
+    assert (found.path, found.digest) == (tmp_path / "w.safetensors", digest(little_network().state_dict()))
     assert (found.num_classes, found.class_names) == (6, tuple("abcdef"))
     shape = found.preprocessing
     assert (shape.input_size, shape.mean, shape.std) == ((3, 32, 32), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -66,21 +30,21 @@ def test_our_sidecar_says_everything(tmp_path: Path, beside: str) -> None:
 
 
 def test_the_stems_sidecar_goes_first(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", CARD)
-    _json(tmp_path / "model.json", {**CARD, "name": "other"})
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
+    write_json(tmp_path / "model.json", {**CARD, "name": "other"})
     assert resolve(CheckpointSpec(str(tmp_path / "w.safetensors"))).name == "tiny"
 
 
 def test_the_sidecar_of_a_double_suffix(tmp_path: Path) -> None:
-    torch.save({"state_dict": _network().state_dict()}, tmp_path / "w.pth.tar")
-    _json(tmp_path / "w.json", CARD)
+    torch.save({"state_dict": little_network().state_dict()}, tmp_path / "w.pth.tar")
+    write_json(tmp_path / "w.json", CARD)
     assert resolve(CheckpointSpec(str(tmp_path / "w.pth.tar"))).name == "tiny"
 
 
 def test_arguments_may_be_called_so(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", {"architecture": ARCHITECTURE, "arguments": ARGUMENTS})
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", {"architecture": ARCHITECTURE, "arguments": ARGUMENTS})
     found = resolve(CheckpointSpec(str(tmp_path / "w.safetensors")))
     assert (found.preprocessing.input_size, found.num_classes) == ((3, 32, 32), 6)
     assert found.preprocessing.mean == (0.5, 0.5, 0.5)
@@ -88,11 +52,11 @@ def test_arguments_may_be_called_so(tmp_path: Path) -> None:
 
 
 def test_timms_config(tmp_path: Path) -> None:
-    _weights(tmp_path / "model.safetensors")
+    write_weights(tmp_path / "model.safetensors")
     inner = {"input_size": [3, 32, 32], "fixed_input_size": True, "mean": [0, 0, 0], "std": [1, 1, 1], "crop_pct": 0.9, "license": "mit", "custom_load": False}
     rest = {key: value for key, value in ARGUMENTS.items() if key not in {"img_size", "num_classes"}}
     config = {"architecture": ARCHITECTURE, "num_classes": 6, "model_args": rest, "pretrained_cfg": inner, "label_names": list("abcdef")}
-    _json(tmp_path / "config.json", config)
+    write_json(tmp_path / "config.json", config)
     found = resolve(CheckpointSpec(str(tmp_path)))
     assert (found.preprocessing.mean, found.preprocessing.std, found.preprocessing.crop_pct) == ((0, 0, 0), (1, 1, 1), 0.9)
     assert (found.num_classes, found.class_names, found.card["license"]) == (6, tuple("abcdef"), "mit")
@@ -101,7 +65,7 @@ def test_timms_config(tmp_path: Path) -> None:
 
 
 def test_what_timm_itself_writes(tmp_path: Path) -> None:
-    network = _network()
+    network = little_network()
     timm.models.save_for_hf(network, tmp_path, model_args=ARGUMENTS)
     found = resolve(CheckpointSpec(str(tmp_path)))
     images = torch.rand(2, 3, 32, 32)
@@ -111,14 +75,14 @@ def test_what_timm_itself_writes(tmp_path: Path) -> None:
 
 
 def test_what_the_user_gives_goes_before_the_sidecar(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", {**CARD, "model_args": {**ARGUMENTS, "depth": 7}})
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", {**CARD, "model_args": {**ARGUMENTS, "depth": 7}})
     assert resolve(CheckpointSpec(str(tmp_path / "w.safetensors"), arguments={"depth": 2})).arguments["depth"] == 2
 
 
 def test_a_stray_config_is_passed_over_and_the_number_of_classes_inferred(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "config.json", {"port": 80})
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "config.json", {"port": 80})
     arguments = {key: value for key, value in ARGUMENTS.items() if key != "num_classes"}
     found = resolve(CheckpointSpec(str(tmp_path / "w.safetensors"), architecture=ARCHITECTURE, arguments=arguments))
     assert (found.num_classes, found.arguments["num_classes"]) == (6, 6)
@@ -129,15 +93,15 @@ def test_a_stray_config_is_passed_over_and_the_number_of_classes_inferred(tmp_pa
 
 
 def test_sizes_that_contradict_each_other(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", {**CARD, "input_size": [3, 40, 40]})
-    _fails(str(tmp_path / "w.safetensors"), "input-size-mismatch", "40 x 40", "32 x 32")
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", {**CARD, "input_size": [3, 40, 40]})
+    fails(str(tmp_path / "w.safetensors"), "input-size-mismatch", "40 x 40", "32 x 32")
 
 
 def test_class_names_that_do_not_match(tmp_path: Path) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", {**CARD, "class_names": ["a", "b"]})
-    _fails(str(tmp_path / "w.safetensors"), "class-names-mismatch", "2 class names are given for 6 classes")
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", {**CARD, "class_names": ["a", "b"]})
+    fails(str(tmp_path / "w.safetensors"), "class-names-mismatch", "2 class names are given for 6 classes")
 
 
 @pytest.mark.parametrize(
@@ -152,13 +116,13 @@ def test_class_names_that_do_not_match(tmp_path: Path) -> None:
     ],
 )
 def test_a_sidecar_with_a_wrong_value(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
-    _weights(tmp_path / "w.safetensors")
-    _json(tmp_path / "w.json", {**CARD, **changed})
-    _fails(str(tmp_path / "w.safetensors"), "sidecar-invalid", "w.json", said)
+    write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", {**CARD, **changed})
+    fails(str(tmp_path / "w.safetensors"), "sidecar-invalid", "w.json", said)
 
 
 @pytest.mark.parametrize(("content", "said"), [("{", "not valid JSON"), ("[1]", "a JSON list"), ("\udcff", "not valid JSON")])
 def test_a_sidecar_that_is_no_json_object(tmp_path: Path, content: str, said: str) -> None:
-    _weights(tmp_path / "w.safetensors")
+    write_weights(tmp_path / "w.safetensors")
     (tmp_path / "w.json").write_bytes(content.encode("utf-8", "surrogateescape"))
-    _fails(str(tmp_path / "w.safetensors"), "sidecar-invalid", said)
+    fails(str(tmp_path / "w.safetensors"), "sidecar-invalid", said)
