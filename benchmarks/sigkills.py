@@ -26,7 +26,7 @@ EVALUATORS = "accuracy,calibration,parameters,macs"
 
 def command(out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "efficient360", "evaluate", "digits-vit", "--dataset", "digits", "--only", EVALUATORS, "--batch-size", "4", "--out", str(out),
+        sys.executable, "-m", "efficient360", "evaluate", "digits-vit", "--dataset", "digits", "--only", EVALUATORS, "--batch-size", "1", "--out", str(out),
     ]
 
 
@@ -73,10 +73,10 @@ def main() -> None:
         while kills < options.kills:
             out = Path(folder) / f"run{runs}"
             runs += 1
-            for _ in range(chance.randint(1, 4)):
+            for _ in range(chance.randint(3, 7)):
                 process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 try:
-                    process.wait(timeout=chance.uniform(0.3, 1.0) * length)
+                    process.wait(timeout=chance.uniform(0.3, 0.85) * length)
                 except subprocess.TimeoutExpired:
                     os.kill(process.pid, signal.SIGKILL)
                     process.wait()
