@@ -98,7 +98,7 @@ def test_the_whole_way(tmp_path: Path, tiny: Path) -> None:
     assert run("report", "a").returncode == 0
     compared = run("compare", "a", "b")
     assert compared.returncode == 0, compared.stderr
-    assert "parameters" in compared.stdout
+    assert "Parameters" in compared.stdout
     mixed = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")
     assert mixed.returncode == 2
     assert "a holds an evaluation on other data" in mixed.stderr
