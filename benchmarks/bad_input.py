@@ -45,13 +45,16 @@ def prepare(folder: Path) -> None:
     features = Features({"image": Image(decode=False), "label": Value("int64")})
     pixels = b"P6 32 32 255\n" + np.zeros((32, 32, 3), np.uint8).tobytes()
     for name, cells, labels in (
-        ("corrupt", [pixels[:99], pixels], [0, 9]), ("range", [pixels, pixels], [0, -1]), ("five", [pixels, pixels], [0, 4]), ("empty", [], []),
+        ("corrupt", [pixels[:99], pixels], [0, 9]), ("range", [pixels, pixels], [0, -1]), ("beyond", [pixels, pixels], [0, 10]), ("empty", [], []),
     ):
         Dataset.from_dict({"image": [{"bytes": c, "path": None} for c in cells], "label": labels}, features=features).to_parquet(folder / f"{name}.parquet")
     (folder / "broken.py").write_text("def f(:")
     (folder / "protocol.yaml").write_text("evaluators: {calibration: {bin: 3}}")
     (folder / "full").mkdir()
     (folder / "flat").mkdir()
+    for name in ("cat", "dog"):
+        (folder / "photos" / name).mkdir(parents=True)
+        (folder / "photos" / name / "1.ppm").write_bytes(pixels)
 
 
 def cases() -> Iterator[tuple[str, list[str]]]:
@@ -67,7 +70,7 @@ def cases() -> Iterator[tuple[str, list[str]]]:
     yield "missing keys", ["missing.safetensors", *DIGITS]
     yield "unexpected keys", ["unexpected.safetensors", *DIGITS]
     yield "class count of the head", ["classes.safetensors", *DIGITS]
-    yield "class count of the data", ["good.safetensors", "--dataset", "parquet:five.parquet"]
+    yield "class count of the data", ["good.safetensors", "--dataset", "imagefolder:photos"]
     yield "NaN weights", ["nan.safetensors", *DIGITS]
     yield "truncated file", ["truncated.safetensors", *DIGITS]
     yield "no weights file", ["notes.safetensors", *DIGITS]
@@ -80,6 +83,7 @@ def cases() -> Iterator[tuple[str, list[str]]]:
     yield "no files", ["good.safetensors", "--dataset", "parquet:gone.parquet"]
     yield "empty split", ["good.safetensors", "--dataset", "parquet:empty.parquet"]
     yield "label out of range", ["good.safetensors", "--dataset", "parquet:range.parquet"]
+    yield "label beyond the checkpoint's classes", ["good.safetensors", "--dataset", "parquet:beyond.parquet"]
     yield "corrupt image", ["classes.safetensors", "--arch-arg", "num_classes=10", "--dataset", "parquet:corrupt.parquet", "--only", "accuracy"]
     yield "image folder without classes", ["good.safetensors", "--dataset", "imagefolder:flat"]
     yield "unknown evaluator", ["good.safetensors", *DIGITS, "--only", "acuracy"]

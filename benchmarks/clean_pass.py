@@ -33,7 +33,7 @@ from efficient360.rowlog import RowLog
 def opened(options: argparse.Namespace, examples: int):
     checkpoint = resolve(CheckpointSpec(options.checkpoint))
     spec = DatasetSpec(options.dataset, options.data_dir, options.split, max_examples=examples)
-    return load_model(checkpoint), open_dataset(spec, checkpoint.preprocessing, 0).examples
+    return load_model(checkpoint), open_dataset(spec, checkpoint, 0).examples
 
 
 def our_pass(model, examples, batch_size: int) -> float:

@@ -82,7 +82,7 @@ def _open(plan: Plan, store: Store, deadline: Deadline, emit: Emit) -> Opening:
     dataset = None
     keep = None
     if plan.dataset is not None:
-        dataset = open_dataset(plan.dataset, checkpoint.preprocessing, plan.seed)
+        dataset = open_dataset(plan.dataset, checkpoint, plan.seed)
         keep = kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
     model = load_model(checkpoint, plan.device, keep)
     preflight(model, plan.seed)
@@ -163,7 +163,7 @@ def _training(opening: Opening) -> Examples | None:
     dataset, spec = opening.dataset, opening.plan.dataset
     if dataset is None or spec is None or "train" not in dataset.card.splits or dataset.split == "train":
         return None
-    return open_split(dataset.card, "train", spec.data_dir, opening.checkpoint.preprocessing, opening.plan.seed)
+    return open_split(dataset.card, "train", spec.data_dir, opening.checkpoint, opening.plan.seed)
 
 
 def _require(opening: Opening, evaluator: Any) -> None:
@@ -232,6 +232,11 @@ def _key(opening: Opening, evaluator: Any) -> str:
     return f"{evaluator.name}-{_digest(identity)}"
 
 
+def _kept(opening: Opening) -> int | None:
+    keep = opening.model.module.keep
+    return None if keep is None else len(keep)
+
+
 def _digest(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -258,7 +263,8 @@ def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
         card = dataset.card
         header["dataset"] = {
             "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
-            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "source": dataclasses.asdict(card.source),
+            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "kept_outputs": _kept(opening),
+            "source": dataclasses.asdict(card.source),
             "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
         }
     plain_json: dict[str, Any] = json.loads(json.dumps(header, default=str))

@@ -60,7 +60,7 @@ def _examples(plan: Plan):
     from efficient360.checkpoints.references import resolve
     from efficient360.datasets.loader import open_dataset
 
-    return open_dataset(plan.dataset, resolve(plan.checkpoint).preprocessing, plan.seed).examples
+    return open_dataset(plan.dataset, resolve(plan.checkpoint), plan.seed).examples
 
 
 def test_events_tell_the_whole_story(make_plan, plugin) -> None:

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.checkpoint import Preprocessing
+from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
@@ -60,24 +60,24 @@ def card_of(spec: DatasetSpec) -> Card:
     return dataclasses.replace(card, **{key: value for key, value in changes.items() if value})
 
 
-def open_dataset(spec: DatasetSpec, preprocessing: Preprocessing, seed: int) -> Dataset:
+def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Dataset:
     """Open the evaluated split.
 
     Args:
         spec: What the user asked for.
-        preprocessing: How the checkpoint wants its pixels.
+        checkpoint: What will see it: tells how it wants its pixels, and its classes where the data name none.
         seed: Of the subset, and of all randomness per example.
 
     Raises:
         DatasetError: It can't be found or read, lacks a column, is empty, or has labels out of range.
     """
     card = card_of(spec)
-    examples = open_split(card, card.evaluate, spec.data_dir, preprocessing, seed)
+    examples = open_split(card, card.evaluate, spec.data_dir, checkpoint, seed)
     chosen = examples if spec.max_examples is None else examples.subset(spec.max_examples, seed)
     return Dataset(card, card.evaluate, chosen, len(examples))
 
 
-def open_split(card: Card, split: str, data_dir: Path | None, preprocessing: Preprocessing, seed: int) -> ExampleSet:
+def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
     """All examples of one split of a card.
 
     Raises:
@@ -89,7 +89,7 @@ def open_split(card: Card, split: str, data_dir: Path | None, preprocessing: Pre
     for column, option in ((card.image, "--image-column"), (card.label, "--label-column"), *((g, "--group-column") for g in card.groups)):
         if column not in table.column_names:
             raise DatasetError("no-column", f"{card.name} has no column {column!r}", f"its columns are: {', '.join(table.column_names)}; choose with {option}")
-    names, labels = _labels(table, card)
+    names, labels = _labels(table, card, checkpoint)
     return ExampleSet(
         table=table.select_columns([card.image]),
         image=card.image,
@@ -98,12 +98,12 @@ def open_split(card: Card, split: str, data_dir: Path | None, preprocessing: Pre
         labels=labels,
         groups={column: _group(table, card, column) for column in card.groups},
         class_names=names,
-        transform=transform_for(preprocessing),
+        transform=transform_for(checkpoint.preprocessing),
         seed=seed,
     )
 
 
-def _labels(table: Any, card: Card) -> tuple[Sequence[str], NDArray[np.int64]]:
+def _labels(table: Any, card: Card, checkpoint: Checkpoint) -> tuple[Sequence[str], NDArray[np.int64]]:
     found = table.select_columns([card.label])[:][card.label]
     missing = sum(value is None for value in found)
     if missing:
@@ -111,19 +111,27 @@ def _labels(table: Any, card: Card) -> tuple[Sequence[str], NDArray[np.int64]]:
     values = np.asarray(found)
     feature = table.features[card.label]
     if values.dtype.kind in "US":
-        names = [str(name) for name in np.unique(values)]
-        return names, np.searchsorted(np.array(names), values).astype(np.int64)
+        # A split may lack a class: where the checkpoint knows all names, its list stands.
+        present = [str(name) for name in np.unique(values)]
+        names = list(checkpoint.class_names) if set(present) <= set(checkpoint.class_names) else present
+        place = {name: i for i, name in enumerate(names)}
+        return names, np.array([place[str(value)] for value in values], dtype=np.int64)
     if values.dtype.kind not in "iub":
         raise DatasetError("bad-label", f"the label column {card.label!r} of {card.name} holds {feature.dtype}", "labels are integers or class names")
-    known = getattr(feature, "names", None)
-    highest = len(known) if known else card.classes or int(values.max()) + 1
-    wrong = np.flatnonzero((values < 0) | (values >= highest))
+    names = list(getattr(feature, "names", None) or _unnamed(card, checkpoint))
+    wrong = np.flatnonzero((values < 0) | (values >= len(names)))
     if len(wrong):
         raise DatasetError(
-            "label-out-of-range", f"{len(wrong)} labels of {card.name} are outside 0 … {highest - 1}, the first is {values[wrong[0]]} in row {wrong[0]}",
-            "a split whose labels are −1 is unlabelled: evaluate another (--split)",
+            "label-out-of-range", f"{len(wrong)} labels of {card.name} are outside 0 … {len(names) - 1}, the first is {values[wrong[0]]} in row {wrong[0]}",
+            "a split whose labels are −1 is unlabelled: evaluate another (--split); else the checkpoint was trained for other classes",
         )
-    return list(known) if known else [str(i) for i in range(highest)], values.astype(np.int64)
+    return names, values.astype(np.int64)
+
+
+def _unnamed(card: Card, checkpoint: Checkpoint) -> list[str]:
+    """Names for integer labels that the data leave nameless: the checkpoint's where the number of classes agrees, else the numbers."""
+    count = card.classes or checkpoint.num_classes
+    return list(checkpoint.class_names) if len(checkpoint.class_names) == count else [str(i) for i in range(count)]
 
 
 def _ids(table: Any, card: Card, split: str) -> list[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from pathlib import Path
 
@@ -6,13 +7,14 @@ import pytest
 from PIL import Image as Pillow
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from efficient360.checkpoint import Preprocessing
+from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.datasets.card import card_names, parse_card, read_card
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 
 CONFIG = Preprocessing((3, 16, 16), (0.5,) * 3, (0.5,) * 3)
+TEN = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", CONFIG, 10)
 
 
 def png(value: int) -> bytes:
@@ -28,8 +30,8 @@ def parquet(path: Path, labels: list, feature: object = None, **columns: list) -
     return DatasetSpec(f"parquet:{path}", group_columns=tuple(columns))
 
 
-def opened(spec: DatasetSpec):
-    return open_dataset(spec, CONFIG, seed=0)
+def opened(spec: DatasetSpec, checkpoint: Checkpoint = TEN):
+    return open_dataset(spec, checkpoint, seed=0)
 
 
 def test_every_card_is_valid() -> None:
@@ -83,6 +85,16 @@ def test_string_labels_become_sorted_classes(tmp_path: Path) -> None:
     assert data.examples.labels.tolist() == [1, 0, 1]
 
 
+def test_a_split_that_lacks_a_class_keeps_the_checkpoints_classes(tmp_path: Path) -> None:
+    named = dataclasses.replace(TEN, num_classes=3, class_names=("zebra", "ape", "newt"))
+    words = opened(parquet(tmp_path / "a.parquet", ["zebra", "ape", "zebra"], Value("string")), named).examples
+    numbers = opened(parquet(tmp_path / "b.parquet", [0, 1, 0], Value("int64")), named).examples
+    for examples in (words, numbers):
+        assert list(examples.class_names) == ["zebra", "ape", "newt"]
+        assert examples.labels.tolist() == [0, 1, 0]
+    assert len(opened(parquet(tmp_path / "c.parquet", [0, 4], Value("int64"))).examples.class_names) == 10
+
+
 def test_image_folder(tmp_path: Path) -> None:
     for i, name in enumerate(["b", "a", "a"]):
         (tmp_path / "test" / name).mkdir(parents=True, exist_ok=True)
@@ -115,7 +127,8 @@ def test_corrupt_image_is_named_when_it_is_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "feature", "code", "words"),
     [
-        ([0, -1], Value("int64"), "label-out-of-range", "1 labels of parquet are outside 0 … 0, the first is -1 in row 1"),
+        ([0, -1], Value("int64"), "label-out-of-range", "1 labels of parquet are outside 0 … 9, the first is -1 in row 1"),
+        ([0, 10], Value("int64"), "label-out-of-range", "1 labels of parquet are outside 0 … 9, the first is 10 in row 1"),
         ([0, None], Value("int64"), "missing-label", "1 examples of parquet have no label"),
         ([0.5, 1.0], Value("float64"), "bad-label", "the label column 'label' of parquet holds float64"),
         ([], Value("int64"), "empty-split", "the Parquet files of parquet hold no example"),
