@@ -118,15 +118,23 @@ class TorchModel(Model):
         logits: Tensor = self.module(images.to(self.device))
         return logits
 
+    def require_features(self) -> None:
+        """Ask before any work is done.
+
+        Raises:
+            Unsupported: The architecture has no timm-style ``forward_features`` and ``forward_head``.
+        """
+        if not (hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")):
+            raise Unsupported("no-features", f"{type(self.network).__name__} offers no features", "use a timm architecture")
+
     def features(self, images: Tensor) -> Tensor:
         """Pooled features before the classifier, float32 ``(B, D)``, of images ``(B, 3, H, W)`` in [0, 1].
 
         Raises:
             Unsupported: The architecture has no timm-style ``forward_features`` and ``forward_head``.
         """
+        self.require_features()
         network: Any = self.network
-        if not (hasattr(network, "forward_features") and hasattr(network, "forward_head")):
-            raise Unsupported("no-features", f"{type(network).__name__} offers no features", "use a timm architecture")
         hidden = network.forward_features(self.module.normalise(images.to(self.device)))
         pooled: Tensor = network.forward_head(hidden, pre_logits=True)
         return pooled.float()

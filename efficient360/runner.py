@@ -29,7 +29,7 @@ from efficient360.predictions import PredictedExamples, predict
 from efficient360.registry import evaluator_class, evaluators
 from efficient360.rowlog import RowLog
 from efficient360.scoring import outcomes_of, score_all
-from efficient360.store import Store
+from efficient360.store import Store, is_retried
 
 Emit = Callable[[Event], None]
 
@@ -72,8 +72,7 @@ def run(plan: Plan, emit: Emit) -> None:
         for index, evaluator in enumerate(planned):
             _step(opening, evaluator, keys[evaluator.name], index, len(planned))
         if opening.dataset is not None:
-            newest = {group[0].evaluator: group[0].key for group in store.groups()} | keys
-            scored = {name: store.work(key) for name, key in newest.items() if store.finished(name, key)}
+            scored = {name: store.work(group[0].key) for name, group in store.newest(keys).items() if not is_retried(group)}
             write_examples(plan.out, opening.dataset.examples.ids, scored)
 
 
@@ -161,7 +160,7 @@ def _predicted(opening: Opening) -> PredictedExamples:
 
 def _training(opening: Opening) -> Examples | None:
     dataset, spec = opening.dataset, opening.plan.dataset
-    if dataset is None or spec is None or "train" not in dataset.card.splits or dataset.split == "train":
+    if dataset is None or spec is None or not dataset.has_training:
         return None
     return open_split(dataset.card, "train", spec.data_dir, opening.checkpoint, opening.plan.seed)
 
@@ -175,11 +174,10 @@ def _require(opening: Opening, evaluator: Any) -> None:
         raise Unsupported("no-dataset", "no data set was given", "add --dataset")
     if Need.GROUPS in needs and (dataset is None or not dataset.examples.groups):
         raise Unsupported("no-groups", "the data set names no groups", "choose a column with --group-column")
-    if Need.TRAINING_SPLIT in needs and (dataset is None or "train" not in dataset.card.splits or dataset.split == "train"):
+    if Need.TRAINING_SPLIT in needs and (dataset is None or not dataset.has_training):
         raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
-    network: Any = opening.model.network
-    if Need.FEATURES in needs and not (hasattr(network, "forward_features") and hasattr(network, "forward_head")):
-        raise Unsupported("no-features", f"{type(network).__name__} offers no features", "use a timm architecture")
+    if Need.FEATURES in needs:
+        opening.model.require_features()
 
 
 def checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:

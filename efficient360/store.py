@@ -93,11 +93,17 @@ class Store:
         found = [g for g in self.groups() if g[0].evaluator == evaluator and key in ("", g[0].key)]
         return found[-1] if found else []
 
+    def newest(self, keys: Mapping[str, str]) -> dict[str, list[Record]]:
+        """The newest whole group of each evaluator: of those in ``keys``, in that order, the one under their key; then what earlier runs left of others."""
+        groups = self.groups()
+        under_key = {(group[0].evaluator, group[0].key): group for group in groups}
+        planned = {name: under_key[name, key] for name, key in keys.items() if (name, key) in under_key}
+        return planned | {group[0].evaluator: group for group in groups if group[0].evaluator not in keys}
+
     def finished(self, evaluator: str, key: str) -> list[Record]:
         """The newest group if a rerun need not try again: not one that failed or was not reached."""
         group = self.latest(evaluator, key)
-        retry = any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
-        return [] if retry else group
+        return [] if is_retried(group) else group
 
     def require_same(self, header: Mapping[str, Any]) -> None:
         """Refuse to mix two evaluations in one folder.
@@ -144,6 +150,11 @@ class Store:
                         raise RunError("run-busy", f"another evaluation is writing to {self.folder}", hint) from None
                     time.sleep(0.1)
             yield
+
+
+def is_retried(group: Sequence[Record]) -> bool:
+    """Whether a rerun tries again what gave these outcomes: it failed or was not reached."""
+    return any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
 
 
 def _parsed(line: bytes) -> Record | None:

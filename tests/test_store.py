@@ -99,3 +99,12 @@ def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="can't be written"), Store(tmp_path / "file").writer():
         pass
+
+
+def test_the_newest_group_of_each_planned_ones_under_their_key(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for evaluator, key, value in (("a", "k1", 0.1), ("b", "k", 0.2), ("a", "k2", 0.3), ("c", "old", 0.4)):
+        store.append(group(evaluator, 1, value, key))
+    found = store.newest({"c": "new", "b": "k", "a": "k1"})
+    assert [(name, g[0].outcome.value) for name, g in found.items()] == [("b", 0.2), ("a", 0.1)]
+    assert {name: g[0].outcome.value for name, g in store.newest({}).items()} == {"a": 0.3, "b": 0.2, "c": 0.4}

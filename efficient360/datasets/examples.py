@@ -36,7 +36,6 @@ class ExampleSet:
         class_names: Name of each class.
         transform: RGB image to uint8 ``(3, H, W)``.
         seed: The run's seed, handed on in every batch.
-        root: Folder that stored paths are relative to, ``None`` where the bytes are in the table.
     """
 
     table: Any
@@ -48,7 +47,6 @@ class ExampleSet:
     class_names: Sequence[str]
     transform: Transform
     seed: int
-    root: Path | None = None
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -35,6 +35,11 @@ class Dataset:
     examples: ExampleSet
     available: int
 
+    @property
+    def has_training(self) -> bool:
+        """Whether there is a training split beside the evaluated one."""
+        return "train" in self.card.splits and self.split != "train"
+
 
 def card_of(spec: DatasetSpec) -> Card:
     """The card a reference stands for, with the user's columns over it.

@@ -36,9 +36,7 @@ def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: S
 
 def stored_records(store: Store, keys: Mapping[str, str]) -> list[Record]:
     """The newest outcomes of each evaluator: the planned ones under their key and in their order, then what earlier runs left of others."""
-    newest = {group[0].evaluator: group for group in store.groups()}
-    order = [*keys, *(name for name in newest if name not in keys)]
-    return [record for name in order for record in (store.latest(name, keys[name]) if name in keys else newest[name])]
+    return [record for group in store.newest(keys).values() for record in group]
 
 
 def save(report: Report, folder: Path) -> None:

@@ -78,10 +78,6 @@ class Report:
         """The records that hold a Failure."""
         return [r for r in self.records if isinstance(r.outcome, Failure)]
 
-    def evaluators_of(self, axis: Axis) -> Sequence[str]:
-        """Names of the evaluators that feed an axis, in order."""
-        return list(dict.fromkeys(part.anchor.evaluator for part in axis.parts))
-
 
 def axes_of(dimensions: Iterable[Dimension], records: Sequence[Record]) -> list[Axis]:
     """Each dimension's axis over these records, in radar order."""
