@@ -17,6 +17,8 @@ ORDER = [
     ["checkpoints"],
     ["environment", "evaluator"],
     ["counting"],
+    ["runtimes"],
+    ["devices"],
     ["dimensions"],
     ["registry"],
     ["datasets"],

@@ -1,0 +1,18 @@
+"""What a user types for a device, and the device it names."""
+
+from efficient360.devices.device import Device
+from efficient360.devices.local import Local
+from efficient360.errors import SettingsError
+
+FORMS = "local, limited:2core-4gb, ssh://user@host, adb://serial"
+
+
+def device(address: str) -> Device:
+    """The device of an address.
+
+    Raises:
+        SettingsError: No device has such an address.
+    """
+    if address == "local":
+        return Local()
+    raise SettingsError("unknown-device", f"{address!r} names no device", f"write one of the forms {FORMS}")

@@ -1,0 +1,168 @@
+"""What raw times say: which runs were clean, the quantiles with the median's interval, and what disturbed them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.devices.device import Block, Reading
+from efficient360.measurement import Interval
+
+WAITING = 0.06
+"""A run is clean when it waited for at most this share of its wall time more than undisturbed ones do."""
+FEWEST = 30
+"""Clean runs that a median wants."""
+FEWEST_P90, FEWEST_P99 = 50, 1000
+RESAMPLES = 1000
+
+
+@final
+@dataclass(frozen=True)
+class Finding:
+    """Something that makes a number less sure, with what to do about it.
+
+    Args:
+        code: Stable kebab-case name.
+        message: One sentence with the figure.
+        advice: What to do.
+    """
+
+    code: str
+    message: str
+    advice: str
+
+
+@final
+@dataclass(frozen=True)
+class Timing:
+    """Raw times, summarised. Seconds throughout.
+
+    Args:
+        p50: Median of the clean runs, of all where fewer than three are clean.
+        interval: 95 % interval of the median: bootstrap over whole blocks, so that drift between them counts.
+        p90: 90th percentile of all runs, disturbed ones included; ``None`` under 50 runs.
+        p99: 99th percentile of all runs; ``None`` under 1000 runs.
+        clean: Number of clean runs.
+        runs: Number of runs.
+        samples: The runs that ``p50`` rests on.
+        findings: What disturbed it.
+    """
+
+    p50: float
+    interval: Interval
+    p90: float | None
+    p99: float | None
+    clean: int
+    runs: int
+    samples: tuple[float, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the number should not be relied on."""
+        return any(finding.code == "noisy" for finding in self.findings)
+
+
+def analyse(reading: Reading) -> Timing:
+    """Summarise a reading's blocks."""
+    blocks = reading.blocks
+    wall = np.concatenate([np.asarray(b.wall) for b in blocks])
+    keep = clean(blocks, reading.threads)
+    enough = int(keep.sum()) >= 3
+    used = [np.asarray(b.wall)[part] if enough else np.asarray(b.wall) for b, part in zip(blocks, _split(keep, blocks), strict=True)]
+    used = [part for part in used if len(part)]
+    samples = np.concatenate(used)
+    found = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
+    return Timing(
+        p50=float(np.median(samples)),
+        interval=median_interval(used),
+        p90=float(np.percentile(wall, 90)) if len(wall) >= FEWEST_P90 else None,
+        p99=float(np.percentile(wall, 99)) if len(wall) >= FEWEST_P99 else None,
+        clean=int(keep.sum()),
+        runs=len(wall),
+        samples=tuple(samples.tolist()),
+        findings=tuple(found),
+    )
+
+
+def clean(blocks: Sequence[Block], threads: int) -> NDArray[np.bool_]:
+    """Which runs nothing disturbed.
+
+    A run that had to wait for a CPU has less process-CPU time in its wall time than the others. One thread that is never kept waiting uses all of it;
+    with more threads, some of which wait for each other by nature, the least waiting quarter of the runs sets the measure.
+
+    Returns:
+        Bool ``(n,)`` over the runs of all blocks in order.
+    """
+    wall = np.concatenate([np.asarray(b.wall) for b in blocks])
+    cpu = np.concatenate([np.asarray(b.cpu) for b in blocks])
+    waiting = 1 - cpu / (threads * wall)
+    usual = 0.0 if threads == 1 else float(np.percentile(waiting, 25))
+    kept: NDArray[np.bool_] = waiting <= usual + WAITING
+    return kept
+
+
+def noisy(blocks: Sequence[Block], threads: int) -> bool:
+    """Whether too many runs were disturbed: fewer than half of them clean."""
+    return not blocks or float(clean(blocks, threads).mean()) < 0.5
+
+
+def median_interval(blocks: Sequence[NDArray[np.float64]]) -> Interval:
+    """95 % interval of the median over all blocks, by a seeded bootstrap that draws whole blocks (Efron & Tibshirani 1993, ch. 8)."""
+    generator = np.random.default_rng(0)
+    middle = float(np.median(np.concatenate(blocks)))
+    drawn = [np.median(np.concatenate([blocks[i] for i in generator.integers(len(blocks), size=len(blocks))])) for _ in range(RESAMPLES)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(min(float(low), middle), max(float(high), middle), "block-bootstrap")
+
+
+def energy(reading: Reading) -> tuple[float, ...]:
+    """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
+    if reading.idle is None:
+        return ()
+    found = []
+    for block in reading.blocks:
+        drawn = block.after["energy"] - block.before["energy"] if "energy" in block.after else -1.0
+        if drawn >= 0:  # a counter that wrapped round says nothing
+            found.append((drawn - reading.idle * block.seconds) / len(block.wall))
+    return tuple(found)
+
+
+def _split(keep: NDArray[np.bool_], blocks: Sequence[Block]) -> list[NDArray[np.bool_]]:
+    return np.split(keep, np.cumsum([len(b.wall) for b in blocks])[:-1])
+
+
+def _few(reading: Reading, keep: NDArray[np.bool_]) -> Iterator[Finding]:
+    runs, kept = len(keep), int(keep.sum())
+    if not reading.steady:
+        yield Finding("unsteady", "the warm-up did not become steady", "look for a clock that changes or another load")
+    if kept < 0.5 * runs:
+        again = f", also after {reading.repeated} repeat" if reading.repeated else ""
+        yield Finding("noisy", f"only {kept} of {runs} runs were undisturbed{again}", "measure again on a machine that does nothing else")
+    elif kept < FEWEST:
+        yield Finding("few-runs", f"the median rests on {kept} runs; {FEWEST} are wanted", "allow more time for so slow a model")
+
+
+def _disturbances(blocks: Sequence[Block], threads: int) -> Iterator[Finding]:
+    seconds = sum(b.seconds for b in blocks)
+    others = (_risen(blocks, "busy") - _risen(blocks, "own")) / seconds
+    if others > 0.10:
+        yield Finding("foreign-load", f"other processes used {others:.2f} of a CPU core meanwhile", "stop them and measure again")
+    stolen = _risen(blocks, "steal") / seconds
+    if stolen > 0.01:
+        yield Finding("steal-time", f"the hypervisor took {100 * stolen:.1f} % of a CPU away", "take a dedicated machine")
+    switches = _risen(blocks, "involuntary") / seconds
+    if switches > 50 * threads:
+        yield Finding("preempted", f"it was preempted {switches:.0f} times a second", "stop other processes, or give it cores of its own")
+    if _risen(blocks, "throttles") > 0:
+        yield Finding("throttled", f"the CPU throttled {_risen(blocks, 'throttles'):.0f} times for heat", "let it cool, or call it a sustained-load figure")
+    clocks = [b.after["frequency"] for b in blocks if "frequency" in b.after]
+    if clocks and max(clocks) > 1.1 * min(clocks):
+        yield Finding("clock-changed", f"the CPU clock went from {max(clocks) / 1e9:.2f} to {min(clocks) / 1e9:.2f} GHz", "fix the frequency governor")
+
+
+def _risen(blocks: Sequence[Block], counter: str) -> float:
+    """By how much a counter rose within the blocks; 0 where the device does not count it."""
+    return sum(b.after[counter] - b.before[counter] for b in blocks if counter in b.before and counter in b.after)

@@ -1,0 +1,87 @@
+"""What the machine's own counters say around a measurement: load, frequency, temperature, energy. A counter that is not there is left out."""
+
+import os
+import resource
+from pathlib import Path
+
+POWERCAP = "/sys/class/powercap/*-rapl:[0-9]/energy_uj"
+FREQUENCY = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq"
+THROTTLES = "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
+THERMAL = "/sys/class/thermal/thermal_zone*/temp"
+
+
+def read() -> dict[str, float]:
+    """Counters now.
+
+    Returns:
+        ``busy`` and ``steal``: CPU seconds of the whole machine since boot; ``own``: CPU seconds of this process; ``involuntary``: its involuntary context
+        switches; ``pressure``: seconds in which some task waited for a CPU; ``frequency`` in Hz, mean over CPUs; ``throttles``: thermal throttling events;
+        ``temperature`` in °C, the hottest zone; ``energy`` in J since some start. Only what this machine has.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    found = {"own": usage.ru_utime + usage.ru_stime, "involuntary": float(usage.ru_nivcsw)}
+    found.update(_stat())
+    frequencies = _numbers(FREQUENCY)
+    if frequencies:
+        found["frequency"] = 1e3 * sum(frequencies) / len(frequencies)
+    throttles = _numbers(THROTTLES)
+    if throttles:
+        found["throttles"] = sum(throttles)
+    temperatures = _numbers(THERMAL)
+    if temperatures:
+        found["temperature"] = max(temperatures) / 1e3
+    joules = energy()
+    if joules is not None:
+        found["energy"] = joules
+    return found
+
+
+def energy() -> "float | None":
+    """Joules that the processor packages have drawn (RAPL), ``None`` where no counter can be read."""
+    packages = _numbers(POWERCAP)
+    return sum(packages) / 1e6 if packages else None
+
+
+def energy_range() -> "float | None":
+    """Joules at which the packages' counters wrap round, together."""
+    ranges = _numbers(POWERCAP.replace("energy_uj", "max_energy_range_uj"))
+    return sum(ranges) / 1e6 if ranges else None
+
+
+def peak_memory() -> int:
+    """Most resident bytes of this process so far."""
+    for line in _lines("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if os.uname().sysname == "Darwin" else int(peak) * 1024
+
+
+def _stat() -> dict[str, float]:
+    found = {}
+    for line in _lines("/proc/stat")[:1]:
+        ticks = [int(v) for v in line.split()[1:]]
+        per_second = os.sysconf("SC_CLK_TCK")
+        found["busy"] = (sum(ticks[:8]) - ticks[3] - ticks[4]) / per_second
+        found["steal"] = ticks[7] / per_second
+    for line in _lines("/proc/pressure/cpu"):
+        if line.startswith("some"):
+            found["pressure"] = int(line.rpartition("total=")[2]) / 1e6
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _numbers(pattern: str) -> list[float]:
+    found = []
+    for path in Path("/").glob(pattern[1:]):
+        try:
+            found.append(float(_lines(str(path))[0]))
+        except (IndexError, ValueError):
+            continue
+    return found

@@ -1,0 +1,54 @@
+"""A network as an exported program on disk: what every runtime converts from."""
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from efficient360.errors import Unsupported
+
+
+def export_program(module: nn.Module, size: tuple[int, int, int], batch: int, path: Path) -> None:
+    """Export a network with a fixed batch size and write it, atomically.
+
+    Args:
+        module: Pixels float32 ``(B, 3, H, W)`` in [0, 1] to logits ``(B, K)``, in eval mode.
+        size: ``(3, H, W)``.
+        batch: ``B``.
+        path: File to write (``.pt2``).
+
+    Raises:
+        Unsupported: ``torch.export`` can't trace it; the message says why.
+    """
+    images = torch.rand((batch, *size), generator=torch.Generator().manual_seed(0))
+    cpu = module if next(module.parameters(), images).device.type == "cpu" else module.cpu()
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(cpu, (images,))
+    except Exception as error:  # the exporter's own error types are many and not public
+        said = " ".join(str(error).split())[:300]
+        raise Unsupported("no-export", f"torch.export can't trace this network: {said}", "rewrite its data-dependent control flow") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part.pt2")
+    torch.export.save(program, part)
+    part.replace(path)
+
+
+def load_program(path: Path) -> ExportedProgram:
+    """The program of a file that :func:`export_program` wrote."""
+    return torch.export.load(path)
+
+
+def images_for(program_size: tuple[int, int, int], batch: int) -> torch.Tensor:
+    """Seeded example images float32 ``(batch, 3, H, W)`` in [0, 1] to trace with."""
+    return torch.rand((batch, *program_size), generator=torch.Generator().manual_seed(0))
+
+
+def network(path: Path) -> nn.Module:
+    """The program of a file as a module to call or trace again."""
+    module: nn.Module = load_program(path).module()
+    return module
