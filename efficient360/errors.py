@@ -35,6 +35,10 @@ class SettingsError(Efficient360Error):
     """A protocol, an evaluator's settings or the command line asks for something that doesn't exist."""
 
 
+class DeviceError(Efficient360Error):
+    """A device can't be reached or used: no client, no route, no permission, no interpreter there."""
+
+
 class PluginError(Efficient360Error):
     """A plug-in can't be loaded, breaks the contract, or takes a name that is taken."""
 

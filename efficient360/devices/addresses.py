@@ -1,6 +1,7 @@
 """What a user types for a device, and the device it names."""
 
 from efficient360.devices.device import Device
+from efficient360.devices.limited import limited
 from efficient360.devices.local import Local
 from efficient360.errors import SettingsError
 
@@ -12,7 +13,11 @@ def device(address: str) -> Device:
 
     Raises:
         SettingsError: No device has such an address.
+        DeviceError: This machine can't be such a device.
     """
+    kind, colon, rest = address.partition(":")
     if address == "local":
         return Local()
+    if kind == "limited" and colon:
+        return limited(rest)
     raise SettingsError("unknown-device", f"{address!r} names no device", f"write one of the forms {FORMS}")

@@ -20,6 +20,9 @@ class WorkerFailed(Efficient360Error):
     """A worker died, hung, or its runtime raised."""
 
 
+Explain = Callable[[int, str, str], WorkerFailed | None]
+
+
 @final
 class Link:
     """A running worker. The host sleeps while it waits.
@@ -29,14 +32,22 @@ class Link:
         environment: Its environment.
         prepare: Called in the new process before it becomes the worker (affinity, limits).
         folder: Working directory on this machine, ``None`` keeps ours.
+        explain: Asked first why the worker ended, with its exit code, what it was doing and its last words.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: dict[str, str] | None = None, prepare: Callable[[], None] | None = None, folder: Path | None = None
+        self,
+        command: Sequence[str],
+        environment: dict[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
+        folder: Path | None = None,
+        explain: Explain | None = None,
     ) -> None:
+        self._explain = explain
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=environment, preexec_fn=prepare, cwd=folder, bufsize=0,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=environment, cwd=folder, bufsize=0,
+            preexec_fn=prepare,  # noqa: PLW1509 - what we pass takes no lock that another thread may hold
             start_new_session=True,
         )
         self._rest = b""
@@ -103,6 +114,9 @@ class Link:
 
     def _death(self, do: str) -> WorkerFailed:
         code = self._process.wait()
+        known = self._explain(code, _DOING[do], self._last_words()) if self._explain else None
+        if known is not None:
+            return known
         if code == -signal.SIGKILL:
             hint = "most likely it ran out of memory: take a smaller batch or a device with more"
             return WorkerFailed("worker-killed", f"the worker was killed in {_DOING[do]}", hint)

@@ -13,7 +13,7 @@ from typing import Any, final
 
 from efficient360.devices.device import Device, Facts, Job, Reading, Schedule, Told
 from efficient360.devices.interleaving import interleaved, operators
-from efficient360.devices.link import Link
+from efficient360.devices.link import Explain, Link
 from efficient360.devices.place import KIT, Place
 from efficient360.measurement import Failure
 from efficient360.runtimes.runtime import Artefact
@@ -32,12 +32,14 @@ class LocalPlace(Place):
         open_cores: Cores a worker may use.
         variables: Environment variables of workers beside ours.
         prepare: Called in a worker's process before it becomes the worker.
+        explain: Asked why a worker ended, as :class:`~efficient360.devices.link.Link` does.
     """
 
     folder: Path
     open_cores: int
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prepare: Callable[[], None] | None = None
+    explain: Explain | None = None
 
     @property
     def cores(self) -> int:
@@ -54,7 +56,7 @@ class LocalPlace(Place):
     def start(self) -> Link:
         ours = {key: value for key, value in os.environ.items() if key not in THREAD_VARIABLES}
         environment = ours | {"PYTHONPATH": str(self.folder)} | dict(self.variables)
-        return Link(COMMAND, environment, self.prepare, self.folder)
+        return Link(COMMAND, environment, self.prepare, self.folder, self.explain)
 
 
 @contextmanager
