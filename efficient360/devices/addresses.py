@@ -3,6 +3,7 @@
 from efficient360.devices.device import Device
 from efficient360.devices.limited import limited
 from efficient360.devices.local import Local
+from efficient360.devices.ssh import ssh
 from efficient360.errors import SettingsError
 
 FORMS = "local, limited:2core-4gb, ssh://user@host, adb://serial"
@@ -20,4 +21,6 @@ def device(address: str) -> Device:
         return Local()
     if kind == "limited" and colon:
         return limited(rest)
+    if kind == "ssh" and colon:
+        return ssh(address)
     raise SettingsError("unknown-device", f"{address!r} names no device", f"write one of the forms {FORMS}")

@@ -26,8 +26,15 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "isa": _isa(),
-        "runtimes": {name: metadata.version(dist) for name, (module, dist) in PACKAGES.items() if importlib.util.find_spec(module)},
+        "runtimes": {name: _version(dist) for name, (module, dist) in PACKAGES.items() if importlib.util.find_spec(module)},
     }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # built from source, or under another name (onnxruntime-gpu)
+        return "unknown"
 
 
 def _cpuinfo() -> list[str]:
