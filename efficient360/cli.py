@@ -39,11 +39,27 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
     show.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    _benchmark(commands.add_parser("benchmark", help="models times runtimes times devices: latency, and a page"))
     boards = commands.add_parser("leaderboard", help="many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page over runs")
     build.add_argument("runs", type=Path, nargs="+", help="folders of runs")
     build.add_argument("--out", type=Path, default=Path("site"), help="folder to write (default: site)")
     return top
+
+
+def _benchmark(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--models", default="", metavar="A,B", help="a zoo's name or YAML file, or checkpoints with commas; without it the page is redrawn")
+    command.add_argument("--random-weights", action="store_true", help="build checkpoints that no zoo lists with random weights")
+    command.add_argument("--runtimes", default="all", metavar="A[:PRECISION],B", help="all, installed, or runtimes with commas (default: all, in fp32)")
+    command.add_argument("--device", default="local", metavar="A,B", help="devices with commas: local, limited:1core-2gb, ssh://user@host (default: local)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the cells and the page; the same command again resumes")
+    command.add_argument("--batch", type=int, default=1, metavar="N", help="images in a call (default: 1)")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="threads of the runtimes (default: as many as a device has cores)")
+    command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to see how well it repeats (default: 1)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--convert-only", action="store_true", help="convert now, measure in a later call")
+    command.add_argument("--keep-artefacts", action="store_true", help="leave converted models in DIR/artefacts after they are measured")
+    command.add_argument("--retry-failed", action="store_true", help="try again what crashed or hung in an earlier call")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
@@ -61,6 +77,8 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     data.add_argument("--label-column", default="", metavar="COLUMN")
     data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
     data.add_argument("--max-examples", type=int, metavar="N", help="size of a stratified, seeded subset")
+    what.add_argument("--as", default="", dest="deployment", metavar="RUNTIME[:PRECISION]",
+                      help="evaluate the artefact it is converted to, such as onnxruntime:int8 (efficient360 list runtimes)")
     how = command.add_argument_group("what is measured")
     how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
     how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")

@@ -70,9 +70,18 @@ def _plan(options: argparse.Namespace) -> Any:
         batch_size=options.batch_size,
         device=options.device,
         max_minutes=options.max_minutes,
+        deployment=_deployment(options.deployment),
         plugins=tuple(options.plugin),
         command=shlex.join(["efficient360", *options.typed]),
     )
+
+
+def _deployment(text: str) -> str:
+    if text:
+        from efficient360.runtimes.catalogue import target
+
+        target(text)  # a bad name is told before the work
+    return text
 
 
 def _dataset(options: argparse.Namespace, limit: int | None) -> Any:
@@ -100,6 +109,7 @@ def _run_name(options: argparse.Namespace, protocol: str) -> str:
     parts = [Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference]
     parts += ["random"] if options.random_weights else []
     parts += [Path(options.dataset).name] if options.dataset else []
+    parts += [f"as-{options.deployment.replace(':', '-')}"] if options.deployment else []
     parts += [protocol] + ([f"n{options.max_examples}"] if options.max_examples else [])
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
@@ -159,6 +169,26 @@ def show_one(options: argparse.Namespace) -> int:
     return 0
 
 
+def benchmark(options: argparse.Namespace) -> int:
+    """Fill a matrix of models, runtimes and devices, and draw its page."""
+    from efficient360.matrix.plan import MatrixPlan, read_devices, read_targets
+    from efficient360.matrix.progress import Meter
+    from efficient360.matrix.publish import publish
+    from efficient360.matrix.run import run
+    from efficient360.matrix.zoo import read_models
+
+    if options.models:
+        plan = MatrixPlan(
+            models=read_models(options.models, options.random_weights, options.seed), targets=read_targets(options.runtimes),
+            devices=read_devices(options.device), out=options.out, batch=options.batch, threads=options.threads, turns=options.repeat, seed=options.seed,
+            convert_only=options.convert_only, keep_artefacts=options.keep_artefacts, retry_failed=options.retry_failed,
+        )
+        run(plan, Meter(sys.stderr))
+    if not options.convert_only:
+        print(publish(options.out))
+    return 0
+
+
 RUN: Mapping[str, Command] = {
-    "evaluate": evaluate, "compare": compare, "report": report, "leaderboard": leaderboard, "list": list_names, "show": show_one,
+    "evaluate": evaluate, "compare": compare, "report": report, "leaderboard": leaderboard, "benchmark": benchmark, "list": list_names, "show": show_one,
 }

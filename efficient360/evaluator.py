@@ -137,6 +137,7 @@ class Context:
         deadline: Check it between steps of long work.
         scratch: A folder of the evaluator's own that survives interruption.
         progress: Tell ``(done, total)`` steps of long work.
+        artefacts: Folder of converted artefacts that evaluators share, keyed by what made them; ``None`` keeps them in ``scratch``.
     """
 
     checkpoint: Checkpoint
@@ -147,6 +148,7 @@ class Context:
     deadline: Deadline
     scratch: Path
     progress: Callable[[int, int], None] = _no_progress
+    artefacts: Path | None = None
 
 
 @final
@@ -200,6 +202,12 @@ class _Contract(ABC):
     """Every metric it can yield."""
     needs: ClassVar[frozenset[Need]]
     """What it cannot do without."""
+    uses: ClassVar[frozenset[Need]] = frozenset()
+    """What it takes where there is some."""
+
+    def surroundings(self) -> Mapping[str, object]:
+        """What else its numbers depend on, plain JSON: versions of the libraries it calls, a device. It enters the key of stored outcomes."""
+        return {}
 
 
 class Evaluator(_Contract):

@@ -53,6 +53,7 @@ class Plan:
         seed: Of all randomness.
         batch_size: Examples held at a time; changes no number beyond rounding in the last bits.
         device: ``cpu`` or ``cuda``.
+        deployment: ``runtime[:precision]`` whose artefact is evaluated in place of the checkpoint; ``""`` for the checkpoint itself.
         max_minutes: Time budget of this invocation; what it doesn't reach is ``not-run``.
         plugins: Files with further evaluators and dimensions.
         out: The run's folder.
@@ -67,6 +68,7 @@ class Plan:
     seed: int = 0
     batch_size: int = 64
     device: str = "cpu"
+    deployment: str = ""
     max_minutes: float | None = None
     plugins: tuple[Path, ...] = ()
     command: str = ""

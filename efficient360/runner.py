@@ -7,6 +7,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -17,12 +18,14 @@ from efficient360.checkpoints.references import resolve
 from efficient360.datasets.decoding import decoders_for
 from efficient360.datasets.loader import Dataset, open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
+from efficient360.deployment import Calibration, Deployment, deploy
+from efficient360.deployment import identity as deployment_identity
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.events import Event, Finished, Opened, Progress, Started
 from efficient360.examples_table import write_examples
 from efficient360.measurement import Failure, Outcome, Status
-from efficient360.model import TorchModel, preflight
+from efficient360.model import Model, TorchModel, preflight
 from efficient360.outcome import Record
 from efficient360.plan import Plan, configure
 from efficient360.predictions import PredictedExamples, predict
@@ -31,6 +34,7 @@ from efficient360.rowlog import RowLog
 from efficient360.scoring import outcomes_of, score_all
 from efficient360.store import Store, is_retried
 
+ARTEFACTS = "artefacts"
 Emit = Callable[[Event], None]
 
 
@@ -42,7 +46,9 @@ class Opening:
     plan: Plan
     store: Store
     checkpoint: Checkpoint
-    model: TorchModel
+    model: Model
+    keep: tuple[int, ...] | None
+    deployment: Deployment | None
     dataset: Dataset | None
     environment: dict[str, Any]
     deadline: Deadline
@@ -60,11 +66,11 @@ def run(plan: Plan, emit: Emit) -> None:
         Efficient360Error: The checkpoint, the data, the settings or the folder are no good. A failing evaluator raises nothing.
     """
     store = Store(plan.out)
-    with store.writer():
+    with store.writer(), ExitStack() as stack:
         deadline = Deadline(None if plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes)
         known = evaluators(plan.plugins)
         planned = [configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
-        opening = _open(plan, store, deadline, emit)
+        opening = _open(plan, store, deadline, emit, stack)
         keys = {evaluator.name: _key(opening, evaluator) for evaluator in planned}
         header = _header(opening, planned)
         store.require_same(header)
@@ -76,16 +82,32 @@ def run(plan: Plan, emit: Emit) -> None:
             write_examples(plan.out, opening.dataset.examples.ids, scored)
 
 
-def _open(plan: Plan, store: Store, deadline: Deadline, emit: Emit) -> Opening:
+def _open(plan: Plan, store: Store, deadline: Deadline, emit: Emit, stack: ExitStack) -> Opening:
     checkpoint = resolve(plan.checkpoint)
     dataset = None
     keep = None
     if plan.dataset is not None:
         dataset = open_dataset(plan.dataset, checkpoint, plan.seed)
         keep = kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
-    model = load_model(checkpoint, plan.device, keep)
-    preflight(model, plan.seed)
-    return Opening(plan, store, checkpoint, model, dataset, environment.describe(), deadline, emit)
+    network = load_model(checkpoint, plan.device, keep)
+    preflight(network, plan.seed)
+    if not plan.deployment:
+        return Opening(plan, store, checkpoint, network, keep, None, dataset, environment.describe(), deadline, emit)
+    told = f"deployment as {plan.deployment}"
+    emit(Progress(told, 0, 1))
+    calibration = None if dataset is None else _calibration(plan, dataset, checkpoint)
+    probes = None if dataset is None else dataset.examples
+    there = stack.enter_context(deploy(checkpoint, network, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
+    emit(Progress(told, 1, 1))
+    return Opening(plan, store, checkpoint, there.model, keep, there, dataset, environment.describe(), deadline, emit)
+
+
+def _calibration(plan: Plan, dataset: Dataset, checkpoint: Checkpoint) -> Calibration:
+    """The training split where there is one; else the evaluated examples, which is told because it flatters."""
+    spec = plan.dataset
+    if dataset.has_training and spec is not None:
+        return Calibration(open_split(dataset.card, "train", spec.data_dir, checkpoint, plan.seed), "the training split")
+    return Calibration(dataset.examples, "the evaluated split itself, as the data set has no other")
 
 
 def _step(opening: Opening, evaluator: Any, key: str, index: int, total: int) -> None:
@@ -132,12 +154,13 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     context = Context(
         checkpoint=opening.checkpoint,
         examples=examples,
-        training=_training(opening) if Need.TRAINING_SPLIT in evaluator.needs else None,
+        training=_training(opening) if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None,
         seed=plan.seed,
         batch_size=plan.batch_size,
         deadline=opening.deadline,
         scratch=opening.store.work(key),
         progress=lambda done, total: emit(Progress(evaluator.name, done, total)),
+        artefacts=opening.store.work(ARTEFACTS),
     )
     if isinstance(evaluator, ExampleEvaluator):
         assert examples is not None  # _require refuses an ExampleEvaluator without data
@@ -176,7 +199,10 @@ def _require(opening: Opening, evaluator: Any) -> None:
         raise Unsupported("no-groups", "the data set names no groups", "choose a column with --group-column")
     if Need.TRAINING_SPLIT in needs and (dataset is None or not dataset.has_training):
         raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
-    if Need.FEATURES in needs:
+    if needs & {Need.GRADIENTS, Need.FEATURES} and not isinstance(opening.model, TorchModel):
+        wanted = "gradients" if Need.GRADIENTS in needs else "features"
+        raise Unsupported("deployed", f"an artefact gives logits only, and this wants {wanted}", "evaluate the checkpoint itself, without --as")
+    if Need.FEATURES in needs and isinstance(opening.model, TorchModel):
         opening.model.require_features()
 
 
@@ -205,16 +231,15 @@ def checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:
 
 def _identity(opening: Opening) -> dict[str, Any]:
     checkpoint = opening.checkpoint
-    keep = opening.model.module.keep
     return {
         "weights": checkpoint.digest,
         "architecture": checkpoint.architecture,
         "arguments": dict(checkpoint.arguments),
         "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
-        "keep": None if keep is None else keep.tolist(),
+        "keep": None if opening.keep is None else list(opening.keep),
         "device": opening.plan.device,
         "software": environment.software(opening.environment),
-    }
+    } | ({"deployment": deployment_identity(opening.plan.deployment)} if opening.plan.deployment else {})
 
 
 def _key(opening: Opening, evaluator: Any) -> str:
@@ -227,12 +252,9 @@ def _key(opening: Opening, evaluator: Any) -> str:
     }
     if Need.MACHINE in evaluator.needs:
         identity["machine"] = environment.machine(opening.environment)
+    if surroundings := evaluator.surroundings():
+        identity["surroundings"] = surroundings
     return f"{evaluator.name}-{_digest(identity)}"
-
-
-def _kept(opening: Opening) -> int | None:
-    keep = opening.model.module.keep
-    return None if keep is None else len(keep)
 
 
 def _digest(identity: Mapping[str, Any]) -> str:
@@ -243,6 +265,8 @@ def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
     plan, checkpoint, dataset = opening.plan, opening.checkpoint, opening.dataset
     plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "path")}
     plain |= {"reference": plan.checkpoint.reference, "preprocessing": dataclasses.asdict(checkpoint.preprocessing), "trained": checkpoint.trained}
+    if opening.deployment is not None:
+        plain |= {"name": f"{checkpoint.name} as {plan.deployment}", "deployment": opening.deployment.describe()}
     header: dict[str, Any] = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": plan.command,
@@ -261,7 +285,7 @@ def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
         card = dataset.card
         header["dataset"] = {
             "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
-            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "kept_outputs": _kept(opening),
+            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "kept_outputs": None if opening.keep is None else len(opening.keep),
             "source": dataclasses.asdict(card.source),
             "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
         }

@@ -166,7 +166,9 @@ def _parsed(line: bytes) -> Record | None:
 
 
 def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    return header["checkpoint"]["digest"], None if header["dataset"] is None else header["dataset"]["digest"]
+    as_what = header["checkpoint"].get("deployment")
+    deployed = f" as {as_what['runtime']}:{as_what['precision']}" if as_what else ""
+    return header["checkpoint"]["digest"] + deployed, None if header["dataset"] is None else header["dataset"]["digest"]
 
 
 def _short(digest: str | None) -> str:

@@ -54,6 +54,7 @@ class Schedule:
         warm_seconds: Seconds before it, at least.
         most: Seconds of timed work after which a slow artefact gets no further runs; never fewer than three runs.
         repeats: How often a measurement that is too noisy is taken again.
+        starts: Fresh processes whose cold start is taken; only one where a start takes longer than five seconds.
         timeout: Seconds a worker may stay without an answer.
     """
 
@@ -64,6 +65,7 @@ class Schedule:
     warm_seconds: float = 0.3
     most: float = 20.0
     repeats: int = 1
+    starts: int = 3
     timeout: float = 300.0
 
 
@@ -110,7 +112,7 @@ class Reading:
 
     Args:
         blocks: The timed runs.
-        cold: The cold start; ``None`` where the device does not tell.
+        cold: Cold starts, each of a fresh process; empty where the device does not tell.
         steady: Whether the warm-up ended in two windows that agree.
         threads: Threads the runtime was given.
         version: Of the runtime as found on the device.
@@ -123,7 +125,7 @@ class Reading:
     """
 
     blocks: Sequence[Block]
-    cold: ColdStart | None
+    cold: Sequence[ColdStart]
     steady: bool
     threads: int
     version: str

@@ -43,7 +43,9 @@ class Timing:
         p50: Median of the clean runs, of all where fewer than three are clean.
         interval: 95 % interval of the median: bootstrap over whole blocks, so that drift between them counts.
         p90: 90th percentile of all runs, disturbed ones included; ``None`` under 50 runs.
+        p90_interval: Its 95 % interval, by the same bootstrap.
         p99: 99th percentile of all runs; ``None`` under 1000 runs.
+        p99_interval: Its 95 % interval.
         clean: Number of clean runs.
         runs: Number of runs.
         samples: The runs that ``p50`` rests on.
@@ -53,7 +55,9 @@ class Timing:
     p50: float
     interval: Interval
     p90: float | None
+    p90_interval: Interval | None
     p99: float | None
+    p99_interval: Interval | None
     clean: int
     runs: int
     samples: tuple[float, ...]
@@ -74,12 +78,16 @@ def analyse(reading: Reading) -> Timing:
     used = [np.asarray(b.wall)[part] if enough else np.asarray(b.wall) for b, part in zip(blocks, _split(keep, blocks), strict=True)]
     used = [part for part in used if len(part)]
     samples = np.concatenate(used)
+    whole = [np.asarray(b.wall) for b in blocks]
+    tail = len(wall) >= FEWEST_P90, len(wall) >= FEWEST_P99
     found = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
     return Timing(
         p50=float(np.median(samples)),
-        interval=median_interval(used),
-        p90=float(np.percentile(wall, 90)) if len(wall) >= FEWEST_P90 else None,
-        p99=float(np.percentile(wall, 99)) if len(wall) >= FEWEST_P99 else None,
+        interval=quantile_interval(used, 50),
+        p90=float(np.percentile(wall, 90)) if tail[0] else None,
+        p90_interval=quantile_interval(whole, 90) if tail[0] else None,
+        p99=float(np.percentile(wall, 99)) if tail[1] else None,
+        p99_interval=quantile_interval(whole, 99) if tail[1] else None,
         clean=int(keep.sum()),
         runs=len(wall),
         samples=tuple(samples.tolist()),
@@ -109,11 +117,12 @@ def noisy(blocks: Sequence[Block], threads: int) -> bool:
     return not blocks or float(clean(blocks, threads).mean()) < 0.5
 
 
-def median_interval(blocks: Sequence[NDArray[np.float64]]) -> Interval:
-    """95 % interval of the median over all blocks, by a seeded bootstrap that draws whole blocks (Efron & Tibshirani 1993, ch. 8)."""
+def quantile_interval(blocks: Sequence[NDArray[np.float64]], percent: float) -> Interval:
+    """95 % interval of a quantile over all blocks, by a seeded bootstrap that draws whole blocks (Efron & Tibshirani 1993, ch. 8)."""
     generator = np.random.default_rng(0)
-    middle = float(np.median(np.concatenate(blocks)))
-    drawn = [np.median(np.concatenate([blocks[i] for i in generator.integers(len(blocks), size=len(blocks))])) for _ in range(RESAMPLES)]
+    middle = float(np.percentile(np.concatenate(blocks), percent))
+    picks = generator.integers(len(blocks), size=(RESAMPLES, len(blocks)))
+    drawn = [np.percentile(np.concatenate([blocks[i] for i in pick]), percent) for pick in picks]
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(min(float(low), middle), max(float(high), middle), "block-bootstrap")
 

@@ -30,6 +30,7 @@ class Parity:
         decided_agreement: Share of those with the same top-1; 1 where there are none.
         passed: Whether the artefact counts.
         reason: Why not, ``""`` when it does.
+        per_image: Mean absolute difference of each image's logits, as a share of the spread.
     """
 
     images: int
@@ -41,6 +42,7 @@ class Parity:
     decided_agreement: float
     passed: bool
     reason: str
+    per_image: tuple[float, ...] = ()
 
     @property
     def relative(self) -> float:
@@ -78,5 +80,6 @@ def parity(reference: NDArray[np.float32], found: NDArray[np.float32], precision
     elif agreement < AGREEMENT:
         reason = f"it names another class for {100 * (1 - agreement):.0f} % of the images whose class is clear"
     return Parity(
-        len(reference), float(difference.max()), mean, spread or 1.0, float(same.mean()), int(decided.sum()), agreement, not reason, reason
+        len(reference), float(difference.max()), mean, spread or 1.0, float(same.mean()), int(decided.sum()), agreement, not reason, reason,
+        tuple((difference.mean(1) / (spread or 1.0)).tolist()),
     )

@@ -40,8 +40,9 @@ class Worker:
         imported, with_runtime = time.perf_counter(), counters.peak_memory()
         self.run = session.load(request["folder"], request["settings"])
         loaded = time.perf_counter()
-        self.images = np.load(request["images"])
         self.batch = request["batch"]
+        images = np.load(request["images"])
+        self.images = np.resize(images, (max(self.batch, len(images)), *images.shape[1:]))  # repeats them where a call wants more
         opened = time.perf_counter()
         self.run(self.images[: self.batch])
         first = time.perf_counter()

@@ -1,0 +1,128 @@
+"""Measured latency: the checkpoint converted for each runtime, its artefacts checked against it, and timed in turns on a device."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from efficient360.devices import metrics
+from efficient360.devices.addresses import device
+from efficient360.devices.cell import Cell, cell_of
+from efficient360.devices.deployed import DeployedModel
+from efficient360.devices.device import Facts, Job, Schedule
+from efficient360.devices.pictures import figures
+from efficient360.devices.timing import energy
+from efficient360.errors import SettingsError
+from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
+from efficient360.runtimes import catalogue, images
+from efficient360.runtimes.building import Source, build
+from efficient360.runtimes.runtime import Artefact, Precision
+
+
+@final
+@dataclass(frozen=True)
+class Latency(Evaluator):
+    """Median latency, tail, cold start, throughput, memory and energy of the checkpoint in real runtimes on a device.
+
+    Args:
+        runtimes: ``runtime[:precision]`` each; ``installed`` stands for every installed runtime in fp32; a ``?`` at the end leaves out what is not installed.
+        device: ``local``, ``limited:…``, ``ssh://…`` or ``adb://…``.
+        threads: Threads of a runtime; 0 takes every core of the device.
+        batches: Images in a call; 1 is the latency, larger ones are measured for throughput.
+        runs: Timed runs at least.
+        seconds: Timed seconds at least.
+    """
+
+    name: ClassVar[str] = "latency"
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        metrics.BEST, metrics.P50, metrics.P90, metrics.P99, metrics.THROUGHPUT, metrics.COLD_START, metrics.RUNTIME_MEMORY, metrics.ARTEFACT_BYTES,
+        metrics.LOGIT_DIFFERENCE, metrics.AGREEMENT, metrics.ENERGY,
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
+    uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
+    runtimes: tuple[str, ...] = ("installed",)
+    device: str = "local"
+    threads: int = 0
+    batches: tuple[int, ...] = (1,)
+    runs: int = 60
+    seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        catalogue.targets([text.removesuffix("?") for text in self.runtimes])
+        device(self.device)
+        if 1 not in self.batches or min(self.batches) < 1 or len(set(self.batches)) < len(self.batches):
+            raise SettingsError("bad-setting", f"the setting batches of latency is {list(self.batches)}", "give different whole numbers, 1 among them: [1, 8]")
+        for name, value, least in (("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
+            if value < least:
+                raise SettingsError("bad-setting", f"the setting {name} of latency is {value}", f"give at least {least}")
+
+    def surroundings(self) -> Mapping[str, Any]:
+        """Versions of the runtimes that will be measured."""
+        return {name: catalogue.versions(catalogue.runtime(name)) for name, _ in self._targets()}
+
+    def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Convert, check, time; one Failure for each runtime that can't be measured.
+
+        Raises:
+            Unsupported: The model is neither a network in torch nor an artefact.
+            OutOfTime: From ``context.deadline``.
+        """
+        if not isinstance(model, TorchModel | DeployedModel):
+            raise Unsupported("not-torch", f"{type(model).__name__} is no network that could be converted", "evaluate a checkpoint")
+        place = device(self.device)
+        probes = images.probes(context.examples, model.input_size, context.seed)
+        path = context.scratch / "probes.npy"
+        np.save(path, probes)
+        reference = images.answers(model, probes) if isinstance(model, TorchModel) else None
+        built = list(self._built(model, context))
+        cells: list[Cell] = []
+        for batch in self.batches:
+            context.deadline.check()
+            jobs = [Job(artefact, self.threads) for artefact in built if isinstance(artefact, Artefact) and artefact.batch == batch]
+            measured = place.measure(jobs, path, Schedule(runs=self.runs, seconds=self.seconds), context.progress) if jobs else ()
+            cells += [cell_of(job.artefact, outcome, reference) for job, outcome in measured]
+        yield self._best(cells, place.describe())
+        for cell in cells:
+            yield from metrics.outcomes(cell, self.device)
+        if not any(cell.reading is not None and energy(cell.reading) for cell in cells):
+            yield metrics.no_energy(self.device)
+        yield from (failed for failed in built if isinstance(failed, Failure))
+
+    def _targets(self) -> list[tuple[str, Precision]]:
+        there = set(catalogue.installed())
+        wanted = [text.removesuffix("?") for text in self.runtimes if not text.endswith("?") or text.partition(":")[0].removesuffix("?") in there]
+        return catalogue.targets(wanted)
+
+    def _built(self, model: TorchModel | DeployedModel, context: Context) -> Iterator[Artefact | Failure]:
+        if isinstance(model, DeployedModel):
+            yield model.artefact
+            return
+        calibration = None
+        data = context.training or context.examples
+        targets = self._targets()
+        if data is not None and any(precision is Precision.INT8 for _, precision in targets):
+            calibration = images.pixels(data, images.CALIBRATION, context.seed)
+        identity = images.program_identity(context.checkpoint, images.kept(model))
+        source = Source(identity, model.module, model.input_size, calibration, context.artefacts or context.scratch)
+        total = len(targets) * len(self.batches)
+        for index, (batch, (name, precision)) in enumerate((b, t) for b in self.batches for t in targets):
+            context.deadline.check()
+            context.progress(index, total)
+            outcome = build(source, name, precision, batch)
+            if isinstance(outcome, Failure):
+                metric = metrics.P50 if batch == 1 else metrics.THROUGHPUT
+                outcome = replace(outcome, metric=metric, conditions=metrics.conditions(name, precision, self.device, batch))
+            yield outcome
+
+    def _best(self, cells: list[Cell], facts: Facts) -> Outcome:
+        ranked = sorted((c.timing.p50, i) for i, c in enumerate(cells) if c.artefact.batch == 1 and c.counts and c.timing is not None)
+        if not ranked:
+            reason = "no runtime could be measured with answers that agree with the checkpoint's"
+            return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", metrics.BEST)
+        best = cells[ranked[0][1]]
+        assert best.timing is not None
+        timing, artefact = best.timing, best.artefact
+        given = metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
+        return Measurement(metrics.BEST, timing.p50, len(timing.samples), timing.interval, given, extra=figures(cells, facts))
