@@ -19,7 +19,6 @@ def version() -> str:
 def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
     import torch
-
     from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
     from executorch.runtime import Runtime
 
