@@ -285,7 +285,8 @@ def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
         card = dataset.card
         header["dataset"] = {
             "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
-            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names), "kept_outputs": None if opening.keep is None else len(opening.keep),
+            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names),
+            "kept_outputs": None if opening.keep is None else len(opening.keep),
             "source": dataclasses.asdict(card.source),
             "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
         }

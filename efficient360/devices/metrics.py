@@ -15,7 +15,7 @@ from efficient360.runtimes.parity import Parity
 from efficient360.runtimes.runtime import Precision
 from efficient360.statistics import bootstrap_mean, wilson
 
-PER_SECOND = Unit("1/s")
+PER_SECOND = Unit("image/s")
 BEST = Metric(
     "best_latency", SECOND, Better.LOWER, "Median time of one image, one at a time, in the fastest runtime whose answers agree with the checkpoint's.", low=0,
 )
@@ -48,13 +48,14 @@ def outcomes(cell: Cell, device: str) -> Iterator[Outcome]:
         return
     assert cell.timing is not None
     assert cell.reading is not None
+    if cell.parity is not None and not cell.parity.passed:
+        hint = "its time is left out: a wrong answer's speed says nothing"
+        yield Failure(Status.FAILED, "parity", f"the artefact does not answer as the checkpoint does: {cell.parity.reason}", hint, main, given)
+        yield from _answers(cell.parity, given)
+        return
+    yield from _times(cell.timing, artefact.batch, given)
     if cell.parity is not None:
         yield from _answers(cell.parity, given)
-        if not cell.parity.passed:
-            hint = "its time is left out: a wrong answer's speed says nothing"
-            yield Failure(Status.FAILED, "parity", f"the artefact does not answer as the checkpoint does: {cell.parity.reason}", hint, main, given)
-            return
-    yield from _times(cell.timing, artefact.batch, given)
     if artefact.batch == 1:
         yield Measurement(ARTEFACT_BYTES, artefact.bytes, conditions=given)
         yield from _process(cell.reading, given)

@@ -6,7 +6,7 @@ from efficient360.devices.cell import Cell
 from efficient360.devices.device import Facts
 from efficient360.devices.metrics import P50
 from efficient360.figures import Bars, Curve, Figure, Series, Table
-from efficient360.formatting import interval, number, scaled, significant
+from efficient360.formatting import number, scaled, significant
 
 
 def figures(cells: Sequence[Cell], device: Facts) -> tuple[Figure, ...]:
@@ -41,10 +41,7 @@ def _trace(cells: Sequence[Cell]) -> Iterator[Figure]:
 
 
 def _table(cells: Sequence[Cell]) -> Figure:
-    columns = (
-        "Runtime", "Version", "Batch", "Threads", "p50", "95 % interval", "Clean runs", "Load + first", "Memory", "Artefact", "Logits off by", "Same top-1",
-        "Verdict",
-    )
+    columns = ("Runtime", "Version", "Batch", "Threads", "p50", "Clean runs", "Load + first", "Memory", "Artefact", "Logits off by", "Verdict")
     return Table("Every artefact", columns, tuple(_row(cell) for cell in cells))
 
 
@@ -53,15 +50,14 @@ def _row(cell: Cell) -> tuple[str | int | float, ...]:
     size = scaled(artefact.bytes, "B")
     if reading is None or timing is None:
         why = cell.failure.message if cell.failure is not None else ""
-        return (artefact.label, "", artefact.batch, "", "", "", "", "", "", size, "", "", why)
+        return (artefact.label, "", artefact.batch, "", "", "", "", "", size, "", why)
     cold = scaled(reading.cold[0].load + reading.cold[0].first, "s") if reading.cold else ""
     parity = cell.parity
     difference = f"{significant(100 * parity.relative, 2)} %" if parity is not None else "not compared"
-    same = f"{100 * parity.agreement:.0f} %" if parity is not None else ""
     verdict = "counts" if cell.counts else f"left out: {parity.reason}" if parity is not None else ""
     return (
-        artefact.label, reading.version, artefact.batch, reading.threads, number(timing.p50, P50), interval(timing.interval, P50),
-        f"{timing.clean} of {timing.runs}", cold, scaled(reading.memory, "B") if reading.memory else "", size, difference, same, verdict,
+        artefact.label, reading.version, artefact.batch, reading.threads, number(timing.p50, P50),
+        f"{timing.clean} of {timing.runs}", cold, scaled(reading.memory, "B") if reading.memory else "", size, difference, verdict,
     )
 
 

@@ -6,7 +6,7 @@ from typing import final
 
 from efficient360 import formatting
 from efficient360.figures import Figure
-from efficient360.measurement import Better, Failure, Measurement, Metric
+from efficient360.measurement import Better, Conditions, Failure, Measurement, Metric
 from efficient360.outcome import Record
 from efficient360.reports.names import words
 from efficient360.reports.report import Axis, Report
@@ -21,9 +21,10 @@ DIRECTIONS = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better"
 @final
 @dataclass(frozen=True)
 class Row:
-    """One measured value as printed."""
+    """One measured value as printed; ``distinct`` are those of its conditions that not all values of its metric share."""
 
     conditions: str
+    distinct: str
     value: str
     interval: str
     n: str
@@ -40,6 +41,7 @@ class Group:
         title: The metric in words.
         metric: Its identity.
         direction: ``higher is better``, or empty.
+        common: Conditions that all its values share.
         rows: Values to show.
         folded: Values under further conditions, to show on demand.
     """
@@ -48,6 +50,7 @@ class Group:
     title: str
     metric: Metric
     direction: str
+    common: str
     rows: Sequence[Row]
     folded: Sequence[Row]
 
@@ -147,9 +150,13 @@ def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence
     few = len(measurements) <= FEW
     shown = [m for m in measurements if few or not m.conditions or m in scored]
     folded = [m for m in measurements if m not in shown]
-    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], [_row(m) for m in shown], [_row(m) for m in folded])
+    first = measurements[0].conditions
+    common = {key: value for key, value in first.items() if all(m.conditions.get(key) == value for m in measurements)}
+    rows, more = [_row(m, common) for m in shown], [_row(m, common) for m in folded]
+    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], formatting.conditions(common), rows, more)
 
 
-def _row(m: Measurement) -> Row:
+def _row(m: Measurement, common: Conditions) -> Row:
     value, ends = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
-    return Row(formatting.conditions(m.conditions), value, ends, formatting.count(m.n), strip(m))
+    distinct = formatting.conditions({key: c for key, c in m.conditions.items() if key not in common})
+    return Row(formatting.conditions(m.conditions), distinct, value, ends, formatting.count(m.n), strip(m))

@@ -62,12 +62,16 @@ def _measures(section: Section) -> Table:
     table.add_column(style="dim", no_wrap=True, min_width=17)
     table.add_column(style="dim", no_wrap=True, min_width=7)
     for group in section.groups:
+        if len(group.rows) > 1:
+            table.add_row(Text.assemble(_line(group.title), (f", {_line(group.common)}" if group.common else "", "dim")))
         for row in group.rows:
             table.add_row(_label(group, row), Text(row.value, style="bold"), _plain(row.interval), _plain(f"n {row.n}" if row.interval != "exact" else ""))
     return table
 
 
 def _label(group: Group, row: Row) -> Text:
+    if len(group.rows) > 1:
+        return Text(f"  {_line(row.distinct)}", style="dim")
     return Text.assemble(_line(group.title), (f", {_line(row.conditions)}" if row.conditions else "", "dim"))
 
 
