@@ -76,7 +76,7 @@ class Block:
 
     Args:
         wall: Wall-clock seconds of each run.
-        cpu: Process-CPU seconds of each run.
+        cpu: Process-CPU seconds of each run; empty where the device does not tell.
         seconds: Wall-clock seconds of the whole block.
         before: The machine's counters before it (``kit/counters.py``).
         after: And after it.

@@ -106,6 +106,8 @@ def clean(blocks: Sequence[Block], threads: int) -> NDArray[np.bool_]:
     """
     wall = np.concatenate([np.asarray(b.wall) for b in blocks])
     cpu = np.concatenate([np.asarray(b.cpu) for b in blocks])
+    if len(cpu) < len(wall) or _risen(blocks, "throttled") > 0:  # no CPU times are told; or a CPU quota makes every run wait, which is no disturbance
+        return np.ones(len(wall), np.bool_)
     waiting = 1 - cpu / (threads * wall)
     usual = 0.0 if threads == 1 else float(np.percentile(waiting, 25))
     kept: NDArray[np.bool_] = waiting <= usual + WAITING
@@ -162,8 +164,13 @@ def _disturbances(blocks: Sequence[Block], threads: int) -> Iterator[Finding]:
     stolen = _risen(blocks, "steal") / seconds
     if stolen > 0.01:
         yield Finding("steal-time", f"the hypervisor took {100 * stolen:.1f} % of a CPU away", "take a dedicated machine")
+    held = _risen(blocks, "throttled") / seconds
+    if held > 0:
+        yield Finding("cpu-quota", f"a CPU quota held it back for {100 * held:.0f} % of the time", "read it as a figure of that quota")
+    if not all(len(b.cpu) for b in blocks):
+        yield Finding("no-cpu-times", "the device tells no CPU times, so nobody knows which runs were disturbed", "stop what else runs there")
     switches = _risen(blocks, "involuntary") / seconds
-    if switches > 50 * threads:
+    if switches > 50 * threads and not held:  # a quota that is used up looks like preemption
         yield Finding("preempted", f"it was preempted {switches:.0f} times a second", "stop other processes, or give it cores of its own")
     if _risen(blocks, "throttles") > 0:
         yield Finding("throttled", f"the CPU throttled {_risen(blocks, 'throttles'):.0f} times for heat", "let it cool, or call it a sustained-load figure")

@@ -7,6 +7,8 @@ from pathlib import Path
 POWERCAP = "/sys/class/powercap/*-rapl:[0-9]/energy_uj"
 FREQUENCY = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq"
 THROTTLES = "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
+CGROUPS = "/sys/fs/cgroup"
+THROTTLED = {"throttled_time": 1e-9, "throttled_usec": 1e-6}  # control groups of version 1 and 2, with the unit of each
 THERMAL = "/sys/class/thermal/thermal_zone*/temp"
 
 
@@ -16,7 +18,8 @@ def read() -> dict[str, float]:
     Returns:
         ``busy`` and ``steal``: CPU seconds of the whole machine since boot; ``own``: CPU seconds of this process; ``involuntary``: its involuntary context
         switches; ``pressure``: seconds in which some task waited for a CPU; ``frequency`` in Hz, mean over CPUs; ``throttles``: thermal throttling events;
-        ``temperature`` in °C, the hottest zone; ``energy`` in J since some start. Only what this machine has.
+        ``temperature`` in °C, the hottest zone; ``energy`` in J since some start; ``throttled``: seconds that a CPU quota held this process's
+        control group back. Only what this machine has.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found = {"own": usage.ru_utime + usage.ru_stime, "involuntary": float(usage.ru_nivcsw)}
@@ -33,6 +36,7 @@ def read() -> dict[str, float]:
     joules = energy()
     if joules is not None:
         found["energy"] = joules
+    found.update(_throttled())
     return found
 
 
@@ -68,6 +72,18 @@ def _stat() -> dict[str, float]:
         if line.startswith("some"):
             found["pressure"] = int(line.rpartition("total=")[2]) / 1e6
     return found
+
+
+def _throttled() -> dict[str, float]:
+    for group in _lines("/proc/self/cgroup"):
+        _, controllers, path = group.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for line in _lines(f"{CGROUPS}/{controllers}/{path}/cpu.stat"):
+            name, _, value = line.partition(" ")
+            if name in THROTTLED:
+                return {"throttled": int(value) * THROTTLED[name]}
+    return {}
 
 
 def _lines(path: str) -> list[str]:
