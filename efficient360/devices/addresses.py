@@ -1,5 +1,6 @@
 """What a user types for a device, and the device it names."""
 
+from efficient360.devices.adb import adb
 from efficient360.devices.device import Device
 from efficient360.devices.limited import limited
 from efficient360.devices.local import Local
@@ -23,4 +24,6 @@ def device(address: str) -> Device:
         return limited(rest)
     if kind == "ssh" and colon:
         return ssh(address)
+    if kind == "adb" and colon:
+        return adb(address)
     raise SettingsError("unknown-device", f"{address!r} names no device", f"write one of the forms {FORMS}")

@@ -1,0 +1,172 @@
+"""The adb client: which phone is meant, commands on it, files to it, and its errors in plain words."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+from urllib.parse import parse_qsl
+
+from efficient360.errors import DeviceError, SettingsError
+
+FORM = "adb://[serial][?binaries=FOLDER&folder=/data/local/tmp]"
+BINARIES = "EFFICIENT360_ADB_BINARIES"
+PATIENCE = 60.0
+_EXIT = "efficient360-exit:"
+
+
+@final
+@dataclass(frozen=True)
+class Address:
+    """A phone as typed.
+
+    Args:
+        text: The whole of it.
+        serial: As ``adb devices`` lists it; ``""`` takes the only one there.
+        binaries: Folder of benchmark binaries on this machine, ``""`` for none.
+        folder: Where the temporary folder is made there: one from which programs may be started.
+    """
+
+    text: str
+    serial: str = ""
+    binaries: str = ""
+    folder: str = "/data/local/tmp"
+
+
+def read(text: str) -> Address:
+    """The address of a text as ``adb://emulator-5554``; the binaries' folder may also come from the environment.
+
+    Raises:
+        SettingsError: ``bad-adb-address``.
+    """
+    match = re.fullmatch(r"adb://(?P<serial>[^/?\s]*)/?(?:\?(?P<query>.*))?", text)
+    options = dict(parse_qsl(match["query"] or "", keep_blank_values=True)) if match else {}
+    unknown = set(options) - {"binaries", "folder"}
+    if match is None or unknown or not all(options.values()):
+        what = f"has no option {sorted(unknown)[0]!r}" if unknown else "is no ADB address"
+        raise SettingsError("bad-adb-address", f"{text!r} {what}", f"write {FORM}")
+    serial = match["serial"] or os.environ.get("ANDROID_SERIAL", "")
+    return Address(text, serial, **{"binaries": os.environ.get(BINARIES, ""), **options})
+
+
+@final
+@dataclass(frozen=True)
+class Done:
+    """What a command on the phone came to.
+
+    Args:
+        code: Its exit code.
+        said: What it printed, on both streams.
+    """
+
+    code: int
+    said: str
+
+
+@final
+@dataclass(frozen=True)
+class Phone:
+    """One phone, ready for commands.
+
+    Args:
+        serial: As ``adb devices`` lists it.
+    """
+
+    serial: str
+
+    def shell(self, command: str, timeout: float = PATIENCE) -> Done:
+        """Run a shell command there.
+
+        Raises:
+            DeviceError: The phone is gone.
+            subprocess.TimeoutExpired: It took too long; it may still run there.
+        """
+        # Old phones hand back no exit code, so it is printed.
+        done = _adb(["-s", self.serial, "shell", f"{{ {command}\n}} 2>&1; echo {_EXIT}$?"], timeout)
+        said, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
+        if not mark:
+            raise DeviceError("adb-lost", f"{self.serial} went away: {_last(done.stderr + done.stdout)}", "connect it again and measure again")
+        return Done(int(code), said)
+
+    def text(self, command: str) -> str:
+        """What a shell command there prints, ``""`` when it fails."""
+        done = self.shell(command)
+        return done.said.strip() if done.code == 0 else ""
+
+    def push(self, path: Path, target: str) -> None:
+        """Bring a file or folder there.
+
+        Raises:
+            DeviceError: It could not be brought.
+        """
+        done = _adb(["-s", self.serial, "push", str(path), target], None)
+        if done.returncode:
+            message = f"{path.name} could not be copied to {self.serial}: {_last(done.stderr + done.stdout)}"
+            raise DeviceError("copy-failed", message, "check the room left on it")
+
+
+def states() -> Mapping[str, str]:
+    """Serials of the phones that adb knows, with the state of each (``device`` when it is ready).
+
+    Raises:
+        DeviceError: There is no adb client, or it does not answer.
+    """
+    if shutil.which("adb") is None:
+        raise DeviceError("no-adb-client", "there is no adb client on this machine", "install it: apt install adb, or Android's platform-tools")
+    try:
+        done = _adb(["devices"], PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise DeviceError("adb-failed", "adb does not answer", "try by hand: adb kill-server, then adb devices") from error
+    if done.returncode:
+        raise DeviceError("adb-failed", f"adb fails: {_last(done.stderr + done.stdout)}", "try by hand: adb devices")
+    lines = (line.split(None, 1) for line in done.stdout.splitlines() if not line.startswith(("*", "List of devices")))
+    return {words[0]: words[1].strip() for words in lines if len(words) == 2}
+
+
+def phone(address: Address) -> Phone:
+    """The phone of an address.
+
+    Raises:
+        DeviceError: None is there, several are and none is named, or the one that is meant is not ready.
+    """
+    there = states()
+    if not address.serial and len(there) > 1:
+        raise DeviceError("which-adb-device", f"adb knows several phones: {', '.join(there)}", f"name one: adb://{next(iter(there))}")
+    if not there:
+        raise DeviceError("no-adb-device", "adb knows no phone", "switch on USB debugging in its developer options, plug it in, and check with: adb devices")
+    serial = address.serial or next(iter(there))
+    if serial not in there:
+        raise DeviceError("unknown-adb-device", f"adb knows no phone {serial!r}", f"it knows {', '.join(there)}")
+    for state, code, what, hint in _NOT_READY:
+        if there[serial].startswith(state):
+            raise DeviceError(code, f"{serial} {what}", hint)
+    if there[serial] != "device":
+        raise DeviceError("adb-not-ready", f"{serial} is not ready: adb calls it {there[serial]!r}", "let it start fully and unlock it")
+    return Phone(serial)
+
+
+_NOT_READY = (
+    ("unauthorized", "adb-unauthorized", "has not allowed this computer yet", "unlock it and accept the question that it shows, then try again"),
+    ("offline", "adb-offline", "is offline", "plug it out and in, or for a network address: adb disconnect, then adb connect"),
+    ("no permissions", "adb-no-permission", "may not be used by this user", "add a udev rule for its maker, or join the group plugdev, then plug it in again"),
+)
+
+
+def _adb(arguments: list[str], timeout: float | None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=timeout
+    )
+
+
+def _last(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def quoted(*words: str) -> str:
+    """Words as a shell there reads them."""
+    return shlex.join(words)
