@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=Path, help="folder of a run")
     report.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
     listing = commands.add_parser("list", help="what there is to choose from")
-    listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols"))
+    listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"))
     listing.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
     show = commands.add_parser("show", help="one of them in full")
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))

@@ -31,8 +31,21 @@ def listing(what: str, plugins: Sequence[Path]) -> list[str]:
 
         text = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files("configs/protocols", ".yaml")}
         return _aligned([(name, _line(text[name], "description")) for name in protocol_names()])
+    if what == "runtimes":
+        from efficient360.runtimes.catalogue import names
+
+        return _aligned([(name, _runtime(name)) for name in names()])
     rows = [(Path(str(f)).stem, json.loads(f.read_text(encoding="utf-8")).get("description", "")) for f in _files("zoo", ".json")]
     return _aligned([*rows, ("TIMM_NAME[.TAG]", "any timm architecture, its weights from the hub"), ("hf-hub:ORG/NAME", "a timm checkpoint on the hub")])
+
+
+def _runtime(name: str) -> str:
+    from efficient360.runtimes import catalogue
+
+    found = catalogue.runtime(name)
+    absent = catalogue.missing(found)
+    state = f"not installed: {catalogue.how_to_get(found)}" if absent else "installed"
+    return f"{found.title}, {' '.join(found.precisions)}; {state}"
 
 
 def show(what: str, name: str, plugins: Sequence[Path]) -> str:

@@ -33,12 +33,14 @@ from efficient360.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
-SLOW = {"memory"}
+SLOW = {"latency", "memory"}
+SMALL = {"latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1}}
+"""Settings of evaluators whose own would take long."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in evaluators()])
 def test_our_own_evaluators_keep_the_contract(name: str) -> None:
-    check(evaluators()[name].load()())
+    check(evaluators()[name].load()(**SMALL.get(name, {})))
 
 
 def test_a_third_party_package_is_found_keeps_the_contract_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
