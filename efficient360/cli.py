@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     build = boards.add_parser("build", help="write a static page over runs")
     build.add_argument("runs", type=Path, nargs="+", help="folders of runs")
     build.add_argument("--out", type=Path, default=Path("site"), help="folder to write (default: site)")
+    devices = commands.add_parser("devices", help="what artefacts can be measured on, and the runtimes found there")
+    devices.add_argument("address", nargs="*", help="further devices to look at: ssh://user@host, adb://serial, limited:1core-2gb")
+    commands.add_parser("doctor", help="what is missing on this machine for a measurement, and how to get it")
     return top
 
 

@@ -189,6 +189,21 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def devices(options: argparse.Namespace) -> int:
+    """Print what is reachable."""
+    from efficient360.device_commands import devices as run
+
+    return run(options)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print what is missing here."""
+    from efficient360.device_commands import doctor as run
+
+    return run()
+
+
 RUN: Mapping[str, Command] = {
     "evaluate": evaluate, "compare": compare, "report": report, "leaderboard": leaderboard, "benchmark": benchmark, "list": list_names, "show": show_one,
+    "devices": devices, "doctor": doctor,
 }

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from efficient360 import device_commands
+from efficient360.cli import run_command
 from efficient360.devices import adb_client, android
 from efficient360.devices.adb import Adb
 from efficient360.devices.addresses import device
@@ -192,6 +194,15 @@ def test_a_phone_is_described(world: World) -> None:
     assert facts.runtimes["litert"].startswith("benchmark_model ")
 
 
+def test_phones_are_listed(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(device_commands, "EXAMPLES", ())
+    assert run_command(["devices"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"adb://{world.serial} Acme AC9000 (Acme Phone 3)" in said
+    assert "Android 15, arm64-v8a no runtime found" in said
+
+
 def test_the_tools_single_runs_are_read(world: World, litert: Callable[..., Job]) -> None:
     (reading,) = read(world.address(), [litert()])
     assert isinstance(reading, Reading)
@@ -306,7 +317,10 @@ def test_a_folder_that_can_not_be_made(world: World, litert: Callable[..., Job])
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [("unauthorized", "adb-unauthorized"), ("offline", "adb-offline"), ("no permissions (user in plugdev group)", "adb-no-permission"), ("recovery", "adb-not-ready")],
+    [
+        ("unauthorized", "adb-unauthorized"), ("offline", "adb-offline"), ("no permissions (user in plugdev group)", "adb-no-permission"),
+        ("recovery", "adb-not-ready"),
+    ],
 )
 def test_a_phone_that_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, code: str) -> None:
     """A client that says what adb says of such phones."""
