@@ -30,11 +30,12 @@ leaderboard: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt scripts/litert-converter.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,runtimes,npu]'
+	$(BIN)/pip install --quiet --no-deps --requirement scripts/litert-converter.txt
 	@touch $@
 
 clean:
