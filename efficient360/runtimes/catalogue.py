@@ -10,7 +10,7 @@ from efficient360.errors import PluginError, SettingsError
 from efficient360.runtimes.runtime import Precision, Runtime
 
 CONVERTERS = "efficient360.runtimes.converters"
-ORDER = ("torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm")
+ORDER = ("torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm", "torch_cuda", "torch_cuda_graphs")
 """How they are listed; a file that is not named here comes after them."""
 
 
@@ -42,8 +42,8 @@ def missing(found: Runtime) -> list[str]:
 
 
 def installed() -> list[str]:
-    """Names of the built-in runtimes whose converters are all there."""
-    return [name for name in names() if not missing(runtime(name))]
+    """Names of the built-in runtimes whose converters are all there and that this machine can run."""
+    return [name for name in names() if not missing(runtime(name)) and not runtime(name).unavailable()]
 
 
 def how_to_get(found: Runtime) -> str:

@@ -3,9 +3,10 @@
 import os
 import warnings
 from pathlib import Path
+from typing import final
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.export import ExportedProgram
 
 from efficient360.errors import Unsupported
@@ -52,3 +53,40 @@ def network(path: Path) -> nn.Module:
     """The program of a file as a module to call or trace again."""
     module: nn.Module = load_program(path).module()
     return module
+
+
+def cast_network(module: nn.Module, kind: torch.dtype) -> nn.Module:
+    """A network that computes in another floating type; pixels stay float32 going in and logits float32 coming out.
+
+    Weights and constants are cast, and so is every place where the graph names float32 as the type of what it makes (a softmax in float32, a range of
+    positions), since its operators want one type throughout; its assertions on types go.
+
+    Args:
+        module: What :func:`network` gives; changed in place.
+        kind: ``torch.bfloat16`` or ``torch.float16``.
+    """
+    for graph in [part for part in module.modules() if isinstance(part, fx.GraphModule)]:
+        for node in list(graph.graph.nodes):
+            if node.target is torch.ops.aten._assert_tensor_metadata.default:
+                graph.graph.erase_node(node)
+            elif node.op == "call_function":
+                node.args = fx.node.map_aggregate(node.args, lambda a: kind if a is torch.float32 else a)
+                node.kwargs = fx.node.map_aggregate(node.kwargs, lambda a: kind if a is torch.float32 else a)
+        graph.recompile()
+    for part in module.modules():
+        for name, value in vars(part).items():  # constants that are neither parameters nor buffers
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                setattr(part, name, value.to(kind))
+    return _Cast(module.to(kind), kind)
+
+
+@final
+class _Cast(nn.Module):
+    def __init__(self, inner: nn.Module, kind: torch.dtype) -> None:
+        super().__init__()
+        self.inner = inner
+        self.kind = kind
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.inner(images.to(self.kind))
+        return logits.float()

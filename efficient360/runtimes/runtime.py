@@ -115,6 +115,16 @@ class Runtime(ABC):
             Unsupported: The runtime lacks an operator or a form that the program needs; the message names it.
         """
 
+    def unavailable(self) -> str:
+        """Why this machine can't run it although its library may be there; ``""`` where nothing speaks against it. Another device may still run it."""
+        return ""
+
+
+def no_cuda() -> str:
+    """What :meth:`Runtime.unavailable` says where no NVIDIA driver shows a GPU (a Jetson's or Windows's included), told without importing a library."""
+    devices = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg")
+    return "" if any(Path(device).exists() for device in devices) else "this machine has no CUDA device"
+
 
 @final
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 MODULES = ("torch",)
 Images = NDArray[np.float32]
+PROFILED = 10
 
 
 def version() -> str:
@@ -19,16 +20,55 @@ def version() -> str:
 
 def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+    module, _ = opened(folder, settings)
+    return answering(module, settings["device"])
+
+
+def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:
+    """Seconds that each kind of ATen operator spends in itself in one call, as ``torch.profiler`` tells."""
+    return profiled(load(folder, settings), images)
+
+
+def opened(folder: str, settings: dict[str, Any]) -> tuple[Any, Images]:
+    """The program as a module on its device, and grey images to call it with.
+
+    Raises:
+        RuntimeError: It wants CUDA and there is no CUDA device.
+    """
     import torch
+    from torch.export.passes import move_to_device_pass
 
     torch.set_num_threads(settings["threads"])
-    module = torch.export.load(f"{folder}/{settings['model']}").module()
-    kind = torch.bfloat16 if settings["precision"] == "bf16" else torch.float32
-    module.to(kind)
+    if settings["device"] == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("this machine has no CUDA device that PyTorch can use")
+    program = torch.export.load(f"{folder}/{settings['model']}")
+    if settings["device"] == "cuda":
+        program = move_to_device_pass(program, "cuda")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 is to be fp32
+    shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
+    return program.module(), np.full(tuple(shape), 0.5, np.float32)
+
+
+def answering(module: Callable[[Any], Any], device: str) -> Callable[[Images], Images]:
+    """A module as a function of arrays; the way back to the CPU waits for the device."""
+    import torch
 
     def run(images: Images) -> Images:
         with torch.inference_mode():
-            logits: Images = module(torch.from_numpy(images).to(kind)).float().numpy()
+            logits: Images = module(torch.from_numpy(images).to(device)).cpu().numpy()
             return logits
 
     return run
+
+
+def profiled(run: Callable[[Images], Images], images: Images) -> list[dict[str, Any]]:
+    """Rows of the profiler for a function that runs on the CPU, the slowest first."""
+    from torch.profiler import ProfilerActivity, profile
+
+    for _ in range(3):
+        run(images)
+    with profile(activities=[ProfilerActivity.CPU]) as told:
+        for _ in range(PROFILED):
+            run(images)
+    rows = [(row.key, row.self_cpu_time_total / 1e6 / PROFILED) for row in told.key_averages()]
+    return [{"name": name, "kind": name, "seconds": seconds, "place": "cpu"} for name, seconds in sorted(rows, key=lambda row: -row[1]) if seconds > 0]
