@@ -1,0 +1,85 @@
+"""Fill the matrix: a model at a time, converted for all runtimes, then measured on each device with the runtimes taking turns."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from efficient360.devices.addresses import device as device_of
+from efficient360.matrix.cells import Cell
+from efficient360.matrix.conversion import convert
+from efficient360.matrix.plan import MatrixPlan, What
+from efficient360.matrix.progress import Meter
+from efficient360.matrix.rows import Row, rows
+from efficient360.matrix.store import CellStore
+from efficient360.matrix.subject import Subject
+from efficient360.matrix.unit import Unit
+from efficient360.matrix.work import Work, left
+from efficient360.measurement import Failure
+from efficient360.runtimes.runtime import Artefact
+from efficient360.store import Store
+
+
+def run(plan: MatrixPlan, meter: Meter) -> None:
+    """Measure every cell of the plan that is not stored yet.
+
+    Args:
+        plan: What is asked for.
+        meter: Told how far it is.
+
+    Raises:
+        RunError: The folder can't be written, or another process writes to it.
+        SettingsError: No device has an address that was typed.
+        CheckpointError: A model is not there or can't be built.
+        Efficient360Error: A device can't be reached at the start.
+    """
+    store = CellStore(plan.out)
+    store.prepare()
+    with Store(plan.out).writer():
+        places = [device_of(address) for address in plan.devices]
+        found = rows(plan, store.artefacts)
+        if plan.convert_only:
+            _convert_only(plan, found, meter)
+            return
+        work = left(plan, found, [(place, place.describe()) for place in places], store.finished())
+        meter.expect(sum(one.steps for one in work))
+        last = {one.row.name: one.turn for one in work}
+        for one in work:
+            _measure(plan, store, one, meter)
+            if not plan.keep_artefacts and one.turn == last[one.row.name]:
+                shutil.rmtree(one.row.folder, ignore_errors=True)
+
+
+def _convert_only(plan: MatrixPlan, found: Sequence[Row], meter: Meter) -> None:
+    meter.expect(sum(len(row.targets) for row in found))
+    for row in found:
+        for (runtime, precision), outcome in _converted(plan, row.open(), row.targets, meter).items():
+            if isinstance(outcome, Failure):
+                meter.say(f"  {row.name} has no {runtime}:{precision}: {outcome.message}")
+
+
+def _converted(plan: MatrixPlan, subject: Subject, targets: Sequence[What], meter: Meter) -> Mapping[What, Artefact | Failure]:
+    return convert(subject, targets, plan.batch, plan.retry_failed, lambda label: meter.step(f"{subject.facts.name}: converting for {label}"))
+
+
+def _measure(plan: MatrixPlan, store: CellStore, work: Work, meter: Meter) -> None:
+    subject = work.row.open()
+    name = subject.facts.name
+    built = _converted(plan, subject, work.targets, meter)
+    with TemporaryDirectory(prefix="efficient360-") as folder:
+        images = Path(folder) / "probes.npy"
+        np.save(images, subject.probes)
+        for device, facts, slots in work.slots:
+            unit = Unit(subject, work.turn, device, facts, slots, built, images, plan.schedule, plan.threads)
+            told = meter.part(f"{name} on {facts.name}: measuring {len(slots)} artefacts", len(slots))
+            for cell in unit.fill(store, told):
+                meter.say(f"  {name} on {facts.name}, {cell.target.label}: {_said(cell)}")
+
+
+def _said(cell: Cell) -> str:
+    if cell.measured is None:
+        return cell.why_not
+    said = f"{1e3 * cell.measured.p50:.3g} ms [{1e3 * cell.measured.low:.3g}, {1e3 * cell.measured.high:.3g}]"
+    return said if cell.counts is not None else f"{said}, not ranked: {cell.why_not}"
