@@ -257,3 +257,21 @@ def test_documentation_builds(tmp_path: Path) -> None:
     api = (tmp_path / "site" / "api" / "evaluator" / "index.html").read_text(encoding="utf-8")
     assert "ExampleEvaluator" in api
     assert ":class:" not in api
+
+
+@pytest.mark.slow
+def test_example_runtime_converts_and_answers_as_the_checkpoint_does(examples: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from efficient360.conformance import subject
+    from efficient360.devices.deployed import deployed
+    from efficient360.measurement import Failure
+    from efficient360.runtimes import images
+    from efficient360.runtimes.building import Source, build
+    from efficient360.runtimes.runtime import Precision
+
+    on = subject()
+    artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), str(examples / "unoptimised.py"), Precision.FP32)
+    assert not isinstance(artefact, Failure), artefact
+    pixels = images.invented(on.model.input_size, 3, 0)
+    with deployed(artefact, on.model.num_classes) as running:
+        assert abs(images.answers(running, pixels) - images.answers(on.model, pixels)).max() < 1e-4
