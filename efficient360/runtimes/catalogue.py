@@ -2,7 +2,8 @@
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -53,8 +54,14 @@ def how_to_get(found: Runtime) -> str:
 
 def versions(found: Runtime) -> dict[str, str]:
     """Versions of the distributions that convert, by module."""
-    owners = metadata.packages_distributions()
+    owners = _owners()
     return {module: metadata.version(owners[module][0]) for module in found.converts_with if module in owners}
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    """Distributions by module; looking through a large environment takes more than a second."""
+    return metadata.packages_distributions()
 
 
 def target(text: str) -> tuple[str, Precision]:
