@@ -17,17 +17,34 @@ def version() -> str:
 
 
 def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
-    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``; a quantized input or output is brought to and from float."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=f"{folder}/{settings['model']}", num_threads=settings["threads"])
     interpreter.allocate_tensors()
-    given, wanted = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    given, wanted = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 
     def run(images: Images) -> Images:
-        interpreter.set_tensor(given, images)
+        interpreter.set_tensor(given["index"], _quantized(images, given))
         interpreter.invoke()
-        logits: Images = interpreter.get_tensor(wanted)
-        return logits
+        return _real(interpreter.get_tensor(wanted["index"]), wanted)
 
     return run
+
+
+def _quantized(values: Images, tensor: dict[str, Any]) -> NDArray[Any]:
+    """The nearest numbers that a tensor of integers can hold; floats stay."""
+    if tensor["dtype"] == np.float32:
+        return values
+    scale, zero = tensor["quantization"]
+    limits = np.iinfo(tensor["dtype"])
+    found: NDArray[Any] = np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(tensor["dtype"])
+    return found
+
+
+def _real(values: NDArray[Any], tensor: dict[str, Any]) -> Images:
+    if tensor["dtype"] == np.float32:
+        return values
+    scale, zero = tensor["quantization"]
+    found: Images = ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+    return found
