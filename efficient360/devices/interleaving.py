@@ -12,7 +12,7 @@ import numpy as np
 from efficient360.devices.device import Block, ColdStart, Job, Reading, Schedule, Told
 from efficient360.devices.link import Link, WorkerFailed
 from efficient360.devices.place import Place
-from efficient360.devices.timing import noisy
+from efficient360.devices.timing import drawn, noisy
 from efficient360.measurement import Failure, Status
 from efficient360.runtimes import catalogue
 from efficient360.runtimes.runtime import Artefact
@@ -33,6 +33,7 @@ class _Running:
     steady: bool
     logits: Any
     idle: float | None
+    facts: Mapping[str, Any]
     blocks: list[Block] = field(default_factory=list)
     memory: int = 0
     repeated: int = 0
@@ -119,7 +120,8 @@ def _start(place: Place, job: Job, schedule: Schedule, stack: ExitStack) -> _Run
         loaded = load(place, link, job.artefact, _threads(place, job), schedule.timeout)
         logits = answers(place, link, schedule.timeout)
         warm = link.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
-        return _Running(job, link, loaded, warm["steady"], logits, _idle(link, schedule), starts=[_cold(loaded)])
+        idle, facts = _idle(link, schedule)
+        return _Running(job, link, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
     except WorkerFailed as error:
         return Failure(Status.FAILED, error.code, error.message, error.hint)
 
@@ -153,14 +155,14 @@ def answers(place: Place, link: Link, timeout: float) -> Any:
         return np.load(Path(folder) / name)
 
 
-def _idle(link: Link, schedule: Schedule) -> float | None:
-    """Watts at rest, where the device counts energy."""
+def _idle(link: Link, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
+    """Watts at rest, where the device counts energy; and what counts it."""
     told = link.ask("idle", schedule.timeout, seconds=0.0)
     if "energy" not in told["before"]:
-        return None
+        return None, {}
     told = link.ask("idle", schedule.timeout, seconds=IDLE_SECONDS)
-    drawn = float(told["after"]["energy"] - told["before"]["energy"])
-    return drawn / float(told["seconds"]) if drawn >= 0 else None
+    joules = drawn(told["before"], told["after"])
+    return None if joules is None else joules / float(told["seconds"]), {"energy_source": told["source"]}
 
 
 def _threads(place: Place, job: Job) -> int:
@@ -172,7 +174,8 @@ def _reading(one: _Running, threads: int) -> Reading | Failure:
         return one.failed
     told = one.loaded
     return Reading(
-        tuple(one.blocks), tuple(one.starts), one.steady, threads, told["version"], one.memory, told["memory_imported"], one.logits, one.idle, one.repeated
+        tuple(one.blocks), tuple(one.starts), one.steady, threads, told["version"], one.memory, told["memory_imported"], one.logits, one.idle, one.repeated,
+        one.facts,
     )
 
 

@@ -1,6 +1,6 @@
 """What raw times say: which runs were clean, the quantiles with the median's interval, and what disturbed them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -135,10 +135,19 @@ def energy(reading: Reading) -> tuple[float, ...]:
         return ()
     found = []
     for block in reading.blocks:
-        drawn = block.after["energy"] - block.before["energy"] if "energy" in block.after else -1.0
-        if drawn >= 0:  # a counter that wrapped round says nothing
-            found.append((drawn - reading.idle * block.seconds) / len(block.wall))
+        joules = drawn(block.before, block.after)
+        if joules is not None:
+            found.append((joules - reading.idle * block.seconds) / len(block.wall))
     return tuple(found)
+
+
+def drawn(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
+    """Joules between two readings of the counters, one start from 0 in between made up for; ``None`` where they don't tell."""
+    if "energy" not in before or "energy" not in after:
+        return None
+    risen = after["energy"] - before["energy"]
+    whole = risen if risen >= 0 else risen + after.get("energy_range", 0.0)
+    return whole if whole >= 0 else None
 
 
 def _split(keep: NDArray[np.bool_], blocks: Sequence[Block]) -> list[NDArray[np.bool_]]:

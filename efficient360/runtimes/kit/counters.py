@@ -1,4 +1,4 @@
-"""What the machine's own counters say around a measurement: load, frequency, temperature, energy. A counter that is not there is left out."""
+"""What the machine's own counters say around a measurement: load, frequency, temperature. A counter that is not there is left out."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ def read() -> dict[str, float]:
     Returns:
         ``busy`` and ``steal``: CPU seconds of the whole machine since boot; ``own``: CPU seconds of this process; ``involuntary``: its involuntary context
         switches; ``pressure``: seconds in which some task waited for a CPU; ``frequency`` in Hz, mean over CPUs; ``throttles``: thermal throttling events;
-        ``temperature`` in °C, the hottest zone; ``energy`` in J since some start; ``throttled``: seconds that a CPU quota held this process's
+        ``temperature`` in °C, the hottest zone; ``throttled``: seconds that a CPU quota held this process's
         control group back. Only what this machine has.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -33,23 +33,20 @@ def read() -> dict[str, float]:
     temperatures = _numbers(THERMAL)
     if temperatures:
         found["temperature"] = max(temperatures) / 1e3
-    joules = energy()
-    if joules is not None:
-        found["energy"] = joules
     found.update(_throttled())
     return found
 
 
-def energy() -> "float | None":
+def energy(root: Path = Path("/")) -> "float | None":
     """Joules that the processor packages have drawn (RAPL), ``None`` where no counter can be read."""
-    packages = _numbers(POWERCAP)
+    packages = _numbers(POWERCAP, root)
     return sum(packages) / 1e6 if packages else None
 
 
-def energy_range() -> "float | None":
-    """Joules at which the packages' counters wrap round, together."""
-    ranges = _numbers(POWERCAP.replace("energy_uj", "max_energy_range_uj"))
-    return sum(ranges) / 1e6 if ranges else None
+def energy_range(root: Path = Path("/")) -> "float | None":
+    """Joules at which the counter of a package starts again from 0, the least of the packages'."""
+    ranges = _numbers(POWERCAP.replace("energy_uj", "max_energy_range_uj"), root)
+    return min(ranges) / 1e6 if ranges else None
 
 
 def peak_memory() -> int:
@@ -93,9 +90,9 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _numbers(pattern: str) -> list[float]:
+def _numbers(pattern: str, root: Path = Path("/")) -> list[float]:
     found = []
-    for path in Path("/").glob(pattern[1:]):
+    for path in root.glob(pattern[1:]):
         try:
             found.append(float(_lines(str(path))[0]))
         except (IndexError, ValueError):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import counters, machine
+from .energy import Meter
 
 Request = dict[str, Any]
 STEADY = 0.05  # two windows in a row whose medians differ by less are steady
@@ -29,6 +30,7 @@ class Worker:
         self.run: Callable[[Any], Any]
         self.images: Any = None
         self.batch = 1
+        self.meter: Meter | None = None
 
     def load(self, request: Request) -> Request:
         """Import the runtime, load the artefact, answer once: the cold start, each part apart, in seconds."""
@@ -85,20 +87,25 @@ class Worker:
         wall: list[float] = []
         cpu: list[float] = []
         self.run(images)  # caches that another block's process has taken over are won back outside the count
-        before, began = counters.read(), time.perf_counter()
+        before, began = self._counters(), time.perf_counter()
         while len(wall) < request["runs"] or time.perf_counter() - began < request["seconds"]:
             c, t = time.process_time(), time.perf_counter()
             self.run(images)
             wall.append(time.perf_counter() - t)
             cpu.append(time.process_time() - c)
         seconds = time.perf_counter() - began
-        return {"wall": wall, "cpu": cpu, "seconds": seconds, "before": before, "after": counters.read(), "memory": counters.peak_memory()}
+        return {"wall": wall, "cpu": cpu, "seconds": seconds, "before": before, "after": self._counters(), "memory": counters.peak_memory()}
 
     def idle(self, request: Request) -> Request:
         """Do nothing for ``seconds``: the counters around it, for what the machine draws and does by itself."""
-        before, began = counters.read(), time.perf_counter()
+        before, began = self._counters(), time.perf_counter()
         time.sleep(request["seconds"])
-        return {"seconds": time.perf_counter() - began, "before": before, "after": counters.read()}
+        return {"seconds": time.perf_counter() - began, "before": before, "after": self._counters(), "source": self.meter.source if self.meter else ""}
+
+    def _counters(self) -> "dict[str, float]":
+        """Counters now, energy included; the meter is opened by the first call."""
+        self.meter = self.meter or Meter()
+        return {**counters.read(), **self.meter.read()}
 
     def operators(self, request: Request) -> Request:
         """Each operator's seconds in a call, as the runtime's own profiler tells; ``None`` where the session has none."""

@@ -20,7 +20,7 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     module, grey = opened(folder, settings)
     with torch.inference_mode():
         held = torch.from_numpy(grey).to("cuda")  # a graph reads its input at one address for ever
-        side = torch.cuda.Stream()
+        side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # libraries choose kernels and allocate in their first calls, which a recording forbids
             for _ in range(WARM_UPS):
