@@ -85,6 +85,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     how = command.add_argument_group("what is measured")
     how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
     how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")
+    how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="another value of a setting (repeatable)")
     how.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
     how.add_argument("--seed", type=int, default=0)
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")

@@ -46,7 +46,7 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
 
 def _plan(options: argparse.Namespace) -> Any:
     from efficient360.checkpoint import CheckpointSpec
-    from efficient360.plan import Plan, chosen, read_protocol
+    from efficient360.plan import Plan, chosen, overridden, read_protocol
     from efficient360.registry import evaluators
 
     for name, value in (("--max-examples", options.max_examples), ("--batch-size", options.batch_size), ("--max-minutes", options.max_minutes)):
@@ -64,7 +64,7 @@ def _plan(options: argparse.Namespace) -> Any:
         checkpoint=checkpoint,
         dataset=_dataset(options, limit) if options.dataset else None,
         protocol=protocol.name,
-        steps=chosen(protocol, only, from_files, known),
+        steps=overridden(chosen(protocol, only, from_files, known), options.set),
         out=options.out or Path("runs") / _run_name(options, protocol.name),
         seed=options.seed,
         batch_size=options.batch_size,

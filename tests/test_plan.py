@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 
 from efficient360.errors import SettingsError
-from efficient360.plan import Step, chosen, configure, parse_protocol, protocol_names, read_protocol
+from efficient360.plan import Step, chosen, configure, overridden, parse_protocol, protocol_names, read_protocol
 from efficient360.registry import evaluator_class, evaluators
 
 KNOWN = evaluators()
@@ -92,3 +92,25 @@ def test_bad_settings_are_explained(settings: dict, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         configure(Sample, settings)
     assert caught.value.hint
+
+
+def test_settings_are_replaced_one_by_one() -> None:
+    steps = (Step("latency", {"runs": 5}), Step("macs", {}))
+    found = overridden(steps, ["latency.device=limited:1core-2gb", "latency.runtimes=[torch, 'onnxruntime:int8']", "latency.runs=7"])
+    assert found == (Step("latency", {"runs": 7, "device": "limited:1core-2gb", "runtimes": ["torch", "onnxruntime:int8"]}), Step("macs", {}))
+    assert steps[0].settings == {"runs": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("latency", "--set latency is not EVALUATOR.SETTING=VALUE"),
+        ("latency=3", "--set latency=3 is not EVALUATOR.SETTING=VALUE"),
+        ("memory.batches=[1]", "--set memory.batches=[1] names 'memory', which is not going to run"),
+        ("latency.runtimes=[torch", "the value in --set latency.runtimes=[torch is not YAML"),
+    ],
+)
+def test_a_bad_replacement_is_named(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        overridden((Step("latency", {}),), [text])
+    assert caught.value.message == said

@@ -23,6 +23,9 @@ P50 = Metric("latency_p50", SECOND, Better.LOWER, "Median wall-clock time of one
 P90 = Metric("latency_p90", SECOND, Better.LOWER, "90th percentile over all runs of one image, disturbed ones included.", low=0)
 P99 = Metric("latency_p99", SECOND, Better.LOWER, "99th percentile over all runs of one image, disturbed ones included; told from 1,000 runs on.", low=0)
 THROUGHPUT = Metric("throughput", PER_SECOND, Better.HIGHER, "Images a second at this batch size: batch over median time of a call.", low=0)
+BEST_THROUGHPUT = Metric(
+    "best_throughput", PER_SECOND, Better.HIGHER, "Images a second in the runtime and at the batch size, among those measured, that give most.", low=0,
+)
 COLD_START = Metric("cold_start", SECOND, Better.LOWER, "Loading the artefact and the first inference in a fresh process, the runtime already imported.", low=0)
 RUNTIME_MEMORY = Metric("runtime_memory", BYTE, Better.LOWER, "Peak resident memory of the process that runs the artefact, Python and runtime included.", low=0)
 ARTEFACT_BYTES = Metric("artefact_bytes", BYTE, Better.LOWER, "Size of the files that a device needs to run it.", low=0)

@@ -37,7 +37,7 @@ class Latency(Evaluator):
     name: ClassVar[str] = "latency"
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metrics.BEST, metrics.P50, metrics.P90, metrics.P99, metrics.THROUGHPUT, metrics.COLD_START, metrics.RUNTIME_MEMORY, metrics.ARTEFACT_BYTES,
+        metrics.BEST, metrics.P50, metrics.P90, metrics.P99, metrics.THROUGHPUT, metrics.BEST_THROUGHPUT, metrics.COLD_START, metrics.RUNTIME_MEMORY, metrics.ARTEFACT_BYTES,
         metrics.LOGIT_DIFFERENCE, metrics.AGREEMENT, metrics.ENERGY,
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
@@ -84,6 +84,7 @@ class Latency(Evaluator):
             measured = place.measure(jobs, path, Schedule(runs=self.runs, seconds=self.seconds), context.progress) if jobs else ()
             cells += [cell_of(job.artefact, outcome, reference) for job, outcome in measured]
         yield self._best(cells, place.describe())
+        yield from self._most(cells)
         for cell in cells:
             yield from metrics.outcomes(cell, self.device)
         if not any(cell.reading is not None and energy(cell.reading) for cell in cells):
@@ -115,6 +116,13 @@ class Latency(Evaluator):
                 metric = metrics.P50 if batch == 1 else metrics.THROUGHPUT
                 outcome = replace(outcome, metric=metric, conditions=metrics.conditions(name, precision, self.device, batch))
             yield outcome
+
+    def _most(self, cells: list[Cell]) -> Iterator[Outcome]:
+        ranked = sorted((c.artefact.batch / c.timing.p50, i) for i, c in enumerate(cells) if c.counts and c.timing is not None)
+        if ranked:
+            value, index = ranked[-1]
+            found = next(o for o in metrics.outcomes(cells[index], self.device) if isinstance(o, Measurement) and o.metric == metrics.THROUGHPUT)
+            yield replace(found, metric=metrics.BEST_THROUGHPUT, value=value)
 
     def _best(self, cells: list[Cell], facts: Facts) -> Outcome:
         ranked = sorted((c.timing.p50, i) for i, c in enumerate(cells) if c.artefact.batch == 1 and c.counts and c.timing is not None)
