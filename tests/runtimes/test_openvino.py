@@ -59,6 +59,15 @@ def test_weights_are_stored_in_float32_and_in_int8(artefacts) -> None:
 
 
 @pytest.mark.slow
+def test_shapes_are_fixed(artefacts) -> None:
+    for name, batch in (("vit", 2), ("vit-int8", 2), ("cnn", 1), ("cnn-int8", 1)):
+        model = openvino.Core().read_model(artefacts[name].folder / "model.xml")
+        assert not model.is_dynamic()
+        assert list(model.input(0).shape) == [batch, *SIZE]
+        assert list(model.output(0).shape) == [batch, 10]
+
+
+@pytest.mark.slow
 def test_bf16_is_computed_only_where_the_cpu_has_it(artefacts, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((1, *SIZE), np.float32))
     schedule = Schedule(runs=3, seconds=0.0, blocks=1, warm_runs=1, warm_seconds=0.0, repeats=0)

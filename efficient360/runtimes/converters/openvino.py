@@ -25,6 +25,7 @@ class OpenVino(Runtime):
     title: ClassVar[str] = "OpenVINO"
     extra: ClassVar[str] = "openvino"
     converts_with: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
+    version: ClassVar[int] = 2
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.BF16, Precision.INT8)
 
     def convert(self, build: Build) -> Converted:
@@ -37,7 +38,7 @@ class OpenVino(Runtime):
         from openvino.frontend import OpConversionFailure
 
         try:
-            model = openvino.convert_model(load_program(build.program))
+            model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape
         except OpConversionFailure as error:
             lacks = re.findall(r"No conversion rule found for operations: (.+)", str(error))
             said = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
