@@ -34,6 +34,16 @@ def test_answers_are_those_of_torch(name: str, request: pytest.FixtureRequest, l
     assert found.relative < 1e-3
 
 
+def test_bf16_is_another_arithmetic_within_its_tolerance(small_vit: nn.Module, logits_of, tmp_path: Path) -> None:
+    made = build(source(small_vit, "vit", tmp_path), "ncnn", Precision.BF16)
+    assert isinstance(made, Artefact), made
+    with torch.no_grad():
+        reference = small_vit(torch.from_numpy(IMAGES)).numpy()
+    found = parity(reference, logits_of(made, IMAGES), Precision.BF16)
+    assert found.passed, found.reason
+    assert found.relative > 1e-4  # in float32 it is a thousand times less
+
+
 class CumulativeProduct(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean((2, 3)).cumprod(1)

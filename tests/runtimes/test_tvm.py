@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import efficient360.runtimes
 from efficient360.measurement import Failure, Status
 from efficient360.runtimes.building import Source, build
 from efficient360.runtimes.parity import parity
@@ -30,6 +34,26 @@ def test_answers_are_those_of_torch(name: str, batch: int, request: pytest.Fixtu
     found = parity(reference, logits_of(made, IMAGES), Precision.FP32)
     assert found.passed, found.reason
     assert found.relative < 1e-3
+
+
+TELL = """
+import json, sys
+import numpy as np
+from kit.sessions.tvm import operators
+print(json.dumps(operators(sys.argv[1], {"model": "model.so", "threads": 1}, np.ones((1, 3, 32, 32), np.float32))))
+"""
+
+
+def test_each_compiled_function_of_the_program_has_its_time(small_cnn: nn.Module, tmp_path: Path) -> None:
+    made = build(source(small_cnn, "cnn", tmp_path), "tvm", Precision.FP32)
+    assert isinstance(made, Artefact), made
+    kit = Path(efficient360.runtimes.__file__).parent
+    done = subprocess.run([sys.executable, "-c", TELL, str(made.folder)], cwd=kit, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    assert sum("conv2d" in row["name"] for row in rows) >= 2
+    assert not any(row["name"].startswith("vm.") for row in rows)
+    assert not any(row["kind"].endswith(tuple("0123456789")) for row in rows)
+    assert all(row["seconds"] > 0 and row["place"] == "cpu" for row in rows)
 
 
 class Bessel(nn.Module):

@@ -21,13 +21,16 @@ MODEL = "model"
 
 @final
 class Ncnn(Runtime):
-    """Its tensors have at most four dimensions, none of which is the batch; so heads are split in four, and one image is a call."""
+    """Its tensors have at most four dimensions, none of which is the batch; so heads are split in four, and one image is a call.
+
+    In bf16 weights and activations are stored so when they are loaded; the artefact is that of fp32.
+    """
 
     name: ClassVar[str] = "ncnn"
     title: ClassVar[str] = "ncnn"
     extra: ClassVar[str] = "ncnn"
     converts_with: ClassVar[tuple[str, ...]] = ("pnnx", "ncnn")
-    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32,)
+    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.BF16)
     largest_batch: ClassVar[int | None] = 1
 
     def convert(self, build: Build) -> Converted:

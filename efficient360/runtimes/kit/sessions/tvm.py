@@ -1,7 +1,9 @@
 """Machine code compiled by TVM, run by its Relax virtual machine."""
 
 import os
+import re
 import sys
+import time
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
@@ -46,3 +48,27 @@ def _imported(threads: int) -> Any:
     if hidden:
         del sys.modules["torch"]
     return tvm
+
+
+def operators(folder: str, settings: "dict[str, Any]", images: Images) -> "list[dict[str, Any]]":
+    """Seconds of each compiled function of the program, mean of a call; the machine's own bookkeeping is left out."""
+    tvm = _imported(settings["threads"])
+    machine = tvm.runtime.vm.VirtualMachine(tvm.runtime.load_module(f"{folder}/{settings['model']}"), tvm.cpu())
+    given = tvm.runtime.tensor(images)
+    machine["main"](given)
+    spent: dict[str, float] = {}
+    began = [0.0]
+
+    def watch(_function: Any, name: str, before: bool, *_rest: Any) -> int:
+        if before:
+            began[0] = time.perf_counter()
+        else:
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - began[0]
+        return 0  # go on as without it
+
+    machine.set_instrument(watch)
+    for _ in range(ROUNDS):
+        machine["main"](given)
+    own = [name for name in spent if not name.startswith("vm.builtin.")]
+    # TVM numbers functions of the same operators apart: fused_matmul1_add2
+    return [{"name": name, "kind": re.sub(r"\d+(?=_|$)", "", name), "seconds": spent[name] / ROUNDS, "place": "cpu"} for name in own]
