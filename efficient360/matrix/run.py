@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from efficient360.devices.addresses import device as device_of
+from efficient360.errors import CheckpointError
 from efficient360.matrix.cells import Cell
 from efficient360.matrix.conversion import convert
 from efficient360.matrix.plan import MatrixPlan, What
@@ -55,9 +56,21 @@ def run(plan: MatrixPlan, meter: Meter) -> None:
 def _convert_only(plan: MatrixPlan, found: Sequence[Row], meter: Meter) -> None:
     meter.expect(sum(len(row.targets) for row in found))
     for row in found:
-        for (runtime, precision), outcome in _converted(plan, row.open(), row.targets, meter).items():
+        if (subject := _opened(row, len(row.targets), meter)) is None:
+            continue
+        for (runtime, precision), outcome in _converted(plan, subject, row.targets, meter).items():
             if isinstance(outcome, Failure):
                 meter.say(f"  {row.name} has no {runtime}:{precision}: {outcome.message}")
+
+
+def _opened(row: Row, steps: int, meter: Meter) -> Subject | None:
+    """The row's model; ``None``, said why, where its network can't be trusted: the other rows go on."""
+    try:
+        return row.open()
+    except CheckpointError as error:
+        meter.step(f"{row.name} is left out: {error.message}")
+        meter.done += steps - 1
+        return None
 
 
 def _converted(plan: MatrixPlan, subject: Subject, targets: Sequence[What], meter: Meter) -> Mapping[What, Artefact | Failure]:
@@ -65,7 +78,8 @@ def _converted(plan: MatrixPlan, subject: Subject, targets: Sequence[What], mete
 
 
 def _measure(plan: MatrixPlan, store: CellStore, work: Work, meter: Meter) -> None:
-    subject = work.row.open()
+    if (subject := _opened(work.row, work.steps, meter)) is None:
+        return
     name = subject.facts.name
     built = _converted(plan, subject, work.targets, meter)
     with TemporaryDirectory(prefix="efficient360-") as folder:
