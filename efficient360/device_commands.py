@@ -26,7 +26,8 @@ def devices(options: argparse.Namespace) -> int:
         0, or 2 when an address that was given can't be used.
     """
     given = [(address, _known(address)) for address in options.address]
-    rows = [*_found(), *given]
+    named = {address.partition("?")[0] for address in options.address}
+    rows = [*((address, found) for address, found in _found() if address not in named), *given]
     Console().print(_listing(rows))
     return UNREACHED if any(isinstance(found, Efficient360Error) for _, found in given) else 0
 
@@ -58,11 +59,16 @@ def _listing(rows: Sequence[tuple[str, Facts | Efficient360Error]]) -> Table:
     here: Facts | None = None
     for address, found in rows:
         if isinstance(found, Efficient360Error):
-            table.add_row(Text(address), Group(Text(found.message, "red"), Text(f"→ {found.hint}")))
+            table.add_row(_short(address), Group(Text(found.message, "red"), Text(f"→ {found.hint}")))
             continue
-        table.add_row(Text(address), _described(found, here))
+        table.add_row(_short(address), _described(found, here))
         here = here or found
     return table
+
+
+def _short(address: str) -> Text:
+    """An address without its options, which are paths for the most part."""
+    return Text(address.partition("?")[0])
 
 
 def _described(found: Facts, here: Facts | None) -> RenderableType:
