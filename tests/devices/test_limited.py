@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efficient360.devices import cgroups, limited
+from efficient360.devices import cgroups, limited, timing
 from efficient360.devices.addresses import device
 from efficient360.devices.cgroups import Limits
-from efficient360.devices.device import Job, Reading, Schedule
+from efficient360.devices.device import Block, Job, Reading, Schedule
 from efficient360.errors import DeviceError, Efficient360Error, SettingsError
 from efficient360.measurement import Failure, Status
 
@@ -181,3 +181,23 @@ def test_bad_addresses(address: str, code: str) -> None:
         device(address)
     assert isinstance(error.value, SettingsError)
     assert error.value.code == code
+
+
+@needs_quota
+def test_the_worker_counts_how_long_its_quota_held_it_back(little: Callable[..., Job], probes: Path, short: Schedule) -> None:
+    (reading,) = read(limited.limited("1core-quota50"), [little()], probes, short)
+    assert isinstance(reading, Reading)
+    assert all(block.after["throttled"] >= block.before["throttled"] >= 0 for block in reading.blocks)
+
+
+def test_waiting_for_a_quota_is_no_disturbance() -> None:
+    def blocks(**counters: float) -> list[Block]:
+        return [Block([0.02] * 4, [0.01] * 4, 0.08, dict.fromkeys(counters, 0.0), counters)]
+
+    assert not timing.clean(blocks(), 1).any()
+    assert timing.clean(blocks(throttled=0.04), 1).all()
+    assert not timing.noisy(blocks(throttled=0.04), 1)
+
+
+def test_runs_without_cpu_times_are_all_kept() -> None:
+    assert timing.clean([Block([0.02] * 4, [], 0.08)], 1).tolist() == [True] * 4
