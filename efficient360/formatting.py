@@ -36,7 +36,7 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
         return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
     if metric.unit == ONE:
         return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
-    if "/" in metric.unit:
+    if "/" in metric.unit and abs(value) < 1e6:
         return f"{round(value):,} {metric.unit}" if abs(value) >= 1e3 else f"{significant(value, digits)} {metric.unit}"
     if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):
         return f"{significant(value, digits)} {metric.unit}"

@@ -19,7 +19,7 @@ ORDER = [
     ["counting"],
     ["runtimes"],
     ["devices"],
-    ["deployment"],
+    ["acceleration", "deployment"],
     ["dimensions"],
     ["registry"],
     ["datasets"],

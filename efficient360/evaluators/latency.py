@@ -50,7 +50,7 @@ class Latency(Evaluator):
     seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        catalogue.targets([text.removesuffix("?") for text in self.runtimes])
+        catalogue.wanted(self.runtimes)
         device(self.device)
         if 1 not in self.batches or min(self.batches) < 1 or len(set(self.batches)) < len(self.batches):
             raise SettingsError("bad-setting", f"the setting batches of latency is {list(self.batches)}", "give different whole numbers, 1 among them: [1, 8]")
@@ -60,7 +60,7 @@ class Latency(Evaluator):
 
     def surroundings(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
-        return {name: catalogue.versions(catalogue.runtime(name)) for name, _ in self._targets()}
+        return {name: catalogue.versions(catalogue.runtime(name)) for name, _ in catalogue.wanted(self.runtimes)}
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
         """Convert, check, time; one Failure for each runtime that can't be measured.
@@ -91,18 +91,13 @@ class Latency(Evaluator):
             yield metrics.no_energy(self.device)
         yield from (failed for failed in built if isinstance(failed, Failure))
 
-    def _targets(self) -> list[tuple[str, Precision]]:
-        there = set(catalogue.installed())
-        wanted = [text.removesuffix("?") for text in self.runtimes if not text.endswith("?") or text.partition(":")[0].removesuffix("?") in there]
-        return catalogue.targets(wanted)
-
     def _built(self, model: TorchModel | DeployedModel, context: Context) -> Iterator[Artefact | Failure]:
         if isinstance(model, DeployedModel):
             yield model.artefact
             return
         calibration = None
         data = context.training or context.examples
-        targets = self._targets()
+        targets = catalogue.wanted(self.runtimes)
         if data is not None and any(precision is Precision.INT8 for _, precision in targets):
             calibration = images.pixels(data, images.CALIBRATION, context.seed)
         identity = images.program_identity(context.checkpoint, images.kept(model))

@@ -91,6 +91,17 @@ def targets(texts: Sequence[str]) -> list[tuple[str, Precision]]:
     return found
 
 
+def wanted(texts: Sequence[str]) -> list[tuple[str, Precision]]:
+    """As :func:`targets`; a ``?`` at the end leaves out what is not installed.
+
+    Raises:
+        SettingsError: As :func:`target`, also of what is left out.
+    """
+    targets([text.removesuffix("?") for text in texts])
+    there = {"installed", *installed()}
+    return targets([text.removesuffix("?") for text in texts if not text.endswith("?") or text.removesuffix("?").partition(":")[0] in there])
+
+
 def _from_file(path: Path) -> Runtime:
     if not path.is_file():
         raise PluginError("no-plugin-file", f"there is no file {path}", "give the path of a Python file with a RUNTIME")

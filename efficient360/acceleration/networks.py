@@ -1,0 +1,88 @@
+"""The networks that are timed beside each other: the checkpoint, its convolutional twin, and matrix products alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from efficient360.acceleration.products import CLASSES, RECIPE, gemm_macs, gemm_network
+from efficient360.acceleration.twin import cnn_twin, shape_of, twin_macs
+from efficient360.measurement import Failure
+from efficient360.model import PixelsToLogits, TorchModel
+from efficient360.runtimes import images
+from efficient360.runtimes.building import Source, build
+from efficient360.runtimes.runtime import Artefact, Precision
+
+Size = tuple[int, int, int]
+
+
+class Role(StrEnum):
+    """What a network is there for."""
+
+    CHECKPOINT = "checkpoint"
+    TWIN = "convolutional twin"
+    PRODUCTS = "matrix products"
+
+
+@final
+@dataclass(frozen=True)
+class Network:
+    """A network to convert and time.
+
+    Args:
+        role: What it is there for.
+        model: In torch.
+        identity: Digest or name of all that makes it.
+        macs: Multiply-adds of one image in products and convolutions; ``None`` where they can't be counted.
+    """
+
+    role: Role
+    model: TorchModel
+    identity: str
+    macs: int | None
+
+    def built(self, runtime: str, precision: Precision, calibration: NDArray[np.float32] | None, folder: Path) -> Artefact | Failure:
+        """Its artefact for a runtime."""
+        source = Source(self.identity, self.model.module, self.model.input_size, calibration, folder)
+        return build(source, runtime, precision)
+
+    def answers(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Its logits float32 ``(n, K)``."""
+        return images.answers(self.model, probes)
+
+
+def products(size: Size) -> Network:
+    """Matrix products alone, for images of a size."""
+    return Network(Role.PRODUCTS, _whole(gemm_network(), size, CLASSES), f"matrix-products-{RECIPE}-torch{torch.__version__}", gemm_macs())
+
+
+def twin(size: Size, macs: int, classes: int) -> Network:
+    """The convolutional twin of a network with ``macs`` multiply-adds.
+
+    Raises:
+        Unsupported: There is none.
+    """
+    network = cnn_twin(size, macs, classes)
+    shape = shape_of(size, macs, classes)
+    return Network(Role.TWIN, _whole(network, size, classes), f"twin-{RECIPE}-{shape}-{classes}-torch{torch.__version__}", twin_macs(size, shape, classes))
+
+
+def twin_facts(size: Size, macs: int, classes: int) -> Iterator[tuple[str, str]]:
+    """What a reader should know of the twin: name and value."""
+    shape = shape_of(size, macs, classes)
+    found = twin_macs(size, shape, classes)
+    blocks = "–".join(map(str, shape.blocks))
+    yield "What it is", "3×3 convolutions in residual blocks as in ResNet-18, normalisation folded in, random weights: it stands for cost alone"
+    yield "Shape", f"stem of stride {shape.stride}, {shape.width} channels at first and twice as many in each further stage, {blocks} blocks a stage"
+    yield "MACs", f"{found:,}, {100 * (found / macs - 1):+.1f} % against the checkpoint's {macs:,}"
+
+
+def _whole(network: nn.Module, size: Size, classes: int) -> TorchModel:
+    whole = PixelsToLogits(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), None).eval().requires_grad_(requires_grad=False)
+    return TorchModel(whole, size, classes)

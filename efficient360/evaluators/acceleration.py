@@ -1,0 +1,165 @@
+"""How well a network suits fast paths: what they take of it, where its time goes, how near it comes to the peak and to a convolutional network."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+
+from efficient360.acceleration import metrics, networks
+from efficient360.acceleration.bench import Bench, Cells
+from efficient360.acceleration.delegation import taken
+from efficient360.acceleration.networks import Network, Role
+from efficient360.acceleration.peak import RUNTIMES, peak_of, peak_runtimes
+from efficient360.acceleration.pictures import figures
+from efficient360.acceleration.profile import Profile, profile
+from efficient360.acceleration.result import Result
+from efficient360.acceleration.speed import speed_of
+from efficient360.counting.operations import count
+from efficient360.devices.addresses import device
+from efficient360.devices.cell import Cell
+from efficient360.devices.device import Schedule
+from efficient360.devices.metrics import conditions
+from efficient360.errors import SettingsError
+from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
+from efficient360.runtimes import catalogue, images
+from efficient360.runtimes.runtime import Precision
+
+TIMEOUT = 300.0
+Target = tuple[str, Precision]
+
+
+@final
+@dataclass(frozen=True)
+class Acceleration(Evaluator):
+    """What fast paths take of the checkpoint, where its time goes, and its speed against the device's peak and a convolutional network of the same MACs.
+
+    Args:
+        runtimes: ``runtime[:precision]`` each; a ``?`` at the end leaves out what is not installed.
+        device: ``local``, ``limited:…``, ``ssh://…`` or ``adb://…``.
+        threads: Threads of a runtime; 0 takes every core of the device.
+        runs: Timed runs at least.
+        seconds: Timed seconds at least.
+    """
+
+    name: ClassVar[str] = "acceleration"
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
+    uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
+    runtimes: tuple[str, ...] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
+    device: str = "local"
+    threads: int = 0
+    runs: int = 30
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        catalogue.wanted(self.runtimes)
+        device(self.device)
+        for name, value, least in (("runtimes", len(self.runtimes), 1), ("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
+            if value < least:
+                raise SettingsError("bad-setting", f"the setting {name} of acceleration is {getattr(self, name)}", f"give at least {least}")
+
+    def surroundings(self) -> Mapping[str, Any]:
+        """Versions of the runtimes that will be measured."""
+        return {name: catalogue.versions(catalogue.runtime(name)) for name, _ in self._plan(catalogue.wanted(self.runtimes))}
+
+    def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Convert, check, time and profile, one runtime after the other; a Failure for each number that a runtime does not give.
+
+        Raises:
+            Unsupported: The model is no network in torch, or none of the runtimes is installed.
+            OutOfTime: From ``context.deadline``.
+        """
+        if not isinstance(model, TorchModel):
+            hint = "evaluate the checkpoint itself, and name the artefact's runtime and precision among the runtimes"
+            raise Unsupported("not-torch", f"{type(model).__name__} is no network whose multiply-adds could be counted", hint)
+        targets = catalogue.wanted(self.runtimes)
+        if not targets:
+            asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
+            raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
+        bench = self._bench(model, context)
+        own, twin = _networks(model, context)
+        plan = self._plan(targets)
+        results: list[Result] = []
+        yardsticks: list[Cell] = []
+        for index, (name, precision) in enumerate(plan):
+            context.deadline.check()
+            wanted = [own, *([twin] if isinstance(twin, Network) else [])] if (name, precision) in targets else []
+            if name in RUNTIMES and precision is Precision.FP32:
+                wanted.append(networks.products(model.input_size))
+            cells = bench.timed(name, precision, wanted, partial(_tell, context, index, len(plan)))
+            found = cells.get(Role.PRODUCTS)
+            yardsticks += [found] if isinstance(found, Cell) else []
+            if (name, precision) in targets:
+                results.append(_result((name, precision), cells, own, twin, bench))
+        yield from _illustrated(list(self._outcomes(results, yardsticks)), figures(results, peak_of(yardsticks), _facts(own, twin, model)))
+
+    def _plan(self, targets: Sequence[Target]) -> list[Target]:
+        """What is timed: the targets, and for the peak the runtimes that are good at it where none of those is a target."""
+        if any(name in RUNTIMES and precision is Precision.FP32 for name, precision in targets):
+            return list(targets)
+        return [*targets, *((name, Precision.FP32) for name in peak_runtimes())]
+
+    def _bench(self, model: TorchModel, context: Context) -> Bench:
+        probes = images.probes(context.examples, model.input_size, context.seed)
+        path = context.scratch / "probes.npy"
+        np.save(path, probes)
+        data = context.training or context.examples
+        wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
+        calibration = images.pixels(data, images.CALIBRATION, context.seed) if wanted and data is not None else None
+        schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
+        return Bench(device(self.device), self.threads, schedule, probes, path, calibration, context.artefacts or context.scratch)
+
+    def _outcomes(self, results: Sequence[Result], yardsticks: Sequence[Cell]) -> Iterator[Outcome]:
+        peak = peak_of(yardsticks)
+        for result in results:
+            given = conditions(result.runtime, result.precision, self.device, 1)
+            yield from metrics.speed_outcomes(result.own, result.twin, peak, given)
+            yield metrics.profile_outcome(result.profile, given)
+            yield from metrics.taken_outcomes(result.taken, given)
+        yield metrics.peak_outcome(peak, {"device": self.device})
+
+
+def _tell(context: Context, index: int, runtimes: int, done: int, total: int) -> None:
+    context.progress(index * total + done, runtimes * total)
+
+
+def _networks(model: TorchModel, context: Context) -> tuple[Network, Network | Failure]:
+    image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
+    counted = count(model.network, image)
+    macs = None if counted.uncounted else counted.products
+    own = Network(Role.CHECKPOINT, model, images.program_identity(context.checkpoint, images.kept(model)), macs)
+    if macs is None:
+        message = "there is no twin: the checkpoint has operators whose multiply-adds are not known"
+        return own, Failure(Status.UNSUPPORTED, "uncounted-operators", message, "see macs")
+    try:
+        return own, networks.twin(model.input_size, macs, model.num_classes)
+    except Unsupported as error:
+        return own, Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
+
+
+def _result(target: Target, cells: Cells, own: Network, twin: Network | Failure, bench: Bench) -> Result:
+    cell = cells[Role.CHECKPOINT]
+    beside = speed_of(cells[Role.TWIN], twin.macs) if isinstance(twin, Network) else twin
+    found = speed_of(cell, own.macs)
+    if isinstance(cell, Failure) or cell.failure is not None:
+        why = found if isinstance(found, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
+        return Result(*target, found, beside, why, why)
+    told = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
+    return Result(*target, found, beside, told, taken(cell.artefact, told.rows if isinstance(told, Profile) else ()))
+
+
+def _facts(own: Network, twin: Network | Failure, model: TorchModel) -> list[tuple[str, str]]:
+    if isinstance(twin, Failure) or own.macs is None:
+        return []
+    return list(networks.twin_facts(model.input_size, own.macs, model.num_classes))
+
+
+def _illustrated(outcomes: Sequence[Outcome], drawn: tuple[Any, ...]) -> Iterator[Outcome]:
+    """The outcomes with all pictures beside the first number."""
+    first = next((outcome for outcome in outcomes if isinstance(outcome, Measurement)), None)
+    for outcome in outcomes:
+        yield replace(outcome, extra=drawn) if isinstance(outcome, Measurement) and outcome is first else outcome
