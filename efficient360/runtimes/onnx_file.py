@@ -5,10 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from efficient360.errors import Unsupported
-from efficient360.runtimes.program import load_program
 from efficient360.runtimes.runtime import Build
 
 INPUT, OUTPUT = "images", "logits"
@@ -23,6 +20,10 @@ def onnx_file(build: Build) -> Path:
     Raises:
         Unsupported: ``no-onnx``: the exporter knows no ONNX operator for one of the program's; the message says which.
     """
+    import torch
+
+    from efficient360.runtimes.program import load_program
+
     path = build.shared / "model.onnx"
     if path.is_file():
         return path

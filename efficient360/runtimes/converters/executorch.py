@@ -2,16 +2,11 @@
 
 from typing import Any, ClassVar, final
 
-import torch
-from torch.export import ExportedProgram
-
 from efficient360.runtimes.calibration import calls
-from efficient360.runtimes.program import images_for, load_program
 from efficient360.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
-from efficient360.runtimes.unfused import unfused
 
 MODEL = "model.pte"
-IN_INT8 = (torch.ops.aten.linear.default, torch.ops.aten.conv2d.default)
+IN_INT8 = ("linear", "conv2d")
 """What int8 quantizes; the quantizer's own choice adds sums and products, which costs accuracy in residual branches and scaled attention."""
 
 
@@ -27,37 +22,44 @@ class ExecuTorch(Runtime):
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.pte``."""
+        import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
+
+        from efficient360.runtimes.program import images_for, load_program
+        from efficient360.runtimes.unfused import unfused
 
         facts = {"backend": "XNNPACK", "attention": "plain operators"}
         with torch.no_grad():
             program = torch.export.export(unfused(load_program(build.program)), (images_for(build.size, build.batch),))
             if build.precision is Precision.INT8:
                 program = _quantized(program, build)
-                facts |= {"quantization": "static activations", "quantized": ", ".join(str(operator) for operator in IN_INT8)}
+                facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         delegation = _delegation(edge.exported_program().graph_module)
         (build.folder / MODEL).write_bytes(edge.to_executorch().buffer)
         return Converted(settings={"model": MODEL}, facts=facts, delegation=delegation)
 
 
-def _quantized(program: ExportedProgram, build: Build) -> ExportedProgram:
+def _quantized(program: Any, build: Build) -> Any:
     """The program with weights in 8 bits by channel and activations in 8 bits by tensor, their ranges taken from the calibration images."""
+    import torch
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    from efficient360.runtimes.program import images_for
 
     assert build.calibration is not None  # given whenever int8 is asked for
     quantizer: Any = XNNPACKQuantizer()
     for operator in IN_INT8:
-        quantizer.set_operator_type(operator, get_symmetric_quantization_config(is_per_channel=True))
+        quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True))
     observed = prepare_pt2e(program.module(), quantizer)
     for images in calls(build.calibration, build.batch):
         observed(torch.from_numpy(images))
     return torch.export.export(convert_pt2e(observed), (images_for(build.size, build.batch),))
 
 
-def _delegation(graph_module: torch.nn.Module) -> Delegation:
+def _delegation(graph_module: Any) -> Delegation:
     """What the partitioner took, as ExecuTorch's own report counts it, without ``getitem``: it computes nothing."""
     from executorch.devtools.backend_debug import get_delegation_info
 

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from efficient360.runtimes.calibration import calls
-from efficient360.runtimes.program import images_for, load_program
 from efficient360.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
-from efficient360.runtimes.unfused import unfused
 
 MODEL = "model.tflite"
 IN_INT8 = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
@@ -28,6 +26,9 @@ class LiteRt(Runtime):
     def convert(self, build: Build) -> Converted:
         """Write ``model.tflite``."""
         import litert_torch
+
+        from efficient360.runtimes.program import images_for, load_program
+        from efficient360.runtimes.unfused import unfused
 
         sample = (images_for(build.size, build.batch),)
         model = litert_torch.convert(unfused(load_program(build.program)), sample)

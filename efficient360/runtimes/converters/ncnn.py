@@ -8,13 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
-import torch
-from torch import fx, nn
-
 from efficient360.errors import Unsupported
-from efficient360.runtimes.program import images_for, network
 from efficient360.runtimes.runtime import Build, Converted, Precision, Runtime
-from efficient360.runtimes.split_heads import split_heads
 
 MODEL = "model"
 
@@ -35,37 +30,21 @@ class Ncnn(Runtime):
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.param`` and ``model.bin``."""
+        from torch import fx
+
+        from efficient360.runtimes.program import network
+        from efficient360.runtimes.split_heads import split_heads
+        from efficient360.runtimes.tracing import write_traced
+
         module = network(build.program)
         assert isinstance(module, fx.GraphModule)
         with tempfile.TemporaryDirectory() as folder:  # pnnx leaves half a dozen files beside those that are wanted
             traced = Path(folder) / "traced.pt"
-            _trace(split_heads(module), build.size, traced)
+            write_traced(split_heads(module), build.size, traced)
             _write(traced, build.size, build.folder)
         _refuse(_foreign(build.folder / f"{MODEL}.param"))
         facts = {"exporter": "pnnx", "attention": "heads split in four dimensions"}
         return Converted(settings={"model": MODEL, "precision": build.precision.value}, facts=facts)
-
-
-@final
-class _Plain(nn.Module):
-    """An exported graph refuses ``eval()`` and the like; a module around it does not."""
-
-    def __init__(self, inner: fx.GraphModule) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.inner(images)
-        return logits
-
-
-def _trace(module: fx.GraphModule, size: tuple[int, int, int], path: Path) -> None:
-    for node in [n for n in module.graph.nodes if n.op == "call_module" and not n.users]:  # checks of shapes, true by construction
-        module.graph.erase_node(node)
-    module.recompile()
-    with torch.no_grad():
-        traced = torch.jit.trace(_Plain(module), (images_for(size, 1),), check_trace=False)  # type: ignore[no-untyped-call]
-    torch.jit.save(traced, str(path))
 
 
 def _write(traced: Path, size: tuple[int, int, int], folder: Path) -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from efficient360.errors import Unsupported
 from efficient360.runtimes.calibration import calls
-from efficient360.runtimes.program import load_program
 from efficient360.runtimes.runtime import Build, Converted, Precision, Runtime
 
 MODEL = "model.xml"
@@ -36,6 +35,8 @@ class OpenVino(Runtime):
         """
         import openvino
         from openvino.frontend import OpConversionFailure
+
+        from efficient360.runtimes.program import load_program
 
         try:
             model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from efficient360.errors import Unsupported
-from efficient360.runtimes.program import load_program
 from efficient360.runtimes.runtime import Build, Converted, Precision, Runtime
 
 MODEL = "model.so"
@@ -36,6 +35,8 @@ class Tvm(Runtime):
         import tvm
         from tvm import relax
         from tvm.relax.frontend.torch import from_exported_program
+
+        from efficient360.runtimes.program import load_program
 
         try:
             module = from_exported_program(load_program(build.program), keep_params_as_input=False, unwrap_unit_return_tuple=True)
