@@ -55,7 +55,8 @@ def weights_of(artefact: Artefact) -> list[dict]:
 def test_delegation_is_the_graph_without_what_xnnpack_lacks(artefacts) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    for name, left, partitions in (("vit", {}, 1), ("cnn", {"CUMSUM": 1}, 2)):
+    # The class token is laid out for both images of a call, which XNNPACK does not do.
+    for name, left, partitions in (("vit", {"BROADCAST_TO": 1}, 2), ("cnn", {"CUMSUM": 1}, 2)):
         told = artefacts[name].converted.delegation
         bare = Interpreter(
             str(artefacts[name].folder / "model.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
