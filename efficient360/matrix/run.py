@@ -37,10 +37,10 @@ def run(plan: MatrixPlan, meter: Meter) -> None:
         Efficient360Error: A device can't be reached at the start.
     """
     store = CellStore(plan.out)
+    places = [device_of(address) for address in plan.devices]
+    found = rows(plan, store.artefacts)
     store.prepare()
     with Store(plan.out).writer():
-        places = [device_of(address) for address in plan.devices]
-        found = rows(plan, store.artefacts)
         if plan.convert_only:
             _convert_only(plan, found, meter)
             return

@@ -87,9 +87,10 @@ def scatters(board: Board) -> list[Scatter]:
     if not every:
         return []
     x = _Scale(min(p[1] for p in every) / 1.3, max(p[1] for p in every) * 1.3, LEFT, WIDTH - RIGHT)
-    y = _Scale(min(p[2] for p in every) / 1.4, max(p[2] for p in every) * 1.4, HEIGHT - BOTTOM, TOP)
-    families = {model.name: model.family.value for model in board.models}
     top = peak(board)
+    ideal = [] if top is None else [max(p[1] for p in every) / top.speed]
+    y = _Scale(min([p[2] for p in every] + ideal) / 1.4, max(p[2] for p in every) * 1.4, HEIGHT - BOTTOM, TOP)
+    families = {model.name: model.family.value for model in board.models}
     charts = []
     for label, points, rho in found:
         drawn = [Point(x.at(m), y.at(s), families[name], f"{name}: {scaled(m, 'MAC')}, {scaled(s, 's')}") for name, m, s in points]
