@@ -16,9 +16,9 @@ from efficient360.devices import cgroups
 from efficient360.devices.adb_client import BINARIES
 from efficient360.errors import DeviceError
 from efficient360.runtimes import catalogue
-from efficient360.runtimes.cards import Card, card
 from efficient360.runtimes.kit import counters
 from efficient360.runtimes.kit.machine import PACKAGES
+from efficient360.runtimes.runtime import Runtime
 
 COUNTERS = Path("/sys/class/powercap")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -56,7 +56,7 @@ class Check:
 
 def checks() -> Iterator[Check]:
     """Everything, in the order in which to read it."""
-    yield from (_runtime(card(name)) for name in catalogue.names())
+    yield from (_runtime(catalogue.runtime(name)) for name in catalogue.names())
     yield _compiler()
     yield _group("memory", cgroups.Limits(memory=2**30))
     yield _group("CPU time", cgroups.Limits(quota=100))
@@ -69,14 +69,17 @@ def checks() -> Iterator[Check]:
     yield _noise()
 
 
-def _runtime(found: Card) -> Check:
+def _runtime(found: Runtime) -> Check:
+    missing = catalogue.missing(found)
+    if reason := found.unavailable():
+        return Check("runtimes", found.title, State.NOTE, reason)
     module, distribution = PACKAGES.get(found.name, (found.name, found.name))
     runs = importlib.util.find_spec(module) is not None
-    if not found.missing and runs:
+    if not missing and runs:
         return Check("runtimes", found.title, State.GOOD, f"converts and runs, {_version(distribution)}")
-    absent = ", ".join(found.missing or [module])
+    absent = ", ".join(missing or [module])
     what = f"runs ({_version(distribution)}), but can't be converted for: no {absent}" if runs else f"not installed: no {absent}"
-    return Check("runtimes", found.title, State.LACKING, what, found.how_to_get)
+    return Check("runtimes", found.title, State.LACKING, what, catalogue.how_to_get(found))
 
 
 def _version(distribution: str) -> str:

@@ -44,7 +44,7 @@ def _runtime(name: str) -> str:
 
     found = catalogue.runtime(name)
     absent = catalogue.missing(found)
-    state = f"not installed: {catalogue.how_to_get(found)}" if absent else "installed"
+    state = f"not installed: {catalogue.how_to_get(found)}" if absent else found.unavailable() or "installed"
     return f"{found.title}, {' '.join(found.precisions)}; {state}"
 
 

@@ -10,7 +10,26 @@ from efficient360.cli import run_command
 from efficient360.devices import cgroups
 from efficient360.doctor import State
 from efficient360.errors import DeviceError
-from efficient360.runtimes.cards import Card
+from efficient360.runtimes.runtime import Build, Converted, Precision, Runtime
+
+
+class NoSuch(Runtime):
+    name = "no_such"
+    title = "No Such"
+    extra = "nosuch"
+    converts_with = ("no_such_module",)
+    precisions = (Precision.FP32,)
+
+    def convert(self, build: Build) -> Converted:
+        raise NotImplementedError
+
+
+class HalfThere(NoSuch):
+    name = "torch"
+    title = "PyTorch"
+    hint = "pip install it"
+    converts_with = ("torch", "no_such_module")
+
 
 
 @pytest.fixture
@@ -37,13 +56,13 @@ def test_the_commands_import_no_torch(command: str) -> None:
 
 
 def test_a_runtime_that_is_not_there() -> None:
-    check = doctor._runtime(Card("no_such", "No Such", ("no_such_module",), "pip install 'efficient360[nosuch]'"))
+    check = doctor._runtime(NoSuch())
     assert (check.state, check.found) == (State.LACKING, "not installed: no no_such_module")
     assert check.advice == "pip install 'efficient360[nosuch]'"
 
 
 def test_a_runtime_that_runs_but_does_not_convert() -> None:
-    check = doctor._runtime(Card("torch", "PyTorch", ("torch", "no_such_module"), "pip install it"))
+    check = doctor._runtime(HalfThere())
     assert check.state is State.LACKING
     assert check.found.endswith("but can't be converted for: no no_such_module")
 

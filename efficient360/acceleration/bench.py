@@ -26,8 +26,7 @@ class Bench:
         device: The device.
         threads: Threads of a runtime; 0 takes every core.
         schedule: How often and how long.
-        probes: Images float32 ``(n, 3, H, W)`` that all networks answer.
-        images: The same as a ``.npy`` file.
+        images: ``.npy`` of the probe images float32 ``(n, 3, H, W)``.
         calibration: Images for int8; ``None`` where there are none.
         folder: Where artefacts are kept.
     """
@@ -35,7 +34,6 @@ class Bench:
     device: Device
     threads: int
     schedule: Schedule
-    probes: NDArray[np.float32]
     images: Path
     calibration: NDArray[np.float32] | None
     folder: Path
@@ -48,5 +46,5 @@ class Bench:
         jobs = [job for _, job in ready]
         readings = self.device.measure(jobs, self.images, self.schedule, told) if jobs else ()
         for (network, _), (job, reading) in zip(ready, readings, strict=True):
-            cells[network.role] = cell_of(job.artefact, reading, network.answers(self.probes))
+            cells[network.role] = cell_of(job.artefact, reading, network.reference)
         return cells

@@ -26,8 +26,8 @@ WORDS = (
     (Class.SOFTMAX, r"softmax"),
     (Class.NORMALISATION, r"norm|mvn"),
     (Class.OTHER, r"pool|reduce|mean|argmax|cumsum|interpolate|resize_bilinear|upsample"),
-    (Class.MOVEMENT, r"transpose|reshape|reorder|slice|squeeze|concat|(?<![a-z])cat(?![a-z])|gather|split|expand|permute|(?<![a-z])pad|roll|broadcast|copy|clone"
-                     r"|view|contiguous|convert|cast|tile|stack|chunk|unbind|select|stride|layout|shuffle|flatten|identity|memory"),
+    (Class.MOVEMENT, r"transpose|reshape|reorder|slice|squeeze|concat|(?<![a-z])cat(?![a-z])|gather|split|expand|permute|(?<![a-z])pad|roll|broadcast|copy"
+                     r"|clone|view|contiguous|convert|cast|tile|stack|chunk|unbind|select|stride|layout|shuffle|flatten|identity|memory"),
     (Class.ELEMENTWISE, r"gelu|relu|silu|swish|sigmoid|tanh|erf|exp|sqrt|pow|clip|clamp|where|quant|add|sum|sub|mul|div|neg|eltwise|element|binary|unary"
                         r"|math|activation|logistic|min|max"),
 )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from efficient360.acceleration.products import CLASSES, RECIPE, gemm_macs, gemm_network
+from efficient360.acceleration.twin import RECIPE as TWIN
 from efficient360.acceleration.twin import cnn_twin, shape_of, twin_macs
 from efficient360.measurement import Failure
 from efficient360.model import PixelsToLogits, TorchModel
@@ -40,37 +41,42 @@ class Network:
         model: In torch.
         identity: Digest or name of all that makes it.
         macs: Multiply-adds of one image in products and convolutions; ``None`` where they can't be counted.
+        reference: Its logits float32 ``(n, K)`` of the probe images.
     """
 
     role: Role
     model: TorchModel
     identity: str
     macs: int | None
+    reference: NDArray[np.float32]
 
     def built(self, runtime: str, precision: Precision, calibration: NDArray[np.float32] | None, folder: Path) -> Artefact | Failure:
         """Its artefact for a runtime."""
         source = Source(self.identity, self.model.module, self.model.input_size, calibration, folder)
         return build(source, runtime, precision)
 
-    def answers(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Its logits float32 ``(n, K)``."""
-        return images.answers(self.model, probes)
+
+def checkpoint(model: TorchModel, identity: str, macs: int | None, probes: NDArray[np.float32]) -> Network:
+    """The network that is evaluated."""
+    return Network(Role.CHECKPOINT, model, identity, macs, images.answers(model, probes))
 
 
-def products(size: Size) -> Network:
+def products(size: Size, probes: NDArray[np.float32]) -> Network:
     """Matrix products alone, for images of a size."""
-    return Network(Role.PRODUCTS, _whole(gemm_network(), size, CLASSES), f"matrix-products-{RECIPE}-torch{torch.__version__}", gemm_macs())
+    model = _whole(gemm_network(), size, CLASSES)
+    return Network(Role.PRODUCTS, model, f"matrix-products-{RECIPE}-torch{torch.__version__}", gemm_macs(), images.answers(model, probes))
 
 
-def twin(size: Size, macs: int, classes: int) -> Network:
+def twin(size: Size, macs: int, classes: int, probes: NDArray[np.float32]) -> Network:
     """The convolutional twin of a network with ``macs`` multiply-adds.
 
     Raises:
         Unsupported: There is none.
     """
-    network = cnn_twin(size, macs, classes)
+    model = _whole(cnn_twin(size, macs, classes), size, classes)
     shape = shape_of(size, macs, classes)
-    return Network(Role.TWIN, _whole(network, size, classes), f"twin-{RECIPE}-{shape}-{classes}-torch{torch.__version__}", twin_macs(size, shape, classes))
+    identity = f"twin-{TWIN}-{shape}-{classes}-torch{torch.__version__}"
+    return Network(Role.TWIN, model, identity, twin_macs(size, shape, classes), images.answers(model, probes))
 
 
 def twin_facts(size: Size, macs: int, classes: int) -> Iterator[tuple[str, str]]:

@@ -76,7 +76,7 @@ def _bounds(profiles: Mapping[str, Profile]) -> Iterator[Figure]:
 
 def _bound_rows(found: Bound) -> Iterator[tuple[str, str, str]]:
     for one, (label, seconds) in found.best.items():
-        yield str(one), label, scaled(seconds, "s")
+        yield str(one), label, scaled(seconds, "s") if seconds else "none: it is part of other kernels there"
     yield "sum, a lower bound on time", f"at most {significant(found.speedup)} × as fast as {found.single}", scaled(found.seconds, "s")
     yield "not counted", "handing data from one library's layout to another's; work that a library fuses into another class", ""
 

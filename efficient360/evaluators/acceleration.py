@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from efficient360.acceleration import metrics, networks
 from efficient360.acceleration.bench import Bench, Cells
@@ -80,8 +81,10 @@ class Acceleration(Evaluator):
         if not targets:
             asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
             raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
-        bench = self._bench(model, context)
-        own, twin = _networks(model, context)
+        probes = images.probes(context.examples, model.input_size, context.seed)
+        bench = self._bench(probes, context)
+        own, twin = _networks(model, probes, context)
+        yardstick = networks.products(model.input_size, probes)
         plan = self._plan(targets)
         results: list[Result] = []
         yardsticks: list[Cell] = []
@@ -89,7 +92,7 @@ class Acceleration(Evaluator):
             context.deadline.check()
             wanted = [own, *([twin] if isinstance(twin, Network) else [])] if (name, precision) in targets else []
             if name in RUNTIMES and precision is Precision.FP32:
-                wanted.append(networks.products(model.input_size))
+                wanted.append(yardstick)
             cells = bench.timed(name, precision, wanted, partial(_tell, context, index, len(plan)))
             found = cells.get(Role.PRODUCTS)
             yardsticks += [found] if isinstance(found, Cell) else []
@@ -103,15 +106,14 @@ class Acceleration(Evaluator):
             return list(targets)
         return [*targets, *((name, Precision.FP32) for name in peak_runtimes())]
 
-    def _bench(self, model: TorchModel, context: Context) -> Bench:
-        probes = images.probes(context.examples, model.input_size, context.seed)
+    def _bench(self, probes: NDArray[np.float32], context: Context) -> Bench:
         path = context.scratch / "probes.npy"
         np.save(path, probes)
         data = context.training or context.examples
         wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
         calibration = images.pixels(data, images.CALIBRATION, context.seed) if wanted and data is not None else None
         schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
-        return Bench(device(self.device), self.threads, schedule, probes, path, calibration, context.artefacts or context.scratch)
+        return Bench(device(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
 
     def _outcomes(self, results: Sequence[Result], yardsticks: Sequence[Cell]) -> Iterator[Outcome]:
         peak = peak_of(yardsticks)
@@ -127,16 +129,16 @@ def _tell(context: Context, index: int, runtimes: int, done: int, total: int) ->
     context.progress(index * total + done, runtimes * total)
 
 
-def _networks(model: TorchModel, context: Context) -> tuple[Network, Network | Failure]:
+def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) -> tuple[Network, Network | Failure]:
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
     counted = count(model.network, image)
     macs = None if counted.uncounted else counted.products
-    own = Network(Role.CHECKPOINT, model, images.program_identity(context.checkpoint, images.kept(model)), macs)
+    own = networks.checkpoint(model, images.program_identity(context.checkpoint, images.kept(model)), macs, probes)
     if macs is None:
         message = "there is no twin: the checkpoint has operators whose multiply-adds are not known"
         return own, Failure(Status.UNSUPPORTED, "uncounted-operators", message, "see macs")
     try:
-        return own, networks.twin(model.input_size, macs, model.num_classes)
+        return own, networks.twin(model.input_size, macs, model.num_classes, probes)
     except Unsupported as error:
         return own, Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
 
