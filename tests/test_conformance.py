@@ -33,8 +33,11 @@ from efficient360.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
-SLOW = {"latency", "memory"}
-SMALL = {"latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1}}
+SLOW = {"acceleration", "latency", "memory"}
+SMALL = {
+    "acceleration": {"runtimes": ("onnxruntime?", "torch"), "runs": 6, "seconds": 0.1},
+    "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
+}
 """Settings of evaluators whose own would take long."""
 
 
