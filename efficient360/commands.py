@@ -171,6 +171,10 @@ def show_one(options: argparse.Namespace) -> int:
 
 def benchmark(options: argparse.Namespace) -> int:
     """Fill a matrix of models, runtimes and devices, and draw its page."""
+    import warnings
+
+    for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
+        warnings.simplefilter("ignore", category)
     from efficient360.matrix.plan import MatrixPlan, read_devices, read_targets
     from efficient360.matrix.progress import Meter
     from efficient360.matrix.publish import publish
