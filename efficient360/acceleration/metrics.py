@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from efficient360.acceleration.delegation import Taken
+from efficient360.acceleration.npu import ACCELERATOR, COMPILER, Estimate
 from efficient360.acceleration.peak import Peak
 from efficient360.acceleration.profile import Profile
 from efficient360.acceleration.speed import Speed
-from efficient360.measurement import ONE, Better, Conditions, Failure, Interval, Measurement, Metric, Outcome, Unit
+from efficient360.measurement import ONE, SECOND, Better, Conditions, Failure, Interval, Measurement, Metric, Outcome, Unit
 
 MACS_PER_SECOND = Unit("MAC/s")
 DELEGATED_OPERATORS = Metric(
@@ -33,7 +34,14 @@ TWIN_RATIO = Metric(
     "twin_ratio", ONE, Better.HIGHER,
     "Multiply-adds a second over those of a plain convolutional network with as many MACs on the same image size: 1 is as friendly as a CNN.", low=0,
 )
-ALL = (UTILISATION, TWIN_RATIO, PRODUCT_TIME, DELEGATED_OPERATORS, DELEGATED_MACS, PARTITIONS, PEAK_MACS)
+NPU_ESTIMATE = Metric(
+    "npu_estimate", SECOND, Better.LOWER,
+    "An estimate, not a measurement: what an embedded accelerator's compiler expects of one inference in int8, the part on the accelerator alone.", low=0,
+)
+NPU_OPERATORS = Metric(
+    "npu_operators", ONE, Better.HIGHER, "Share of the operators in int8 that an embedded accelerator's compiler puts on it.", low=0, high=1,
+)
+ALL = (UTILISATION, TWIN_RATIO, PRODUCT_TIME, DELEGATED_OPERATORS, DELEGATED_MACS, PARTITIONS, PEAK_MACS, NPU_ESTIMATE, NPU_OPERATORS)
 
 
 def peak_outcome(peak: Peak | Failure, conditions: Conditions) -> Outcome:
@@ -81,3 +89,14 @@ def taken_outcomes(taken: Taken | Failure, conditions: Conditions) -> Iterator[O
         yield Measurement(DELEGATED_MACS, taken.macs_share, conditions=given)
     if taken.partitions is not None:
         yield Measurement(PARTITIONS, taken.partitions, conditions=given)
+
+
+def estimate_outcomes(estimate: Estimate | Failure) -> Iterator[Outcome]:
+    """The estimate with its source beside it."""
+    given: Conditions = {"estimate": COMPILER, "accelerator": ACCELERATOR}
+    if isinstance(estimate, Failure):
+        yield replace(estimate, metric=NPU_ESTIMATE, conditions=given)
+        return
+    given = {**given, "system": estimate.system}
+    yield Measurement(NPU_ESTIMATE, estimate.seconds, conditions=given)
+    yield Measurement(NPU_OPERATORS, estimate.operators, conditions=given)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from efficient360.acceleration.delegation import Taken
+from efficient360.acceleration.npu import Estimate
 from efficient360.acceleration.profile import Profile
 from efficient360.acceleration.speed import Speed
 from efficient360.measurement import Failure
@@ -22,6 +23,7 @@ class Result:
         twin: That of its convolutional twin.
         profile: Where the time goes.
         taken: What the fast path takes.
+        estimate: What an embedded accelerator's compiler expects; ``None`` where the artefact is not one that it reads.
     """
 
     runtime: str
@@ -30,6 +32,7 @@ class Result:
     twin: Speed | Failure
     profile: Profile | Failure
     taken: Taken | Failure
+    estimate: Estimate | Failure | None = None
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ from efficient360.acceleration import metrics, networks
 from efficient360.acceleration.bench import Bench, Cells
 from efficient360.acceleration.delegation import taken
 from efficient360.acceleration.networks import Network, Role
+from efficient360.acceleration.npu import estimate
 from efficient360.acceleration.peak import RUNTIMES, peak_of, peak_runtimes
 from efficient360.acceleration.pictures import figures
 from efficient360.acceleration.profile import Profile, profile
@@ -122,6 +123,8 @@ class Acceleration(Evaluator):
             yield from metrics.speed_outcomes(result.own, result.twin, peak, given)
             yield metrics.profile_outcome(result.profile, given)
             yield from metrics.taken_outcomes(result.taken, given)
+            if result.estimate is not None:
+                yield from metrics.estimate_outcomes(result.estimate)
         yield metrics.peak_outcome(peak, {"device": self.device})
 
 
@@ -151,7 +154,8 @@ def _result(target: Target, cells: Cells, own: Network, twin: Network | Failure,
         why = found if isinstance(found, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
         return Result(*target, found, beside, why, why)
     told = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
-    return Result(*target, found, beside, told, taken(cell.artefact, told.rows if isinstance(told, Profile) else ()))
+    estimated = estimate(cell.artefact, bench.images, TIMEOUT) if target == ("litert", Precision.FP32) else None
+    return Result(*target, found, beside, told, taken(cell.artefact, told.rows if isinstance(told, Profile) else ()), estimated)
 
 
 def _facts(own: Network, twin: Network | Failure, model: TorchModel) -> list[tuple[str, str]]:
