@@ -45,7 +45,7 @@ def test_prefixes(value: float, symbol: str, text: str) -> None:
         (0.893, TOP1, "89.3 %"), (1, TOP1, "100.0 %"), (0, TOP1, "0.0 %"), (-0.034, CHANGE, "−3.4 %"), (-0.0004, CHANGE, "−0.04 %"),
         (0.0013, TOP1, "0.13 %"), (-0.00001, CHANGE, "0.00 %"),
         (5_717_416, PARAMETERS, "5.72 M"), (42, PARAMETERS, "42.0"), (1.258e9, MACS, "1.26 GMAC"), (84_000_000, BYTES, "84.0 MB"), (0.0123, TIME, "12.3 ms"),
-        (0.5, ENERGY, "500 mJ"), (0.412, NLL, "0.412 nat"), (0, NLL, "0 nat"), (512.3, RATE, "512 images/s"), (15_230, RATE, "15.2 kimages/s"),
+        (0.5, ENERGY, "500 mJ"), (0.412, NLL, "0.412 nat"), (0, NLL, "0 nat"), (512.3, RATE, "512 images/s"), (15_230, RATE, "15,230 images/s"),
     ],
 )
 def test_numbers_in_their_units(value: float, metric: Metric, text: str) -> None:
