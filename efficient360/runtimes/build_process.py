@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 import traceback
 import warnings
@@ -31,7 +32,8 @@ def main() -> None:
         answer = _error("unsupported", error.code, error.message, error.hint)
     except Exception as error:  # a converter may raise anything
         traceback.print_exc()
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        text = re.sub(r"\S*site-packages/", "", " ".join(str(error).split()))  # where a library lies is nobody else's matter
+        said = f"{type(error).__name__}: {text[:400]}"
         answer = _error("failed", "conversion-failed", f"the converter for {found.title} raised {said}", "the other runtimes are not touched by it")
     (build.folder.parent / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
