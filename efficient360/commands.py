@@ -200,7 +200,7 @@ def devices(options: argparse.Namespace) -> int:
     return run(options)
 
 
-def doctor(options: argparse.Namespace) -> int:
+def doctor(_: argparse.Namespace) -> int:
     """Print what is missing here."""
     from efficient360.device_commands import doctor as run
 
