@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, final
 
+from efficient360.errors import Efficient360Error
 from efficient360.figures import Figure
 
 Unit = NewType("Unit", str)
@@ -143,6 +144,11 @@ class Failure:
     hint: str = ""
     metric: Metric | None = None
     conditions: Conditions = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: Status, error: Efficient360Error, metric: Metric | None = None) -> "Failure":
+        """The failure that an error's own code, sentence and hint tell of."""
+        return cls(status, error.code, error.message, error.hint, metric)
 
 
 Outcome = Measurement | Failure

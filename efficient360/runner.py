@@ -132,13 +132,13 @@ def _outcomes(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         opening.deadline.check()
         yield from checked(evaluator, list(_evaluate(opening, evaluator, key)))
     except Unsupported as error:
-        yield Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
+        yield Failure.of(Status.UNSUPPORTED, error)
     except OutOfTime as error:
-        yield Failure(Status.NOT_RUN, error.code, error.message, error.hint)
+        yield Failure.of(Status.NOT_RUN, error)
     except DatasetError:
         raise
     except Efficient360Error as error:
-        yield Failure(Status.FAILED, error.code, error.message, error.hint)
+        yield Failure.of(Status.FAILED, error)
     except Exception as error:  # an evaluator's own code may raise anything; the others go on
         log = opening.store.work(key) / "traceback.txt"
         log.write_text(traceback.format_exc(), encoding="utf-8")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, final
 
+from efficient360.endings import ending
 from efficient360.errors import Efficient360Error, RunError
 from efficient360.events import Event, Finished, Opened, Started
 from efficient360.measurement import Failure, Status
@@ -90,11 +91,8 @@ def _one_worker(plan: Plan) -> Generator[Event, None, _End]:
 
 
 def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        why = " (often: out of memory)" if -code == signal.SIGKILL else ""
-        return f"the process was ended by {name}{why}"
-    return f"the process ended with code {code}"
+    why = " (often: out of memory)" if code == -signal.SIGKILL else ""
+    return f"the process {ending(code or 0)}{why}"
 
 
 def _work(plan: Plan, sending: Connection, parent: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "efficient360"
 ORDER = [
-    ["errors", "installed"],
+    ["endings", "errors", "installed"],
     ["figures"],
     ["measurement"],
     ["formatting", "statistics", "pictures"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from efficient360.checkpoint import CheckpointSpec
+from efficient360.endings import ending, last_words
 from efficient360.measurement import Failure, Status
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.counting.memory_worker")
@@ -85,17 +86,10 @@ def measure_process(request: Request, timeout: float, command: Sequence[str] = C
     except subprocess.TimeoutExpired:
         return Failure(Status.FAILED, "worker-timeout", f"loading and one forward at batch {request.batch} took longer than {timeout:.0f} s", "raise timeout")
     if done.returncode:
-        message = f"the process that ran batch {request.batch} {_death(done.returncode, done.stderr)}"
+        message = f"the process that ran batch {request.batch} {ending(done.returncode)}{last_words(done.stderr)}"
         return Failure(Status.FAILED, "worker-crashed", message, _hint(done.returncode))
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return Failure(Status.FAILED, **answer["error"]) if "error" in answer else Reading(**answer)
-
-
-def _death(code: int, stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    last = f": {lines[-1][:300]}" if lines else ""
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return how + last
 
 
 def _hint(code: int) -> str:

@@ -133,7 +133,7 @@ def _prepared(found: Phone, folder: str, job: Job, brought: Mapping[str, Path], 
         found.shell(quoted("chmod", "755", f"{folder}/{tool.file}"))
         memory = _call(found, folder, pin, tool, tool.memory_arguments(job.artefact, f"{folder}/{job.artefact.digest}", threads), schedule.timeout)
     except WorkerFailed as error:
-        return Failure(Status.FAILED, error.code, error.message, error.hint)
+        return Failure.of(Status.FAILED, error)
     return _Running(job, tool, threads, pin, cpus, memory)
 
 
@@ -146,7 +146,7 @@ def _block(found: Phone, folder: str, running: _Running, schedule: Schedule) -> 
         for _ in range(-(-schedule.runs // schedule.blocks // tool.runs) or 1):
             said.append(_call(found, folder, running.prefix, tool, arguments, schedule.timeout))
     except WorkerFailed as error:
-        return Failure(Status.FAILED, error.code, error.message, error.hint)
+        return Failure.of(Status.FAILED, error)
     running.calls += said
     running.blocks.append(Block([run for one in said for run in one.runs], [], time.monotonic() - began))
     return running

@@ -90,7 +90,7 @@ def _block(one: _Running, schedule: Schedule) -> None:
     try:
         told = one.link.ask("block", schedule.timeout, seconds=schedule.seconds / schedule.blocks, runs=runs)
     except WorkerFailed as error:
-        one.failed = Failure(Status.FAILED, error.code, error.message, error.hint)
+        one.failed = Failure.of(Status.FAILED, error)
         return
     one.blocks.append(Block(told["wall"], told["cpu"], told["seconds"], told["before"], told["after"]))
     one.memory = told["memory"]
@@ -106,7 +106,7 @@ def _start_again(place: Place, one: _Running, schedule: Schedule) -> None:
             with closing(place.start()) as link:
                 one.starts.append(_cold(load(place, link, one.job.artefact, _threads(place, one.job), schedule.timeout)))
         except WorkerFailed as error:
-            one.failed = Failure(Status.FAILED, error.code, error.message, error.hint)
+            one.failed = Failure.of(Status.FAILED, error)
             return
 
 
@@ -123,7 +123,7 @@ def _start(place: Place, job: Job, schedule: Schedule, stack: ExitStack) -> _Run
         idle, facts = _idle(link, schedule)
         return _Running(job, link, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
     except WorkerFailed as error:
-        return Failure(Status.FAILED, error.code, error.message, error.hint)
+        return Failure.of(Status.FAILED, error)
 
 
 def load(place: Place, link: Link, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def operators(place: Place, artefact: Artefact, images: Path, threads: int, time
         with closing(place.start()) as link:
             found = link.ask("operators", timeout, **request(place, artefact, threads or place.cores))["operators"]
     except WorkerFailed as error:
-        return Failure(Status.FAILED, error.code, error.message, error.hint)
+        return Failure.of(Status.FAILED, error)
     if found is None:
         title = catalogue.runtime(artefact.runtime).title
         return Failure(Status.UNSUPPORTED, "no-profiler", f"{title} offers no operator times here", "take another runtime")

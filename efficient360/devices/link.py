@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.endings import ending, last_words
 from efficient360.errors import Efficient360Error
 
 
@@ -120,13 +121,11 @@ class Link:
         if code == -signal.SIGKILL:
             hint = "most likely it ran out of memory: take a smaller batch or a device with more"
             return WorkerFailed("worker-killed", f"the worker was killed in {_DOING[do]}", hint)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return WorkerFailed("worker-crashed", f"the worker {how} in {_DOING[do]}{self._last_words()}", "the other results are not touched by it")
+        return WorkerFailed("worker-crashed", f"the worker {ending(code)} in {_DOING[do]}{self._last_words()}", "the other results are not touched by it")
 
     def _last_words(self) -> str:
         self._said.seek(0)
-        lines = [line.strip() for line in self._said.read()[-4000:].decode(errors="replace").splitlines() if line.strip()]
-        return f": {lines[-1][:300]}" if lines else ""
+        return last_words(self._said.read()[-4000:].decode(errors="replace"))
 
 
 _DOING = {

@@ -143,7 +143,7 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
     try:
         return own, networks.twin(model.input_size, macs, model.num_classes, probes)
     except Unsupported as error:
-        return own, Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
+        return own, Failure.of(Status.UNSUPPORTED, error)
 
 
 def _result(target: Target, cells: Cells, own: Network, twin: Network | Failure, bench: Bench) -> Result:

@@ -127,7 +127,7 @@ def _growth(model: TorchModel, context: Context) -> Outcome:
     try:
         points = macs_at_sizes(model.network, checkpoint.architecture, checkpoint.arguments, model.input_size, SCALES)
     except Unsupported as error:
-        return Failure(Status.UNSUPPORTED, error.code, error.message, error.hint, GROWTH)
+        return Failure.of(Status.UNSUPPORTED, error, GROWTH)
     pixels, macs = [n for n, _ in points], [n for _, n in points]
     law = fit_power_law(pixels, macs)
     return Measurement(GROWTH, law.exponent, n=len(points), interval=law.interval, extra=(_curve(pixels, macs, law), _points(model, macs, law)))

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.endings import ending, last_words
 from efficient360.errors import Unsupported
 from efficient360.measurement import Failure, Status
 from efficient360.runtimes import catalogue
@@ -76,7 +76,7 @@ def build(source: Source, runtime: str, precision: Precision, batch: int = 1, ti
     try:
         program = _program(source, batch)
     except Unsupported as error:
-        return Failure(Status.UNSUPPORTED, error.code, error.message, error.hint)
+        return Failure.of(Status.UNSUPPORTED, error)
     return _converted(source, (runtime, precision, batch), program, folder, timeout)
 
 
@@ -145,11 +145,8 @@ def _ask(request: dict[str, Any], timeout: float) -> dict[str, Any] | Failure:
         return Failure(Status.FAILED, "conversion-hung", f"converting for {title} took longer than {timeout:.0f} s", "raise the time limit")
     answer = Path(request["folder"]).parent / "answer.json"
     if done.returncode or not answer.is_file():
-        code = done.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        words = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        last = f": {words[-1][:300]}" if words else ""
-        return Failure(Status.FAILED, "conversion-crashed", f"the converter for {title} {how}{last}", "the other runtimes are not touched by it")
+        message = f"the converter for {title} {ending(done.returncode)}{last_words(done.stderr)}"
+        return Failure(Status.FAILED, "conversion-crashed", message, "the other runtimes are not touched by it")
     data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
     if "error" in data:
