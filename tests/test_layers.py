@@ -19,7 +19,7 @@ ORDER = [
     ["counting"],
     ["runtimes"],
     ["devices"],
-    ["acceleration", "deployment"],
+    ["acceleration", "attacks", "corruptions", "deployment"],
     ["dimensions"],
     ["registry"],
     ["datasets"],
