@@ -175,7 +175,8 @@ def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> li
     examples = _predicted(on, scratch, batch_size)
     context = Context(on.checkpoint, examples, on.examples, 0, batch_size, Deadline(), scratch)
     if isinstance(evaluator, ExampleEvaluator):
-        return checked(evaluator, outcomes_of(evaluator, score_all(evaluator, on.model, examples, context, context.progress), context))
+        table = score_all(evaluator, on.model, examples, context, context.progress)
+        return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
     return checked(evaluator, list(evaluator.evaluate(on.model, context)))
 
 
@@ -199,7 +200,8 @@ def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> lis
 
     with contextlib.suppress(InterruptedError):
         score_all(evaluator, on.model, examples, context, stop)
-    return checked(evaluator, outcomes_of(evaluator, score_all(evaluator, on.model, examples, context, context.progress), context))
+    table = score_all(evaluator, on.model, examples, context, context.progress)
+    return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
 
 
 def _differences(first: Sequence[Outcome], other: Sequence[Outcome], tolerance: float, how: str) -> Iterator[str]:

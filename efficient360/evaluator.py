@@ -229,6 +229,14 @@ class ExampleEvaluator(_Contract):
     columns: ClassVar[tuple[Metric, ...]] = ()
     """Per-example values kept for :meth:`finish` and in ``examples.parquet`` that are no measurement by their mean."""
 
+    def sample_size(self) -> int | None:
+        """How many examples it scores where scoring one is long work: a stratified, seeded part of the split. ``None`` for all."""
+        return None
+
+    def batch_limit(self) -> int | None:
+        """The most examples it takes at once where a batch is long work, so that little is lost when it is interrupted. ``None`` for any number."""
+        return None
+
     @abstractmethod
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Yield one :class:`Scores` for each metric and set of conditions: the same ones for every batch."""
@@ -239,3 +247,7 @@ class ExampleEvaluator(_Contract):
         A measurement of a per-example metric replaces the plain mean of that metric and conditions.
         """
         return iter(())
+
+    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+        """As :meth:`finish`, for what wants the model once more: a picture of a few examples. By default :meth:`finish`."""
+        return self.finish(table, context)

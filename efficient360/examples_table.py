@@ -20,7 +20,7 @@ def write_examples(folder: Path, ids: Sequence[str], scored: Mapping[str, Path])
 
     Args:
         folder: The run's folder.
-        ids: Example ids in order.
+        ids: Example ids in order, for evaluators that scored them all; one that scored a part has kept which.
         scored: Folder of the score log of each evaluator that finished.
     """
     import pyarrow as pa
@@ -30,22 +30,22 @@ def write_examples(folder: Path, ids: Sequence[str], scored: Mapping[str, Path])
     schema = pa.schema([("id", pa.string()), ("evaluator", text), ("metric", text), ("conditions", text), ("value", pa.float64())])
     temporary = folder / f".{EXAMPLES}"
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for evaluator, metric, conditions, values in _columns(scored):
+        for evaluator, metric, conditions, part, values in _columns(scored):
             n = len(values)
             names = [pa.array([name], pa.string()) for name in (evaluator, metric, conditions)]
             coded = [pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), name) for name in names]
-            writer.write_table(pa.Table.from_arrays([pa.array(ids[:n], pa.string()), *coded, pa.array(values)], schema=schema))
+            writer.write_table(pa.Table.from_arrays([pa.array((part or ids)[:n], pa.string()), *coded, pa.array(values)], schema=schema))
     temporary.replace(folder / EXAMPLES)
 
 
-def _columns(scored: Mapping[str, Path]) -> Iterator[tuple[str, str, str, NDArray[Any]]]:
+def _columns(scored: Mapping[str, Path]) -> Iterator[tuple[str, str, str, Sequence[str], NDArray[Any]]]:
     for evaluator, folder in scored.items():
         log = ScoreLog(folder)
         rows = log.rows()
         if rows is not None:
-            values = rows.read(0, len(rows))
+            part, values = log.part(), rows.read(0, len(rows))
             for i, (metric, conditions) in enumerate(log.columns()):
-                yield evaluator, metric, json.dumps(dict(conditions), sort_keys=True), np.ascontiguousarray(values[:, i])
+                yield evaluator, metric, json.dumps(dict(conditions), sort_keys=True), part, np.ascontiguousarray(values[:, i])
 
 
 def read_examples(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:

@@ -13,7 +13,7 @@ from efficient360.batch import Batch
 from efficient360.datasets.decoding import ahead
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import CheckpointError
-from efficient360.evaluator import Deadline, Examples
+from efficient360.evaluator import Deadline
 from efficient360.model import Model
 from efficient360.rowlog import RowLog
 
@@ -25,11 +25,13 @@ class PredictedExamples:
 
     Args:
         base: The examples.
-        logits: Their logits, one row an example in order.
+        logits: Logits, one row an example of the whole split.
+        rows: Rows of ``logits`` that belong to the examples, int64 ``(n,)``.
     """
 
     base: ExampleSet
     logits: RowLog
+    rows: NDArray[np.int64]
 
     @property
     def digest(self) -> str:
@@ -62,17 +64,18 @@ class PredictedExamples:
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
         """Batches with their clean logits; images still decode on first look."""
         for batch in self.base.batches(size, start):
-            rows = self.logits.read(start, start + len(batch))
+            rows = self.logits.take(self.rows[start : start + len(batch)])
             start += len(batch)
             yield dataclasses.replace(batch, clean_logits=torch.from_numpy(rows))
 
-    def subset(self, n: int, seed: int) -> Examples:
-        """A stratified subset, without logits."""
-        return self.base.subset(n, seed)
+    def subset(self, n: int, seed: int) -> "PredictedExamples":
+        """A stratified subset, with its logits."""
+        return self.select(self.base.subset(n, seed).ids)
 
-    def select(self, ids: Sequence[str]) -> Examples:
-        """The examples of these ids, without logits."""
-        return self.base.select(ids)
+    def select(self, ids: Sequence[str]) -> "PredictedExamples":
+        """The examples of these ids, with their logits."""
+        place = {name: i for i, name in enumerate(self.base.ids)}
+        return PredictedExamples(self.base.select(ids), self.logits, self.rows[[place[name] for name in ids]])
 
 
 def predict(
@@ -108,7 +111,7 @@ def predict(
         log.append(logits)
         done += len(batch)
         progress(done, len(examples))
-    return PredictedExamples(examples, log)
+    return PredictedExamples(examples, log, np.arange(len(examples)))
 
 
 def _require_finite(logits: NDArray[Any], batch: Batch) -> None:

@@ -57,3 +57,9 @@ class RowLog:
             return np.empty((0, self.width), dtype=self.dtype)
         flat = np.fromfile(self.path, dtype=self.dtype, count=count * self.width, offset=start * self._row_bytes)
         return flat.reshape(count, self.width)
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows at these places, shape ``(len(rows), width)``; consecutive ones are read at once."""
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1
+        runs = [run for run in np.split(rows, ends) if len(run)]
+        return np.concatenate([self.read(int(run[0]), int(run[-1]) + 1) for run in runs]) if runs else self.read(0, 0)

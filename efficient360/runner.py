@@ -151,6 +151,8 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     examples: Examples | None = None if opening.dataset is None else opening.dataset.examples
     if isinstance(evaluator, ExampleEvaluator) and opening.dataset is not None:
         examples = _predicted(opening)
+        if (size := evaluator.sample_size()) is not None:
+            examples = examples.subset(size, plan.seed)
     context = Context(
         checkpoint=opening.checkpoint,
         examples=examples,
@@ -165,7 +167,7 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     if isinstance(evaluator, ExampleEvaluator):
         assert examples is not None  # _require refuses an ExampleEvaluator without data
         table = score_all(evaluator, opening.model, examples, context, context.progress)
-        yield from outcomes_of(evaluator, table, context)
+        yield from outcomes_of(evaluator, opening.model, table, context)
     elif isinstance(evaluator, Evaluator):
         yield from evaluator.evaluate(opening.model, context)
     else:

@@ -20,6 +20,7 @@ from efficient360.store import write_atomically
 Column = tuple[str, frozenset[tuple[str, object]]]
 COLUMNS = "columns.json"
 SCORES = "scores.f64"
+PART = "part.json"
 
 
 @final
@@ -48,6 +49,16 @@ class ScoreLog:
             write_atomically(self.folder / COLUMNS, json.dumps(wanted).encode())
         return RowLog(self.folder / SCORES, len(wanted), "float64")
 
+    def note(self, part: Sequence[str]) -> None:
+        """Keep which examples the rows are of, where they are a part of the split."""
+        write_atomically(self.folder / PART, json.dumps(list(part)).encode())
+
+    def part(self) -> list[str]:
+        """Example ids of the rows in order, where they are a part of the split; empty where they are all of it."""
+        file = self.folder / PART
+        found: list[str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        return found
+
     def rows(self) -> RowLog | None:
         """The log as an earlier run left it, ``None`` when there is none."""
         columns = self.columns()
@@ -63,11 +74,13 @@ def score_all(evaluator: ExampleEvaluator, model: Model, examples: Examples, con
     """
     kept = ScoreLog(context.scratch)
     log = kept.rows()
-    done = 0
+    done, size = 0, min(context.batch_size, evaluator.batch_limit() or context.batch_size)
     if log is not None:
-        done = len(log) if len(log) >= len(examples) else len(log) // context.batch_size * context.batch_size
+        done = len(log) if len(log) >= len(examples) else len(log) // size * size
         log.truncate(done)
-    for batch in examples.batches(context.batch_size, done):
+    if evaluator.sample_size() is not None:
+        kept.note(examples.ids)
+    for batch in examples.batches(size, done):
         context.deadline.check()
         scores = list(evaluator.score(model, batch))
         columns, values = _checked(evaluator, scores, len(batch))
@@ -109,9 +122,9 @@ def _table(kept: ScoreLog, model: Model, examples: Examples) -> ScoreTable:
     return ScoreTable(examples.ids, examples.labels, examples.groups, model.num_classes, columns)
 
 
-def outcomes_of(evaluator: ExampleEvaluator, table: ScoreTable, context: Context) -> list[Outcome]:
+def outcomes_of(evaluator: ExampleEvaluator, model: Model, table: ScoreTable, context: Context) -> list[Outcome]:
     """The evaluator's own outcomes, and the plain mean of each published metric that it did not measure itself, in the order it declares them."""
-    own = list(evaluator.finish(table, context))
+    own = list(evaluator.examine(model, table, context))
     taken = {_identity(o.metric, o.conditions) for o in own if o.metric is not None}
     published: Mapping[str, Metric] = {m.name: m for m in evaluator.metrics}
     means: list[Outcome] = []

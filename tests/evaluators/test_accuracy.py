@@ -89,7 +89,7 @@ def run(logits: np.ndarray, labels: np.ndarray, evaluator: Accuracy | None = Non
     with tempfile.TemporaryDirectory() as scratch:
         context = context_of(examples, batch_size, Path(scratch))
         table = score_all(evaluator, Known(logits.shape[1]), examples, context, context.progress)
-        return {outcome.metric.name: outcome for outcome in outcomes_of(evaluator, table, context)}
+        return {outcome.metric.name: outcome for outcome in outcomes_of(evaluator, Known(logits.shape[1]), table, context)}
 
 
 def context_of(examples: Listed | None, batch_size: int, scratch: Path) -> Context:
