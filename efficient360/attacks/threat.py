@@ -31,6 +31,11 @@ class Threat:
     norm: Norm
     epsilon: float
 
+    @property
+    def label(self) -> str:
+        """ε in print: in 255ths for L∞ (``4/255``), plain for L2 (``0.5``)."""
+        return f"{self.epsilon * 255:.4g}/255" if self.norm is Norm.LINF else f"{self.epsilon:.4g}"
+
     def project(self, moved: Tensor, origin: Tensor) -> Tensor:
         """``moved`` brought back into the ball around ``origin``, then into [0, 1]; both ``(B, 3, H, W)``.
 

@@ -69,6 +69,7 @@ class Dimension:
         order: Position on the radar, ascending.
         anchors: Summary metrics; empty while nothing measures the axis yet (it is drawn as a gap).
         caveat: What the score does not mean.
+        related: Evaluators that stand in its section of a report without feeding its score.
     """
 
     name: str
@@ -77,3 +78,4 @@ class Dimension:
     order: int
     anchors: Sequence[Anchor] = ()
     caveat: str = ""
+    related: Sequence[str] = ()

@@ -90,7 +90,8 @@ class Headline:
 def sections(report: Report) -> list[Section]:
     """Every axis that has at least one measurement, in radar order, then whatever feeds no axis.
 
-    A record stands under the first axis that scores its metric, else under the first axis that its evaluator feeds.
+    A record stands under the first axis that scores its metric, else under the first that its evaluator feeds, else under the first that names its
+    evaluator as related.
     """
     home: dict[str | None, list[Record]] = {}
     for record in report.records:
@@ -129,7 +130,8 @@ def gaps(records: Sequence[Record]) -> list[Gap]:
 def _home(report: Report, record: Record) -> str | None:
     feeds = [(axis.dimension.name, part.anchor.metric) for axis in report.axes for part in axis.parts if part.anchor.evaluator == record.evaluator]
     exact = [name for name, metric in feeds if record.metric is not None and metric == record.metric.name]
-    return next(iter([*exact, *(name for name, _ in feeds)]), None)
+    related = [axis.dimension.name for axis in report.axes if record.evaluator in axis.dimension.related]
+    return next(iter([*exact, *(name for name, _ in feeds), *related]), None)
 
 
 def _section(axis: Axis | None, records: Sequence[Record]) -> Section:

@@ -1,0 +1,71 @@
+"""The attacks there are, and a user's own from a file."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from efficient360.attacks.apgd import ApgdCe, ApgdDlr, ApgdTargeted
+from efficient360.attacks.attack import Attack
+from efficient360.attacks.fab import FabTargeted
+from efficient360.attacks.rays import RayS
+from efficient360.attacks.square import Square
+from efficient360.errors import PluginError, SettingsError
+
+
+@final
+@dataclass(frozen=True)
+class Budget:
+    """What an example may cost.
+
+    Args:
+        steps: Gradient steps a run.
+        targets: Classes that a targeted attack tries.
+        queries: Forward passes of a black-box attack.
+    """
+
+    steps: int = 100
+    targets: int = 9
+    queries: int = 5000
+
+
+BUILT_IN: Mapping[str, Callable[[Budget], Attack]] = {
+    "apgd-ce": lambda budget: ApgdCe(budget.steps),
+    "apgd-dlr": lambda budget: ApgdDlr(budget.steps),
+    "apgd-t": lambda budget: ApgdTargeted(budget.steps, budget.targets),
+    "fab-t": lambda budget: FabTargeted(budget.steps, budget.targets),
+    "square": lambda budget: Square(budget.queries),
+    "rays": lambda budget: RayS(budget.queries),
+}
+
+
+def attack(name: str, budget: Budget) -> Attack:
+    """The attack of a name, or of a user's ``path/to/file.py`` that ends in ``ATTACK = MyAttack()``.
+
+    Raises:
+        SettingsError: No such attack.
+        PluginError: The file can't be imported or has no ATTACK.
+    """
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    if name not in BUILT_IN:
+        raise SettingsError("unknown-attack", f"there is no attack called {name!r}", f"known: {', '.join(BUILT_IN)}, or a file.py with one")
+    return BUILT_IN[name](budget)
+
+
+def _from_file(path: Path) -> Attack:
+    if not path.is_file():
+        raise PluginError("no-plugin", f"there is no file {path}", "check the path of the attack")
+    spec = importlib.util.spec_from_file_location(f"efficient360_attack_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None  # a path ending in .py always has one
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a plug-in's own code may raise anything
+        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
+    found = getattr(module, "ATTACK", None)
+    if not isinstance(found, Attack):
+        raise PluginError("no-attack", f"{path} has no ATTACK", "let it end in ATTACK = YourAttack()")
+    return found

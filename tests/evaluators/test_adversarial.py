@@ -1,0 +1,216 @@
+"""Robust accuracy end to end: linear models by theory, masked gradients told, settings refused."""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from simple_robust import exact_radii, examples_of, linear_model, measured
+
+from efficient360.errors import CheckpointError, PluginError, SettingsError
+from efficient360.evaluators.adversarial import Adversarial
+from efficient360.figures import Curve, Gallery, Table
+from efficient360.measurement import Failure, Measurement
+from efficient360.model import PixelsToLogits, TorchModel
+
+FAST = {"scout_linf": (), "attacks": ("apgd-ce", "apgd-t"), "steps": 30, "targets": 4}
+
+
+@pytest.mark.parametrize(("setting", "dual"), [("linf", 1.0), ("l2", 2.0)])
+def test_robust_accuracy_is_theorys_at_every_epsilon(setting: str, dual: float, tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 40, wrong=4)
+    radii = exact_radii(model, images, labels, dual).numpy()
+    scale = 255 if setting == "linf" else 1
+    # between radii, not at one: there rounding decides
+    ordered = np.sort(radii[radii > 0])
+    grid = tuple(float(scale * (ordered[i] + ordered[i + 1]) / 2) for i in (5, 14, 25))
+    found = measured(Adversarial(**FAST, **({"linf": grid} if setting == "linf" else {"linf": (), "l2": grid})), model, images, labels, tmp_path)
+    for epsilon in grid:
+        label = f"{epsilon:.4g}/255" if setting == "linf" else f"{epsilon:.4g}"
+        outcome = found["robust_accuracy", setting, label, "worst case"]
+        assert isinstance(outcome, Measurement)
+        assert outcome.value == pytest.approx((radii > epsilon / scale).mean())
+        assert outcome.n == 40
+
+
+def test_a_model_behind_a_rounding_is_reported_as_masked(tmp_path: Path) -> None:
+    model = linear_model(levels=24)
+    images, labels = examples_of(model, 24)
+    evaluator = Adversarial(linf=(16,), scout_linf=(), attacks=("apgd-ce", "apgd-t", "square"), steps=10, targets=4, queries=300)
+    found = measured(evaluator, model, images, labels, tmp_path)
+    worst, blind = found["robust_accuracy", "linf", "16/255", "worst case"], found["robust_accuracy", "linf", "16/255", "apgd-ce + apgd-t"]
+    assert isinstance(worst, Measurement)
+    assert isinstance(blind, Measurement)
+    assert worst.value < blind.value
+    codes = [row[0] for figure in worst.extra if isinstance(figure, Table) for row in figure.rows]
+    assert codes == ["zero-gradients", "masked-gradients"]
+
+
+def test_a_sound_model_has_no_findings_and_shows_what_fell(tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 24)
+    found = measured(Adversarial(linf=(1, 32), shown=2, **FAST), model, images, labels, tmp_path)
+    worst = found["robust_accuracy", "linf", "32/255", "worst case"]
+    assert isinstance(worst, Measurement)
+    curve, gallery, table = worst.extra
+    assert isinstance(curve, Curve)
+    assert curve.series[0].x == (0.0, 1.0, 32.0)
+    assert curve.series[0].y[0] == 1.0
+    assert isinstance(gallery, Gallery)
+    assert len(gallery.pictures) == 6
+    assert isinstance(table, Table)
+    assert table.rows == (("none", "no check found anything", ""),)
+
+
+def test_attacks_apart_have_an_accuracy_each(tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 24)
+    found = measured(Adversarial(linf=(4, 16), separately=True, **FAST), model, images, labels, tmp_path)
+    for epsilon in ("4/255", "16/255"):
+        each = [found["robust_accuracy", "linf", epsilon, name] for name in ("apgd-ce", "apgd-t")]
+        worst = found["robust_accuracy", "linf", epsilon, "worst case"]
+        assert isinstance(worst, Measurement)
+        assert all(isinstance(one, Measurement) and worst.value <= one.value for one in each)
+
+
+def test_small_epsilons_can_be_scouted_with_the_first_attack_alone(tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 24)
+    evaluator = Adversarial(scout_linf=(2, 8), linf=(16,), attacks=("apgd-ce", "apgd-t"), steps=30, targets=4, shown=0)
+    found = measured(evaluator, model, images, labels, tmp_path)
+    keys = {key[2:] for key in found if key[0] == "robust_accuracy"}
+    assert keys == {("2/255", "apgd-ce"), ("8/255", "apgd-ce"), ("16/255", "apgd-ce"), ("16/255", "worst case")}
+
+
+def test_nothing_right_is_told(tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 12, wrong=12)
+    found = measured(Adversarial(linf=(1,), **FAST), model, images, labels, tmp_path)
+    worst, median = found["robust_accuracy", "linf", "1/255", "worst case"], found["median_epsilon", "linf", "", "worst case"]
+    assert isinstance(worst, Measurement)
+    assert worst.value == 0
+    assert isinstance(median, Failure)
+    assert median.message == "no image is named rightly"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_changes_nothing(batch_size: int, tmp_path: Path) -> None:
+    from efficient360.conformance import subject
+
+    on = subject()
+    images = torch.rand((20, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    labels = on.model(images).argmax(1)
+    evaluator = Adversarial(linf=(2, 4), scout_linf=(1,), attacks=("apgd-ce", "apgd-t"), steps=6, targets=2, rows=8)
+    whole = measured(evaluator, on.model, images, labels, tmp_path / "whole")
+    parts = measured(evaluator, on.model, images, labels, tmp_path / "parts", batch_size)
+    assert {key: getattr(outcome, "value", None) for key, outcome in parts.items()} == {key: getattr(outcome, "value", None) for key, outcome in whole.items()}
+
+
+def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "brighten.py").write_text(textwrap.dedent('''
+        from dataclasses import dataclass
+        from typing import ClassVar
+
+        from efficient360.attacks.attack import Attack, Found, misclassified
+        from efficient360.attacks.threat import Norm
+
+
+        @dataclass(frozen=True)
+        class Brighten(Attack):
+            """The brightest image within the ball."""
+
+            name: ClassVar[str] = "brighten"
+            title: ClassVar[str] = "Brighten"
+            source: ClassVar[str] = "ours"
+            gradients: ClassVar[bool] = False
+            norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF})
+
+            def run(self, victim, threat, subjects):
+                moved = threat.project(subjects.images + 1, subjects.images)
+                return Found(moved, misclassified(victim.logits(moved), subjects.labels))
+
+
+        ATTACK = Brighten()
+    '''))
+    model = linear_model()
+    images, labels = examples_of(model, 24)
+    found = measured(Adversarial(linf=(16,), scout_linf=(), attacks=(str(tmp_path / "brighten.py"),)), model, images, labels, tmp_path / "run")
+    brightened = model((images + 16 / 255).clamp(0, 1)).argmax(1)
+    worst = found["robust_accuracy", "linf", "16/255", "worst case"]
+    assert isinstance(worst, Measurement)
+    assert worst.value == pytest.approx(float((brightened == labels).float().mean()))
+    assert worst.value < 1
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"scout_linf": (), "linf": (2, 1)}, r"the setting linf of adversarial is \[2, 1\]"),
+    ({"scout_linf": (), "linf": (0, 1)}, r"the setting linf of adversarial is \[0, 1\]"),
+    ({"scout_linf": (1, 2), "linf": (2, 4)}, r"the setting linf of adversarial is \[2, 4\] after scout_linf \[1, 2\]"),
+    ({"linf": ()}, "adversarial was given no ε"),
+    ({"steps": 0}, "the setting steps of adversarial is 0"),
+    ({"examples": 0}, "the setting examples of adversarial is 0"),
+    ({"attacks": ()}, r"the setting attacks of adversarial is \[\]"),
+    ({"attacks": ("square", "square")}, "the setting attacks of adversarial"),
+    ({"attacks": ("pgd",)}, "there is no attack called 'pgd'"),
+    ({"attacks": ("rays",), "l2": (0.5,)}, "the attack rays knows no l2"),
+])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Adversarial(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("text", "code"), [(None, "no-plugin"), ("1/0", "broken-plugin"), ("x = 1", "no-attack")])
+def test_a_broken_attack_file_is_named(text: str | None, code: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(PluginError) as caught:
+        Adversarial(attacks=(str(path),))
+    assert caught.value.code == code
+    assert "mine.py" in caught.value.message
+
+
+def test_a_surrogate_finds_what_masked_gradients_hide(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from efficient360.attacks import surrogate
+
+    hidden, plain = linear_model(levels=24), linear_model()
+    images, labels = examples_of(hidden, 24)
+    monkeypatch.setattr(surrogate, "load_model", lambda *_: plain)
+    evaluator = Adversarial(linf=(16,), scout_linf=(), attacks=("apgd-ce",), steps=10, surrogate=str(tiny))
+    worst = measured(evaluator, hidden, images, labels, tmp_path)["robust_accuracy", "linf", "16/255", "worst case"]
+    assert isinstance(worst, Measurement)
+    codes = [row[0] for figure in worst.extra if isinstance(figure, Table) for row in figure.rows]
+    assert codes == ["zero-gradients", "transfer"]
+
+
+def test_a_surrogate_of_another_kind_is_refused(tmp_path: Path, tiny: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 8)
+    with pytest.raises(SettingsError, match="the surrogate .*tiny.safetensors has 10 classes"):
+        measured(Adversarial(linf=(0.01,), surrogate=str(tiny), **FAST), model, images, labels, tmp_path)
+    with pytest.raises(CheckpointError):
+        measured(Adversarial(linf=(0.01,), surrogate="no-such-model", **FAST), model, images, labels, tmp_path / "again")
+
+
+def test_outputs_that_are_probabilities_or_random_are_told(tmp_path: Path) -> None:
+    class Odd(torch.nn.Module):
+        def __init__(self, network: torch.nn.Module) -> None:
+            super().__init__()
+            self.network = network
+            self.generator = torch.Generator().manual_seed(0)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            noisy: torch.Tensor = self.network(pixels + 0.02 * torch.randn(pixels.shape, generator=self.generator)).softmax(1)
+            return noisy
+
+    plain = linear_model()
+    module = PixelsToLogits(Odd(plain.network), [0.0] * 3, [1.0] * 3, None).eval().requires_grad_(False)
+    images, labels = examples_of(plain, 16)
+    worst = measured(Adversarial(linf=(1,), shown=0, **FAST), TorchModel(module, plain.size, plain.classes), images, labels, tmp_path)[
+        "robust_accuracy", "linf", "1/255", "worst case"
+    ]
+    assert isinstance(worst, Measurement)
+    codes = [row[0] for figure in worst.extra if isinstance(figure, Table) for row in figure.rows]
+    assert codes[:2] == ["random-forward", "softmax-outputs"]
