@@ -101,11 +101,12 @@ class Adversarial(ExampleEvaluator):
         yield Scores(RIGHT, torch.zeros(len(batch)).index_fill(0, right.cpu(), 1.0))
         everyone = Subjects(batch.images.to(victim.device), labels, batch.ids, batch.seed)
         for norm, threats, scouted in self._fronts():
-            for told, attacks in self._rounds(norm):
+            for number, (told, attacks) in enumerate(self._rounds(norm)):
+                left_out = scouted if number else 0  # only the first attack scouts
                 at, by = torch.zeros(len(batch)), torch.full((len(batch),), float(len(attacks)))
                 if len(right):
-                    fallen = strike(victim, threats, attacks, everyone.take(right), scouted)
-                    at[right.cpu()], by[right.cpu()] = fallen.at.cpu().float(), fallen.by.cpu().float()
+                    fallen = strike(victim, threats[left_out:], attacks, everyone.take(right), scouted - left_out)
+                    at[right.cpu()], by[right.cpu()] = fallen.at.cpu().float() + left_out, fallen.by.cpu().float()
                 yield Scores(AT, at, {"norm": norm.value, "attack": told})
                 yield Scores(BY, by, {"norm": norm.value, "attack": told})
 
@@ -160,9 +161,7 @@ class Adversarial(ExampleEvaluator):
     def _pictures(self, victim: Victim, worst: Front, table: ScoreTable, context: Context) -> Iterator[Figure]:
         assert context.examples is not None
         chosen = np.flatnonzero(worst.clean & (worst.at < len(worst.threats)))[: self.shown]
-        cases = [
-            Case(_subjects([table.ids[i]], victim, context), worst.threats[worst.at[i]], worst.attacks[worst.by[i]]) for i in chosen
-        ]
+        cases = [Case(_subjects([table.ids[i]], victim, context), worst.threats[worst.at[i]], worst.attacks[worst.by[i]]) for i in chosen]
         if (drawn := gallery(victim, cases, context.examples.class_names)) is not None:
             yield drawn
 
