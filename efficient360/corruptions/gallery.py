@@ -1,0 +1,28 @@
+"""One example under every corruption, with what the model then says."""
+
+from collections.abc import Sequence
+
+import torch
+
+from efficient360.batch import Batch
+from efficient360.corruptions.batches import Cell, corrupted_batches
+from efficient360.figures import Gallery, Picture
+from efficient360.model import Model
+from efficient360.pictures import data_uri
+
+
+def gallery(model: Model, batch: Batch, corruptions: Sequence[str], severity: int, table: str, class_names: Sequence[str]) -> Gallery:
+    """The batch's one example clean and under each corruption at one severity."""
+    label = int(batch.labels[0])
+    pictures = [_picture(batch.images, int(model.logits(batch)[0].argmax()), label, "clean", class_names)]
+    cells = [Cell(name, severity, table) for name in corruptions]
+    for cell, images in corrupted_batches(batch.images, batch.ids, cells, batch.seed):
+        with torch.inference_mode():
+            predicted = int(model(images)[0].argmax())
+        pictures.append(_picture(images, predicted, label, cell.corruption.replace("_", " "), class_names))
+    return Gallery(f"{batch.ids[0]} under every corruption, severity {severity}", tuple(pictures))
+
+
+def _picture(images: torch.Tensor, predicted: int, label: int, told: str, names: Sequence[str]) -> Picture:
+    called = names[predicted] if predicted < len(names) else str(predicted)
+    return Picture(data_uri(images[0]), f"{told}: {called}", "right" if predicted == label else "wrong")
