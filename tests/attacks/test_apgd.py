@@ -55,7 +55,7 @@ def test_neighbours_change_nothing(attack: Attack, norm: Norm) -> None:
     victim = Victim(on.model, 8)
     images = torch.rand((20, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     everyone = Subjects(images, victim.logits(images).argmax(1), tuple(f"x{i}" for i in range(20)), 3)
-    threat = Threat(norm, 4 / 255 if norm is Norm.LINF else 0.3)
+    threat = Threat(norm, 4 / 255 if norm is Norm.LINF else 1.0)
     together = attack.run(victim, threat, everyone)
     assert int(together.fell.sum()) > 0
     for part in torch.arange(20).split(7):
@@ -92,7 +92,7 @@ def test_as_strong_as_torchattacks_with_as_many_steps(norm: str) -> None:
     images = torch.rand((24, 3, 32, 32), generator=torch.Generator().manual_seed(5))
     victim = Victim(on.model, 8)
     labels = victim.logits(images).argmax(1)
-    epsilon = 2 / 255 if norm == "Linf" else 0.25
+    epsilon = 6 / 255 if norm == "Linf" else 1.0
     theirs = torchattacks.APGDT(on.model.module, norm=norm, eps=epsilon, steps=50, n_classes=on.model.num_classes, seed=0)(images, labels)
     ours = ApgdTargeted(50, 6).run(victim, Threat(Norm(norm.lower()), epsilon), Subjects(images, labels, tuple(map(str, range(24))), 0))
     their_fallen = int((victim.logits(theirs).argmax(1) != labels).sum())
