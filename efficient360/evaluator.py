@@ -42,7 +42,7 @@ from efficient360.model import Model, TorchModel
 __all__ = [
     "BYTE", "JOULE", "MAC", "NAT", "ONE", "SECOND", "Batch", "Better", "Conditions", "Context", "Deadline", "Evaluator",
     "ExampleEvaluator", "Examples", "Failure", "Interval", "Measurement", "Metric", "Model", "Need", "OutOfTime", "Outcome",
-    "ScoreTable", "Scores", "Status", "TorchModel", "Unit", "Unsupported",
+    "ScoreTable", "Scores", "ShiftedSet", "Status", "TorchModel", "Unit", "Unsupported",
 ]
 
 
@@ -61,6 +61,8 @@ class Need(StrEnum):
     """Examples with group columns."""
     TRAINING_SPLIT = "training-split"
     """The split that the checkpoint was trained on."""
+    SHIFTS = "shifts"
+    """Shifted versions of the test set, which the data set's card names; what they are enters the key of a stored outcome."""
     MACHINE = "machine"
     """The numbers depend on this machine and want it to themselves; its identity enters the key of a stored outcome."""
 
@@ -103,6 +105,26 @@ class Examples(Protocol):
 
 @final
 @dataclass(frozen=True)
+class ShiftedSet:
+    """A shifted version of the test set, as the data set's card names it.
+
+    Args:
+        name: Stable name, for conditions.
+        title: What it is called in print.
+        classes: The data set's classes that it covers, ascending; empty when it covers all.
+        identity: Changes when its source does.
+        open: Its examples, labelled with the data set's classes. Raises ``DatasetError`` where it can't be had.
+    """
+
+    name: str
+    title: str
+    classes: tuple[int, ...]
+    identity: str
+    open: Callable[[], Examples]
+
+
+@final
+@dataclass(frozen=True)
 class Deadline:
     """When work must stop. ``at`` is on the clock of ``time.monotonic``; ``None`` never comes."""
 
@@ -138,6 +160,7 @@ class Context:
         scratch: A folder of the evaluator's own that survives interruption.
         progress: Tell ``(done, total)`` steps of long work.
         artefacts: Folder of converted artefacts that evaluators share, keyed by what made them; ``None`` keeps them in ``scratch``.
+        shifts: Shifted versions of the test set, none of them opened.
     """
 
     checkpoint: Checkpoint
@@ -149,6 +172,7 @@ class Context:
     scratch: Path
     progress: Callable[[int, int], None] = _no_progress
     artefacts: Path | None = None
+    shifts: Sequence[ShiftedSet] = ()
 
 
 @final

@@ -2,10 +2,10 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from efficient360.errors import DatasetError
@@ -33,6 +33,40 @@ class Source:
 
 @final
 @dataclass(frozen=True, config=_STRICT)
+class Shift:
+    """A shifted version of the test set: new pictures of its classes, or its own pictures changed.
+
+    Args:
+        name: What the user types, and the condition of its measurements.
+        title: What it is called in print.
+        source: Where the examples are.
+        split: The source's own name of the split.
+        image: Image column.
+        label: Label column, integers or names.
+        classes: The data set's class of each of the shifted set's own labels, in their order; empty when its labels are the data set's.
+        labels: Names of its own labels in that order, where the label column holds names other than the data set's.
+        where: Value of a column that a row must have to belong to it.
+        license: SPDX name or what the owners say.
+        citation: Paper that describes it.
+        notes: What a reader should know before trusting a number on it.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: str
+    source: Source
+    split: str = "test"
+    image: str = "image"
+    label: str = "label"
+    classes: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    where: dict[str, str | int] | None = None
+    license: str = ""
+    citation: str = ""
+    notes: str = ""
+
+
+@final
+@dataclass(frozen=True, config=_STRICT)
 class Card:
     """What is known of a data set before it is opened.
 
@@ -48,6 +82,7 @@ class Card:
         groups: Group columns for fairness.
         group_values: Names of a group column's integer values where the source doesn't name them.
         imagenet_classes: Index of each class among ImageNet-1k's, so that a 1000-class checkpoint can be evaluated on it.
+        shifts: Shifted versions of its test set.
         license: SPDX name or what the owners say.
         citation: Paper that describes it.
         notes: What a reader should know before trusting a number on it.
@@ -64,6 +99,7 @@ class Card:
     groups: tuple[str, ...] = ()
     group_values: dict[str, tuple[str, ...]] | None = None
     imagenet_classes: tuple[int, ...] = ()
+    shifts: tuple[Shift, ...] = ()
     license: str = ""
     citation: str = ""
     notes: str = ""

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.ids import ids_of
 from efficient360.datasets.images import transform_for
+from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import open_table
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
+from efficient360.evaluator import ShiftedSet
 
 
 @final
@@ -28,12 +31,14 @@ class Dataset:
         split: The evaluated split.
         examples: The evaluated examples.
         available: How many examples the split has in all.
+        shifts: Shifted versions of the test set, none of them opened.
     """
 
     card: Card
     split: str
     examples: ExampleSet
     available: int
+    shifts: tuple[ShiftedSet, ...] = ()
 
     @property
     def has_training(self) -> bool:
@@ -79,7 +84,7 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     card = card_of(spec)
     examples = open_split(card, card.evaluate, spec.data_dir, checkpoint, seed)
     chosen = examples if spec.max_examples is None else examples.subset(spec.max_examples, seed)
-    return Dataset(card, card.evaluate, chosen, len(examples))
+    return Dataset(card, card.evaluate, chosen, len(examples), shifted_sets(card, examples.class_names, spec.data_dir, checkpoint, seed))
 
 
 def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
@@ -99,7 +104,7 @@ def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkp
         table=table.select_columns([card.image]),
         image=card.image,
         positions=np.arange(len(table), dtype=np.int64),
-        ids=_ids(table, card, split),
+        ids=ids_of(table, card, split),
         labels=labels,
         groups={column: _group(table, card, column) for column in card.groups},
         class_names=names,
@@ -137,19 +142,6 @@ def _unnamed(card: Card, checkpoint: Checkpoint) -> list[str]:
     """Names for integer labels that the data leave nameless: the checkpoint's where the number of classes agrees, else the numbers."""
     count = card.classes or checkpoint.num_classes
     return list(checkpoint.class_names) if len(checkpoint.class_names) == count else [str(i) for i in range(count)]
-
-
-def _ids(table: Any, card: Card, split: str) -> list[str]:
-    if "id" in table.column_names:
-        ids = [str(value) for value in table["id"]]
-        if len(set(ids)) == len(ids):
-            return ids
-    if card.source.kind == "imagefolder":
-        paths = [cell["path"] for cell in table.select_columns([card.image])[:][card.image]]
-        root = Path(card.source.location).resolve()
-        return [str(Path(path).resolve().relative_to(root)) if Path(path).resolve().is_relative_to(root) else path for path in paths]
-    width = len(str(len(table) - 1))
-    return [f"{split}/{i:0{width}d}" for i in range(len(table))]
 
 
 def _group(table: Any, card: Card, column: str) -> list[str]:
