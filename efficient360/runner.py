@@ -163,6 +163,7 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         scratch=opening.store.work(key),
         progress=lambda done, total: emit(Progress(evaluator.name, done, total)),
         artefacts=opening.store.work(ARTEFACTS),
+        shifts=() if opening.dataset is None else opening.dataset.shifts,
     )
     if isinstance(evaluator, ExampleEvaluator):
         assert examples is not None  # _require refuses an ExampleEvaluator without data
@@ -252,10 +253,11 @@ def _key(opening: Opening, evaluator: Any) -> str:
         "seed": opening.plan.seed,
         "data": None if opening.dataset is None else opening.dataset.examples.digest,
     }
+    if Need.SHIFTS in evaluator.needs | evaluator.uses and opening.dataset is not None:
+        identity["shifts"] = {shift.name: shift.identity for shift in opening.dataset.shifts}
     if Need.MACHINE in evaluator.needs:
         identity["machine"] = environment.machine(opening.environment)
-    if surroundings := evaluator.surroundings():
-        identity["surroundings"] = surroundings
+    identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
     return f"{evaluator.name}-{_digest(identity)}"
 
 
