@@ -19,7 +19,7 @@ ORDER = [
     ["counting"],
     ["runtimes"],
     ["devices"],
-    ["acceleration", "attacks", "corruptions", "deployment"],
+    ["acceleration", "attacks", "corruptions", "deployment", "explaining", "privacy", "shifts"],
     ["dimensions"],
     ["registry"],
     ["datasets"],

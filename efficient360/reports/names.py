@@ -3,13 +3,26 @@
 from typing import Final
 
 ABBREVIATIONS: Final = {
-    "auc": "AUC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE", "fpr": "FPR", "gpu": "GPU",
-    "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "top5": "top-5", "tpr": "TPR", "url": "URL",
+    "auc": "AUC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE", "fnr": "FNR", "fpr": "FPR", "gpu": "GPU",
+    "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
 }
 """Parts of names that are not plain words."""
 
 WHOLE: Final = {
     "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE",
+    "shift_accuracy": "Accuracy on shifted images", "shift_baseline": "Accuracy on clean images of the same classes", "shift_gap": "Gap to clean images",
+    "largest_gap_excess": "Largest accuracy gap beyond chance", "accuracy_difference_excess": "Accuracy difference beyond chance",
+    "accuracy_difference_p_value": "Accuracy difference, p-value", "worst_group_accuracy_null": "Worst group by chance alone",
+    "equalized_odds_excess": "Equalized odds beyond chance", "equalized_odds_p_value": "Equalized odds, p-value",
+    "demographic_parity_excess": "Demographic parity beyond chance", "demographic_parity_p_value": "Demographic parity, p-value",
+    "calibration_excess": "Calibration difference beyond chance", "calibration_p_value": "Calibration difference, p-value",
+    "worst_class_accuracy_null": "Worst class by chance alone", "lowest_tenth_accuracy": "Lowest tenth of the classes",
+    "lowest_tenth_accuracy_null": "Lowest tenth by chance alone", "mean_capture_ratio": "Accuracy kept by poor capture",
+    "capture_ratio": "Accuracy kept", "capture_accuracy": "Accuracy under poor capture",
+    "strongest_attack_auc": "Strongest membership attack, AUC", "attack_auc": "Membership attack, AUC",
+    "attack_balanced_accuracy": "Membership attack, balanced accuracy", "tpr_at_fpr": "Training images named (TPR at FPR)",
+    "tnr_at_fnr": "Others ruled out (TNR at FNR)", "pixel_auc": "Told by pixels alone, AUC", "private_accuracy": "Accuracy after private fine-tuning",
+    "accuracy_kept": "Accuracy kept under privacy", "epsilon_spent": "ε spent",
     "ece": "Calibration error (ECE)", "ece_null": "ECE by chance alone", "ece_excess": "ECE beyond chance",
 }
 """Names that alone would say too little, or that take no capital."""
