@@ -1,0 +1,1 @@
+"""Images as poorer hardware takes, stores and sends them."""

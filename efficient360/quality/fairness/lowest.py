@@ -1,0 +1,72 @@
+"""The classes or groups that fare worst: their accuracy, and what chance alone would show if all were equally hard."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from efficient360.figures import Curve, Series
+from efficient360.measurement import Interval
+from efficient360.quality.confidence_levels import Floats
+from efficient360.quality.fairness import tally
+from efficient360.quality.fairness.tally import Tally
+from efficient360.statistics import wilson
+
+
+@final
+@dataclass(frozen=True)
+class Lowest:
+    """Mean accuracy of the few lowest of many.
+
+    Args:
+        value: Their mean accuracy.
+        interval: Of the value.
+        n: Examples that it rests on.
+        chance: What chance alone would give as many of them.
+        chance_interval: Holds 95 % of the draws behind ``chance``.
+    """
+
+    value: float
+    interval: Interval
+    n: int
+    chance: float
+    chance_interval: Interval
+
+
+def lowest(of: Tally, few: int, draws: int, seed: list[int]) -> Lowest:
+    """Mean accuracy of the ``few`` lowest, at least one.
+
+    The interval is Wilson's for a single one, else percentiles of :func:`efficient360.quality.fairness.tally.errors` around the mean. Either takes the
+    chosen as given: being picked for their low value lowers it further, which is what ``chance`` is for.
+    """
+    chosen = np.argsort(of.values, kind="stable")[:few]
+    value, n = float(of.values[chosen].mean()), int(of.sizes[chosen].sum())
+    null = np.sort(tally.chance(of, draws, np.random.default_rng([*seed, 0])), axis=1)[:, :few].mean(axis=1)
+    if few == 1:
+        interval = of.interval(int(chosen[0]))
+    else:
+        strayed = tally.errors(of, draws, np.random.default_rng([*seed, 1]))[:, chosen].mean(axis=1)
+        low, high = np.quantile(strayed, (0.025, 0.975))
+        interval = Interval(max(0.0, min(value, value + float(low))), min(1.0, max(value, value + float(high))), "parametric-bootstrap")
+    low, high = np.quantile(null, (0.025, 0.975))
+    return Lowest(value, interval, n, float(null.mean()), Interval(float(low), float(high), "permutations"))
+
+
+def sorted_classes(of: Tally, draws: int, seed: list[int], what: str) -> Curve:
+    """Accuracies in ascending order with Wilson intervals, over the band that holds 95 % of what chance alone gives at each place."""
+    order = np.argsort(of.values, kind="stable")
+    null = np.sort(tally.chance(of, draws, np.random.default_rng([*seed, 0])), axis=1)
+    places = tuple(float(i + 1) for i in range(len(order)))
+    intervals = [wilson(int(of.hits[i]), int(of.sizes[i])) for i in order]
+    band = np.quantile(null, (0.025, 0.975), axis=0)
+    return Curve(
+        f"Accuracy by {what}, lowest first", "place", "accuracy",
+        (
+            Series(f"if every {what} were equally hard", places, _plain(null.mean(axis=0)), _plain(band[0]), _plain(band[1])),
+            Series("measured", places, _plain(of.values[order]), tuple(i.low for i in intervals), tuple(i.high for i in intervals), "points"),
+        ),
+    )
+
+
+def _plain(values: Floats) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -1,0 +1,102 @@
+"""Figures of groups: accuracy by group with intervals, all groupings side by side, and the classes whose rates differ most."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from efficient360.figures import Bars, Figure, Table
+from efficient360.formatting import count, number, significant
+from efficient360.quality.confidence_levels import Floats
+from efficient360.quality.fairness.comparison import observed
+from efficient360.quality.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
+from efficient360.quality.fairness.study import Study
+from efficient360.statistics import wilson
+
+MOST_BARS = 30
+MOST_CLASSES = 15
+NONE = "–"
+
+
+def by_group(of: Study) -> Bars:
+    """Accuracy of every group of a grouping with its Wilson interval; of more than 30 groups, the 30 lowest, lowest first."""
+    accuracy, sizes, hits = of.everyone.accuracy, of.everyone.sizes, of.everyone.hits
+    shown, title = np.arange(len(sizes)), f"Accuracy by {of.grouping.name}"
+    if len(sizes) > MOST_BARS:
+        shown = np.argsort(accuracy, kind="stable")[:MOST_BARS]
+        title += f": the {MOST_BARS} lowest of {count(len(sizes))}"
+    intervals = [wilson(int(hits[i]), int(sizes[i])) for i in shown]
+    labels = tuple(f"{of.grouping.names[i]} ({count(int(sizes[i]))})" for i in shown)
+    return Bars(
+        title, of.grouping.name, "accuracy", labels, tuple(float(accuracy[i]) for i in shown), tuple(i.low for i in intervals),
+        tuple(i.high for i in intervals),
+    )
+
+
+def groups_table(of: Study) -> Table:
+    """Every group of a grouping: examples, accuracy with its interval, overconfidence, and whether it stands out from the rest."""
+    p_values = iter([] if of.accuracy is None else of.accuracy.p_values)
+    rows = []
+    for i, name in enumerate(of.grouping.names):
+        size, hits = int(of.everyone.sizes[i]), int(of.everyone.hits[i])
+        interval = wilson(hits, size)
+        told = "too few to compare" if not of.compared[i] else NONE if of.accuracy is None else significant(float(next(p_values)), 2)
+        over = f"{100 * of.everyone.overconfidence[i]:+.1f} pt".replace("-", "−")
+        rows.append((name, count(size), number(hits / size, GROUP), f"{number(interval.low, GROUP)} – {number(interval.high, GROUP)}", over, told))
+    columns = ("group", "examples", "accuracy", "95 % interval", "confidence − accuracy", "p against the rest, corrected")
+    return Table(f"Groups by {of.grouping.name}", columns, tuple(rows))
+
+
+def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> Table:
+    """Every grouping: groups compared, accuracy difference with what chance gives, p-value, ratio, the worst group and what chance gives it.
+
+    Args:
+        studies: Of every grouping.
+        adjusted: Corrected p-value of the accuracy difference by grouping.
+    """
+    rows: list[tuple[str | int | float, ...]] = []
+    for of in studies:
+        if of.accuracy is None or of.frame is None:
+            rows.append((of.grouping.name, *[NONE] * 9))
+            continue
+        worst, ratio = of.accuracy.tally.worst, of.frame.ratio
+        rows.append((
+            of.grouping.name, f"{len(of.names)} of {len(of.grouping.names)}", number(of.frame.difference, DIFFERENCE),
+            number(of.accuracy.beyond.chance, DIFFERENCE), number(of.accuracy.beyond.excess, EXCESS),
+            significant(adjusted[of.grouping.name], 2), NONE if ratio is None else number(ratio, RATIO), of.names[worst],
+            number(of.frame.group_min, GROUP), number(float(of.accuracy.worst.mean()), GROUP),
+        ))
+    columns = (
+        "grouping", "groups compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "its accuracy", "by chance",
+    )
+    return Table("Accuracy between groups", columns, tuple(rows))
+
+
+def classes_table(of: Study, class_names: Sequence[str]) -> Table | None:
+    """The classes whose true or false positive rates differ most between groups, at most 15; ``None`` where no class has enough examples."""
+    if of.classes is None:
+        return None
+    odds = of.classes
+    rates = observed(odds)
+    true, false = (gaps[0] for gaps in odds.by_class(rates))
+    width = len(odds.compared)
+    told = odds.told[:, odds.compared]
+    said = odds.answers.by_class(odds.answers.predicted[None], 1)[0][:, odds.compared] / odds.answers.sizes[:, None]
+    rows = []
+    for i in np.argsort(-np.maximum(true, false), kind="stable")[:MOST_CLASSES]:
+        label = int(odds.compared[i])
+        parts = (rates[0, :, i][told[:, i]], rates[0, :, width + i][told[:, i]], said[:, i])
+        name = class_names[label] if label < len(class_names) else str(label)
+        rows.append((name, *(text for part in parts for text in (number(float(np.ptp(part)), DIFFERENCE), _ratio(part), number(float(part.min()), GROUP)))))
+    columns = ("class", *(f"{rate}: {what}" for rate in ("TPR", "FPR", "selection") for what in ("difference", "ratio", "lowest")))
+    most = "" if width <= MOST_CLASSES else f", the {MOST_CLASSES} most unequal of {count(width)}"
+    return Table(f"Rates of each class by {of.grouping.name}{most}", columns, tuple(rows))
+
+
+def _ratio(rates: Floats) -> str:
+    return number(float(rates.min() / rates.max()), RATIO) if rates.max() > 0 else NONE
+
+
+def figures(of: Study, class_names: Sequence[str]) -> tuple[Figure, ...]:
+    """All figures of one grouping."""
+    classes = classes_table(of, class_names)
+    return (by_group(of), groups_table(of), *((classes,) if classes is not None else ()))
