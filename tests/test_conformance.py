@@ -33,9 +33,10 @@ from efficient360.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
-SLOW = {"acceleration", "latency", "memory"}
+SLOW = {"acceleration", "device_reach", "latency", "memory"}
 SMALL = {
     "acceleration": {"runtimes": ("onnxruntime?", "torch"), "runs": 6, "seconds": 0.1},
+    "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
 }
 """Settings of evaluators whose own would take long."""
