@@ -1,0 +1,1 @@
+"""Explanations of a prediction, and what is measured of them."""

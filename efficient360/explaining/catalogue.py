@@ -1,0 +1,59 @@
+"""The explainers there are, and a user's own from a file."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from efficient360.errors import PluginError, SettingsError
+from efficient360.explaining.explainer import Explainer
+from efficient360.explaining.gradcam import GradCam
+from efficient360.explaining.gradient_input import GradientInput
+from efficient360.explaining.integrated_gradients import IntegratedGradients
+from efficient360.explaining.occlusion import Occlusion
+from efficient360.explaining.relevance import TokenRelevance
+from efficient360.explaining.rollout import AttentionRollout
+
+EXPLAINERS: Mapping[str, Callable[[int], Explainer]] = {
+    "integrated-gradients": IntegratedGradients,
+    "gradient-x-input": lambda steps: GradientInput(),
+    "gradcam": lambda steps: GradCam(),
+    "attention-rollout": lambda steps: AttentionRollout(),
+    "chefer": lambda steps: TokenRelevance(),
+    "occlusion": lambda steps: Occlusion(),
+}
+"""By name, made for a number of steps."""
+
+
+def explainer(name: str, steps: int) -> Explainer:
+    """The explainer of a name, or of a user's ``path/to/file.py`` that ends in ``EXPLAINER = MyExplainer()``.
+
+    Args:
+        name: One of ``EXPLAINERS``, or a path.
+        steps: Gradients an image, for those that integrate.
+
+    Raises:
+        SettingsError: No such explainer.
+        PluginError: The file can't be imported or has no EXPLAINER.
+    """
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    if name not in EXPLAINERS:
+        raise SettingsError("unknown-explainer", f"there is no explainer called {name!r}", f"known: {', '.join(EXPLAINERS)}, or a file.py with one")
+    return EXPLAINERS[name](steps)
+
+
+def _from_file(path: Path) -> Explainer:
+    if not path.is_file():
+        raise PluginError("no-plugin", f"there is no file {path}", "check the path of the explainer")
+    spec = importlib.util.spec_from_file_location(f"efficient360_explainer_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None  # a path ending in .py always has one
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a plug-in's own code may raise anything
+        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
+    found = getattr(module, "EXPLAINER", None)
+    if not isinstance(found, Explainer):
+        raise PluginError("no-explainer", f"{path} has no EXPLAINER", "let it end in EXPLAINER = YourExplainer()")
+    return found
