@@ -28,7 +28,7 @@ class MotionBlur(CaptureCondition):
     name: ClassVar[str] = "motion_blur"
     title: ClassVar[str] = "motion blur"
     source: ClassVar[str] = "motion blur of Hendrycks & Dietterich 2019, with an even path"
-    length: float = 1 / 12
+    length: float = 1 / 8
 
     def apply(self, images: Tensor, generators: Sequence[np.random.Generator]) -> Tensor:
         path = self.length * min(images.shape[2:])

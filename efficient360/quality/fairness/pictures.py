@@ -40,7 +40,7 @@ def groups_table(of: Study) -> Table:
         size, hits = int(of.everyone.sizes[i]), int(of.everyone.hits[i])
         interval = wilson(hits, size)
         told = "too few to compare" if not of.compared[i] else NONE if of.accuracy is None else significant(float(next(p_values)), 2)
-        over = f"{100 * of.everyone.overconfidence[i]:+.1f} pt".replace("-", "−")
+        over = number(float(of.everyone.overconfidence[i]), EXCESS)
         rows.append((name, count(size), number(hits / size, GROUP), f"{number(interval.low, GROUP)} – {number(interval.high, GROUP)}", over, told))
     columns = ("group", "examples", "accuracy", "95 % interval", "confidence − accuracy", "p against the rest, corrected")
     return Table(f"Groups by {of.grouping.name}", columns, tuple(rows))
@@ -84,12 +84,19 @@ def classes_table(of: Study, class_names: Sequence[str]) -> Table | None:
     rows = []
     for i in np.argsort(-np.maximum(true, false), kind="stable")[:MOST_CLASSES]:
         label = int(odds.compared[i])
-        parts = (rates[0, :, i][told[:, i]], rates[0, :, width + i][told[:, i]], said[:, i])
+        right, wrong, often = rates[0, :, i][told[:, i]], rates[0, :, width + i][told[:, i]], said[:, i]
         name = class_names[label] if label < len(class_names) else str(label)
-        rows.append((name, *(text for part in parts for text in (number(float(np.ptp(part)), DIFFERENCE), _ratio(part), number(float(part.min()), GROUP)))))
-    columns = ("class", *(f"{rate}: {what}" for rate in ("TPR", "FPR", "selection") for what in ("difference", "ratio", "lowest")))
+        rows.append((
+            name, _share(float(np.ptp(right))), _ratio(right), _share(float(right.min())), _share(float(np.ptp(wrong))), _share(float(wrong.max())),
+            _share(float(np.ptp(often))), _ratio(often), _share(float(often.min())),
+        ))
+    columns = ("class", "TPR gap", "ratio", "lowest", "FPR gap", "highest", "selection gap", "ratio", "lowest")
     most = "" if width <= MOST_CLASSES else f", the {MOST_CLASSES} most unequal of {count(width)}"
     return Table(f"Rates of each class by {of.grouping.name}{most}", columns, tuple(rows))
+
+
+def _share(value: float) -> str:
+    return number(value, GROUP)
 
 
 def _ratio(rates: Floats) -> str:
