@@ -108,6 +108,8 @@ def random_start(threat: Threat, subjects: Subjects, salt: str) -> Tensor:
 def _direction(threat: Threat, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     if threat.norm is Norm.LINF:
         inside = generator.uniform(-1, 1, shape)
-        return inside / np.abs(inside).max()
+        corner: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = inside / np.abs(inside).max()
+        return corner
     normal = generator.standard_normal(shape)
-    return normal / np.linalg.norm(normal)
+    direction: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = normal / np.linalg.norm(normal)
+    return direction

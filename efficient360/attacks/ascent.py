@@ -126,4 +126,5 @@ def _check(state: _State, period: int) -> None:
 
 
 def _unit(change: Tensor) -> Tensor:
-    return change / (change.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-12)
+    unit: Tensor = change / (change.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-12)
+    return unit

@@ -43,7 +43,7 @@ class Victim:
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 ``(B, K)`` of images ``(B, 3, H, W)`` in [0, 1], without gradients."""
         with torch.no_grad():
-            return torch.cat([self.model(_filled(part, self.rows))[: len(part)] for part in images.split(self.rows)])
+            return torch.cat([self.model(_filled(part, self.rows))[: len(part)] for part in torch.split(images, self.rows)])
 
     def gradient(self, images: Tensor, loss: Loss, *what: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits ``(B, K)``, losses ``(B,)``, and the gradient of each example's loss with respect to its own pixels ``(B, 3, H, W)``.
