@@ -45,7 +45,8 @@ class FabTargeted(Attack):
     def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
         # Few examples with all their classes side by side fill a pass that examples alone would leave half empty.
         everyone = torch.arange(len(subjects), device=subjects.images.device)
-        parts = [self._some(victim, threat, subjects.take(part)) for part in everyone.split(victim.rows)]
+        groups = [everyone[start : start + victim.rows] for start in range(0, len(subjects), victim.rows)]
+        parts = [self._some(victim, threat, subjects.take(group)) for group in groups]
         return Found(torch.cat([part.images for part in parts]), torch.cat([part.fell for part in parts]))
 
     def _some(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
