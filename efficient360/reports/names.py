@@ -1,4 +1,4 @@
-"""Identifiers in words: ``weight_bytes`` is "Weight bytes", ``tpr_at_fpr`` is "TPR at FPR"."""
+"""Identifiers in words: ``weight_bytes`` is "Weight bytes", ``mean_tpr`` is "Mean TPR"."""
 
 from typing import Final
 

@@ -191,7 +191,7 @@ def test_a_strip_places_a_value_between_its_bounds() -> None:
 
 
 @pytest.mark.parametrize(("name", "said"), [
-    ("top1", "Top-1 accuracy"), ("weight_bytes", "Weight bytes"), ("ece_excess", "ECE beyond chance"), ("tpr_at_fpr", "TPR at FPR"), ("mce", "mCE"), ("_", "_"),
+    ("top1", "Top-1 accuracy"), ("weight_bytes", "Weight bytes"), ("ece_excess", "ECE beyond chance"), ("mean_tpr", "Mean TPR"), ("mce", "mCE"), ("_", "_"),
 ])
 def test_names_in_words(name: str, said: str) -> None:
     assert words(name) == said
