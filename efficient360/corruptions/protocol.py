@@ -63,7 +63,7 @@ class Protocol:
             ("strengths", self.table),
             ("image size", f"{self.size[0]} × {self.size[1]}"),
             ("examples", self.examples),
-            ("digest of the examples", self.digest),
+            ("digest of the examples", self.digest[:16]),
             ("seed", self.seed),
         )
         return Table(TITLE, ("what", "which"), rows)
