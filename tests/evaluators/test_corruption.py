@@ -105,7 +105,7 @@ def test_figures_are_a_heat_map_one_example_and_the_protocol(tmp_path: Path) -> 
     assert len({p.image for p in pictures.pictures}) == 4
     assert isinstance(protocol, Table)
     assert dict(protocol.rows)["strengths"] == "cifar-c"
-    assert dict(protocol.rows)["digest of the examples"] == SUBJECT.examples.digest
+    assert dict(protocol.rows)["digest of the examples"] == SUBJECT.examples.digest[:16]
 
 
 @pytest.mark.parametrize("size", [1, 7, 24])
