@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
@@ -60,6 +61,8 @@ class DefocusBlur(Corruption):
 class ZoomBlur(Corruption):
     """The image and ever closer views of it laid over one another, as when moving fast towards the scene.
 
+    Each view is rounded to 8 bits, which the mean over a dozen of them and more brings below a tenth of a level.
+
     Args:
         closest: The factor that the views stay below.
         step: From one view's factor to the next.
@@ -69,13 +72,14 @@ class ZoomBlur(Corruption):
     step: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        levels = pixels.astype(np.float32)
         factors = np.arange(1, self.closest, self.step)
-        total = levels.copy()
+        # Channels lie side by side here: torch's interpolation of 8-bit images is fast that way.
+        image = torch.from_numpy(pixels)[None].contiguous(memory_format=torch.channels_last)
+        total = image.int()
         for factor in factors:
-            total += zoomed(levels, float(factor))
-        total /= len(factors) + 1
-        return quantised(total)
+            total += zoomed(image, float(factor))
+        mean: Levels = (total[0].contiguous().float() / (len(factors) + 1)).numpy()
+        return quantised(mean)
 
 
 @lru_cache(maxsize=32)
@@ -94,7 +98,8 @@ def disc(radius: float, softness: float) -> NDArray[np.float64]:
         soft = ndimage.correlate1d(soft, taps / taps.sum(), axis=axis, mode="mirror")
     soft[soft < _NOTHING] = 0
     used = int(np.abs(place[soft.any(axis=0)]).max())
-    return soft[reach - used : reach + used + 1, reach - used : reach + used + 1]
+    kernel: NDArray[np.float64] = soft[reach - used : reach + used + 1, reach - used : reach + used + 1]
+    return kernel
 
 
 @lru_cache(maxsize=32)

@@ -31,10 +31,11 @@ def quantised(levels: NDArray[Any]) -> Pixels:
     """
     guarded = np.add(levels, _GUARD, dtype=np.float32)
     np.clip(guarded, 0, 255, out=guarded)
-    return guarded.astype(np.uint8)
+    made: Pixels = guarded.astype(np.uint8)
+    return made
 
 
 def generator(seed: int, example: str, corruption: str, severity: int) -> np.random.Generator:
     """The randomness of one example under one corruption and severity: the same whatever stands beside it."""
     digest = hashlib.sha256(f"{seed}\0{corruption}\0{severity}\0{example}".encode()).digest()
-    return np.random.default_rng(np.frombuffer(digest, dtype="<u4"))
+    return np.random.Generator(np.random.SFC64(np.frombuffer(digest, dtype="<u4")))

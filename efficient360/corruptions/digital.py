@@ -110,7 +110,7 @@ class JpegCompression(Corruption):
 
 
 def _picture(pixels: Pixels) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return Image.merge("RGB", [Image.fromarray(channel) for channel in pixels])
 
 
 def _pixels(picture: Image.Image) -> Pixels:

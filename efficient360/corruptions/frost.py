@@ -78,4 +78,5 @@ def _scaled(file: Path, scale: float, height: int, width: int) -> Pixels:
     size = (max(height, round(rows * scale)), max(width, round(columns * scale)))
     # Without smoothing beforehand, as OpenCV's default in the reference.
     smaller = torch.nn.functional.interpolate(source, size=size, mode="bilinear", align_corners=False)[0]
-    return np.rint(smaller.numpy()).astype(np.uint8)
+    made: Pixels = np.rint(smaller.numpy()).astype(np.uint8)
+    return made

@@ -30,7 +30,7 @@ class Results:
 
     def accuracy(self) -> Floats:
         """Each example's mean over corruptions and severities, ``(n,)``."""
-        return np.mean([cells.mean(axis=0) for cells in self.right.values()], axis=0)
+        return _mean([cells.mean(axis=0) for cells in self.right.values()])
 
     def relative_error(self) -> Floats:
         """Each example's mean error beyond its clean error, ``(n,)``; its mean is the mean corruption error less the clean error."""
@@ -42,11 +42,11 @@ class Results:
         Every corruption's error is divided by the reference's before the mean over corruptions (Hendrycks & Dietterich 2019). Sums
         over the same severities stand above and below, so means over them do.
         """
-        return np.mean([(1 - cells.mean(axis=0)) / of.errors[name] for name, cells in self.right.items()], axis=0)
+        return _mean([(1 - cells.mean(axis=0)) / of.errors[name] for name, cells in self.right.items()])
 
     def relative_mce(self, of: Reference) -> Floats:
         """The same of errors beyond the clean error, above and below, ``(n,)``."""
-        return np.mean([(self.clean - cells.mean(axis=0)) / (of.errors[name] - of.clean) for name, cells in self.right.items()], axis=0)
+        return _mean([(self.clean - cells.mean(axis=0)) / (of.errors[name] - of.clean) for name, cells in self.right.items()])
 
     def heatmap(self) -> Heatmap:
         """Accuracy by corruption and severity, the clean images first."""
@@ -54,3 +54,8 @@ class Results:
         values = tuple((clean, *(float(cell.mean()) for cell in cells)) for cells in self.right.values())
         columns = ("clean", *map(str, self.severities))
         return Heatmap("Accuracy by corruption and severity", "severity", "corruption", columns, tuple(name.replace("_", " ") for name in self.right), values)
+
+
+def _mean(rows: list[Floats]) -> Floats:
+    mean: Floats = np.mean(rows, axis=0)
+    return mean

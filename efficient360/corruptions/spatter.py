@@ -76,7 +76,8 @@ def _liquid(pixels: Pixels, mean: float, spread: float, size: float, rng: np.ran
     noise = rng.standard_normal((1, *pixels.shape[1:]), dtype=np.float32)
     noise *= spread
     noise += mean
-    return smoothed(noise, size)[0]
+    layer: Levels = smoothed(noise, size)[0]
+    return layer
 
 
 def _relief(drops: NDArray[np.uint8]) -> Levels:
@@ -85,7 +86,8 @@ def _relief(drops: NDArray[np.uint8]) -> Levels:
     distance = np.minimum(ndimage.distance_transform_edt(~edges), _FAR) if edges.any() else np.full(drops.shape, _FAR)
     height = _equalised(ndimage.uniform_filter(distance, 3, mode="mirror").astype(np.uint8))
     lit = np.clip(ndimage.correlate(height.astype(np.int32), _RELIEF, mode="mirror"), 0, 255)
-    return np.rint(ndimage.uniform_filter(lit.astype(np.float32), 3, mode="mirror"))
+    shine: Levels = np.rint(ndimage.uniform_filter(lit.astype(np.float32), 3, mode="mirror"))
+    return shine
 
 
 def _equalised(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -96,4 +98,5 @@ def _equalised(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if rest == 0:
         return grey
     above = np.cumsum(np.where(np.arange(256) > first, counts, 0))
-    return np.rint(above * (255 / rest)).astype(np.uint8)[grey]
+    table: NDArray[np.uint8] = np.rint(above * (255 / rest)).astype(np.uint8)
+    return table[grey]

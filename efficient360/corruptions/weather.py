@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import torch
 
 from efficient360.corruptions.corruption import Corruption, Levels, Pixels, quantised
 from efficient360.corruptions.motion import streaked
@@ -50,13 +51,14 @@ class Snow(Corruption):
         return quantised(snowy)
 
     def _flakes(self, height: int, width: int, rng: np.random.Generator) -> Levels:
-        noise = rng.standard_normal((1, window(height, self.size), window(width, self.size)), dtype=np.float32)
+        noise = rng.standard_normal((1, 1, window(height, self.size), window(width, self.size)), dtype=np.float32)
         noise *= self.spread
         noise += self.mean
-        flakes = magnified(noise, self.size, height, width)
+        flakes: Levels = magnified(torch.from_numpy(noise), self.size, height, width)[0].numpy()
         levels = np.where(flakes < self.threshold, np.float32(0), np.minimum(flakes, 1)) * np.float32(255)
         streaks = streaked(levels, self.radius, self.fading, rng.uniform(-135, -45))
-        return np.rint(streaks[0])
+        whole: Levels = np.rint(streaks[0])
+        return whole
 
 
 @final

@@ -2,10 +2,8 @@
 
 import math
 
-import numpy as np
 import torch
-
-from efficient360.corruptions.corruption import Levels
+from torch import Tensor
 
 
 def window(size: int, factor: float) -> int:
@@ -13,22 +11,20 @@ def window(size: int, factor: float) -> int:
     return math.ceil(size / factor)
 
 
-def zoomed(levels: Levels, factor: float) -> Levels:
-    """The middle of ``(C, H, W)`` magnified by ``factor``, at least 1, to ``(C, H, W)``."""
-    _, height, width = levels.shape
+def zoomed(images: Tensor, factor: float) -> Tensor:
+    """The middle of images ``(N, C, H, W)`` magnified by ``factor``, at least 1, to the same size."""
+    height, width = images.shape[2:]
     rows, columns = window(height, factor), window(width, factor)
     top, left = (height - rows) // 2, (width - columns) // 2
-    return magnified(levels[:, top : top + rows, left : left + columns], factor, height, width)
+    return magnified(images[:, :, top : top + rows, left : left + columns], factor, height, width)
 
 
-def magnified(part: Levels, factor: float, height: int, width: int) -> Levels:
-    """A part ``(C, h, w)`` magnified by ``factor`` and trimmed about its middle to ``(C, height, width)``.
+def magnified(parts: Tensor, factor: float, height: int, width: int) -> Tensor:
+    """Parts ``(N, C, h, w)``, of levels or 8-bit values, magnified by ``factor`` and trimmed about their middle to ``(N, C, height, width)``.
 
-    Linear interpolation between pixels, the outermost pixels staying outermost: as ``scipy.ndimage.zoom`` of order 1.
+    Linear interpolation between pixels, the outermost pixels staying outermost: as ``scipy.ndimage.zoom`` of order 1. 8-bit values are rounded.
     """
-    rows, columns = round(part.shape[1] * factor), round(part.shape[2] * factor)
-    source = torch.from_numpy(np.ascontiguousarray(part))[None]
-    whole = torch.nn.functional.interpolate(source, size=(rows, columns), mode="bilinear", align_corners=True)[0]
+    rows, columns = round(parts.shape[2] * factor), round(parts.shape[3] * factor)
+    whole: Tensor = torch.nn.functional.interpolate(parts, size=(rows, columns), mode="bilinear", align_corners=True)
     top, left = (rows - height) // 2, (columns - width) // 2
-    trimmed: Levels = whole[:, top : top + height, left : left + width].numpy()
-    return trimmed
+    return whole[:, :, top : top + height, left : left + width]

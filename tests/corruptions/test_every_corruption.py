@@ -47,8 +47,8 @@ def test_any_size_up_to_518(name: str) -> None:
 def test_a_higher_severity_lies_farther_from_the_image(table: str, name: str) -> None:
     image = image_of(64, 64)
     far = []
-    for severity, corruption in enumerate(TABLES[table][name], 1):
-        made = [corruption.apply(image, generator(0, str(i), name, severity)).astype(int) for i in range(12)]
+    for corruption in TABLES[table][name]:
+        made = [corruption.apply(image, generator(0, str(i), name, 0)).astype(int) for i in range(12)]    # the same draws at every severity
         far.append(np.mean([np.abs(one - image).mean() for one in made]))
     assert all(later > 0.97 * earlier for earlier, later in itertools.pairwise(far)), far
     assert far[-1] > 1.05 * far[0]
