@@ -104,6 +104,5 @@ def _pyramid(height: int, width: int) -> Tensor:
     steps = 1 / torch.arange(1, max(height, width) // 2 + 2, dtype=torch.float64).square()
     heights = steps.flip(0).cumsum(0).flip(0)
     ring = torch.maximum((torch.arange(height) - height // 2).abs()[:, None], (torch.arange(width) - width // 2).abs())
-    found: Tensor = heights[ring]
-    found = found / found.norm()
+    found: Tensor = heights[ring] / heights[ring].norm()
     return found
