@@ -38,6 +38,9 @@ SMALL = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
     "black_box": {"epsilons": (4,), "queries": 40, "shown": 1},
     "acceleration": {"runtimes": ("onnxruntime?", "torch"), "runs": 6, "seconds": 0.1},
+    "faithfulness": {
+        "explainers": ("gradient-x-input", "attention-rollout"), "baselines": ("mean",), "points": 2, "squares": 2, "draws": 1, "checked": 2, "shown": 1,
+    },
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
 }
