@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 
 from efficient360.quality.fairness.calibration import Overconfidence
 from efficient360.quality.fairness.class_rates import Odds, Selection
-from efficient360.quality.fairness.comparison import Answers, Comparison, compare, observed
+from efficient360.quality.fairness.comparison import Answers, Comparison, compare
 from efficient360.quality.fairness.frame import frame
 
 
@@ -32,7 +32,7 @@ def gaps(of: Comparison) -> list[float]:
 
 def test_rates_are_fairlearns_for_every_class_and_group() -> None:
     of = answers()
-    odds, selection = observed(Odds(of, 1))[0], observed(Selection(of))[0]
+    odds, selection = Odds(of, 1).observed()[0], Selection(of).observed()[0]
     for c in range(4):
         by_hand = MetricFrame(
             metrics={"tpr": true_positive_rate, "fpr": false_positive_rate, "selection": selection_rate},
@@ -60,7 +60,7 @@ def test_fairlearns_own_difference_of_many_classes_is_that_of_class_one() -> Non
 
 def test_overconfidence_by_hand() -> None:
     of = Answers(np.zeros(6, int), np.array([0, 0, 1, 1, 0, 1]), np.array([0.9, 0.7, 0.8, 0.6, 0.5, 0.5]), np.array([0, 0, 0, 1, 1, 1]), 2)
-    assert observed(Overconfidence(of))[0, :, 0] == pytest.approx([0.8 - 2 / 3, 1.6 / 3 - 1 / 3])
+    assert Overconfidence(of).observed()[0, :, 0] == pytest.approx([0.8 - 2 / 3, 1.6 / 3 - 1 / 3])
     assert gaps(Overconfidence(of)) == pytest.approx([0.2 - (0.8 - 2 / 3)])
 
 
@@ -72,7 +72,7 @@ def test_classes_too_rare_in_a_group_take_no_part() -> None:
     labels[(labels == 2) & (of.codes == 2)] = 0
     rare = Odds(replace(of, labels=labels), 10)
     assert rare.compared.tolist() == [0, 1, 2]
-    true, _ = rare.by_class(observed(rare))
+    true, _ = rare.by_class(rare.observed())
     two = np.flatnonzero(of.codes < 2)
     by_hand = MetricFrame(
         metrics=true_positive_rate, y_true=labels[two] == 2, y_pred=of.predicted[two] == 2, sensitive_features=of.codes[two]
@@ -80,19 +80,36 @@ def test_classes_too_rare_in_a_group_take_no_part() -> None:
     assert true[0, 2] == pytest.approx(by_hand)
 
 
-@pytest.mark.parametrize("kind", [lambda of: Odds(of, 1), Selection, Overconfidence])
-def test_rates_of_many_draws_are_those_of_each(kind) -> None:
-    comparison = kind(answers((30, 20)))
-    rng = np.random.default_rng(1)
-    strata = comparison.exchangeable
-    order = np.argsort(strata, kind="stable")
-    drawn = np.tile(np.arange(50), (3, 1))
-    for row in drawn:
-        for stratum in np.unique(strata):
-            places = order[strata[order] == stratum]
-            row[places] = rng.permutation(places)
-    each = np.concatenate([comparison.rates(row[None]) for row in drawn])
-    assert comparison.rates(drawn) == pytest.approx(each)
+def test_draws_of_the_odds_are_those_of_permuted_and_resampled_examples() -> None:
+    """Against moving the examples one by one: the mean and the spread of both gaps."""
+    of, rng = answers((60, 40), classes=3), np.random.default_rng(1)
+    odds, moved = Odds(of, 1), {"null": [], "resampled": []}
+    cells = of.labels + 3 * of.codes
+    for _ in range(1500):
+        for how, strata in (("null", of.labels), ("resampled", cells)):
+            order = np.arange(100)
+            for stratum in np.unique(strata):
+                members = np.flatnonzero(strata == stratum)
+                order[members] = rng.permutation(members) if how == "null" else rng.choice(members, len(members))
+            moved[how].append(odds.gaps(Odds(replace(of, predicted=of.predicted[order]), 1).observed())[0])
+    for how, by_hand in moved.items():
+        drawn = odds.gaps(getattr(odds, how)(4000, np.random.default_rng(0)))
+        assert drawn.mean(axis=0) == pytest.approx(np.mean(by_hand, axis=0), rel=0.06)
+        assert drawn.std(axis=0) == pytest.approx(np.std(by_hand, axis=0), rel=0.1)
+
+
+def test_draws_of_selection_and_overconfidence_are_those_of_moved_examples() -> None:
+    of, rng = answers((60, 40), classes=3), np.random.default_rng(1)
+    for kind in (Selection, Overconfidence):
+        for how in ("null", "resampled"):
+            by_hand = []
+            for _ in range(1000):
+                order = rng.permutation(100) if how == "null" else np.concatenate([rng.integers(0, 60, 60), rng.integers(60, 100, 40)])
+                again = replace(of, labels=of.labels[order], predicted=of.predicted[order], confidence=of.confidence[order])
+                by_hand.append(kind(of).gaps(kind(again).observed())[0])
+            drawn = kind(of).gaps(getattr(kind(of), how)(4000, np.random.default_rng(0)))
+            assert drawn.mean(axis=0) == pytest.approx(np.mean(by_hand, axis=0), rel=0.08)
+            assert drawn.std(axis=0) == pytest.approx(np.std(by_hand, axis=0), rel=0.1)
 
 
 def test_null_of_the_odds_is_that_of_groups_permuted_within_classes() -> None:

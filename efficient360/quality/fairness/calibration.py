@@ -8,7 +8,7 @@ import numpy as np
 
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness.comparison import Answers, Comparison
-from efficient360.quality.fairness.draws import Integers
+from efficient360.quality.fairness.draws import permuted, resampled
 
 
 @final
@@ -29,22 +29,23 @@ class Overconfidence(Comparison):
         residual: Floats = self.answers.confidence - self.answers.correct
         return residual
 
-    def rates(self, drawn: Integers) -> Floats:
+    def observed(self) -> Floats:
+        return self._means(self.residual[None])
+
+    def null(self, draws: int, rng: np.random.Generator) -> Floats:
+        return self._means(self.residual[permuted(len(self.answers), draws, rng)])
+
+    def resampled(self, draws: int, rng: np.random.Generator) -> Floats:
+        return self._means(self.residual[resampled(self.answers.codes, draws, rng)])
+
+    def _means(self, residuals: Floats) -> Floats:
         starts = np.cumsum(self.answers.sizes) - self.answers.sizes
-        rates: Floats = (np.add.reduceat(self.residual[drawn], starts, axis=1) / self.answers.sizes)[:, :, None]
-        return rates
+        means: Floats = (np.add.reduceat(residuals, starts, axis=1) / self.answers.sizes)[:, :, None]
+        return means
 
     def gaps(self, rates: Floats) -> Floats:
         spread: Floats = rates.max(axis=1) - rates.min(axis=1)
         return spread
-
-    @property
-    def exchangeable(self) -> Integers:
-        return np.zeros(len(self.answers), dtype=np.int64)
-
-    @property
-    def replaceable(self) -> Integers:
-        return self.answers.codes
 
     @property
     def width(self) -> int:

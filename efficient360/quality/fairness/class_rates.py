@@ -1,5 +1,6 @@
 """Comparisons between groups that go class by class, each class against the rest: how often it is said, and how often rightly and wrongly."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, final
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness.comparison import Answers, Comparison
-from efficient360.quality.fairness.draws import Integers
+from efficient360.quality.fairness.draws import dealt
 
 MEAN, WORST = "mean", "worst"
 
@@ -25,9 +26,23 @@ class Selection(Comparison):
     summaries: ClassVar[tuple[str, ...]] = (MEAN, WORST)
     answers: Answers
 
-    def rates(self, drawn: Integers) -> Floats:
-        rates: Floats = self.answers.by_class(self.answers.predicted[drawn], len(drawn)) / self.answers.sizes[:, None]
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How often each class is said in each group, int64 ``(G, K)``."""
+        return self.answers.by_class(self.answers.predicted)
+
+    def observed(self) -> Floats:
+        rates: Floats = (self.counts / self.answers.sizes[:, None])[None]
         return rates
+
+    def null(self, draws: int, rng: np.random.Generator) -> Floats:
+        rates: Floats = dealt(self.counts.sum(axis=0), self.answers.sizes, draws, rng) / self.answers.sizes[:, None]
+        return rates
+
+    def resampled(self, draws: int, rng: np.random.Generator) -> Floats:
+        sizes = self.answers.sizes
+        drawn = [rng.multinomial(size, counts / size, draws) / size for size, counts in zip(sizes, self.counts, strict=True)]
+        return np.stack(drawn, axis=1)
 
     def gaps(self, rates: Floats) -> Floats:
         return _summaries(self.by_class(rates))
@@ -38,16 +53,24 @@ class Selection(Comparison):
         return spread
 
     @property
-    def exchangeable(self) -> Integers:
-        return np.zeros(len(self.answers), dtype=np.int64)
-
-    @property
-    def replaceable(self) -> Integers:
-        return self.answers.codes
-
-    @property
     def width(self) -> int:
         return len(self.answers.sizes) * self.answers.classes
+
+
+@final
+@dataclass(frozen=True)
+class Said:
+    """What was said of the examples of one true class.
+
+    Args:
+        label: The true class.
+        classes: Classes that were said of them, ``(P,)``.
+        counts: How often each was said in each group, int64 ``(G, P)``.
+    """
+
+    label: int
+    classes: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
 
 @final
@@ -70,7 +93,7 @@ class Odds(Comparison):
     @cached_property
     def positives(self) -> NDArray[np.int64]:
         """Examples of each class by group, int64 ``(G, K)``."""
-        return self.answers.by_class(self.answers.labels[None], 1)[0]
+        return self.answers.by_class(self.answers.labels)
 
     @cached_property
     def told(self) -> NDArray[np.bool_]:
@@ -85,16 +108,41 @@ class Odds(Comparison):
         compared: NDArray[np.int64] = np.flatnonzero(self.told.sum(axis=0) >= 2)
         return compared
 
-    def rates(self, drawn: Integers) -> Floats:
+    @cached_property
+    def said(self) -> tuple[Said, ...]:
+        """What was said of the examples of each true class that occurs."""
+        answers, found = self.answers, []
+        order = np.argsort(answers.labels, kind="stable")
+        for members in np.split(order, np.flatnonzero(np.diff(answers.labels[order])) + 1):
+            classes, index = np.unique(answers.predicted[members], return_inverse=True)
+            groups = len(answers.sizes)
+            counts = np.bincount(answers.codes[members] * len(classes) + index, minlength=groups * len(classes)).reshape(groups, len(classes))
+            found.append(Said(int(answers.labels[members[0]]), classes, counts.astype(np.int64)))
+        return tuple(found)
+
+    def observed(self) -> Floats:
+        return self._rates(1, lambda said: said.counts[None])
+
+    def null(self, draws: int, rng: np.random.Generator) -> Floats:
+        return self._rates(draws, lambda said: dealt(said.counts.sum(axis=0), said.counts.sum(axis=1), draws, rng))
+
+    def resampled(self, draws: int, rng: np.random.Generator) -> Floats:
+        return self._rates(draws, lambda said: np.stack([rng.multinomial(row.sum(), row / max(row.sum(), 1), draws) for row in said.counts], axis=1))
+
+    def _rates(self, draws: int, counted: Callable[[Said], NDArray[np.int64]]) -> Floats:
         """True positive rates of the compared classes, then their false positive rates; whatever a group has no rate for is 0."""
-        answers, told = self.answers, self.told[:, self.compared]
-        predicted, right = answers.predicted[drawn], answers.correct[drawn]
-        said = answers.by_class(predicted, len(drawn))[:, :, self.compared]
-        hits = answers.by_class(np.where(right, predicted, answers.classes), len(drawn))[:, :, self.compared]
-        positives = self.positives[:, self.compared]
-        negatives = answers.sizes[:, None] - positives
+        groups, told = len(self.answers.sizes), self.told[:, self.compared]
+        hits, often = (np.zeros((draws, groups, self.answers.classes), dtype=np.int64) for _ in range(2))
+        for said in self.said:
+            counts = counted(said)
+            often[:, :, said.classes] += counts
+            right = np.flatnonzero(said.classes == said.label)
+            if len(right):
+                hits[:, :, said.label] = counts[:, :, right[0]]
+        hits, often, positives = hits[:, :, self.compared], often[:, :, self.compared], self.positives[:, self.compared]
+        negatives = self.answers.sizes[:, None] - positives
         true = np.where(told, hits / np.maximum(positives, 1), 0.0)
-        false = np.where(told, (said - hits) / np.maximum(negatives, 1), 0.0)
+        false = np.where(told, (often - hits) / np.maximum(negatives, 1), 0.0)
         return np.concatenate([true, false], axis=2)
 
     def gaps(self, rates: Floats) -> Floats:
@@ -106,14 +154,6 @@ class Odds(Comparison):
         told = np.tile(self.told[:, self.compared], 2)
         spread = np.where(told, rates, -np.inf).max(axis=1) - np.where(told, rates, np.inf).min(axis=1)
         return spread[:, : len(self.compared)], spread[:, len(self.compared) :]
-
-    @property
-    def exchangeable(self) -> Integers:
-        return self.answers.labels
-
-    @property
-    def replaceable(self) -> Integers:
-        return self.answers.codes * self.answers.classes + self.answers.labels
 
     @property
     def width(self) -> int:

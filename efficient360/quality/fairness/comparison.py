@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
-from efficient360.quality.fairness.draws import Integers, permuted, resampled
+from efficient360.quality.fairness.draws import Integers, chunks
 from efficient360.quality.fairness.tally import METHOD
 from efficient360.quality.permutation_null import Beyond, beyond, centred
 
@@ -48,12 +48,10 @@ class Answers:
         """Examples of each group, int64 ``(G,)``."""
         return np.bincount(self.codes).astype(np.int64)
 
-    def by_class(self, values: Integers, rows: int) -> NDArray[np.int64]:
-        """How often each class stands in ``values`` ``(rows, n)`` by group, ``(rows, G, K)``; ``K`` itself stands for no class."""
-        groups, width = int(self.codes[-1]) + 1, self.classes + 1
-        cells = (np.arange(rows)[:, None] * groups + self.codes) * width + values
-        counted = np.bincount(cells.ravel(), minlength=rows * groups * width).reshape(rows, groups, width)
-        return counted[:, :, : self.classes].astype(np.int64)
+    def by_class(self, values: Integers) -> NDArray[np.int64]:
+        """How often each class stands in ``values`` ``(n,)`` by group, int64 ``(G, K)``."""
+        groups = int(self.codes[-1]) + 1
+        return np.bincount(self.codes * self.classes + values, minlength=groups * self.classes).reshape(groups, self.classes).astype(np.int64)
 
 
 class Comparison(ABC):
@@ -65,8 +63,16 @@ class Comparison(ABC):
     """The largest gap there can be."""
 
     @abstractmethod
-    def rates(self, drawn: Integers) -> Floats:
-        """Rates ``(r, G, Q)`` when example ``drawn[·, i]`` stands at position ``i``; groups stay where they are."""
+    def observed(self) -> Floats:
+        """The rates as they are, ``(1, G, Q)``."""
+
+    @abstractmethod
+    def null(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Rates ``(draws, G, Q)`` when the groups are alike: the same answers under permuted group labels."""
+
+    @abstractmethod
+    def resampled(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Rates ``(draws, G, Q)`` of examples drawn with replacement within each group."""
 
     @abstractmethod
     def gaps(self, rates: Floats) -> Floats:
@@ -74,18 +80,8 @@ class Comparison(ABC):
 
     @property
     @abstractmethod
-    def exchangeable(self) -> Integers:
-        """Stratum of each example within which examples may change places if the groups are alike, ``(n,)``."""
-
-    @property
-    @abstractmethod
-    def replaceable(self) -> Integers:
-        """Stratum of each example within which the bootstrap draws, ``(n,)``."""
-
-    @property
-    @abstractmethod
     def width(self) -> int:
-        """Numbers of a row of rates."""
+        """Numbers that a draw takes."""
 
 
 @final
@@ -106,11 +102,6 @@ class Gap:
     excess: Interval
 
 
-def observed(of: Comparison) -> Floats:
-    """The rates as they are, ``(1, G, Q)``."""
-    return of.rates(np.arange(len(of.exchangeable))[None])
-
-
 def compare(of: Comparison, permutations: int, resamples: int, rng: np.random.Generator, check: Callable[[], None]) -> list[Gap]:
     """Every gap of a comparison against its permutation null.
 
@@ -121,14 +112,14 @@ def compare(of: Comparison, permutations: int, resamples: int, rng: np.random.Ge
         rng: Source of randomness.
         check: Called between chunks of work; may raise.
     """
-    seen = observed(of)
+    seen = of.observed()
     null, spread, errors = [], [], []
-    for drawn in permuted(of.exchangeable, permutations, of.width, rng):
+    for rows in chunks(permutations, of.width):
         check()
-        null.append(of.gaps(of.rates(drawn)))
-    for drawn in resampled(of.replaceable, resamples, of.width, rng):
+        null.append(of.gaps(of.null(rows, rng)))
+    for rows in chunks(resamples, of.width):
         check()
-        rates = of.rates(drawn)
+        rates = of.resampled(rows, rng)
         spread.append(of.gaps(rates))
         errors.append(of.gaps(rates - seen))
     values, by_chance, again, strayed = of.gaps(seen)[0], np.concatenate(null), np.concatenate(spread), np.concatenate(errors)

@@ -7,7 +7,6 @@ import numpy as np
 from efficient360.figures import Bars, Figure, Table
 from efficient360.formatting import count, number, significant
 from efficient360.quality.confidence_levels import Floats
-from efficient360.quality.fairness.comparison import observed
 from efficient360.quality.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
 from efficient360.quality.fairness.study import Study
 from efficient360.statistics import wilson
@@ -76,11 +75,11 @@ def classes_table(of: Study, class_names: Sequence[str]) -> Table | None:
     if of.classes is None:
         return None
     odds = of.classes
-    rates = observed(odds)
+    rates = odds.observed()
     true, false = (gaps[0] for gaps in odds.by_class(rates))
     width = len(odds.compared)
     told = odds.told[:, odds.compared]
-    said = odds.answers.by_class(odds.answers.predicted[None], 1)[0][:, odds.compared] / odds.answers.sizes[:, None]
+    said = odds.answers.by_class(odds.answers.predicted)[:, odds.compared] / odds.answers.sizes[:, None]
     rows = []
     for i in np.argsort(-np.maximum(true, false), kind="stable")[:MOST_CLASSES]:
         label = int(odds.compared[i])
