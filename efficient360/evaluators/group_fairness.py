@@ -13,7 +13,7 @@ from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator
 from efficient360.quality.fairness import metrics
 from efficient360.quality.fairness.comparison import Answers
 from efficient360.quality.fairness.groupings import Grouping, crossings, cut, grouped
-from efficient360.quality.fairness.outcomes import MOST_GROUPS, adjusted, largest, outcomes, too_many
+from efficient360.quality.fairness.outcomes import MOST_GROUPS, adjusted, largest, largest_odds, outcomes, too_many
 from efficient360.quality.fairness.study import Effort, Study, study
 
 PREDICTION = Metric("prediction", ONE, Better.NEITHER, "Index of the most likely class; of equally likely ones, the first.", low=0)
@@ -100,6 +100,7 @@ class GroupFairness(ExampleEvaluator):
         ours, theirs = done[: len(declared)], done[len(declared) :]
         p_values = {**adjusted(ours), **adjusted(theirs)}
         yield largest(ours, theirs, p_values)
+        yield largest_odds(ours, theirs)
         for of in done:
             yield from outcomes(of, p_values, effort, context.examples.class_names)
 

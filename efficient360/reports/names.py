@@ -11,7 +11,8 @@ ABBREVIATIONS: Final = {
 WHOLE: Final = {
     "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE",
     "shift_accuracy": "Accuracy on shifted images", "shift_baseline": "Accuracy on clean images of the same classes", "shift_gap": "Gap to clean images",
-    "largest_gap_excess": "Largest accuracy gap beyond chance", "accuracy_difference_excess": "Accuracy difference beyond chance",
+    "largest_gap_excess": "Largest accuracy gap beyond chance", "largest_odds_excess": "Largest gap within classes beyond chance",
+    "accuracy_difference_excess": "Accuracy difference beyond chance",
     "accuracy_difference_p_value": "Accuracy difference, p-value", "worst_group_accuracy_null": "Worst group by chance alone",
     "equalized_odds_excess": "Equalized odds beyond chance", "equalized_odds_p_value": "Equalized odds, p-value",
     "demographic_parity_excess": "Demographic parity beyond chance", "demographic_parity_p_value": "Demographic parity, p-value",

@@ -177,6 +177,19 @@ def test_no_right_answer_has_no_ratio_and_no_gap() -> None:
     assert found(outcomes, "accuracy_difference_p_value").value == 1
 
 
+def test_gaps_within_classes_that_cancel_out_are_found() -> None:
+    """One group is worse at class 0 and better at class 1: accuracy is equal, the odds are not."""
+    labels, groups = np.tile(np.repeat([0, 1], 200), 2), ["a"] * 400 + ["b"] * 400
+    within = np.tile(np.arange(200), 4)
+    predicted = np.where(within < np.repeat([190, 130, 130, 190], 200), labels, 1 - labels)
+    outcomes = run(PLAIN, listed(logits_of(predicted, 2), labels, {"camera": groups}))
+    assert found(outcomes, "accuracy_difference").value == 0
+    assert found(outcomes, "equalized_odds_difference", classes="mean").value == pytest.approx(0.3)
+    assert found(outcomes, "equalized_odds_p_value", classes="mean").value == 1 / 200
+    assert found(outcomes, "largest_odds_excess").value == found(outcomes, "equalized_odds_excess", classes="mean").value > 0.2
+    assert found(outcomes, "largest_odds_excess").conditions == {"groups": "camera"}
+
+
 def test_classes_too_rare_in_a_group_have_no_rates() -> None:
     labels = np.concatenate([np.zeros(60, dtype=int), np.ones(60, dtype=int)])
     outcomes = run(PLAIN, listed(logits_of(labels, 2), labels, {"camera": ["a"] * 60 + ["b"] * 60}))
@@ -190,14 +203,14 @@ def test_without_groups_large_enough_the_summary_is_a_gap() -> None:
     assert found(outcomes, "largest_gap_excess").code == "no-comparable-groups"
     assert found(outcomes, "accuracy_difference").message == "camera has 0 groups of at least 30 examples, and a difference takes two"
     nothing = run(PLAIN, listed(logits_of(predicted, 5), labels))
-    assert [o.code for o in nothing] == ["no-comparable-groups"]
+    assert [o.code for o in nothing] == ["no-comparable-groups", "sparse-classes"]
 
 
 def test_a_column_of_names_is_no_grouping() -> None:
     labels, predicted, _, _ = case((0.9, 0.9), (200, 200))
     outcomes = run(PLAIN, listed(logits_of(predicted, 5), labels, {"file": [f"{i}.png" for i in range(400)]}))
-    assert [o.code for o in outcomes] == ["no-comparable-groups", "too-many-groups"]
-    assert "400 groups" in outcomes[1].message
+    assert [o.code for o in outcomes] == ["no-comparable-groups", "sparse-classes", "too-many-groups"]
+    assert "400 groups" in outcomes[2].message
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,12 @@ LARGEST = Metric(
     "set count; where it names none, proxies taken from the pixels.",
     "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups", low=-1, high=1,
 )
+LARGEST_ODDS = Metric(
+    "largest_odds_excess", ONE, Better.LOWER,
+    "Equalized odds difference beyond chance, mean over the classes, of the grouping in which it is largest; about 0 when every class is answered "
+    "equally well in every group. Groupings as for the largest accuracy gap.",
+    "Hardt, Price & Srebro 2016, definition 2.1, one against the rest, less the mean under groups permuted within classes", low=-1, high=1,
+)
 DIFFERENCE = Metric(
     "accuracy_difference", ONE, Better.LOWER,
     "Accuracy of the best group less that of the worst; chance alone lifts it above 0, the more the more and the smaller the groups are.",
@@ -82,6 +88,6 @@ CALIBRATION_P = Metric(
     "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979", low=0,
 )
 ALL = (
-    LARGEST, DIFFERENCE, EXCESS, P_VALUE, RATIO, WORST, WORST_NULL, ODDS, ODDS_EXCESS, ODDS_P, PARITY, PARITY_EXCESS, PARITY_P, CALIBRATION,
-    CALIBRATION_EXCESS, CALIBRATION_P, GROUP,
+    LARGEST, LARGEST_ODDS, DIFFERENCE, EXCESS, P_VALUE, RATIO, WORST, WORST_NULL, ODDS, ODDS_EXCESS, ODDS_P, PARITY, PARITY_EXCESS, PARITY_P,
+    CALIBRATION, CALIBRATION_EXCESS, CALIBRATION_P, GROUP,
 )

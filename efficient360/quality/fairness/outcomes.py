@@ -7,6 +7,7 @@ import numpy as np
 from efficient360.formatting import count
 from efficient360.measurement import Conditions, Failure, Interval, Measurement, Metric, Outcome, Status
 from efficient360.quality.fairness import metrics
+from efficient360.quality.fairness.class_rates import MEAN
 from efficient360.quality.fairness.comparison import Gap
 from efficient360.quality.fairness.groupings import Grouping
 from efficient360.quality.fairness.pictures import figures, groupings_table
@@ -114,6 +115,17 @@ def largest(declared: Sequence[Study], proxies: Sequence[Study], p_values: Adjus
     table = groupings_table([*declared, *proxies], {name: p for (name, *kind), p in p_values.items() if tuple(kind) == ACCURACY})
     given = {"groups": worst.grouping.name}
     return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=(table,))
+
+
+def largest_odds(declared: Sequence[Study], proxies: Sequence[Study]) -> Outcome:
+    """The other summary: the largest equalized odds difference beyond chance, mean over the classes, among the same groupings."""
+    told = [(gap, of) for of in declared or proxies for gap in of.odds if gap.name == MEAN]
+    if not told:
+        message = "no class has enough examples in two groups of any grouping, so no rate can be compared"
+        return Failure(Status.UNSUPPORTED, "sparse-classes", message, HINT, metrics.LARGEST_ODDS)
+    gap, worst = max(told, key=lambda one: one[0].beyond.excess)
+    n = 1 if worst.accuracy is None else worst.accuracy.tally.n
+    return Measurement(metrics.LARGEST_ODDS, gap.beyond.excess, n, gap.excess, {"groups": worst.grouping.name})
 
 
 def _plural(groups: int) -> str:
