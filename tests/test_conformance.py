@@ -44,6 +44,7 @@ SMALL = {
     "corruption": {"corruptions": ("gaussian_noise", "glass_blur", "elastic_transform"), "severities": (2,)},
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
+    "private_training": {"steps": 2, "epsilons": (8.0,)},
 }
 """Settings of evaluators whose own would take long."""
 
