@@ -13,23 +13,24 @@ from efficient360.explaining.occlusion import Occlusion
 from efficient360.explaining.relevance import TokenRelevance
 from efficient360.explaining.rollout import AttentionRollout
 
-EXPLAINERS: Mapping[str, Callable[[int], Explainer]] = {
+EXPLAINERS: Mapping[str, Callable[[int, int], Explainer]] = {
     "integrated-gradients": IntegratedGradients,
-    "gradient-x-input": lambda steps: GradientInput(),
-    "gradcam": lambda steps: GradCam(),
-    "attention-rollout": lambda steps: AttentionRollout(),
-    "chefer": lambda steps: TokenRelevance(),
-    "occlusion": lambda steps: Occlusion(),
+    "gradient-x-input": lambda steps, doublings: GradientInput(),
+    "gradcam": lambda steps, doublings: GradCam(),
+    "attention-rollout": lambda steps, doublings: AttentionRollout(),
+    "chefer": lambda steps, doublings: TokenRelevance(),
+    "occlusion": lambda steps, doublings: Occlusion(),
 }
-"""By name, made for a number of steps."""
+"""By name, made for a number of steps and of doublings."""
 
 
-def explainer(name: str, steps: int) -> Explainer:
+def explainer(name: str, steps: int, doublings: int) -> Explainer:
     """The explainer of a name, or of a user's ``path/to/file.py`` that ends in ``EXPLAINER = MyExplainer()``.
 
     Args:
         name: One of ``EXPLAINERS``, or a path.
         steps: Gradients an image, for those that integrate.
+        doublings: How often they may double the steps of an image.
 
     Raises:
         SettingsError: No such explainer.
@@ -39,7 +40,7 @@ def explainer(name: str, steps: int) -> Explainer:
         return _from_file(Path(name))
     if name not in EXPLAINERS:
         raise SettingsError("unknown-explainer", f"there is no explainer called {name!r}", f"known: {', '.join(EXPLAINERS)}, or a file.py with one")
-    return EXPLAINERS[name](steps)
+    return EXPLAINERS[name](steps, doublings)
 
 
 def _from_file(path: Path) -> Explainer:

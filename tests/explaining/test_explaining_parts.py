@@ -89,9 +89,9 @@ def test_probability_and_logit_are_those_of_the_class() -> None:
 
 
 def test_every_explainer_of_the_catalogue_names_itself() -> None:
-    assert [explainer(name, 3).name for name in EXPLAINERS] == list(EXPLAINERS)
+    assert [explainer(name, 3, 0).name for name in EXPLAINERS] == list(EXPLAINERS)
     with pytest.raises(SettingsError, match="there is no explainer called 'lime'"):
-        explainer("lime", 3)
+        explainer("lime", 3, 0)
 
 
 @pytest.mark.parametrize(("text", "code"), [(None, "no-plugin"), ("1/0", "broken-plugin"), ("x = 1", "no-explainer")])
@@ -100,7 +100,7 @@ def test_a_broken_file_of_an_explainer_is_named(text: str | None, code: str, tmp
     if text is not None:
         path.write_text(text)
     with pytest.raises(PluginError, match=r"mine\.py") as caught:
-        explainer(str(path), 3)
+        explainer(str(path), 3, 0)
     assert caught.value.code == code
 
 
