@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.checkpoint import Checkpoint
-from efficient360.datasets.card import Card, Shift
+from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
 from efficient360.datasets.images import transform_for
@@ -40,24 +40,21 @@ def shifted_sets(card: Card, class_names: Sequence[str], data_dir: Path | None, 
         if shift.name in taken:
             raise DatasetError("bad-card", f"the card of {card.name} uses the name {shift.name!r} twice among its splits and shifts", "rename one of them")
         taken.add(shift.name)
-    local = {shift.name: _local(shift, data_dir) for shift in card.shifts}
     return tuple(
         ShiftedSet(
-            shift.name, shift.title, tuple(sorted(set(shift.classes))), _identity(shift, local[shift.name]),
-            partial(open_shift, card, shift, class_names, local[shift.name], checkpoint, seed),
+            shift.name, shift.title, tuple(sorted(set(shift.classes))), _identity(shift), partial(open_shift, card, shift, class_names, checkpoint, seed)
         )
-        for shift in card.shifts
+        for shift in (_here(shift, data_dir) for shift in card.shifts)
     )
 
 
-def open_shift(card: Card, shift: Shift, class_names: Sequence[str], local: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
+def open_shift(card: Card, shift: Shift, class_names: Sequence[str], checkpoint: Checkpoint, seed: int) -> ExampleSet:
     """One shifted set, its labels those of the data set.
 
     Args:
         card: The data set's card.
         shift: Which one.
         class_names: The data set's classes.
-        local: Folder to read in place of its source.
         checkpoint: Tells how it wants its pixels.
         seed: Of all randomness per example.
 
@@ -66,7 +63,7 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], local: Path
     """
     _require_classes(card, shift, class_names)
     inner = Card(shift.name, shift.title, shift.source, splits={shift.name: shift.split}, image=shift.image, label=shift.label)
-    table = _table(inner, shift, local)
+    table = _table(inner, shift)
     for column in (shift.image, shift.label, *(shift.where or ())):
         if column not in table.column_names:
             raise DatasetError("no-column", f"{shift.title} has no column {column!r}", f"its columns are: {', '.join(table.column_names)}; mend the card")
@@ -85,16 +82,20 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], local: Path
     )
 
 
-def _local(shift: Shift, data_dir: Path | None) -> Path | None:
-    return data_dir / shift.name if data_dir is not None and (data_dir / shift.name).is_dir() else None
+def _here(shift: Shift, data_dir: Path | None) -> Shift:
+    """The shifted set with its local copy for a source, where there is one: Parquet files, or folders of classes."""
+    local = None if data_dir is None else data_dir / shift.name
+    if local is None or not local.is_dir():
+        return shift
+    if any(local.rglob("*.parquet")):
+        return dataclasses.replace(shift, source=Source("parquet", str(local / "**" / "*.parquet")))
+    return dataclasses.replace(shift, source=Source("imagefolder", str(local)), image="image", label="label")
 
 
-def _identity(shift: Shift, local: Path | None) -> str:
+def _identity(shift: Shift) -> str:
     """Changes when the card's entry or the local files do. Size and time stand for a file's content, which would have to be read whole."""
     files: list[Path] = []
-    if local is not None:
-        files = [file for file in local.rglob("*") if file.is_file()]
-    elif shift.source.kind == "parquet":
+    if shift.source.kind == "parquet":
         files = [Path(name) for name in glob.glob(shift.source.location, recursive=True)]  # noqa: PTH207 - as the source itself is read
     elif shift.source.kind == "imagefolder":
         files = [file for file in Path(shift.source.location).rglob("*") if file.is_file()]
@@ -114,9 +115,9 @@ def _require_classes(card: Card, shift: Shift, class_names: Sequence[str]) -> No
         raise DatasetError("bad-card", f"{shift.title} names {len(set(shift.labels))} different labels for {expected} classes", "give each class one label")
 
 
-def _table(inner: Card, shift: Shift, local: Path | None) -> Any:
+def _table(inner: Card, shift: Shift) -> Any:
     try:
-        return open_table(inner, shift.name, local)
+        return open_table(inner, shift.name, None)
     except DatasetError as error:
         if error.code != "hub-unreachable":
             raise
@@ -144,18 +145,33 @@ def _labels(table: Any, shift: Shift, rows: NDArray[np.int64], class_names: Sequ
     if missing:
         raise DatasetError("missing-label", f"{missing} examples of {shift.title} have no label", "leave them out")
     values = np.asarray(found)
-    names = getattr(table.features[shift.label], "names", None)
     own = shift.labels or (() if shift.classes else tuple(class_names))
+    expected = len(shift.classes) or len(class_names)
+    names = getattr(table.features[shift.label], "names", None)
     if values.dtype.kind in "US":
         position = _positions([str(value) for value in values], own, shift)
     elif values.dtype.kind not in "iub":
         raise DatasetError("bad-label", f"the label column {shift.label!r} of {shift.title} holds {values.dtype}", "labels are integers or names")
+    elif names:
+        _require_range(values, len(names), shift)
+        position = _named([names[value] for value in values], names, own, expected, shift)
     else:
-        _require_range(values, len(names) if names else len(shift.classes) or len(class_names), shift)
-        by_name = names and len(set(own)) == len(own) and (shift.labels or set(names) <= set(own))
-        position = _positions([names[value] for value in values], own, shift) if names and by_name else values.astype(np.int64)
-        _require_range(position, len(shift.classes) or len(class_names), shift)
+        position = values.astype(np.int64)
+    _require_range(position, expected, shift)
     return np.asarray(shift.classes, dtype=np.int64)[position] if shift.classes else position
+
+
+def _named(found: Sequence[str], names: Sequence[str], own: Sequence[str], expected: int, shift: Shift) -> NDArray[np.int64]:
+    """Places of labels whose source names them: by name, by number where the names are numbers (folders 0, 1, 10 …), else in the source's order."""
+    if shift.labels or (len(set(own)) == len(own) and set(names) <= set(own)):
+        return _positions(found, own, shift)
+    if all(name.isdecimal() for name in names):
+        return np.array([int(name) for name in found], dtype=np.int64)
+    if len(names) != expected:
+        message = f"{shift.title} names {len(names)} classes that its card does not match to the {expected} expected"
+        raise DatasetError("unknown-label", message, "list its labels in the card, in the order of its classes")
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([place[name] for name in found], dtype=np.int64)
 
 
 def _positions(names: Sequence[str], own: Sequence[str], shift: Shift) -> NDArray[np.int64]:

@@ -93,7 +93,7 @@ class NaturalShift(ExampleEvaluator):
         figures: tuple[Figure, ...] = (pictures.bars(list(found.values())), pictures.table(list(found.values()))) if found else ()
         for shift in chosen:
             if shift.name in errors:
-                yield from _failures(shift, errors[shift.name])
+                yield _failure(shift, errors[shift.name])
                 continue
             yield from self._measured(found[shift.name], figures)
             figures = ()    # they are of all sets: the first one carries them
@@ -149,7 +149,6 @@ def _tell(context: Context, before: int, total: int, n: int) -> None:
     context.progress(before + n, total)
 
 
-def _failures(shift: ShiftedSet, error: Efficient360Error) -> Iterator[Failure]:
+def _failure(shift: ShiftedSet, error: Efficient360Error) -> Failure:
     status = Status.UNSUPPORTED if isinstance(error, Unsupported) else Status.FAILED
-    for metric in NaturalShift.metrics:
-        yield Failure(status, error.code, error.message, error.hint, metric, {"shift": shift.name})
+    return Failure(status, error.code, error.message, error.hint, conditions={"shift": shift.name})

@@ -43,8 +43,8 @@ def card(*shifts: Shift, classes: int = 4) -> Card:
     return Card("animals", "Animals", Source("parquet", "none.parquet"), {"test": "test"}, classes=classes, shifts=shifts)
 
 
-def opened(shift: Shift, names: Sequence[str] = NAMES, local: Path | None = None):
-    return open_shift(card(shift), shift, names, local, FOUR, 0)
+def opened(shift: Shift, names: Sequence[str] = NAMES):
+    return open_shift(card(shift), shift, names, FOUR, 0)
 
 
 def refused(shift: Shift, names: Sequence[str] = NAMES) -> DatasetError:
@@ -100,7 +100,7 @@ def test_names_that_two_classes_share_match_nothing(tmp_path: Path) -> None:
     twins = ("ant", "crane", "crane", "dog")
     words = Shift("fog", "Fog", parquet(tmp_path / "a.parquet", ["dog", "ant"], TEXT))
     assert "two classes of the data set share a name" in refused(words, twins).message
-    numbers = Shift("fog", "Fog", parquet(tmp_path / "b.parquet", [2, 1], ClassLabel(names=["ant", "crane", "dog"])))
+    numbers = Shift("fog", "Fog", parquet(tmp_path / "b.parquet", [2, 1], ClassLabel(names=["ant", "crane", "crane bird", "dog"])))
     assert opened(numbers, twins).labels.tolist() == [2, 1]
 
 
@@ -152,11 +152,39 @@ def test_nothing_is_opened_before_it_is_wanted(tmp_path: Path) -> None:
         found.open()
 
 
-def test_a_folder_of_the_local_copy_goes_before_the_source(tmp_path: Path) -> None:
-    parquet(tmp_path / "fog" / "test.parquet", [2, 2])
+def test_parquet_files_of_the_local_copy_go_before_the_source(tmp_path: Path) -> None:
+    parquet(tmp_path / "fog" / "data" / "train-00000-of-00001.parquet", [2, 2])
     shift = Shift("fog", "Fog", Source("hub", "nobody/nothing"))
     (found,) = shifted_sets(card(shift), NAMES, tmp_path, FOUR, 0)
     assert found.open().labels.tolist() == [2, 2]
+
+
+def folders(root: Path, *names: str) -> None:
+    for i, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        (root / name / f"{i}.png").write_bytes(png(i))
+
+
+def test_class_folders_of_the_local_copy_go_before_the_source(tmp_path: Path) -> None:
+    folders(tmp_path / "fog", "wolf", "fly")
+    shift = Shift("fog", "Fog", Source("hub", "nobody/nothing"), image="jpg", label="wnid", classes=(1, 3), labels=("fly", "wolf"))
+    (found,) = shifted_sets(card(shift), NAMES, tmp_path, FOUR, 0)
+    assert dict(zip(found.open().ids, found.open().labels.tolist(), strict=True)) == {"fly/1.png": 1, "wolf/0.png": 3}
+
+
+def test_folders_named_by_numbers_are_these_classes_whatever_their_order(tmp_path: Path) -> None:
+    """As the authors of ImageNet-V2 pack it: 0, 1, 10, 11, 2 …"""
+    folders(tmp_path, *[str(i) for i in range(12)])
+    found = opened(Shift("fog", "Fog", Source("imagefolder", str(tmp_path))), [f"class {i}" for i in range(12)])
+    assert {name.partition("/")[0] for name in found.ids} == {str(i) for i in range(12)}
+    assert [int(name.partition("/")[0]) for name in found.ids] == found.labels.tolist()
+
+
+def test_more_or_fewer_named_classes_than_the_card_matches_are_no_guess(tmp_path: Path) -> None:
+    folders(tmp_path, "fly", "wolf")
+    error = refused(Shift("fog", "Fog", Source("imagefolder", str(tmp_path))))
+    assert error.code == "unknown-label"
+    assert "Fog names 2 classes that its card does not match to the 4 expected" in error.message
 
 
 def test_a_hub_out_of_reach_tells_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
