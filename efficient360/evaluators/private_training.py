@@ -48,7 +48,7 @@ class PrivateTraining(Evaluator):
     delta: float | None = None
     examples: int = 10_000
     tested: int = 1000
-    steps: int = 100
+    steps: int = 50
     batch: int = 256
     clip: float = 1.0
     head_rate: float = 0.01

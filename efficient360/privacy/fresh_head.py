@@ -26,7 +26,7 @@ def levelled(features: Tensor) -> Tensor:
 
 
 def with_new_head(model: TorchModel) -> nn.Module:
-    """A copy of the bare network, all of it trainable, whose classifier starts from zeros.
+    """A copy of the bare network, all its layers trainable, whose classifier starts from zeros.
 
     The global random state is left as it was.
 
@@ -39,7 +39,8 @@ def with_new_head(model: TorchModel) -> nn.Module:
         raise Unsupported("no-classifier", message, "use a timm architecture, or measure the head only: layers [head]")
     with own_randomness(torch.device("cpu"), 0):
         network.reset_classifier(model.num_classes)
-    network.to(model.device).requires_grad_(True)
+    network.to(model.device)
+    unfreeze_layers(network)
     heads = network.get_classifier()
     for head in heads if isinstance(heads, tuple | list) else (heads,):
         for layer in head.modules():
@@ -49,3 +50,13 @@ def with_new_head(model: TorchModel) -> nn.Module:
                     nn.init.zeros_(layer.bias)
     found: nn.Module = network
     return found
+
+
+def unfreeze_layers(network: nn.Module) -> None:
+    """Make every layer trainable. What belongs to the network itself and to no layer, a class token and positions, stays as it is.
+
+    For their sake opacus would compute the whole network anew for every example, at more than twice the time.
+    """
+    network.requires_grad_(requires_grad=True)
+    for parameter in network.parameters(recurse=False):
+        parameter.requires_grad_(requires_grad=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from efficient360.batch import Batch
 from efficient360.evaluator import Context, Examples
 from efficient360.model import TorchModel
-from efficient360.privacy.fresh_head import levelled, new_head, with_new_head
+from efficient360.privacy.fresh_head import levelled, new_head, unfreeze_layers, with_new_head
 from efficient360.privacy.per_sample import require_per_sample
 from efficient360.privacy.pixel_store import PixelStore, stored
 from efficient360.privacy.recording import recorded
@@ -70,7 +70,7 @@ class Head(StartingPoint):
 @final
 @dataclass(frozen=True)
 class AllLayers(StartingPoint):
-    """The whole network from the checkpoint's weights, its classifier from zeros.
+    """Every layer from the checkpoint's weights, the classifier from zeros; class token and positions stay.
 
     Args:
         model: The checkpoint's; it is copied, never trained.
@@ -124,7 +124,9 @@ def all_layers(model: TorchModel, training: Examples, test: Examples, context: C
 
 def _trainable(model: TorchModel) -> nn.Module:
     """A copy with the checkpoint's own classifier: under one of zeros every other gradient would be zero, and any check would pass."""
-    return copy.deepcopy(model.network).requires_grad_(requires_grad=True)
+    network = copy.deepcopy(model.network)
+    unfreeze_layers(network)
+    return network
 
 
 def _features(model: TorchModel, examples: Examples, path: Path, context: Context) -> Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 from efficient360.errors import OutOfTime, Unsupported
 from efficient360.evaluator import Deadline
 from efficient360.privacy.accounting import ORDERS, Exposure, noise_for, spent
-from efficient360.privacy.fresh_head import levelled, new_head
+from efficient360.privacy.fresh_head import levelled, new_head, unfreeze_layers
 from efficient360.privacy.kept import Trained, accuracy_outcomes, ratio_interval
 from efficient360.privacy.per_sample import require_per_sample, settle, with_buffers
 from efficient360.privacy.private_training import Course, train
@@ -54,8 +54,12 @@ def test_a_budget_that_no_noise_keeps_is_refused() -> None:
     assert caught.value.code == "budget-too-small"
 
 
-def test_opacus_gradients_of_a_vit_are_those_of_each_example_alone() -> None:
+@pytest.mark.parametrize("layers_only", [True, False])
+def test_opacus_gradients_of_a_vit_are_those_of_each_example_alone(layers_only: bool) -> None:
     network, images = vit(), torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    if layers_only:
+        unfreeze_layers(network)
+    assert {name for name, p in network.named_parameters() if not p.requires_grad} == ({"cls_token", "pos_embed"} if layers_only else set())
     before = copy.deepcopy(network.state_dict())
     require_per_sample(network, images, torch.tensor([0, 1, 2]))
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
