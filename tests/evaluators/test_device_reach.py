@@ -93,6 +93,7 @@ def test_it_keeps_the_contract_on_this_machine() -> None:
 def test_a_tiny_model_reaches_this_machine(tmp_path: Path) -> None:
     on = conformance.subject()
     context = context_of(None, tmp_path)
-    outcomes = list(DeviceReach(profiles=("local",), runtimes=("torch",), runs=6, seconds=0.1).evaluate(on.model, context))
+    # A minute, so that no load on the machine decides.
+    outcomes = list(DeviceReach(profiles=("local",), budget=60.0, runtimes=("torch",), runs=6, seconds=0.1).evaluate(on.model, context))
     assert found(outcomes, "device_reach").value == 1
-    assert 0 < found(outcomes, "best_latency").value < 0.1
+    assert found(outcomes, "best_latency").value > 0
