@@ -54,7 +54,7 @@ def accuracy_outcomes(layers: str, trained: Sequence[Trained], examples: int, se
     """
     plain = trained[0]
     for i, one in enumerate(trained):
-        given: Conditions = {"layers": layers, "epsilon": WITHOUT if one.epsilon is None else one.epsilon}
+        given: Conditions = {"layers": layers, "epsilon": _told(one.epsilon)}
         n = len(one.right)
         yield Measurement(PRIVATE_ACCURACY, one.accuracy, n, wilson(int(one.right.sum()), n), given, extra=tuple(drawn) if i == 0 else ())
         if one.spent is None:
@@ -65,6 +65,13 @@ def accuracy_outcomes(layers: str, trained: Sequence[Trained], examples: int, se
             message = "nothing was learned without noise either: there is no accuracy to keep"
             yield Failure(Status.FAILED, "nothing-learned", message, "take more steps or another learning rate", KEPT, given)
         yield Measurement(SPENT, one.spent, examples, None, given)
+
+
+def _told(epsilon: float | None) -> str | int | float:
+    """ε as conditions carry it: a whole number without decimals."""
+    if epsilon is None:
+        return WITHOUT
+    return int(epsilon) if epsilon == int(epsilon) else epsilon
 
 
 def ratio_interval(private: NDArray[Any], plain: NDArray[Any], seed: int) -> Interval:
@@ -96,7 +103,7 @@ def figures(layers: str, trained: Sequence[Trained], exposure: Exposure, example
     what = "the head" if layers == "head" else "all layers"
     curve = Curve(f"Private fine-tuning of {what}", "ε", "accuracy", (reference, points), x_log=True)
     rows = tuple(
-        (WITHOUT if one.epsilon is None else significant(one.epsilon), "" if one.spent is None else significant(one.spent, 4), significant(one.noise, 4),
+        (_told(one.epsilon), "" if one.spent is None else significant(one.spent, 4), significant(one.noise, 4),
          f"{100 * one.accuracy:.1f} %")
         for one in trained
     )
