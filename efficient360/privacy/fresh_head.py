@@ -59,4 +59,4 @@ def unfreeze_layers(network: nn.Module) -> None:
     """
     network.requires_grad_(requires_grad=True)
     for parameter in network.parameters(recurse=False):
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad = False
