@@ -10,7 +10,7 @@ from efficient360.attacks.attack import Subjects, misclassified
 from efficient360.attacks.fab import FabTargeted
 from efficient360.attacks.threat import Norm, Threat
 from efficient360.attacks.victim import Victim
-from efficient360.model import Model
+from efficient360.model import Model, TorchModel
 
 SHAPE = (3, 4, 4)
 
@@ -146,3 +146,22 @@ def test_more_steps_and_classes_fell_no_fewer(vit: tuple[Model, Subjects]) -> No
     few, more = (FabTargeted(steps, targets).run(victim, threat, of).fell for steps, targets in ((1, 1), (4, 6)))
     assert not (few & ~more).any()
     assert int(more.sum()) > int(few.sum())
+
+
+@pytest.mark.parametrize(("norm", "epsilons"), [(Norm.LINF, (4 / 255, 6 / 255)), (Norm.L2, (0.8, 1.0))])
+def test_it_fells_what_the_reference_fells(vit: tuple[Model, Subjects], norm: Norm, epsilons: tuple[float, ...]) -> None:
+    reference = pytest.importorskip("pyautoattack.fab_pt", reason="the reference AutoAttack (pyautoattack) is not installed")
+    model, of = vit
+    assert isinstance(model, TorchModel)
+    name = {Norm.LINF: "Linf", Norm.L2: "L2"}[norm]
+    theirs = reference.FABAttack_PT(model.module, norm=name, n_iter=8, eps=1e9, targeted=True, n_target_classes=1, device="cpu")
+    with torch.random.fork_rng():
+        nearest = theirs.perturb(of.images.clone(), of.labels)
+    distances = Threat(norm, 1.0).distance(nearest, of.images)
+    felled = []
+    for epsilon in epsilons:
+        found = FabTargeted(steps=8, targets=1).run(Victim(model), Threat(norm, epsilon), of)
+        sure = (distances / epsilon - 1).abs() > 1e-3
+        assert (found.fell & sure).tolist() == ((distances < epsilon) & sure).tolist()
+        felled.append(int(found.fell.sum()))
+    assert felled[-1] > felled[0]
