@@ -86,10 +86,10 @@ class AllLayers(StartingPoint):
         return with_new_head(self.model)
 
     def inputs(self, rows: NDArray[np.int64]) -> Tensor:
-        return self.model.module.normalise(self.training.images(rows).to(self.model.device))
+        return _normalised(self.model, self.training.images(rows))
 
     def tested(self, rows: NDArray[np.int64]) -> Tensor:
-        return self.model.module.normalise(self.test.images(rows).to(self.model.device))
+        return _normalised(self.model, self.test.images(rows))
 
 
 def head(model: TorchModel, training: Examples, test: Examples, context: Context) -> Head:
@@ -115,11 +115,15 @@ def all_layers(model: TorchModel, training: Examples, test: Examples, context: C
     """
     with_new_head(model)
     batch = next(training.batches(2))
-    images = model.module.normalise(batch.images.to(model.device))
-    require_per_sample(_trainable(model), images, batch.labels.to(model.device))
+    require_per_sample(_trainable(model), _normalised(model, batch.images), batch.labels.to(model.device))
     places = (context.scratch / "training-pixels.u8", context.scratch / "test-pixels.u8")
     stores = [stored(path, [of], model.input_size, ROWS, context.deadline, context.progress) for path, of in zip(places, (training, test), strict=True)]
     return AllLayers(model, *stores)
+
+
+def _normalised(model: TorchModel, images: Tensor) -> Tensor:
+    # opacus' gradients of a convolution are wrong, without an error, for images laid out with their channels last, as decoded ones are.
+    return model.module.normalise(images.to(model.device)).contiguous(memory_format=torch.contiguous_format)
 
 
 def _trainable(model: TorchModel) -> nn.Module:

@@ -95,9 +95,11 @@ def test_all_layers_learn_and_the_checkpoint_stays_as_it_was(learned: Case, tmp_
     assert not learned.model.module.training
 
 
+@pytest.mark.slow
 def test_its_seed_fixes_it_whatever_the_batch_size(learned: Case, tmp_path: Path) -> None:
     little = {"epsilons": (8.0,), "steps": 2, "batch": 40}
     first = run(learned, tmp_path / "a", **little)
+    assert ("all", 8) in table(first, "private_accuracy")
     evaluator = PrivateTraining(**(QUICK | little))
     again = list(evaluator.evaluate(learned.model, context(learned, tmp_path / "b", batch_size=5)))
     assert [o.value for o in again if isinstance(o, Measurement)] == [o.value for o in first if isinstance(o, Measurement)]
