@@ -188,7 +188,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float], words: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("norm", "epsilon"), [(Norm.LINF, 8 / 255), (Norm.L2, 2.5)])
+@pytest.mark.parametrize(("norm", "epsilon"), [(Norm.LINF, 16 / 255), (Norm.L2, 2.5)])
 def test_it_is_as_strong_as_its_published_code(norm: Norm, epsilon: float) -> None:
     """Digits, 64 images, 200 queries: the two differ in what they draw, so the numbers of falls differ by chance alone."""
     published = pytest.importorskip("torchattacks", reason="the published code is not installed").Square
@@ -197,7 +197,7 @@ def test_it_is_as_strong_as_its_published_code(norm: Norm, epsilon: float) -> No
     attack = published(victim.model.module, norm={Norm.LINF: "Linf", Norm.L2: "L2"}[norm], eps=epsilon, n_queries=200, seed=0)    # type: ignore[attr-defined]
     with torch.no_grad():
         theirs = int((victim.logits(attack(subjects.images.contiguous(), subjects.labels)).argmax(1) != subjects.labels).sum())
-    assert 4 < theirs < 60, ours
+    assert 4 < theirs < 60
     # Twice the standard deviation of a difference of two independent counts; they are of the same images, so it is less.
     assert abs(ours - theirs) <= 2 * np.sqrt(2 * theirs * (1 - theirs / 64))
 
