@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/litert-converter.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,runtimes,npu]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,runtimes,npu,robustness]'
 	$(BIN)/pip install --quiet --no-deps --requirement scripts/litert-converter.txt
 	@touch $@
 

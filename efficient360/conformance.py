@@ -47,21 +47,23 @@ class Subject:
         checkpoint: A tiny ViT with seeded random weights, passed off as trained.
         model: The same, loaded.
         examples: 24 made-up 32×32 images of 7 classes with a group column ``side``.
+        training: As many others.
     """
 
     checkpoint: Checkpoint
     model: TorchModel
     examples: ExampleSet
+    training: ExampleSet
 
 
 def subject(seed: int = 0) -> Subject:
     """The stand-in checkpoint and data."""
     checkpoint = resolve(CheckpointSpec("vit_tiny_patch16_224", arguments=ARCHITECTURE, random_weights=True, seed=seed))
     model = load_model(checkpoint)
-    return Subject(dataclasses.replace(checkpoint, origin=Origin.FILE), model, _examples(checkpoint, seed))
+    return Subject(dataclasses.replace(checkpoint, origin=Origin.FILE), model, _examples(checkpoint, seed, "test"), _examples(checkpoint, seed + 1, "train"))
 
 
-def _examples(checkpoint: Checkpoint, seed: int) -> ExampleSet:
+def _examples(checkpoint: Checkpoint, seed: int, split: str) -> ExampleSet:
     from datasets import Dataset
 
     rng = np.random.default_rng(seed)
@@ -71,7 +73,7 @@ def _examples(checkpoint: Checkpoint, seed: int) -> ExampleSet:
         table=Dataset.from_dict({"image": cells}),
         image="image",
         positions=np.arange(EXAMPLES),
-        ids=[f"test/{i:02d}" for i in range(EXAMPLES)],
+        ids=[f"{split}/{i:02d}" for i in range(EXAMPLES)],
         labels=np.arange(EXAMPLES, dtype=np.int64) % CLASSES,
         groups={"side": ["left" if i % 2 else "right" for i in range(EXAMPLES)]},
         class_names=[f"class {i}" for i in range(CLASSES)],
@@ -173,7 +175,7 @@ def _global_randomness() -> tuple[bytes, bytes]:
 def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> list[Outcome]:
     scratch.mkdir()
     examples = _predicted(on, scratch, batch_size)
-    context = Context(on.checkpoint, examples, on.examples, 0, batch_size, Deadline(), scratch)
+    context = Context(on.checkpoint, examples, on.training, 0, batch_size, Deadline(), scratch)
     if isinstance(evaluator, ExampleEvaluator):
         table = score_all(evaluator, on.model, examples, context, context.progress)
         return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
@@ -192,7 +194,7 @@ def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> lis
     """Score batches of 5, stop as a kill would after the second, and go on."""
     scratch.mkdir()
     examples = _predicted(on, scratch, 5)
-    context = Context(on.checkpoint, examples, on.examples, 0, 5, Deadline(), scratch)
+    context = Context(on.checkpoint, examples, on.training, 0, 5, Deadline(), scratch)
 
     def stop(done: int, _total: int) -> None:
         if done >= 10:

@@ -1,31 +1,21 @@
 """From a plan to stored outcomes, in this process. What is stored already is not done again; what fails takes nothing with it."""
 
 import dataclasses
-import datetime
-import hashlib
-import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
-from efficient360 import environment
-from efficient360.checkpoint import Checkpoint
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.decoding import decoders_for
-from efficient360.datasets.loader import Dataset, open_dataset, open_split
-from efficient360.datasets.matching import kept_outputs
-from efficient360.deployment import Calibration, Deployment, deploy
-from efficient360.deployment import identity as deployment_identity
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
-from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
-from efficient360.events import Event, Finished, Opened, Progress, Started
+from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
+from efficient360.events import Finished, Opened, Progress, Started
 from efficient360.examples_table import write_examples
+from efficient360.identity import digest, header_of, identity_of, key_of
 from efficient360.measurement import Failure, Outcome, Status
-from efficient360.model import Model, TorchModel, preflight
+from efficient360.model import TorchModel
+from efficient360.opening import ARTEFACTS, Emit, Opening, opened
 from efficient360.outcome import Record
 from efficient360.plan import Plan, configure
 from efficient360.predictions import PredictedExamples, predict
@@ -33,26 +23,6 @@ from efficient360.registry import evaluator_class, evaluators
 from efficient360.rowlog import RowLog
 from efficient360.scoring import outcomes_of, score_all
 from efficient360.store import Store, is_retried
-
-ARTEFACTS = "artefacts"
-Emit = Callable[[Event], None]
-
-
-@final
-@dataclass(frozen=True)
-class Opening:
-    """All that is open during a run."""
-
-    plan: Plan
-    store: Store
-    checkpoint: Checkpoint
-    model: Model
-    keep: tuple[int, ...] | None
-    deployment: Deployment | None
-    dataset: Dataset | None
-    environment: dict[str, Any]
-    deadline: Deadline
-    emit: Emit
 
 
 def run(plan: Plan, emit: Emit) -> None:
@@ -67,12 +37,11 @@ def run(plan: Plan, emit: Emit) -> None:
     """
     store = Store(plan.out)
     with store.writer(), ExitStack() as stack:
-        deadline = Deadline(None if plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes)
         known = evaluators(plan.plugins)
         planned = [configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
-        opening = _open(plan, store, deadline, emit, stack)
-        keys = {evaluator.name: _key(opening, evaluator) for evaluator in planned}
-        header = _header(opening, planned)
+        opening = opened(plan, store, emit, stack)
+        keys = {evaluator.name: key_of(opening, evaluator) for evaluator in planned}
+        header = header_of(opening, planned)
         store.require_same(header)
         emit(Opened(header, keys))
         for index, evaluator in enumerate(planned):
@@ -80,34 +49,6 @@ def run(plan: Plan, emit: Emit) -> None:
         if opening.dataset is not None:
             scored = {name: store.work(group[0].key) for name, group in store.newest(keys).items() if not is_retried(group)}
             write_examples(plan.out, opening.dataset.examples.ids, scored)
-
-
-def _open(plan: Plan, store: Store, deadline: Deadline, emit: Emit, stack: ExitStack) -> Opening:
-    checkpoint = resolve(plan.checkpoint)
-    dataset = None
-    keep = None
-    if plan.dataset is not None:
-        dataset = open_dataset(plan.dataset, checkpoint, plan.seed)
-        keep = kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
-    network = load_model(checkpoint, plan.device, keep)
-    preflight(network, plan.seed)
-    if not plan.deployment:
-        return Opening(plan, store, checkpoint, network, keep, None, dataset, environment.describe(), deadline, emit)
-    told = f"deployment as {plan.deployment}"
-    emit(Progress(told, 0, 1))
-    calibration = None if dataset is None else _calibration(plan, dataset, checkpoint)
-    probes = None if dataset is None else dataset.examples
-    there = stack.enter_context(deploy(checkpoint, network, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
-    emit(Progress(told, 1, 1))
-    return Opening(plan, store, checkpoint, there.model, keep, there, dataset, environment.describe(), deadline, emit)
-
-
-def _calibration(plan: Plan, dataset: Dataset, checkpoint: Checkpoint) -> Calibration:
-    """The training split where there is one; else the evaluated examples, which is told because it flatters."""
-    spec = plan.dataset
-    if dataset.has_training and spec is not None:
-        return Calibration(open_split(dataset.card, "train", spec.data_dir, checkpoint, plan.seed), "the training split")
-    return Calibration(dataset.examples, "the evaluated split itself, as the data set has no other")
 
 
 def _step(opening: Opening, evaluator: Any, key: str, index: int, total: int) -> None:
@@ -156,7 +97,7 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     context = Context(
         checkpoint=opening.checkpoint,
         examples=examples,
-        training=_training(opening) if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None,
+        training=opening.training() if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None,
         seed=plan.seed,
         batch_size=plan.batch_size,
         deadline=opening.deadline,
@@ -178,17 +119,10 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
 def _predicted(opening: Opening) -> PredictedExamples:
     plan, dataset = opening.plan, opening.dataset
     assert dataset is not None
-    identity = {**_identity(opening), "data": dataset.examples.digest}
-    log = RowLog(opening.store.work(f"logits-{_digest(identity)}") / "logits.f32", opening.model.num_classes)
+    identity = {**identity_of(opening), "data": dataset.examples.digest}
+    log = RowLog(opening.store.work(f"logits-{digest(identity)}") / "logits.f32", opening.model.num_classes)
     told = lambda done, total: opening.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(opening.model, dataset.examples, log, plan.batch_size, decoders_for(plan.device), opening.deadline, told)
-
-
-def _training(opening: Opening) -> Examples | None:
-    dataset, spec = opening.dataset, opening.plan.dataset
-    if dataset is None or spec is None or not dataset.has_training:
-        return None
-    return open_split(dataset.card, "train", spec.data_dir, opening.checkpoint, opening.plan.seed)
 
 
 def _require(opening: Opening, evaluator: Any) -> None:
@@ -230,71 +164,3 @@ def checked(evaluator: Any, outcomes: list[Outcome]) -> list[Outcome]:
     if not outcomes:
         raise PluginError("no-outcome", f"{evaluator.name} yields nothing", "yield a Measurement or a Failure")
     return outcomes
-
-
-def _identity(opening: Opening) -> dict[str, Any]:
-    checkpoint = opening.checkpoint
-    return {
-        "weights": checkpoint.digest,
-        "architecture": checkpoint.architecture,
-        "arguments": dict(checkpoint.arguments),
-        "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
-        "keep": None if opening.keep is None else list(opening.keep),
-        "device": opening.plan.device,
-        "software": environment.software(opening.environment),
-    } | ({"deployment": deployment_identity(opening.plan.deployment)} if opening.plan.deployment else {})
-
-
-def _key(opening: Opening, evaluator: Any) -> str:
-    identity = _identity(opening) | {
-        "evaluator": evaluator.name,
-        "version": evaluator.version,
-        "settings": dataclasses.asdict(evaluator),
-        "seed": opening.plan.seed,
-        "data": None if opening.dataset is None else opening.dataset.examples.digest,
-    }
-    if Need.SHIFTS in evaluator.needs | evaluator.uses and opening.dataset is not None:
-        identity["shifts"] = {shift.name: shift.identity for shift in opening.dataset.shifts}
-    if Need.MACHINE in evaluator.needs:
-        identity["machine"] = environment.machine(opening.environment)
-    identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
-    return f"{evaluator.name}-{_digest(identity)}"
-
-
-def _digest(identity: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:24]
-
-
-def _header(opening: Opening, planned: list[Any]) -> dict[str, Any]:
-    plan, checkpoint, dataset = opening.plan, opening.checkpoint, opening.dataset
-    plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "path")}
-    plain |= {"reference": plan.checkpoint.reference, "preprocessing": dataclasses.asdict(checkpoint.preprocessing), "trained": checkpoint.trained}
-    if opening.deployment is not None:
-        plain |= {"name": f"{checkpoint.name} as {plan.deployment}", "deployment": opening.deployment.describe()}
-    header: dict[str, Any] = {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": plan.command,
-        "checkpoint": plain,
-        "dataset": None,
-        "environment": opening.environment | {"device": plan.device},
-        "protocol": {
-            "name": plan.protocol,
-            "evaluators": {e.name: {"version": e.version, "settings": dataclasses.asdict(e)} for e in planned},
-            "seed": plan.seed,
-            "batch_size": plan.batch_size,
-            "max_minutes": plan.max_minutes,
-        },
-    }
-    if dataset is not None:
-        card = dataset.card
-        header["dataset"] = {
-            "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
-            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names),
-            "kept_outputs": None if opening.keep is None else len(opening.keep),
-            "source": dataclasses.asdict(card.source),
-            "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
-        }
-    plain_json: dict[str, Any] = json.loads(json.dumps(header, default=str))
-    return plain_json
-
-

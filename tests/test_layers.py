@@ -27,6 +27,8 @@ ORDER = [
     ["events", "plan", "predictions", "store"],
     ["scoring"],
     ["evaluators", "examples_table"],
+    ["opening"],
+    ["identity"],
     ["runner"],
     ["worker"],
     ["reports.report"],

@@ -34,7 +34,7 @@ class ApgdCe(Attack):
     steps: int = 100
 
     def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        return ascend(victim, threat, subjects, random_start(threat, subjects, self.name), Climb(ce, self.steps, (subjects.labels,)))
+        return ascend(victim, threat, subjects, random_start(threat, subjects, self.name), Climb(ce, self.steps, (subjects.labels,), everyone(subjects)))
 
 
 @final
@@ -56,14 +56,14 @@ class ApgdDlr(Attack):
     def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
         start = random_start(threat, subjects, self.name)
         if victim.num_classes < 3:
-            return ascend(victim, threat, subjects, start, Climb(margin_targeted, self.steps, (subjects.labels, 1 - subjects.labels)))
-        return ascend(victim, threat, subjects, start, Climb(dlr, self.steps, (subjects.labels,)))
+            return ascend(victim, threat, subjects, start, Climb(margin_targeted, self.steps, (subjects.labels, 1 - subjects.labels), everyone(subjects)))
+        return ascend(victim, threat, subjects, start, Climb(dlr, self.steps, (subjects.labels,), everyone(subjects)))
 
 
 @final
 @dataclass(frozen=True)
 class ApgdTargeted(Attack):
-    """Auto-PGD towards the most likely other classes in turn, on the targeted logit ratio; with fewer than 4 classes, on the margin.
+    """Auto-PGD towards each of the most likely other classes, on the targeted logit ratio; with fewer than 4 classes, on the margin.
 
     Args:
         steps: Gradient steps an example and class.
@@ -79,18 +79,22 @@ class ApgdTargeted(Attack):
     targets: int = 9
 
     def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
+        # Few examples with all their classes side by side fill a pass that examples alone would leave half empty.
+        groups = [everyone(subjects)[start : start + victim.rows] for start in range(0, len(subjects), victim.rows)]
+        parts = [self._some(victim, threat, subjects.take(group)) for group in groups]
+        return Found(torch.cat([part.images for part in parts]), torch.cat([part.fell for part in parts]))
+
+    def _some(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
         loss: Loss = dlr_targeted if victim.num_classes > 3 else margin_targeted
-        likely = likely_others(victim, subjects)
-        images, fell = subjects.images.clone(), torch.zeros(len(subjects), dtype=torch.bool, device=subjects.images.device)
-        for rank in range(min(self.targets, victim.num_classes - 1)):
-            left = (~fell).nonzero()[:, 0]
-            if not len(left):
-                break
-            standing = subjects.take(left)
-            climb = Climb(loss, self.steps, (standing.labels, likely[left, rank]))
-            found = ascend(victim, threat, standing, random_start(threat, standing, f"{self.name} {rank}"), climb)
-            images[left[found.fell]], fell[left[found.fell]] = found.images[found.fell], True
-        return Found(images, fell)
+        likely = likely_others(victim, subjects)[:, : self.targets]
+        starts = [random_start(threat, subjects, f"{self.name} {rank}") for rank in range(likely.shape[1])]
+        who = everyone(subjects).repeat_interleave(likely.shape[1])
+        return ascend(victim, threat, subjects, torch.stack(starts, 1).flatten(0, 1), Climb(loss, self.steps, (subjects.labels[who], likely.flatten()), who))
+
+
+def everyone(subjects: Subjects) -> Tensor:
+    """Positions of all examples, int64 ``(B,)``."""
+    return torch.arange(len(subjects), device=subjects.images.device)
 
 
 def likely_others(victim: Victim, subjects: Subjects) -> Tensor:

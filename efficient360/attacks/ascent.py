@@ -23,12 +23,14 @@ class Climb:
     Args:
         loss: ``loss(logits, *what)``.
         steps: Gradient steps an example.
-        what: Tensors of ``B`` rows that the loss takes beside the logits: labels, target classes.
+        what: Tensors of ``R`` rows that the loss takes beside the logits: labels, target classes.
+        who: Which example each of the ``R`` runs belongs to, int64 ``(R,)``; all runs of an example end when one of them succeeds.
     """
 
     loss: Loss
     steps: int
     what: tuple[Tensor, ...]
+    who: Tensor
 
 
 @dataclass
@@ -64,13 +66,13 @@ def ascend(victim: Victim, threat: Threat, subjects: Subjects, start: Tensor, cl
         victim: What is attacked.
         threat: Ball to stay in, L∞ or L2.
         subjects: Examples under attack.
-        start: Where each begins, ``(B, 3, H, W)`` within the threat model.
+        start: Where each run begins, ``(R, 3, H, W)`` within the threat model.
         climb: Loss and steps.
     """
     found = Found(subjects.images.clone(), torch.zeros(len(subjects), dtype=torch.bool, device=start.device))
     logits, loss, gradient = victim.gradient(start, climb.loss, *climb.what)
     state = _State(
-        place=torch.arange(len(subjects), device=start.device), what=climb.what, origin=subjects.images, now=start, before=start,
+        place=climb.who, what=climb.what, origin=subjects.images[climb.who], now=start, before=start,
         gradient=gradient, loss=loss, best=start, best_gradient=gradient, best_loss=loss, checked_loss=loss, rises=torch.zeros_like(loss),
         step=torch.full_like(loss, 2 * threat.epsilon).view(-1, 1, 1, 1), halved=torch.ones_like(loss, dtype=torch.bool),
     )
@@ -96,9 +98,9 @@ def ascend(victim: Victim, threat: Threat, subjects: Subjects, start: Tensor, cl
 def _take_fallen(state: _State, logits: Tensor, labels: Tensor, found: Found) -> None:
     wrong = misclassified(logits, labels[state.place])
     if bool(wrong.any()):
-        found.images[state.place[wrong]] = state.now[wrong]
-        found.fell[state.place[wrong]] = True
-        state.keep(~wrong)
+        for row in reversed(wrong.nonzero()[:, 0].tolist()):  # of an example's runs the first has the last word
+            found.images[state.place[row]], found.fell[state.place[row]] = state.now[row], True
+        state.keep(~found.fell[state.place])
 
 
 def _move(state: _State, threat: Threat, share: float) -> None:
