@@ -33,7 +33,10 @@ from efficient360.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
-SLOW = {"acceleration", "device_reach", "latency", "memory"}
+SLOW = {
+    "acceleration", "adversarial", "black_box", "capture_conditions", "corruption", "device_reach", "faithfulness", "latency", "membership_inference", "memory",
+    "private_training",
+}
 SMALL = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
     "black_box": {"epsilons": (4,), "queries": 40, "shown": 1},

@@ -25,6 +25,7 @@ def test_nothing_falls_below_the_exact_radius(attack: Attack, norm: Norm) -> Non
         assert bool(Threat(norm, epsilon).allows(found.images, subjects.images).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", Norm)
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_the_targeted_attack_finds_every_example_above_it(norm: Norm, classes: int) -> None:

@@ -117,6 +117,7 @@ def vit() -> tuple[Model, Subjects]:
     return on.model, Subjects(images, labels, tuple(f"test/{i:02d}" for i in range(24)), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "epsilon"), [(Norm.LINF, 6 / 255), (Norm.L2, 1.0)])
 def test_a_batch_changes_nothing(vit: tuple[Model, Subjects], norm: Norm, epsilon: float) -> None:
     model, of = vit

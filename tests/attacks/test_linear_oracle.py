@@ -85,12 +85,14 @@ def check(name: str, model: Linear, norm: Norm) -> None:
         assert Threat(norm, epsilon).allows(found.images, of.images).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", Norm)
 @pytest.mark.parametrize("name", TARGETED)
 def test_targeted_attacks_find_just_those_within_reach_of_ten_classes(name: str, norm: Norm) -> None:
     check(name, linear(10), norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", Norm)
 @pytest.mark.parametrize("name", GRADIENT)
 def test_every_gradient_attack_finds_just_those_within_reach_of_two_classes(name: str, norm: Norm) -> None:
@@ -105,6 +107,7 @@ def test_the_scale_of_the_logits_fools_no_targeted_attack(name: str, scale: floa
     check(name, Linear(plain.weights, plain.bias, scale), Norm.LINF)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", Norm)
 @pytest.mark.parametrize("name", GRADIENT)
 def test_no_attack_fells_what_theory_says_is_out_of_reach(name: str, norm: Norm) -> None:

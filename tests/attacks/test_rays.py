@@ -36,6 +36,7 @@ def test_the_ray_is_clipped_to_the_box() -> None:
     assert torch.allclose(moved.flatten(), torch.tensor([0.0, 0.8, 1.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, CLASSES])
 def test_on_a_linear_model_it_comes_near_the_exact_radius_and_never_below(classes: int) -> None:
     victim = linear_victim(classes=classes, rows=16)
@@ -83,6 +84,7 @@ def test_one_search_answers_for_every_radius() -> None:
     assert bool((answers[0].queries[both] >= answers[2].queries[both]).all())    # the wider ball is reached earlier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 5])
 def test_batch_and_rows_of_a_pass_change_nothing(rows: int) -> None:
     single = linear_victim(rows=1)

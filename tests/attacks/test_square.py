@@ -106,6 +106,7 @@ def test_the_margin_by_hand() -> None:
     assert margins(logits, torch.tensor([1, 0, 0])).tolist() == [1, -2, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", sorted(Norm))
 def test_on_a_linear_model_it_finds_what_is_well_within_reach_and_nothing_beyond(norm: Norm) -> None:
     victim = linear_victim(rows=16)
@@ -126,6 +127,7 @@ def test_on_a_linear_model_it_finds_what_is_well_within_reach_and_nothing_beyond
     assert 0 < int(answers[1].found.fell.sum()) < 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", sorted(Norm))
 @pytest.mark.parametrize("rows", [1, 5])
 def test_batch_and_rows_of_a_pass_change_nothing(norm: Norm, rows: int) -> None:

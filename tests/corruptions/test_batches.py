@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ def made(order: Sequence[int], size: int, threads: int, seed: int = 0) -> dict[t
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @given(st.permutations(range(6)), st.integers(1, 6), st.sampled_from([1, 2, 3]))
 @settings(max_examples=8, deadline=None)
 def test_order_batches_and_threads_change_nothing(order: list[int], size: int, threads: int) -> None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,7 @@ def test_photographs_are_looked_for_in_the_package_without_importing_it(tmp_path
     (package / "frost").mkdir(parents=True)
     (package / "__init__.py").write_text("raise AssertionError('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, frost.PACKAGE, raising=False)
     assert frost.photographs() is None
     for name in frost.FILES:
         (package / "frost" / name).touch()

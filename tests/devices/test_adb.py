@@ -236,6 +236,7 @@ def test_nothing_is_left_on_the_phone(world: World, litert: Callable[..., Job]) 
     assert list((world.phone / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_tool_that_ends_badly_takes_nothing_with_it(world: World, litert: Callable[..., Job]) -> None:
     jobs = [litert(model) for model in ("crash", "eaten", "broken", "strange", "good")]
     *bad, good = read(world.address(), jobs)
@@ -249,6 +250,7 @@ def test_a_tool_that_ends_badly_takes_nothing_with_it(world: World, litert: Call
     assert "printed what can't be read (no timings): hello" in messages[3]
 
 
+@pytest.mark.slow
 def test_a_tool_that_hangs_is_ended(world: World, litert: Callable[..., Job]) -> None:
     (hung,) = read(world.address(), [litert("hang")], Schedule(runs=2, blocks=1, timeout=2.0))
     assert isinstance(hung, Failure)

@@ -63,6 +63,7 @@ def test_it_is_described_as_the_profile(probes: Path) -> None:
     assert facts.emulated.endswith("1 GiB")
 
 
+@pytest.mark.slow
 @needs_memory
 def test_memory_over_the_limit_ends_that_worker_alone(little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     jobs = [little("modest"), little("hungry", eats=200 * 2**20), little("also-modest")]

@@ -130,6 +130,7 @@ def test_it_is_described(server: Server) -> None:
     assert "torch" in facts.runtimes
 
 
+@pytest.mark.slow
 def test_readings_come_back_and_nothing_is_left_there(
     server: Server, there: Path, little: Callable[..., Job], probes: Path, short: Schedule
 ) -> None:
@@ -154,6 +155,7 @@ def test_operators_come_back(server: Server, little: Callable[..., Job], probes:
     assert rows[0]["name"] == "cpus"
 
 
+@pytest.mark.slow
 def test_a_busy_worker_ends_with_its_link(server: Server, there: Path) -> None:
     with ssh.ssh_place(ssh_client.read(server.address(folder=there))) as place:
         link = place.start()
@@ -193,6 +195,7 @@ def test_a_lost_connection_is_told(server: Server, there: Path) -> None:
     assert "the connection to 127.0.0.1 was lost in describing the machine" in error.value.message
 
 
+@pytest.mark.slow
 def test_a_runtime_that_the_host_lacks_fails_before_anything_is_loaded(
     server: Server, little: Callable[..., Job], probes: Path, short: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:

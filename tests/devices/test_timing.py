@@ -126,7 +126,7 @@ def test_drift_between_blocks_widens_the_interval() -> None:
 TIMES = st.lists(st.lists(st.floats(1e-4, 10.0), min_size=3, max_size=12), min_size=1, max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(TIMES, st.floats(0.01, 100.0))
 def test_invariants(times: list[list[float]], unit: float) -> None:
     timing = analyse(reading(*(block(wall) for wall in times)))

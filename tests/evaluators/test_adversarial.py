@@ -95,7 +95,7 @@ def test_nothing_right_is_told(tmp_path: Path) -> None:
     assert median.message == "no image is named rightly"
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(64, marks=pytest.mark.slow)])
 def test_batch_size_changes_nothing(batch_size: int, tmp_path: Path) -> None:
     from efficient360.conformance import subject
 

@@ -130,6 +130,7 @@ def plain(found: Mapping[tuple[str, ...], Outcome]) -> dict[tuple[str, ...], flo
     return {key: o.value if isinstance(o, Measurement) else o.code for key, o in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_batch_size_interruption_and_rows_change_nothing(norm: str, on: conformance.Subject, tmp_path: Path) -> None:
     model = linear(on)

@@ -172,6 +172,7 @@ def test_a_vit_gives_every_figure(tmp_path: Path) -> None:
     assert (pointing.status, pointing.code) == (Status.UNSUPPORTED, "no-regions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_batch_size_changes_nothing(batch_size: int, tmp_path: Path) -> None:
     on = subject()

@@ -230,6 +230,7 @@ def test_without_examples_it_says_so(tmp_path: Path) -> None:
     assert caught.value.code == "no-examples"
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract_with_groups_that_compare() -> None:
     conformance.check(GroupFairness(minimum=4, minimum_class=1, **FEW))
 

@@ -63,6 +63,7 @@ def values(found: list[Outcome]) -> dict[tuple[str, frozenset[tuple[str, object]
     return {(o.metric.name, frozenset(o.conditions.items())): o.value for o in found if isinstance(o, Measurement)}
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_its_images_by_heart_gives_them_away_and_another_does_not(overfitted: Case, ignorant: Case, tmp_path: Path) -> None:
     leaking, silent = run(overfitted, tmp_path / "a"), run(ignorant, tmp_path / "b")
     for attack in ("loss", "margin", "gradient norm"):

@@ -403,6 +403,7 @@ def run_plan(card: Path, out: Path, **settings: object) -> tuple[Found, bool]:
     return found([record.outcome for record in done.records]), done.cached
 
 
+@pytest.mark.slow
 def test_real_digits_against_plain_torch_code(digits_card: tuple[Path, dict], tmp_path: Path) -> None:
     card, made = digits_card
     measured, _ = run_plan(card, tmp_path / "run")

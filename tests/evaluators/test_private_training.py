@@ -107,6 +107,7 @@ def test_its_seed_fixes_it_whatever_the_batch_size(learned: Case, tmp_path: Path
     assert [o.value for o in other if isinstance(o, Measurement)] != [o.value for o in first if isinstance(o, Measurement)]
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_trains_only_what_is_missing(learned: Case, tmp_path: Path) -> None:
     whole = run(learned, tmp_path / "a", layers=("head",))
 

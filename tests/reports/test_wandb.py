@@ -179,6 +179,7 @@ def test_disabled_writes_nothing(report: Report, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_out_of_reach_keeps_the_run_and_names_the_command(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
@@ -227,6 +228,7 @@ def test_upload_gives_the_runs_page(
     assert "evaluation-tiny_vit_8" in created
 
 
+@pytest.mark.slow
 def test_no_key_asks_nobody(report: Report, tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}")
     done = log(report, tmp_path, "vits", Mode.ONLINE)
