@@ -15,6 +15,7 @@ from typing import Any, final
 from efficient360 import installed
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
+from efficient360.plugin_file import imported
 
 EVALUATORS = "efficient360.evaluators"
 DIMENSIONS = "efficient360.dimensions"
@@ -78,7 +79,7 @@ def dimensions(plugins: Sequence[Path] = ()) -> list[Dimension]:
     named += [(_loaded(point), str(point.value)) for point in installed.points(DIMENSIONS)]
     for path in plugins:
         if "Dimension(" in _source(path):
-            named += [(value, str(path)) for value in vars(_import_file(path)).values() if isinstance(value, Dimension)]
+            named += [(value, str(path)) for value in vars(imported(path, "plugin")).values() if isinstance(value, Dimension)]
     origins: dict[str, str] = {}
     for dimension, origin in named:
         if not isinstance(dimension, Dimension):
@@ -110,7 +111,7 @@ def _installed() -> Iterable[Entry]:
 def _in_file(path: Path) -> Iterable[Entry]:
     for found in _classes(_source(path)):
         if found.name:
-            yield Entry(found.name, found.summary, str(path), lambda name=found.name: _named(_import_file(path), name))  # type: ignore[misc]
+            yield Entry(found.name, found.summary, str(path), lambda name=found.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 
 @final
@@ -149,24 +150,10 @@ def _source(path: Path) -> str:
     return text
 
 
-def _import_file(path: Path) -> ModuleType:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location(f"efficient360_plugin_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise PluginError("broken-plugin", f"the plug-in {path} is no Python file", "give a file ending in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a plug-in's own code may raise anything
-        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
-    return module
-
-
 def _loaded(point: Any) -> Any:
     try:
         return point.load()
-    except Exception as error:  # as above
+    except Exception as error:  # a package's own code may raise anything
         raise PluginError("broken-plugin", f"the entry point {point.value} can't be imported: {type(error).__name__}: {error}", "mend the package") from error
 
 

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "efficient360"
 ORDER = [
-    ["endings", "errors", "installed"],
-    ["figures"],
-    ["measurement"],
+    ["endings", "errors", "installed", "randomness"],
+    ["figures", "plugin_file"],
+    ["findings", "measurement"],
     ["formatting", "statistics", "pictures"],
     ["quality"],
     ["batch", "checkpoint", "rowlog"],

@@ -1,6 +1,5 @@
 """The contract of an attack: examples that are still right go in, images that are wrong come out."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from efficient360.attacks.threat import Norm, Threat
 from efficient360.attacks.victim import Victim
+from efficient360.randomness import generators
 
 
 @final
@@ -39,7 +39,7 @@ class Subjects:
 
     def generators(self, salt: str) -> list[np.random.Generator]:
         """A generator for each example, from the seed, the example's id and ``salt`` alone: the same whatever stands beside it."""
-        return [np.random.default_rng(list(hashlib.sha256(f"{self.seed}\0{salt}\0{name}".encode()).digest())) for name in self.ids]
+        return generators(salt, self.ids, self.seed)
 
 
 @final

@@ -1,6 +1,5 @@
 """The attacks there are, and a user's own from a file."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from efficient360.attacks.fab import FabTargeted
 from efficient360.attacks.rays import RayS
 from efficient360.attacks.square import Square
 from efficient360.errors import PluginError, SettingsError
+from efficient360.plugin_file import imported
 
 
 @final
@@ -57,15 +57,7 @@ def attack(name: str, budget: Budget) -> Attack:
 def _from_file(path: Path) -> Attack:
     if not path.is_file():
         raise PluginError("no-plugin", f"there is no file {path}", "check the path of the attack")
-    spec = importlib.util.spec_from_file_location(f"efficient360_attack_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None  # a path ending in .py always has one
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a plug-in's own code may raise anything
-        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
-    found = getattr(module, "ATTACK", None)
+    found = getattr(imported(path, "attack"), "ATTACK", None)
     if not isinstance(found, Attack):
         raise PluginError("no-attack", f"{path} has no ATTACK", "let it end in ATTACK = YourAttack()")
     return found

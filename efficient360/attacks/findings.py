@@ -1,35 +1,17 @@
 """What makes a robust accuracy look better than it is: checks before and after the attacks, each with its advice."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from efficient360.attacks.losses import ce
 from efficient360.attacks.victim import Victim
-from efficient360.figures import Table
+from efficient360.findings import Finding
 
 ROUNDING = 1e-4
 """Relative difference of two passes over the same images that rounding explains."""
 MASKED = "Athalye, Carlini & Wagner 2018, section 3.1"
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Something that makes a robust accuracy less sure.
-
-    Args:
-        code: Stable kebab-case name.
-        message: One sentence with the figure.
-        advice: What to do.
-    """
-
-    code: str
-    message: str
-    advice: str
 
 
 def preflight(victim: Victim, images: Tensor, labels: Tensor) -> Iterator[Finding]:
@@ -87,9 +69,3 @@ def transferred(fell: int, standing: int, surrogate: str) -> Iterator[Finding]:
             "transfer", f"images made on {surrogate} fool {fell} of {standing} examples that stood after the attacks on the model itself ({MASKED})",
             "the attacks on the model itself are too weak or its gradients masked: its robust accuracy is lower than the number says",
         )
-
-
-def table(findings: Sequence[Finding]) -> Table:
-    """The findings as a report shows them; one row says so when there are none."""
-    rows = tuple((finding.code, finding.message, finding.advice) for finding in findings)
-    return Table("What makes these numbers less sure", ("Finding", "What was seen", "What to do"), rows or (("none", "no check found anything", ""),))

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.attacks.attack import Attack
-from efficient360.attacks.findings import Finding, masked
+from efficient360.attacks.findings import masked
 from efficient360.attacks.metrics import MEDIAN, ROBUST, WORST
 from efficient360.attacks.radius import median_radius
 from efficient360.attacks.threat import Threat
 from efficient360.figures import Figure
+from efficient360.findings import Finding
 from efficient360.measurement import Conditions, Failure, Measurement, Outcome, Status
 from efficient360.statistics import wilson
 

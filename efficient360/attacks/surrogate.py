@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from efficient360.attacks.attack import Subjects, misclassified
-from efficient360.attacks.findings import Finding, transferred
+from efficient360.attacks.findings import transferred
 from efficient360.attacks.losses import ce
 from efficient360.attacks.threat import Norm, Threat
 from efficient360.attacks.victim import Victim
@@ -14,6 +14,7 @@ from efficient360.checkpoint import CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
 from efficient360.errors import SettingsError
+from efficient360.findings import Finding
 
 
 def transfer(victim: Victim, reference: str, threat: Threat, subjects: Subjects, steps: int) -> Sequence[Finding]:

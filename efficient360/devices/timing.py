@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.devices.device import Block, Reading
+from efficient360.findings import Finding
 from efficient360.measurement import Interval
 
 WAITING = 0.06
@@ -16,22 +17,6 @@ FEWEST = 30
 """Clean runs that a median wants."""
 FEWEST_P90, FEWEST_P99 = 50, 1000
 RESAMPLES = 1000
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Something that makes a number less sure, with what to do about it.
-
-    Args:
-        code: Stable kebab-case name.
-        message: One sentence with the figure.
-        advice: What to do.
-    """
-
-    code: str
-    message: str
-    advice: str
 
 
 @final

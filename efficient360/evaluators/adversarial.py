@@ -10,8 +10,7 @@ import torch
 from efficient360.attacks.attack import Attack, Subjects
 from efficient360.attacks.catalogue import Budget, attack
 from efficient360.attacks.ensemble import strike
-from efficient360.attacks.findings import Finding, preflight
-from efficient360.attacks.findings import table as findings_table
+from efficient360.attacks.findings import preflight
 from efficient360.attacks.front import Front, after_each, alone, blind_spots, combined, median, scouts, worst_case
 from efficient360.attacks.gallery import Case, gallery
 from efficient360.attacks.metrics import AT, BY, MEDIAN, RIGHT, ROBUST, WORST
@@ -22,6 +21,7 @@ from efficient360.attacks.victim import Victim
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Metric, Model, Need, Outcome, Scores, ScoreTable
 from efficient360.figures import Figure
+from efficient360.findings import Finding, findings_table
 
 CHECKED = 16
 """Clean images that the checks before the attacks look at."""

@@ -29,8 +29,8 @@ from efficient360.evaluator import (
 from efficient360.figures import Bars, Figure, Gallery, Picture
 from efficient360.pictures import data_uri
 from efficient360.quality.capture.catalogue import CONDITIONS
-from efficient360.quality.capture.condition import generators
 from efficient360.quality.capture.kept_accuracy import kept
+from efficient360.randomness import generators
 from efficient360.statistics import wilson
 
 CLEAN = Metric("clean_correct", ONE, Better.HIGHER, "Whether the clean image is answered rightly.", low=0, high=1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from efficient360.batch import Batch
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Evaluator, Failure, Metric, Model, Need, Outcome, Status, TorchModel
+from efficient360.findings import Finding, findings_table
 from efficient360.privacy import findings, lira, looks, rmia, shadow_models
 from efficient360.privacy.attack import ONE_CHECKPOINT, Attack, outcomes, strongest, too_few
 from efficient360.privacy.blind import pixel_auc
@@ -107,7 +108,7 @@ class MembershipInference(Evaluator):
         ran += [] if references is None else _with_references(references, found, context.seed)
         attacks = [attack for attack in ran if isinstance(attack, Attack)]
         told = [*findings.before_the_model(pixels, len(chosen) - len(compared)), *_told_of(references, found)]
-        yield strongest(attacks, (roc_figure(attacks), findings.table(told), sides_table(found[0], found[1])))
+        yield strongest(attacks, (roc_figure(attacks), findings_table(told), sides_table(found[0], found[1])))
         yield pixels
         for attack in attacks:
             yield from outcomes(attack, context.seed)
@@ -172,7 +173,7 @@ def _with_references(references: References, found: Sequence[NDArray[Any]], seed
             yield Failure(Status.UNSUPPORTED, error.code, error.message, error.hint, AUC, {"attack": name, "tier": tier})
 
 
-def _told_of(references: References | None, found: Sequence[NDArray[Any]]) -> Iterator[findings.Finding]:
+def _told_of(references: References | None, found: Sequence[NDArray[Any]]) -> Iterator[Finding]:
     if references is None:
         yield findings.lower_bound()
     else:

@@ -1,6 +1,5 @@
 """The explainers there are, and a user's own from a file."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from efficient360.explaining.integrated_gradients import IntegratedGradients
 from efficient360.explaining.occlusion import Occlusion
 from efficient360.explaining.relevance import TokenRelevance
 from efficient360.explaining.rollout import AttentionRollout
+from efficient360.plugin_file import imported
 
 EXPLAINERS: Mapping[str, Callable[[int, int], Explainer]] = {
     "integrated-gradients": IntegratedGradients,
@@ -46,15 +46,7 @@ def explainer(name: str, steps: int, doublings: int) -> Explainer:
 def _from_file(path: Path) -> Explainer:
     if not path.is_file():
         raise PluginError("no-plugin", f"there is no file {path}", "check the path of the explainer")
-    spec = importlib.util.spec_from_file_location(f"efficient360_explainer_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None  # a path ending in .py always has one
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a plug-in's own code may raise anything
-        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
-    found = getattr(module, "EXPLAINER", None)
+    found = getattr(imported(path, "explainer"), "EXPLAINER", None)
     if not isinstance(found, Explainer):
         raise PluginError("no-explainer", f"{path} has no EXPLAINER", "let it end in EXPLAINER = YourExplainer()")
     return found

@@ -1,6 +1,5 @@
 """What is to be explained: why this class, for these images."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import final
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from efficient360.batch import Batch
 from efficient360.model import TorchModel
+from efficient360.randomness import generators
 
 
 @final
@@ -39,7 +39,7 @@ class Question:
 
     def generators(self, salt: str) -> list[np.random.Generator]:
         """A generator for each example, from the seed, the example's id and ``salt`` alone: the same whatever stands beside it."""
-        return [np.random.default_rng(list(hashlib.sha256(f"{self.seed}\0{salt}\0{name}".encode()).digest())) for name in self.ids]
+        return generators(salt, self.ids, self.seed)
 
 
 def questions(model: TorchModel, batch: Batch, rows: int) -> Iterator[tuple[Question, int]]:

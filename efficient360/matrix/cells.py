@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, final
 
 from efficient360.devices.device import ColdStart, Facts, Schedule
-from efficient360.devices.timing import Finding
+from efficient360.findings import Finding
 from efficient360.matrix.zoo import Family
 from efficient360.measurement import Status
 from efficient360.runtimes.parity import Parity

@@ -1,29 +1,11 @@
 """What makes a membership attack's number less sure, each with its advice."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Iterator
 
 from efficient360 import formatting
-from efficient360.figures import Table
+from efficient360.findings import Finding
 from efficient360.measurement import Measurement
 from efficient360.privacy.blind import differ
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Something that limits what the numbers mean.
-
-    Args:
-        code: Stable kebab-case name.
-        message: One sentence with the figure.
-        advice: What to do.
-    """
-
-    code: str
-    message: str
-    advice: str
 
 
 def before_the_model(pixels: Measurement, shared: int) -> Iterator[Finding]:
@@ -66,9 +48,3 @@ def unlike_shadows(shadows: float, target: float) -> Iterator[Finding]:
             "unlike-shadows", f"on images they were not trained on, shadow models are right in {100 * shadows:.0f} %, the checkpoint in {100 * target:.0f} %",
             "shadows that learn otherwise than the checkpoint make weaker attacks: change their epochs or model, or give your own",
         )
-
-
-def table(findings: Sequence[Finding]) -> Table:
-    """The findings as a report shows them; one row says so when there are none."""
-    rows = tuple((finding.code, finding.message, finding.advice) for finding in findings)
-    return Table("What makes these numbers less sure", ("Finding", "What was seen", "What to do"), rows or (("none", "no check found anything", ""),))

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from efficient360.errors import PluginError, SettingsError
+from efficient360.plugin_file import imported
 from efficient360.runtimes.runtime import Precision, Runtime
 
 CONVERTERS = "efficient360.runtimes.converters"
@@ -105,15 +106,7 @@ def wanted(texts: Sequence[str]) -> list[tuple[str, Precision]]:
 def _from_file(path: Path) -> Runtime:
     if not path.is_file():
         raise PluginError("no-plugin-file", f"there is no file {path}", "give the path of a Python file with a RUNTIME")
-    spec = importlib.util.spec_from_file_location(f"efficient360_runtime_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None  # a path ending in .py always has one
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a plug-in's own code may raise anything
-        raise PluginError("broken-plugin", f"the plug-in {path} can't be imported: {type(error).__name__}: {error}", "mend the file") from error
-    found = getattr(module, "RUNTIME", None)
+    found = getattr(imported(path, "runtime"), "RUNTIME", None)
     if not isinstance(found, Runtime):
         raise PluginError("no-runtime", f"{path} has no RUNTIME", "let it end in RUNTIME = YourRuntime()")
     return found

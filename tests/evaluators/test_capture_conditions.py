@@ -9,7 +9,7 @@ from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluators.capture_conditions import CaptureConditions
 from efficient360.figures import Bars, Gallery
 from efficient360.quality.capture.catalogue import CONDITIONS
-from efficient360.quality.capture.condition import generators
+from efficient360.randomness import generators
 from efficient360.statistics import wilson
 
 FEW = {"resamples": 199}

@@ -1,7 +1,7 @@
 """Cells made by hand."""
 
 from efficient360.devices.device import ColdStart, Schedule
-from efficient360.devices.timing import Finding
+from efficient360.findings import Finding
 from efficient360.matrix.cells import ArtefactFacts, Cell, DeviceFacts, Gap, Measured, ModelFacts, Role, Target
 from efficient360.matrix.zoo import Family
 from efficient360.measurement import Status

@@ -3,6 +3,7 @@ import torch
 from memory_examples import InMemory, bright_disks
 
 from efficient360.batch import Batch
+from efficient360.findings import findings_table
 from efficient360.privacy import findings
 from efficient360.privacy.blind import differ, pixel_auc
 from efficient360.privacy.looks import FINGERPRINT, WIDTH, looks_of, told_apart
@@ -65,5 +66,5 @@ def test_what_is_told_of_shadows_and_of_none() -> None:
     assert "50 %" in next(findings.unlike_shadows(0.5, 0.69)).message
     assert list(findings.unlike_shadows(0.65, 0.69)) == []
     assert "no evidence of privacy" in findings.lower_bound().message
-    assert findings.table([]).rows[0][0] == "none"
-    assert findings.table([findings.lower_bound()]).rows[0][0] == "lower-bound"
+    assert findings_table([]).rows[0][0] == "none"
+    assert findings_table([findings.lower_bound()]).rows[0][0] == "lower-bound"

@@ -7,10 +7,11 @@ import torch
 from PIL import Image
 
 from efficient360.quality.capture.catalogue import CONDITIONS
-from efficient360.quality.capture.condition import GAMMA, generators
+from efficient360.quality.capture.condition import GAMMA
 from efficient360.quality.capture.exposure import LowLight, SensorNoise
 from efficient360.quality.capture.kept_accuracy import kept
 from efficient360.quality.capture.motion import MotionBlur, kernel
+from efficient360.randomness import generators
 
 IDS = [f"test/{i}" for i in range(4)]
 

@@ -1,6 +1,5 @@
 """The contract of a capture condition: images go in, the same scenes as poorer hardware would hand them over come out."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -33,11 +32,6 @@ class CaptureCondition(ABC):
             images: Clean images.
             generators: A source of randomness for each image, length ``B``.
         """
-
-
-def generators(salt: str, ids: Sequence[str], seed: int) -> list[np.random.Generator]:
-    """A generator for each example, from the seed, the example's id and ``salt`` alone."""
-    return [np.random.default_rng(list(hashlib.sha256(f"{seed}\0{salt}\0{name}".encode()).digest())) for name in ids]
 
 
 def eight_bits(images: Tensor) -> Tensor:
