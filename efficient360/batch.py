@@ -20,6 +20,7 @@ class Batch:
         load: Decodes and transforms the images; called at most once, on the first look at ``images``.
         seed: The run's seed. Randomness per example derives from it and the example's id, so that order and batch size change nothing.
         clean_logits: float32 ``(B, K)`` from the shared pass over the clean images, ``None`` before that pass.
+        clean_features: float32 ``(B, D)`` from the same pass, the pooled features before the classifier; ``None`` where the model offers none.
     """
 
     ids: tuple[str, ...]
@@ -28,6 +29,7 @@ class Batch:
     seed: int
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clean_logits: Tensor | None = None
+    clean_features: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

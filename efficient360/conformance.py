@@ -22,13 +22,12 @@ from efficient360.checkpoints.weights import digest
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.errors import Efficient360Error, Unsupported
-from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Need
+from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.measurement import Failure, Measurement, Metric, Outcome, Status
 from efficient360.model import TorchModel
 from efficient360.outcome import Record, from_json, to_json
 from efficient360.plan import configure
-from efficient360.predictions import PredictedExamples, predict
-from efficient360.rowlog import RowLog
+from efficient360.predictions import predict
 from efficient360.runner import checked
 from efficient360.scoring import outcomes_of, score_all
 
@@ -172,18 +171,33 @@ def _global_randomness() -> tuple[bytes, bytes]:
     return torch.get_rng_state().numpy().tobytes(), numpy_state[1].tobytes()
 
 
+def context_of(on: Subject, scratch: Path, batch_size: int) -> Context:
+    """What a run would hand to an evaluator.
+
+    Args:
+        on: The stand-ins.
+        scratch: An empty folder of its own.
+        batch_size: Examples at a time.
+    """
+    def predicted(examples: Examples) -> Examples:
+        if not isinstance(examples, ExampleSet):
+            return examples
+        folder = scratch / f"predictions-{examples.fingerprint[:16]}"
+        folder.mkdir(exist_ok=True)
+        return predict(on.model, examples, folder, batch_size, 0, Deadline(), _silent)
+
+    return Context(on.checkpoint, on.examples, on.training, 0, batch_size, Deadline(), scratch, predicted=predicted)
+
+
 def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> list[Outcome]:
     scratch.mkdir()
-    examples = _predicted(on, scratch, batch_size)
-    context = Context(on.checkpoint, examples, on.training, 0, batch_size, Deadline(), scratch)
+    context = context_of(on, scratch, batch_size)
     if isinstance(evaluator, ExampleEvaluator):
+        examples = context.predicted(on.examples)
+        context = dataclasses.replace(context, examples=examples)
         table = score_all(evaluator, on.model, examples, context, context.progress)
         return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
     return checked(evaluator, list(evaluator.evaluate(on.model, context)))
-
-
-def _predicted(on: Subject, scratch: Path, batch_size: int) -> PredictedExamples:
-    return predict(on.model, on.examples, RowLog(scratch / "logits.f32", CLASSES), batch_size, 0, Deadline(), _silent)
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -193,8 +207,9 @@ def _silent(_done: int, _total: int) -> None:
 def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> list[Outcome]:
     """Score batches of 5, stop as a kill would after the second, and go on."""
     scratch.mkdir()
-    examples = _predicted(on, scratch, 5)
-    context = Context(on.checkpoint, examples, on.training, 0, 5, Deadline(), scratch)
+    context = context_of(on, scratch, 5)
+    examples = context.predicted(on.examples)
+    context = dataclasses.replace(context, examples=examples)
 
     def stop(done: int, _total: int) -> None:
         if done >= 10:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol, final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from torch import Tensor
 from efficient360.batch import Batch
 from efficient360.checkpoint import Checkpoint
 from efficient360.errors import OutOfTime, Unsupported
+from efficient360.examples import UNSEEN, Examples, OtherSet, ShiftedSet
 from efficient360.measurement import (
     BYTE,
     JOULE,
@@ -40,9 +41,37 @@ from efficient360.measurement import (
 from efficient360.model import Model, TorchModel
 
 __all__ = [
-    "BYTE", "JOULE", "MAC", "NAT", "ONE", "SECOND", "Batch", "Better", "Conditions", "Context", "Deadline", "Evaluator",
-    "ExampleEvaluator", "Examples", "Failure", "Interval", "Measurement", "Metric", "Model", "Need", "OutOfTime", "Outcome",
-    "ScoreTable", "Scores", "ShiftedSet", "Status", "TorchModel", "Unit", "Unsupported",
+    "BYTE",
+    "JOULE",
+    "MAC",
+    "NAT",
+    "ONE",
+    "SECOND",
+    "UNSEEN",
+    "Batch",
+    "Better",
+    "Conditions",
+    "Context",
+    "Deadline",
+    "Evaluator",
+    "ExampleEvaluator",
+    "Examples",
+    "Failure",
+    "Interval",
+    "Measurement",
+    "Metric",
+    "Model",
+    "Need",
+    "OtherSet",
+    "OutOfTime",
+    "Outcome",
+    "ScoreTable",
+    "Scores",
+    "ShiftedSet",
+    "Status",
+    "TorchModel",
+    "Unit",
+    "Unsupported",
 ]
 
 
@@ -67,62 +96,6 @@ class Need(StrEnum):
     """The numbers depend on this machine and want it to themselves; its identity enters the key of a stored outcome."""
 
 
-class Examples(Protocol):
-    """A split, or part of one: examples in a fixed order with stable ids."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over ids, labels and encoded images: the identity of the data."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Name of each class, index = label."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Stable ids in order."""
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Labels in order, int64 ``(n,)``."""
-
-    @property
-    def groups(self) -> Mapping[str, Sequence[str]]:
-        """Group values in order by group column."""
-
-    def __len__(self) -> int:
-        """Number of examples."""
-
-    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
-        """Consecutive batches of at most ``size`` examples from position ``start``."""
-
-    def subset(self, n: int, seed: int) -> "Examples":
-        """At most ``n`` examples, stratified by label and seeded; a smaller subset of the same seed is part of a larger one."""
-
-    def select(self, ids: Sequence[str]) -> "Examples":
-        """The examples of these ids, in the order given."""
-
-
-@final
-@dataclass(frozen=True)
-class ShiftedSet:
-    """A shifted version of the test set, as the data set's card names it.
-
-    Args:
-        name: Stable name, for conditions.
-        title: What it is called in print.
-        classes: The data set's classes that it covers, ascending; empty when it covers all.
-        identity: Changes when its source does.
-        open: Its examples, labelled with the data set's classes. Raises ``DatasetError`` where it can't be had.
-    """
-
-    name: str
-    title: str
-    classes: tuple[int, ...]
-    identity: str
-    open: Callable[[], Examples]
-
-
 @final
 @dataclass(frozen=True)
 class Deadline:
@@ -145,6 +118,10 @@ def _no_progress(done: int, total: int) -> None:
     pass
 
 
+def _as_they_are(examples: Examples) -> Examples:
+    return examples
+
+
 @final
 @dataclass(frozen=True)
 class Context:
@@ -161,6 +138,10 @@ class Context:
         progress: Tell ``(done, total)`` steps of long work.
         artefacts: Folder of converted artefacts that evaluators share, keyed by what made them; ``None`` keeps them in ``scratch``.
         shifts: Shifted versions of the test set, none of them opened.
+        others: Other data sets by the references that the evaluator's ``others`` gave, none of them opened; under :data:`UNSEEN` the classes
+            of the evaluated data set that the checkpoint does not know, where there are any.
+        predicted: The same examples, whose batches carry ``clean_logits`` and, where the model offers them, ``clean_features``. Evaluators that ask
+            for the same examples share one pass, kept on disk.
     """
 
     checkpoint: Checkpoint
@@ -173,6 +154,8 @@ class Context:
     progress: Callable[[int, int], None] = _no_progress
     artefacts: Path | None = None
     shifts: Sequence[ShiftedSet] = ()
+    others: Mapping[str, OtherSet] = field(default_factory=dict)
+    predicted: Callable[[Examples], Examples] = _as_they_are
 
 
 @final
@@ -228,6 +211,10 @@ class _Contract(ABC):
     """What it cannot do without."""
     uses: ClassVar[frozenset[Need]] = frozenset()
     """What it takes where there is some."""
+
+    def others(self) -> Sequence[str]:
+        """Other data sets that it looks at: a card's name, a card's path, or ``NAME=DIR`` to read a local copy. What they are enters the key."""
+        return ()
 
     def surroundings(self) -> Mapping[str, object]:
         """What else its numbers depend on, plain JSON: versions of the libraries it calls, a device. It enters the key of stored outcomes."""

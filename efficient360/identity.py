@@ -40,6 +40,8 @@ def key_of(opening: Opening, evaluator: Any) -> str:
         identity["training"] = training.fingerprint
     if Need.SHIFTS in evaluator.needs | evaluator.uses and opening.dataset is not None:
         identity["shifts"] = {shift.name: shift.identity for shift in opening.dataset.shifts}
+    if others := opening.others(evaluator.others()):
+        identity["others"] = {reference: other.identity for reference, other in others.items()}
     if Need.MACHINE in evaluator.needs:
         identity["machine"] = environment.machine(opening.environment)
     identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
@@ -78,6 +80,7 @@ def header_of(opening: Opening, planned: list[Any]) -> dict[str, Any]:
             "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
             "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names),
             "kept_outputs": None if opening.keep is None else len(opening.keep),
+            "unseen": list(dataset.unseen),
             "source": dataclasses.asdict(card.source),
             "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
         }

@@ -118,6 +118,23 @@ class TorchModel(Model):
         logits: Tensor = self.module(images.to(self.device))
         return logits
 
+    def classifier(self) -> nn.Linear:
+        """A copy of the final linear layer, of the classes that are kept: features ``(B, D)`` to logits ``(B, K)``.
+
+        Raises:
+            Unsupported: The network ends in no single linear layer.
+        """
+        found = _final_linear(self.network)
+        if found is None:
+            message = f"{type(self.network).__name__} does not end in one linear classifier"
+            raise Unsupported("no-linear-classifier", message, "evaluate an architecture that does")
+        rows = slice(None) if self.module.keep is None else self.module.keep
+        copy = nn.Linear(found.in_features, self.classes, bias=found.bias is not None, device="meta")  # its own initial weights would draw random numbers
+        copy.weight = nn.Parameter(found.weight.detach()[rows].clone(), requires_grad=False)
+        if found.bias is not None:
+            copy.bias = nn.Parameter(found.bias.detach()[rows].clone(), requires_grad=False)
+        return copy.eval()
+
     def require_features(self) -> None:
         """Ask before any work is done.
 
@@ -138,6 +155,28 @@ class TorchModel(Model):
         hidden = network.forward_features(self.module.normalise(images.to(self.device)))
         pooled: Tensor = network.forward_head(hidden, pre_logits=True)
         return pooled.float()
+
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits ``(B, K)`` and, where the architecture offers them, the features ``(B, D)`` before the classifier, from one forward pass.
+
+        Where the network ends in one linear layer, the features are its input; else as :meth:`features`.
+        """
+        head = _final_linear(self.network)
+        if head is None:
+            offered = hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")
+            return self(images), self.features(images) if offered else None
+        seen: list[Tensor] = []
+        with head.register_forward_pre_hook(lambda _module, given: seen.append(given[0])):
+            logits = self(images)
+        flat = len(seen) == 1 and seen[0].ndim == 2 and len(seen[0]) == len(logits)
+        return logits, seen[0].float() if flat else None
+
+
+def _final_linear(network: nn.Module) -> nn.Linear | None:
+    """The layer that timm calls the classifier, where it is a single linear one."""
+    named: Any = getattr(network, "get_classifier", None)
+    found = named() if callable(named) else None
+    return found if isinstance(found, nn.Linear) else None
 
 
 def preflight(model: Model, seed: int) -> None:

@@ -1,7 +1,7 @@
 """All that is open during a run: the checkpoint loaded, its artefact deployed where one was asked for, the data."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,8 +13,9 @@ from efficient360.checkpoints.references import resolve
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.loader import Dataset, open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
+from efficient360.datasets.others import other_set, unseen_set
 from efficient360.deployment import Calibration, Deployment, deploy
-from efficient360.evaluator import Deadline
+from efficient360.evaluator import UNSEEN, Deadline, OtherSet
 from efficient360.events import Event, Progress
 from efficient360.model import Model, preflight
 from efficient360.plan import Plan
@@ -46,6 +47,17 @@ class Opening:
         if dataset is None or spec is None or not dataset.has_training:
             return None
         return open_split(dataset.card, "train", spec.data_dir, self.checkpoint, self.plan.seed)
+
+    def others(self, references: Sequence[str]) -> dict[str, OtherSet]:
+        """The data sets of these references, and the classes that the checkpoint does not know, where there are any; none of them opened.
+
+        Raises:
+            DatasetError: An unknown name.
+        """
+        found = {name: other_set(name, self.checkpoint, self.plan.seed) for name in references if name != UNSEEN}
+        if self.dataset is not None and self.plan.dataset is not None and self.dataset.unseen:
+            found[UNSEEN] = unseen_set(self.dataset, self.plan.dataset.data_dir, self.checkpoint, self.plan.seed)
+        return found
 
 
 def opened(plan: Plan, store: Store, emit: Emit, stack: ExitStack) -> Opening:

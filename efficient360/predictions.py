@@ -1,20 +1,22 @@
-"""The shared pass: clean logits of a split, computed once, kept on disk, handed to every evaluator with its batches."""
+"""The shared pass: clean logits and features of examples, computed once, kept on disk, handed to every evaluator with its batches."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from efficient360.batch import Batch
 from efficient360.datasets.decoding import ahead
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Deadline
-from efficient360.model import Model
+from efficient360.model import Model, TorchModel
 from efficient360.rowlog import RowLog
 
 
@@ -25,12 +27,14 @@ class PredictedExamples:
 
     Args:
         base: The examples.
-        logits: Logits, one row an example of the whole split.
-        rows: Rows of ``logits`` that belong to the examples, int64 ``(n,)``.
+        logits: Logits, one row an example of the whole pass.
+        features: Features before the classifier, likewise; ``None`` where the model offers none.
+        rows: Rows of both that belong to the examples, int64 ``(n,)``.
     """
 
     base: ExampleSet
     logits: RowLog
+    features: RowLog | None
     rows: NDArray[np.int64]
 
     @property
@@ -62,33 +66,35 @@ class PredictedExamples:
         return len(self.base)
 
     def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
-        """Batches with their clean logits; images still decode on first look."""
+        """Batches with their clean logits and features; images still decode on first look."""
         for batch in self.base.batches(size, start):
-            rows = self.logits.take(self.rows[start : start + len(batch)])
+            rows = self.rows[start : start + len(batch)]
             start += len(batch)
-            yield dataclasses.replace(batch, clean_logits=torch.from_numpy(rows))
+            logits = torch.from_numpy(self.logits.take(rows))
+            features = None if self.features is None else torch.from_numpy(self.features.take(rows))
+            yield dataclasses.replace(batch, clean_logits=logits, clean_features=features)
 
     def subset(self, n: int, seed: int) -> "PredictedExamples":
-        """A stratified subset, with its logits."""
+        """A stratified subset, with what is known of it."""
         return self.select(self.base.subset(n, seed).ids)
 
     def select(self, ids: Sequence[str]) -> "PredictedExamples":
-        """The examples of these ids, with their logits."""
+        """The examples of these ids, with what is known of them."""
         place = {name: i for i, name in enumerate(self.base.ids)}
-        return PredictedExamples(self.base.select(ids), self.logits, self.rows[[place[name] for name in ids]])
+        return PredictedExamples(self.base.select(ids), self.logits, self.features, self.rows[[place[name] for name in ids]])
 
 
 def predict(
-    model: Model, examples: ExampleSet, log: RowLog, batch_size: int, decoders: int, deadline: Deadline, progress: Callable[[int, int], None]
+    model: Model, examples: ExampleSet, folder: Path, batch_size: int, decoders: int, deadline: Deadline, progress: Callable[[int, int], None]
 ) -> PredictedExamples:
-    """Complete the log of clean logits, going on where an interrupted pass left off.
+    """Complete the logs of clean logits and features, going on where an interrupted pass left off.
 
     A pass resumes at a whole batch, so that batches are cut as in an uninterrupted one.
 
     Args:
         model: What predicts.
         examples: On what.
-        log: Where the logits are kept.
+        folder: Where the logs are kept; it exists.
         batch_size: Examples a forward pass.
         decoders: Threads that decode ahead; 0 decodes between forward passes.
         deadline: When to stop.
@@ -99,19 +105,38 @@ def predict(
         DatasetError: An image that can't be read.
         OutOfTime: From the deadline; what is done is kept.
     """
-    log.truncate(len(log) // batch_size * batch_size if len(log) < len(examples) else len(log))
-    done = len(log)
+    logs = [RowLog(folder / "logits.f32", model.num_classes)]
+    width = _feature_width(model)
+    logs += [] if width is None else [RowLog(folder / "features.f32", width)]
+    done = min(len(log) for log in logs)
+    done = done if done >= len(examples) else done // batch_size * batch_size
+    for log in logs:
+        log.truncate(done)
     if done < len(examples):
         progress(done, len(examples))
     for batch in ahead(examples.batches(batch_size, done), decoders):
         deadline.check()
-        with torch.inference_mode():
-            logits = model(batch.images).cpu().numpy()
-        _require_finite(logits, batch)
-        log.append(logits)
+        rows = [found.cpu().numpy() for found in _passed(model, batch.images)]
+        _require_finite(rows[0], batch)
+        for log, found in zip(logs, rows, strict=True):
+            log.append(found)
         done += len(batch)
         progress(done, len(examples))
-    return PredictedExamples(examples, log, np.arange(len(examples)))
+    return PredictedExamples(examples, logs[0], logs[1] if len(logs) > 1 else None, np.arange(len(examples)))
+
+
+def _passed(model: Model, images: Tensor) -> list[Tensor]:
+    """Logits and, where the model offers them, features."""
+    with torch.inference_mode():
+        if not isinstance(model, TorchModel):
+            return [model(images)]
+        return [found for found in model.logits_and_features(images) if found is not None]
+
+
+def _feature_width(model: Model) -> int | None:
+    """``D``, found on a black image; ``None`` where the model offers no features."""
+    found = _passed(model, torch.zeros(1, *model.input_size))
+    return found[1].shape[1] if len(found) > 1 else None
 
 
 def _require_finite(logits: NDArray[Any], batch: Batch) -> None:

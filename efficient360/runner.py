@@ -5,23 +5,22 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from efficient360.datasets.decoding import decoders_for
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.events import Finished, Opened, Progress, Started
 from efficient360.examples_table import write_examples
-from efficient360.identity import digest, header_of, identity_of, key_of
+from efficient360.identity import header_of, key_of
 from efficient360.measurement import Failure, Outcome, Status
 from efficient360.model import TorchModel
 from efficient360.opening import ARTEFACTS, Emit, Opening, opened
 from efficient360.outcome import Record
 from efficient360.plan import Plan, configure
-from efficient360.predictions import PredictedExamples, predict
 from efficient360.registry import evaluator_class, evaluators
-from efficient360.rowlog import RowLog
 from efficient360.scoring import outcomes_of, score_all
+from efficient360.sharing import shared
 from efficient360.store import Store, is_retried
 
 
@@ -91,7 +90,7 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
     plan, emit = opening.plan, opening.emit
     examples: Examples | None = None if opening.dataset is None else opening.dataset.examples
     if isinstance(evaluator, ExampleEvaluator) and opening.dataset is not None:
-        examples = _predicted(opening)
+        examples = shared(opening, opening.dataset.examples)
         if (size := evaluator.sample_size()) is not None:
             examples = examples.subset(size, plan.seed)
     context = Context(
@@ -105,6 +104,8 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         progress=lambda done, total: emit(Progress(evaluator.name, done, total)),
         artefacts=opening.store.work(ARTEFACTS),
         shifts=() if opening.dataset is None else opening.dataset.shifts,
+        others=opening.others(evaluator.others()),
+        predicted=partial(shared, opening),
     )
     if isinstance(evaluator, ExampleEvaluator):
         assert examples is not None  # _require refuses an ExampleEvaluator without data
@@ -114,15 +115,6 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         yield from evaluator.evaluate(opening.model, context)
     else:
         raise PluginError("no-evaluator", f"{type(evaluator).__name__} is neither an Evaluator nor an ExampleEvaluator", "inherit from one of them")
-
-
-def _predicted(opening: Opening) -> PredictedExamples:
-    plan, dataset = opening.plan, opening.dataset
-    assert dataset is not None
-    identity = {**identity_of(opening), "data": dataset.examples.digest}
-    log = RowLog(opening.store.work(f"logits-{digest(identity)}") / "logits.f32", opening.model.num_classes)
-    told = lambda done, total: opening.emit(Progress("clean predictions", done, total))  # noqa: E731
-    return predict(opening.model, dataset.examples, log, plan.batch_size, decoders_for(plan.device), opening.deadline, told)
 
 
 def _require(opening: Opening, evaluator: Any) -> None:

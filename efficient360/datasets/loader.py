@@ -14,6 +14,7 @@ from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
 from efficient360.datasets.images import transform_for
+from efficient360.datasets.known import known_part, unseen_classes
 from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import open_table
 from efficient360.datasets.spec import DatasetSpec
@@ -32,6 +33,7 @@ class Dataset:
         examples: The evaluated examples.
         available: How many examples the split has in all.
         shifts: Shifted versions of the test set, none of them opened.
+        unseen: Names of its classes that the checkpoint does not know; their examples are left out.
     """
 
     card: Card
@@ -39,6 +41,7 @@ class Dataset:
     examples: ExampleSet
     available: int
     shifts: tuple[ShiftedSet, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def has_training(self) -> bool:
@@ -82,12 +85,25 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
         DatasetError: It can't be found or read, lacks a column, is empty, or has labels out of range.
     """
     card = card_of(spec)
-    examples = open_split(card, card.evaluate, spec.data_dir, checkpoint, seed)
+    whole = open_whole(card, card.evaluate, spec.data_dir, checkpoint, seed)
+    examples = known_part(whole, checkpoint)
+    unseen = tuple(whole.class_names[i] for i in unseen_classes(whole, checkpoint))
     chosen = examples if spec.max_examples is None else examples.subset(spec.max_examples, seed)
-    return Dataset(card, card.evaluate, chosen, len(examples), shifted_sets(card, examples.class_names, spec.data_dir, checkpoint, seed))
+    # The card of a shifted set counts on all classes.
+    shifts = () if unseen else shifted_sets(card, examples.class_names, spec.data_dir, checkpoint, seed)
+    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen)
 
 
 def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
+    """The examples of one split of a card whose classes the checkpoint knows.
+
+    Raises:
+        DatasetError: As :func:`open_dataset`.
+    """
+    return known_part(open_whole(card, split, data_dir, checkpoint, seed), checkpoint)
+
+
+def open_whole(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
     """All examples of one split of a card.
 
     Raises:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import glob
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.sources import open_table
+from efficient360.datasets.stamps import stamp
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 
@@ -93,14 +92,13 @@ def _here(shift: Shift, data_dir: Path | None) -> Shift:
 
 
 def _identity(shift: Shift) -> str:
-    """Changes when the card's entry or the local files do. Size and time stand for a file's content, which would have to be read whole."""
+    """Changes when the card's entry or the local files do."""
     files: list[Path] = []
     if shift.source.kind == "parquet":
         files = [Path(name) for name in glob.glob(shift.source.location, recursive=True)]  # noqa: PTH207 - as the source itself is read
     elif shift.source.kind == "imagefolder":
         files = [file for file in Path(shift.source.location).rglob("*") if file.is_file()]
-    seen = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return hashlib.sha256(json.dumps([dataclasses.asdict(shift), seen]).encode()).hexdigest()
+    return stamp(dataclasses.asdict(shift), files)
 
 
 def _require_classes(card: Card, shift: Shift, class_names: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def _answers(parity: Parity, given: Conditions) -> Iterator[Outcome]:
 
 def _times(timing: Timing, batch: int, given: Conditions) -> Iterator[Outcome]:
     if batch == 1:
-        yield Measurement(P50, timing.p50, len(timing.samples), timing.interval, given, tuple(round(s, 8) for s in timing.samples))
+        yield Measurement(P50, timing.p50, len(timing.samples), timing.interval, given, tuple(round(s, 10) for s in timing.samples))
         if timing.p90 is not None:
             yield Measurement(P90, timing.p90, timing.runs, timing.p90_interval, given)
         if timing.p99 is not None:
