@@ -1,5 +1,9 @@
 import json
+import os
 from pathlib import Path
+
+# Tests run side by side, one process a core: a pool of threads in each would have them fight for the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import timm

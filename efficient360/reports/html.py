@@ -67,13 +67,15 @@ def facts(report: Report) -> list[str]:
 
 
 def data(dataset: Mapping[str, Any]) -> str:
-    """A data set in words: ``digits test, 897 examples``; ``200 of 897 examples`` where only some were taken."""
+    """A data set in words: ``digits test, 897 examples``; ``200 of 897 examples`` where only some were taken; what the checkpoint does not know."""
     name = " ".join(str(dataset[key]) for key in ("name", "split") if dataset.get(key))
     taken, available = dataset.get("examples"), dataset.get("available")
     if not isinstance(taken, int):
         return name
     of = f" of {formatting.count(available)}" if isinstance(available, int) and available != taken else ""
-    return f"{name}, {formatting.count(taken)}{of} examples"
+    unseen = [str(c) for c in dataset.get("unseen") or ()]
+    without = f", without {len(unseen)} classes that the checkpoint does not know ({', '.join(unseen[:5])}{' …' if len(unseen) > 5 else ''})" if unseen else ""
+    return f"{name}, {formatting.count(taken)}{of} examples{without}"
 
 
 def provenance(report: Report) -> list[tuple[str, Any]]:

@@ -136,6 +136,10 @@ def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
 @pytest.mark.parametrize(("dataset", "said"), [
     ({"name": "digits", "split": "test", "examples": 897, "available": 897}, "digits test, 897 examples"),
     ({"name": "digits", "split": "test", "examples": 200, "available": 10000}, "digits test, 200 of 10,000 examples"),
+    (
+        {"name": "digits", "split": "test", "examples": 537, "available": 537, "unseen": ["3", "8"]},
+        "digits test, 537 examples, without 2 classes that the checkpoint does not know (3, 8)",
+    ),
     ({"name": "digits"}, "digits"),
 ])
 def test_a_data_set_says_how_much_of_it_was_taken(dataset: dict[str, object], said: str) -> None:
