@@ -44,6 +44,7 @@ class Group:
         common: Conditions that all its values share.
         rows: Values to show.
         folded: Values under further conditions, to show on demand.
+        scored: Whether the axis's score rests on one of its values.
     """
 
     evaluator: str
@@ -53,6 +54,12 @@ class Group:
     common: str
     rows: Sequence[Row]
     folded: Sequence[Row]
+    scored: bool
+
+    @property
+    def lines(self) -> int:
+        """How many lines it takes to show."""
+        return len(self.rows) + (len(self.rows) != 1)
 
 
 @final
@@ -75,6 +82,22 @@ class Section:
     groups: Sequence[Group]
     gaps: Sequence[Gap]
     figures: Sequence[Figure]
+
+    def briefly(self, lines: int) -> tuple[list[Group], list[Group]]:
+        """The groups to show first and the rest, to show on demand.
+
+        First come those that make the score, then the others in their order as long as all fit; a rest of one would save nothing.
+
+        Args:
+            lines: About how many lines may be shown, above 0.
+        """
+        left = lines - sum(group.lines for group in self.groups if group.scored)
+        shown, rest = [], []
+        for group in self.groups:
+            if not group.scored:
+                left -= group.lines
+            (shown if group.scored or left >= 0 else rest).append(group)
+        return (shown, rest) if len(rest) > 1 else (list(self.groups), [])
 
 
 @final
@@ -155,7 +178,8 @@ def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence
     first = measurements[0].conditions
     common = {key: value for key, value in first.items() if all(m.conditions.get(key) == value for m in measurements)}
     rows, more = [_row(m, common) for m in shown], [_row(m, common) for m in folded]
-    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], formatting.conditions(common), rows, more)
+    fed = any(m in scored for m in measurements)
+    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], formatting.conditions(common), rows, more, fed)
 
 
 def _row(m: Measurement, common: Conditions) -> Row:

@@ -1,6 +1,6 @@
 """The end of a run in the terminal: every dimension's measurements in a column that reads at 80 characters, with or without colour."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Group as Stack
@@ -14,8 +14,10 @@ from efficient360.reports import sections
 from efficient360.reports.html import STATUSES, facts
 from efficient360.reports.radar import missing
 from efficient360.reports.report import Axis, Report
-from efficient360.reports.sections import Group, Row, Section
+from efficient360.reports.sections import Group, Row
 
+LINES = 12
+"""About as many of a dimension's numbers are printed; the report has them all."""
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
@@ -38,10 +40,10 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
         yield Text("This run is incomplete: run the same command again and it goes on where it stopped.", style="yellow")
     for section in sections.sections(report):
         yield Text.assemble("\n", *_head(section.axis))
-        yield Padding(_measures(section), (0, 0, 0, 2), expand=False)
-        for group in section.groups:
-            if group.folded:
-                yield Text(f"  {group.title} under {len(group.folded)} {'more ' if group.rows else ''}conditions: see the report", style="dim")
+        shown, rest = section.briefly(LINES)
+        yield Padding(_measures(shown), (0, 0, 0, 2), expand=False)
+        if beyond := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:
+            yield Padding(Text(f"in the report: {', '.join(beyond)}", style="dim"), (0, 0, 0, 2))
     yield from _missing(report)
     if folder is not None:
         found = [name for name in FILES if (folder / name).exists()]
@@ -55,13 +57,17 @@ def _head(axis: Axis | None) -> list[tuple[str, str]]:
     return [(axis.dimension.title, "bold cyan"), (f"  {said}", "dim")]
 
 
-def _measures(section: Section) -> Table:
+def _counted(group: Group, values: int) -> str:
+    return f"{_line(group.title)} ({values})"
+
+
+def _measures(groups: Sequence[Group]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
     table.add_column(width=32, overflow="fold")
     table.add_column(justify="right", no_wrap=True, min_width=11)
     table.add_column(style="dim", no_wrap=True, min_width=17)
     table.add_column(style="dim", no_wrap=True, min_width=7)
-    for group in section.groups:
+    for group in groups:
         if len(group.rows) > 1:
             table.add_row(Text.assemble(_line(group.title), (f", {_line(group.common)}" if group.common else "", "dim")))
         for row in group.rows:

@@ -176,6 +176,33 @@ def test_many_conditions_are_folded_and_the_scored_value_is_not() -> None:
     assert group.rows[0].value == "61.0 %"
 
 
+def brief(*groups: tuple[str, int, bool]) -> sections.Section:
+    metric = Metric("m", ONE, Better.HIGHER, "M.")
+    row = sections.Row("", "", "1", "", "1", None)
+    return sections.Section(None, [sections.Group("e", title, metric, "", "", [row] * rows, [], scored) for title, rows, scored in groups], [], [])
+
+
+def test_a_long_section_shows_first_what_is_scored_and_then_what_fits() -> None:
+    section = brief(("scored", 1, True), ("three", 3, False), ("six", 6, False), ("one", 1, False))
+    shown, rest = section.briefly(6)
+    assert [g.title for g in shown] == ["scored", "three"], "a heading and three rows are four lines"
+    assert [g.title for g in rest] == ["six", "one"]
+    assert section.briefly(100) == (list(section.groups), [])
+    assert [g.title for g in section.briefly(1)[0]] == ["scored"]
+
+
+def test_a_rest_of_one_is_shown() -> None:
+    assert brief(("a", 1, False), ("b", 5, False)).briefly(2)[1] == []
+
+
+def test_what_is_folded_is_still_on_the_page() -> None:
+    report = synthetic.report()
+    text = Reader(render(report)).text
+    for section in sections.sections(report):
+        for group in (*section.briefly(1)[0], *section.briefly(1)[1]):
+            assert group.title in text
+
+
 def test_the_headlines_are_the_first_measure_of_each_dimension() -> None:
     assert [h.title for h in sections.headlines(synthetic.report())][:3] == ["Top-1 accuracy", "Weight bytes", "MACs"]
 

@@ -43,7 +43,7 @@ def test_gaps_and_failures_say_why() -> None:
     assert "not possible Another process held the machine. Stop other work and run the command again." in text
     assert "failed The process died with signal 9" in text
     assert "no score: 1 of 2 measured" in text
-    assert "Corruption accuracy under 20 more conditions" in text
+    assert "in the report: Corruption accuracy (20)" in text
     assert "Continual learning" in text
 
 
