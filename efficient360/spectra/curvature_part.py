@@ -1,0 +1,42 @@
+"""What is told of the loss's curvature."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from efficient360.errors import Unsupported
+from efficient360.measurement import Interval, Measurement
+from efficient360.rowlog import RowLog
+from efficient360.spectra import feature_pictures
+from efficient360.spectra.curvature import explored, traced
+from efficient360.spectra.feature_findings import of_curvature
+from efficient360.spectra.feature_metrics import TOP, TRACE
+from efficient360.spectra.hessian import LossHessian
+from efficient360.spectra.hutchinson import mean_with_interval
+from efficient360.spectra.part import Part, nothing
+
+METRICS: Final = (TOP, TRACE)
+
+
+def curvature(hessian: LossHessian, steps: int, probes: int, seed: int, kept: Path, tick: Callable[[], None]) -> Part:
+    """Top eigenvalue within what is not explored, and trace with its interval over probes; failures where there is no second derivative.
+
+    Args:
+        hessian: Of the loss on some images.
+        steps: The most towards the eigenvalue.
+        probes: Of the trace, at least 2.
+        seed: Of the vectors.
+        kept: Folder that what is done is kept in.
+        tick: Called before each product; stops the work by raising.
+    """
+    try:
+        state = explored(hessian, steps, seed, kept / "lanczos.safetensors", tick)
+        estimates = traced(hessian, probes, seed, RowLog(kept / "trace.f64", 1, "float64"), tick)
+    except Unsupported as error:
+        return nothing(METRICS, error)
+    value, interval = mean_with_interval(estimates)
+    trace = Measurement(TRACE, value, len(estimates), interval, samples=tuple(estimates))
+    top, _, error = state.ritz()
+    picture = feature_pictures.curvature(state, trace, len(hessian.images), hessian.size)
+    largest = Measurement(TOP, top, len(hessian.images), Interval(top - error, top + error, "lanczos-residual"), extra=(picture,))
+    return Part([largest, trace], list(of_curvature(state, trace)))
