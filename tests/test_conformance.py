@@ -34,8 +34,8 @@ from efficient360.registry import evaluators
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
 SLOW = {
-    "acceleration", "adversarial", "black_box", "capture_conditions", "corruption", "device_reach", "faithfulness", "latency", "membership_inference", "memory",
-    "private_training",
+    "acceleration", "adversarial", "black_box", "capture_conditions", "continual", "corruption", "device_reach", "faithfulness", "latency",
+    "membership_inference", "memory", "private_training",
 }
 SMALL = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
@@ -47,7 +47,10 @@ SMALL = {
     "corruption": {"corruptions": ("gaussian_noise", "glass_blur", "elastic_transform"), "severities": (2,)},
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
+    "out_of_distribution": {"images": 20, "resamples": 20},
     "private_training": {"steps": 2, "epsilons": (8.0,)},
+    "uncertainty": {"weight_draws": 10, "resamples": 20},
+    "continual": {"steps": 1, "batch": 2, "images": 4, "tested": 6, "corruptions": ("contrast", "brightness")},
 }
 """Settings of evaluators whose own would take long."""
 

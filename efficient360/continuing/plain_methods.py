@@ -1,0 +1,109 @@
+"""The methods that do nothing against forgetting: the floor, and the ceiling that sees everything at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from efficient360.continuing.fitting import fit, stream_loss
+from efficient360.continuing.learner import head_only
+from efficient360.continuing.lora import adapt
+from efficient360.continuing.method import Learned, Method, Study
+
+
+@final
+@dataclass(frozen=True)
+class Naive(Method):
+    """Plain fine-tuning of every layer on one task after the other.
+
+    Args:
+        rate: Learning rate.
+    """
+
+    name: ClassVar[str] = "naive"
+    rate: float
+
+    def passes(self, tasks: int) -> int:
+        return tasks
+
+    def learn(self, study: Study) -> Iterator[Learned]:
+        learner, stream, course = study.fresh(), study.stream, study.course
+        for number in range(1, len(stream.homes)):
+            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
+            yield Learned(learner, stream)
+
+
+@final
+@dataclass(frozen=True)
+class Frozen(Method):
+    """A linear head alone, on the checkpoint's features, one task after the other.
+
+    Args:
+        rate: Learning rate.
+    """
+
+    name: ClassVar[str] = "frozen"
+    rate: float
+
+    def passes(self, tasks: int) -> int:
+        return tasks
+
+    def learn(self, study: Study) -> Iterator[Learned]:
+        stream, course = study.featured(), study.course
+        learner = head_only(study.fresh())
+        for number in range(1, len(stream.homes)):
+            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
+            yield Learned(learner, stream)
+
+
+@final
+@dataclass(frozen=True)
+class Lora(Method):
+    """Low-rank adapters (Hu et al. 2022) in every linear layer, and the head; all else is frozen.
+
+    Args:
+        rate: Learning rate.
+        rank: Of the adapters, at least 1.
+    """
+
+    name: ClassVar[str] = "lora"
+    rate: float
+    rank: int
+
+    def passes(self, tasks: int) -> int:
+        return tasks
+
+    def learn(self, study: Study) -> Iterator[Learned]:
+        learner, stream, course = study.fresh(), study.stream, study.course
+        adapt(learner.backbone, self.rank, course.seed)
+        for number in range(1, len(stream.homes)):
+            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
+            yield Learned(learner, stream)
+
+
+@final
+@dataclass(frozen=True)
+class Joint(Method):
+    """Every layer anew from the checkpoint on all tasks so far at once, the checkpoint's own training images among them: the ceiling.
+
+    As many steps as there are tasks in it, so that a task is seen as often as when it is learned alone.
+
+    Args:
+        rate: Learning rate.
+    """
+
+    name: ClassVar[str] = "joint"
+    rate: float
+
+    def passes(self, tasks: int) -> int:
+        return tasks * (tasks + 3) // 2
+
+    def learn(self, study: Study) -> Iterator[Learned]:
+        stream, course = study.stream, study.course
+        for number in range(1, len(stream.homes)):
+            learner = study.fresh()
+            together = [numbers for numbers in map(stream.numbers, range(number + 1)) if len(numbers)]
+            draws = course.draws(np.concatenate(together), len(together), number)
+            fit(learner, draws, stream_loss(learner, stream, number), self.rate, course)
+            yield Learned(learner, stream)
