@@ -18,11 +18,11 @@ _WORK = 2e8
 """Frequencies times the cube of a block's side: what is spent on the effective rank."""
 
 
-class _Caught(TorchDispatchMode):
+class _Caught(TorchDispatchMode):    # type: ignore[no-untyped-call]
     """Notes the arguments of the convolution that a module really computes: padded input, weight as used, strides."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()    # type: ignore[no-untyped-call]
         self.arguments: tuple[Any, ...] = ()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -42,7 +42,8 @@ def caught(module: nn.Module, image: Tensor) -> tuple[Any, ...]:
     """
     with torch.no_grad(), _Caught() as mode:
         module(image)
-    return mode.arguments
+    arguments: tuple[Any, ...] = mode.arguments
+    return arguments
 
 
 def blocks_of(arguments: tuple[Any, ...]) -> Tensor | None:

@@ -98,5 +98,5 @@ def _part_by_part(kinds: Sequence[Kind], sizes: Sequence[int], heads: int, rows:
 def _head_by_head(kinds: Sequence[Kind], sizes: Sequence[int], heads: int, rows: int) -> list[Part]:
     if heads * sum(sizes) != rows:
         return []
-    places = torch.arange(rows).view(heads, -1).split(list(sizes), dim=1)
+    places = torch.split(torch.arange(rows).view(heads, -1), list(sizes), dim=1)
     return [Part(kind, place) for kind, place in zip(kinds, places, strict=True)]

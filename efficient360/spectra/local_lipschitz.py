@@ -63,4 +63,5 @@ def _iterated(model: TorchModel, images: Tensor, starts: Tensor, steps: int) -> 
         length = torch.where(going, length, torch.zeros_like(length))
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = length
         basis.append(answer / torch.where(going, length, torch.full_like(length, torch.inf))[:, None])
-    return torch.linalg.eigvalsh(matrix)[:, -1].clamp_min(0).sqrt().detach().cpu()
+    squares: Tensor = torch.linalg.eigvalsh(matrix)[:, -1]
+    return squares.clamp_min(0).sqrt().detach().cpu()

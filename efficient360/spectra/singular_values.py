@@ -21,7 +21,8 @@ def squared_singular_values(matrices: Tensor) -> Tensor:
         exact = exact.mT
     if exact.shape[-2] == 1:
         return exact.abs().square().sum(-1).cpu()
-    return torch.linalg.eigvalsh(exact @ exact.mH).clamp_min(0).cpu()
+    squares: Tensor = torch.linalg.eigvalsh(exact @ exact.mH)
+    return squares.clamp_min(0).cpu()
 
 
 @final

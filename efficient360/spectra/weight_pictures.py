@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from efficient360.figures import Curve, Figure, Series, Table
 from efficient360.spectra.kinds import Kind
@@ -62,7 +63,7 @@ def _eigenvalues(layer: Layer) -> Curve:
     return Curve(f"Eigenvalues of WᵀW: {layer.name}", "eigenvalue λ", "share of eigenvalues from λ on", tuple(series), x_log=True, y_log=True)
 
 
-def _floats(values: np.ndarray) -> tuple[float, ...]:    # type: ignore[type-arg]
+def _floats(values: NDArray[Any]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 

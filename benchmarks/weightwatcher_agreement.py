@@ -1,0 +1,125 @@
+"""Exponent and stable rank against weightwatcher on the very same matrices, and the time of both, in one process.
+
+    pip install --no-deps weightwatcher==0.7.7 powerlaw && pip install pandas matplotlib    # into an environment of its own
+    python benchmarks/weightwatcher_agreement.py [CHECKPOINT.safetensors] > benchmarks/results/weightwatcher_agreement.md
+
+Each network is taken apart as ``weight_spectrum`` does (queries, keys and values apart); every matrix with both sides of 128 or more becomes a linear layer
+of a network that weightwatcher is given. Its time is that of ``analyze()`` on those layers, and, beside it, of ``analyze()`` on the network as it is (fused).
+Ours is that of everything said of the weights: walking, splitting, all spectra with heads, narrow matrices, convolutions and filters, and the pictures.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import timm
+import torch
+from torch import nn
+
+from efficient360.checkpoint import CheckpointSpec
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
+from efficient360.spectra.inventory import Inventory, MatrixWeight, inventory
+from efficient360.spectra.layers import Layer, layers_of
+from efficient360.spectra.weight_pictures import pictures
+
+ZOO = (
+    "deit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224", "mobilevit_xxs", "levit_128s", "pvt_v2_b0",
+    "tiny_vit_5m_224", "cait_xxs24_224", "beit_base_patch16_224",
+)
+SMALLEST = 128
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    parameters: float
+    layers: int
+    fitted: int
+    alpha: float
+    worst_alpha: float
+    worst_stable: float
+    ours: float
+    theirs: float
+    theirs_fused: float
+
+
+def networks(checkpoints: list[str]) -> Iterator[tuple[str, nn.Module, tuple[int, int, int]]]:
+    for reference in ("digits-vit", *checkpoints):
+        model = load_model(resolve(CheckpointSpec(reference)))
+        yield reference.rsplit("/", maxsplit=1)[-1].removesuffix(".safetensors"), model.network, model.input_size
+    for name in ZOO:
+        torch.manual_seed(0)
+        network = timm.create_model(name).eval().requires_grad_(False)
+        yield f"{name} (random)", network, network.default_cfg["input_size"]
+
+
+def analysed(network: nn.Module):
+    import weightwatcher
+
+    silence = io.StringIO()
+    began = time.perf_counter()
+    with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        details = weightwatcher.WeightWatcher(model=network).analyze()
+    return details, time.perf_counter() - began
+
+
+def ours(network: nn.Module, size: tuple[int, int, int]) -> tuple[Inventory, list[Layer], float]:
+    began = time.perf_counter()
+    found = inventory(network, torch.full((1, *size), 0.5))
+    layers = list(layers_of(found, SMALLEST, 0, lambda done, total: None))
+    list(pictures(layers))
+    return found, layers, time.perf_counter() - began
+
+
+def compared(name: str, network: nn.Module, size: tuple[int, int, int]) -> Row:
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    found, layers, mine = ours(network, size)
+    _, theirs_fused = analysed(network)
+    wide = [
+        (weight, layer) for weight, layer in zip(found.weights, layers, strict=True)
+        if isinstance(weight, MatrixWeight) and layer.law is not None
+    ]
+    if not wide:
+        return Row(name, parameters, len(layers), 0, np.nan, np.nan, np.nan, mine, np.nan, theirs_fused)
+    apart = nn.Sequential(*(nn.Linear(w.blocks.shape[2], w.blocks.shape[1], bias=False) for w, _ in wide))
+    with torch.no_grad():
+        for linear, (weight, _) in zip(apart, wide, strict=True):
+            linear.weight.copy_(weight.blocks[0])
+    details, theirs = analysed(apart)
+    assert len(details) == len(wide), (name, len(details), len(wide))
+    alphas = np.array([layer.law.alpha for _, layer in wide if layer.law])
+    ranks = np.array([layer.spectrum.stable_rank for _, layer in wide])
+    worst_alpha = np.abs(details["alpha"].to_numpy() / alphas - 1).max()
+    worst_stable = np.abs(details["stable_rank"].to_numpy() / ranks - 1).max()
+    return Row(name, parameters, len(layers), len(wide), alphas.mean(), worst_alpha, worst_stable, mine, theirs, theirs_fused)
+
+
+def main(checkpoints: list[str]) -> None:
+    logging.disable(logging.CRITICAL)
+    torch.set_num_threads(1)
+    heads = ("network", "M parameters", "layers", "fitted", "mean α", "worst α difference", "worst stable rank difference")
+    times = ("ours, s", "weightwatcher, s", "ratio", "weightwatcher as fused, s")
+    print("| " + " | ".join((*heads, *times)) + " |")
+    print("| --- " * (len(heads) + len(times)) + "|")
+    totals = np.zeros(2)
+    for name, network, size in networks(checkpoints):
+        row = compared(name, network, size)
+        told = (f"{row.alpha:.2f}", f"{row.worst_alpha:.1e}", f"{row.worst_stable:.1e}") if row.fitted else ("", "", "")
+        ratio = (f"{row.theirs:.2f}", f"{row.ours / row.theirs:.2f}") if row.fitted else ("", "")
+        cells = (name, f"{row.parameters:.2f}", row.layers, row.fitted, *told, f"{row.ours:.2f}", *ratio, f"{row.theirs_fused:.2f}")
+        print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+        if row.fitted:
+            totals += (row.ours, row.theirs)
+    print(f"\nAll together: {totals[0]:.1f} s against {totals[1]:.1f} s, ratio {totals[0] / totals[1]:.2f}.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
