@@ -28,7 +28,8 @@ class Neighbours:
         """Negative distance of the directions of features ``(m, D)`` to their ``k``-th nearest training image, ``(m,)`` in [−2, 0] (Sun et al. 2022)."""
         directions, rows = _directions(features), max(1, HELD // len(self.directions))
         parts = [self._cosines(directions[i : i + rows]) for i in range(0, len(directions), rows)]
-        return -np.sqrt(np.maximum(0.0, 2 - 2 * np.concatenate(parts)))
+        distances: Floats = np.sqrt(np.maximum(0.0, 2 - 2 * np.concatenate(parts)))
+        return -distances
 
     def _cosines(self, directions: Floats) -> Floats:
         place = len(self.directions) - self.k
@@ -48,4 +49,5 @@ def fit_neighbours(features: Floats, k: int) -> Neighbours:
 
 def _directions(features: Floats) -> Floats:
     wide = features.astype(np.float64)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    found: Floats = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return found

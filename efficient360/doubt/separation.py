@@ -10,6 +10,7 @@ from efficient360.measurement import Interval
 from efficient360.statistics import clopper_pearson
 
 Floats = NDArray[np.floating[Any]]
+Counts = NDArray[np.uint8]
 
 ACCEPTED: Final = 0.95
 """Share of in-distribution images that a threshold accepts where the false positive rate is read."""
@@ -34,13 +35,13 @@ class Separation:
     fpr95: Floats
 
 
-def separation(inside: Floats, outside: Floats, drawn_inside: Floats, drawn_outside: Floats) -> Separation:
+def separation(inside: Floats, outside: Floats, drawn_inside: Counts, drawn_outside: Counts) -> Separation:
     """The measures of each of ``r`` resamples.
 
     Args:
         inside: Scores of in-distribution images, finite, ``(m,)``; higher is more like them.
         outside: Scores of the others, ``(n,)``.
-        drawn_inside: How often each in-distribution image was drawn, ``(r, m)``; ones for the sample itself.
+        drawn_inside: How often each in-distribution image was drawn, ``(r, m)``; :func:`sample` for the sample itself.
         drawn_outside: Likewise, ``(r, n)``.
     """
     scores = np.concatenate([inside, outside]).astype(np.float64)
@@ -51,7 +52,7 @@ def separation(inside: Floats, outside: Floats, drawn_inside: Floats, drawn_outs
     return Separation(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _measures(inside: Floats, outside: Floats, order: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+def _measures(inside: Counts, outside: Counts, order: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
     """AUROC, AUPR and FPR95 ``(r,)`` from counts; ``order`` is by falling score, ``ends`` the last places of equal scores."""
     counts = np.concatenate([inside, outside], axis=1, dtype=np.float64)[:, order]
     hits = _shares(counts * (order < inside.shape[1]), ends)
@@ -72,7 +73,12 @@ def _shares(counts: Floats, ends: NDArray[np.intp]) -> Floats:
     return np.pad(running[:, ends] / running[:, -1:], ((0, 0), (1, 0)))
 
 
-def resampled(n: int, resamples: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def sample(n: int) -> Counts:
+    """Every one of ``n`` examples once, ``(1, n)``: the sample itself."""
+    return np.ones((1, n), dtype=np.uint8)
+
+
+def resampled(n: int, resamples: int, rng: np.random.Generator) -> Counts:
     """How often each of ``n`` examples is drawn in each resample of ``n`` with replacement (Efron 1979), ``(resamples, n)``."""
     counts = np.empty((resamples, n), dtype=np.uint8)
     for row in counts:

@@ -48,7 +48,7 @@ def _series(name: str, side: Floats, edges: Floats) -> Series:
 def sets_table(of: Sequence[Scored]) -> Table:
     """AUROC of every detector on every set; more than fourteen sets are cut to the first fourteen."""
     detectors = list(dict.fromkeys(one.detector for one in of))
-    sets = list(dict.fromkeys((one.unlike, str(one.kind), len(one.outside)) for one in of))
+    sets = list(dict.fromkeys((one.unlike, str(one.kind), len(one.outside)) for one in of))[:MOST_ROWS]
     at = {(one.detector, one.unlike): number(float(one.found.auroc[0]), AUROC) for one in of}
-    rows = tuple((name, kind, n, *(at[detector, name] for detector in detectors)) for name, kind, n in sets[:MOST_ROWS])
+    rows: tuple[tuple[str | int | float, ...], ...] = tuple((name, kind, n, *(at[detector, name] for detector in detectors)) for name, kind, n in sets)
     return Table("AUROC by set and detector", ("Set", "Kind", "Images", *detectors), rows)

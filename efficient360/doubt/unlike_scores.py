@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.doubt.nearness import Kind
-from efficient360.doubt.separation import Separation, resampled, separation, spread
+from efficient360.doubt.separation import Counts, Separation, resampled, sample, separation, spread
 from efficient360.doubt.unlike_metrics import AUPR, AUROC, FPR95
 from efficient360.figures import Figure
 from efficient360.measurement import Conditions, Measurement, Metric
@@ -27,10 +27,10 @@ class Draws:
         seed: Of the resamples of other sets.
     """
 
-    counts: NDArray[np.uint8]
+    counts: Counts
     seed: int
 
-    def of(self, name: str, n: int) -> NDArray[np.uint8]:
+    def of(self, name: str, n: int) -> Counts:
         """Resamples of the ``n`` images of another set, ``(1 + r, n)``."""
         return _with_sample(n, len(self.counts) - 1, name, self.seed)
 
@@ -40,9 +40,9 @@ def draws(m: int, resamples: int, seed: int) -> Draws:
     return Draws(_with_sample(m, resamples, "in distribution", seed), seed)
 
 
-def _with_sample(n: int, resamples: int, name: str, seed: int) -> NDArray[np.uint8]:
+def _with_sample(n: int, resamples: int, name: str, seed: int) -> Counts:
     (rng,) = generators("resamples", [name], seed)
-    return np.concatenate([np.ones((1, n), dtype=np.uint8), resampled(n, resamples, rng)])
+    return np.concatenate([sample(n), resampled(n, resamples, rng)])
 
 
 @final

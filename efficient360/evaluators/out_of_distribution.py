@@ -132,6 +132,7 @@ class OutOfDistribution(Evaluator):
 
     def _detectors(self, model: Model, inside: Outputs, context: Context) -> Iterator[tuple[str, Score | Failure]]:
         """Each detector by name, fitted where it wants to be, or why there is none."""
+        training: tuple[Floats, NDArray[np.int64]] | Unsupported | None
         try:
             training = self._training(model, inside, context) if set(self.detectors) - set(ON_LOGITS) else None
         except Unsupported as error:

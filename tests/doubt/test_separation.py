@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from efficient360.doubt.separation import Separation, resampled, separation, spread
+from efficient360.doubt.separation import Separation, resampled, sample, separation, spread
 
 
 def alone(inside: np.ndarray, outside: np.ndarray) -> Separation:
-    return separation(inside, outside, np.ones((1, len(inside))), np.ones((1, len(outside))))
+    return separation(inside, outside, sample(len(inside)), sample(len(outside)))
 
 
 SCORES = st.lists(st.integers(0, 6), min_size=1, max_size=30).map(lambda values: np.array(values, dtype=float))
