@@ -1,21 +1,42 @@
-"""Calibration: whether a confidence of 80 % is right in 80 % of cases, and whether confidence tells right answers from wrong ones."""
+"""Calibration: whether a confidence of 80 % is right in 80 % of cases, what one temperature mends, and whether confidence tells right from wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from efficient360.doubt import calibration_metrics
+from efficient360.doubt.calibration_metrics import (
+    ACCURACY_AT,
+    AUGRC,
+    AURC,
+    BRIER,
+    CLASSWISE_ECE,
+    CLASSWISE_EXCESS,
+    CONFIDENCE,
+    CORRECT,
+    GROUPWISE_EXCESS,
+    NLL,
+    OVERCONFIDENCE,
+    TEMPERATURE,
+)
+from efficient360.doubt.calibration_pictures import parts_table, reliability_diagram, risk_coverage_curve
+from efficient360.doubt.calibration_study import CalibrationStudy, calibration_study, quantiles
+from efficient360.doubt.class_wise import Effort, class_wise
+from efficient360.doubt.clean_logits import clean_logits
+from efficient360.doubt.group_wise import group_wise
+from efficient360.doubt.part_errors import PartErrors
+from efficient360.doubt.temperature import Temperature, cross_fitted, fitted, scaled
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
-    NAT,
-    ONE,
     Batch,
-    Better,
+    Conditions,
     Context,
     ExampleEvaluator,
-    Interval,
+    Failure,
     Measurement,
     Metric,
     Model,
@@ -23,74 +44,52 @@ from efficient360.evaluator import (
     Outcome,
     Scores,
     ScoreTable,
+    Status,
+    Unsupported,
 )
-from efficient360.figures import Curve, Series
-from efficient360.quality.calibration_error import calibration_error, reliability
-from efficient360.quality.confidence_levels import Floats, Levels, bootstrapped, calibrated, levels_of
-from efficient360.quality.selective_risk import area_under_risk_coverage, risk_coverage
-from efficient360.statistics import bootstrap_mean, wilson
+from efficient360.figures import Figure
+from efficient360.quality.confidence_levels import Floats, levels_of
+from efficient360.quality.fairness.groupings import grouped
+from efficient360.quality.selective_risk import answered_rightly
+from efficient360.statistics import bootstrap_mean, mean_interval, wilson
 
-NLL = Metric(
-    "nll", NAT, Better.LOWER, "Mean negative log-likelihood of the true class: how surprised the model is by the truth.",
-    "Guo et al. 2017, equation 6", low=0,
-)
-BRIER = Metric(
-    "brier", ONE, Better.LOWER,
-    "Squared distance between the predicted probabilities and the truth, summed over classes: 0 certain and right, 2 certain and wrong.",
-    "Brier 1950, equation 2", low=0, high=2,
-)
-CONFIDENCE = Metric(
-    "confidence", ONE, Better.NEITHER, "Mean probability given to the predicted class.",
-    "Hendrycks & Gimpel 2017 (maximum softmax probability)", low=0, high=1,
-)
-CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the predicted class is the true one.", low=0, high=1)
-ECE = Metric(
-    "ece", ONE, Better.LOWER,
-    "Expected calibration error: mean gap between confidence and accuracy over bins of equal mass; chance alone lifts it above 0.",
-    "Guo et al. 2017, equation 3; equal-mass bins of Nixon et al. 2019", low=0, high=1,
-)
-ECE_NULL = Metric(
-    "ece_null", ONE, Better.NEITHER,
-    "The ECE that a perfectly calibrated model of the same confidences would show on as many examples; its interval holds 95 % of such models.",
-    "Bröcker & Smith 2007 (consistency resampling)", low=0, high=1,
-)
-ECE_EXCESS = Metric(
-    "ece_excess", ONE, Better.LOWER, "ECE beyond what chance gives a perfectly calibrated model; about 0 when calibrated.",
-    "Guo et al. 2017, equation 3, less the mean under the resampling of Bröcker & Smith 2007", low=-1, high=1,
-)
-OVERCONFIDENCE = Metric(
-    "overconfidence", ONE, Better.NEITHER,
-    "Mean confidence less accuracy: above 0 it claims more than it delivers, below 0 less; nearer 0 is better.", low=-1, high=1,
-)
-AURC = Metric(
-    "aurc", ONE, Better.LOWER, "Area under the risk-coverage curve: mean error rate among the surest examples, over every share it may answer.",
-    "Geifman, Uziel & El-Yaniv 2019, section 3", low=0, high=1,
-)
+SCALED: Conditions = {"temperature": "fitted"}
 
 
 @final
 @dataclass(frozen=True)
 class Calibration(ExampleEvaluator):
-    """Proper scores, calibration error against its null, and selective risk, from the clean logits alone.
+    """Proper scores and calibration error against its null, raw and after temperature scaling, by class and by group; and selective risk.
+
+    All from the clean logits alone. The temperature is cross-fitted over two halves: every example is scaled by one that it did not help to fit.
 
     Args:
         bins: Bins of equal mass, at least 1.
         resamples: Resamples behind the intervals and the null, at least 2.
+        draws: Draws of the null by class and by group, and resamples behind their intervals, at least 2.
+        minimum: Examples that a group needs for a calibration error of its own, at least 1.
+        coverages: Shares of the examples, surest first, whose accuracy is told, above 0 and at most 1.
     """
 
     name: ClassVar[str] = "calibration"
-    version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[Metric, ...]] = (NLL, BRIER, CONFIDENCE, ECE, ECE_NULL, ECE_EXCESS, OVERCONFIDENCE, AURC)
+    version: ClassVar[int] = 2
+    metrics: ClassVar[tuple[Metric, ...]] = calibration_metrics.ALL
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     bins: int = 15
     resamples: int = 1000
+    draws: int = 200
+    minimum: int = 30
+    coverages: tuple[float, ...] = (0.8, 0.9, 0.95)
 
     def __post_init__(self) -> None:
-        if self.bins < 1:
-            raise SettingsError("bad-setting", f"the setting bins of calibration is {self.bins}", "give at least 1 bin; 15 is usual")
-        if self.resamples < 2:
-            raise SettingsError("bad-setting", f"the setting resamples of calibration is {self.resamples}", "give at least 2 resamples; 1000 is usual")
+        least = {"bins": (1, "bin; 15 is usual"), "resamples": (2, "resamples; 1000 is usual"), "draws": (2, "draws; 200 is usual"), "minimum": (1, "example")}
+        for setting, (low, what) in least.items():
+            if (value := getattr(self, setting)) < low:
+                raise SettingsError("bad-setting", f"the setting {setting} of calibration is {value}", f"give at least {low} {what}")
+        if not all(0 < coverage <= 1 for coverage in self.coverages) or len(set(self.coverages)) < len(self.coverages):
+            message = f"the setting coverages of calibration is {list(self.coverages)}"
+            raise SettingsError("bad-setting", message, "give shares above 0 and at most 1, each once")
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """NLL, Brier score, confidence and right or wrong of each example."""
@@ -103,71 +102,86 @@ class Calibration(ExampleEvaluator):
         yield Scores(CONFIDENCE, confidence)
         yield Scores(CORRECT, predicted == batch.labels.cpu())
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
-        """The calibration errors with their chance level, overconfidence and the area under the risk-coverage curve."""
-        confidence, correct = table.column(CONFIDENCE), table.column(CORRECT)
-        levels = levels_of(confidence, correct)
-        n = levels.n
-        null = self._null(levels, context)
-        eces, aurcs = self._bootstrap(levels, context)
-        ece, aurc, chance = float(calibration_error(levels, self.bins)[0]), float(area_under_risk_coverage(levels)[0]), float(null.mean())
-        yield Measurement(ECE, ece, n, _around(ece, eces, 0.0), extra=(reliability_diagram(levels, self.bins),))
-        yield Measurement(ECE_NULL, chance, n, _quantiles(null, "calibrated-resamples"))
-        yield Measurement(ECE_EXCESS, ece - chance, n, _around(ece - chance, eces, -1.0))
-        gap = confidence - correct
+    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+        """Calibration errors with their chance level, raw and scaled, by class and by group, the temperature, and what confidence is worth for selection."""
+        assert context.examples is not None    # the runner gives an ExampleEvaluator its examples
+        logits = clean_logits(model, context.examples, context.batch_size, context.deadline.check)
+        raw = self._study(table.column(CONFIDENCE), table.column(CORRECT), context, 0)
+        try:
+            temperature = fitted(logits, table.labels)
+            log_probability = scaled(logits, cross_fitted(logits, table.labels, table.ids, context.seed))
+        except Unsupported as error:
+            yield from self._whole(raw, table, context, (reliability_diagram({"model": raw.levels}, self.bins),))
+            yield Failure.of(Status.UNSUPPORTED, error, TEMPERATURE)
+        else:
+            mended = self._study(np.exp(log_probability.max(axis=1).astype(np.float64)), table.column(CORRECT), context, 2)
+            diagram = reliability_diagram({"model": raw.levels, "after temperature scaling": mended.levels}, self.bins)
+            yield from self._whole(raw, table, context, (diagram,))
+            yield from _scaled(mended, log_probability, temperature, table.labels, context)
+            yield from self._classes(np.exp(log_probability), table.labels, context, SCALED)
+        yield from self._classes(np.exp(scaled(logits, np.ones(len(logits)))), table.labels, context, {})
+        yield from self._groups(table, context)
+
+    def _study(self, confidence: Floats, correct: Floats, context: Context, salt: int) -> CalibrationStudy:
+        seeds = ([context.seed, salt], [context.seed, salt + 1])
+        return calibration_study(levels_of(confidence, correct), self.bins, self.resamples, seeds, context.deadline.check)
+
+    def _whole(self, study: CalibrationStudy, table: ScoreTable, context: Context, pictures: tuple[Figure, ...]) -> Iterator[Outcome]:
+        gap, levels, n = table.column(CONFIDENCE) - table.column(CORRECT), study.levels, study.levels.n
+        yield from study.measurements({}, pictures)
         yield Measurement(OVERCONFIDENCE, float(gap.mean()), n, bootstrap_mean(gap, context.seed, self.resamples))
-        yield Measurement(AURC, aurc, n, _quantiles(aurcs, "bootstrap"), extra=(risk_coverage_curve(levels),))
+        for metric, draws, area, extra in (
+            (AURC, study.aurcs, study.aurc, (risk_coverage_curve(levels),)), (AUGRC, study.augrcs, study.augrc, ()),
+        ):
+            yield Measurement(metric, area, n, quantiles(draws, "bootstrap"), extra=extra)
+        for coverage in self.coverages:
+            accuracy, answered = answered_rightly(levels, coverage)
+            share = f"{100 * coverage:g} %"
+            yield Measurement(ACCURACY_AT, accuracy, answered, wilson(round(accuracy * answered), answered), {"coverage": share})
 
-    def _null(self, levels: Levels, context: Context) -> Floats:
-        draws = []
-        for chunk in calibrated(levels, self.resamples, np.random.default_rng([context.seed, 0])):
-            context.deadline.check()
-            draws.append(calibration_error(chunk, self.bins))
-        return np.concatenate(draws)
+    def _classes(self, probability: Floats, labels: NDArray[np.int64], context: Context, given: Conditions) -> Iterator[Outcome]:
+        assert context.examples is not None
+        names = _names(context.examples.class_names, probability.shape[1])
+        found = class_wise(probability, labels, names, Effort(self.bins, self.draws, context.deadline.check), [context.seed, 4])
+        mean = found.mean()
+        extra = () if given else (parts_table(found, "class"),)
+        yield Measurement(CLASSWISE_ECE, mean.value, len(labels), mean.interval, given, extra=extra)
+        yield from _excesses(CLASSWISE_EXCESS, found, len(labels), given, ("mean of the classes", "worst class"))
 
-    def _bootstrap(self, levels: Levels, context: Context) -> tuple[Floats, Floats]:
-        eces, aurcs = [], []
-        for chunk in bootstrapped(levels, self.resamples, np.random.default_rng([context.seed, 1])):
-            context.deadline.check()
-            eces.append(calibration_error(chunk, self.bins))
-            aurcs.append(area_under_risk_coverage(chunk))
-        return np.concatenate(eces), np.concatenate(aurcs)
-
-
-def _quantiles(draws: Floats, method: str) -> Interval:
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(low), float(high), method)
-
-
-def _around(value: float, draws: Floats, lowest: float) -> Interval:
-    """Spread of bootstrapped ECEs, centred on ``value``.
-
-    A resample is noisier than the sample, so its ECE is biased upwards once more: plain percentiles of a calibrated
-    model's ECE would leave out the ECE itself.
-    """
-    low, high = np.quantile(draws - draws.mean(), (0.025, 0.975))
-    return Interval(max(lowest, value + float(low)), min(1.0, value + float(high)), "centred-bootstrap")
-
-
-def reliability_diagram(levels: Levels, bins: int) -> Curve:
-    """Accuracy against mean confidence of each bin with Wilson intervals, over the diagonal of perfect calibration (DeGroot & Fienberg 1983)."""
-    found = reliability(levels, bins)
-    intervals = [wilson(b.hits, b.count) for b in found]
-    points = Series(
-        "model", tuple(b.confidence for b in found), tuple(b.hits / b.count for b in found),
-        tuple(i.low for i in intervals), tuple(i.high for i in intervals), "points",
-    )
-    return Curve("Reliability", "confidence", "accuracy", (Series("calibrated", (0.0, 1.0), (0.0, 1.0), style="reference"), points))
+    def _groups(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+        for place, (column, values) in enumerate(table.groups.items()):
+            given, seed = {"groups": column}, [context.seed, 5, place]
+            grouping = grouped(column, values)
+            confidence, correct = table.column(CONFIDENCE), table.column(CORRECT)
+            found = group_wise(confidence, correct, grouping, self.minimum, self.bins, self.draws, seed, context.deadline.check)
+            if found is None:
+                message = f"fewer than two groups of {column} have {self.minimum} examples"
+                yield Failure(Status.UNSUPPORTED, "small-groups", message, "evaluate more examples, or set calibration.minimum lower", GROUPWISE_EXCESS, given)
+                continue
+            extra = (parts_table(found, f"group of {column}"),)
+            yield from _excesses(GROUPWISE_EXCESS, found, int(found.sizes.sum()), given, ("mean of the groups", "worst group"), extra)
 
 
-def risk_coverage_curve(levels: Levels) -> Curve:
-    """Error rate among the surest examples against the share of examples answered."""
-    coverage, risk = risk_coverage(levels)
-    error = 1 - int(levels.hits.sum()) / levels.n
-    return Curve(
-        "Risk against coverage", "share of examples answered, surest first", "error rate among them",
-        (
-            Series("answered at random", (0.0, 1.0), (error, error), style="reference"),
-            Series("model", tuple(coverage.tolist()), tuple(risk.tolist())),
-        ),
-    )
+def _scaled(
+    study: CalibrationStudy, log_probability: NDArray[np.float32], temperature: Temperature, labels: NDArray[np.int64], context: Context
+) -> Iterator[Outcome]:
+    """The temperature, and the proper scores and calibration errors after scaling."""
+    n = len(labels)
+    yield Measurement(TEMPERATURE, temperature.value, n, temperature.interval)
+    nll = -log_probability[np.arange(n), labels].astype(np.float64)
+    # Σ (p − y)² = Σ p² − 2 p_true + 1
+    brier = np.clip(np.square(np.exp(log_probability)).sum(axis=1, dtype=np.float64) - 2 * np.exp(-nll) + 1, 0, 2)
+    for metric, values in ((NLL, nll), (BRIER, brier)):
+        yield Measurement(metric, float(values.mean()), n, mean_interval(values, context.seed), SCALED)
+    yield from study.measurements(SCALED)
+
+
+def _excesses(
+    metric: Metric, of: PartErrors, n: int, given: Conditions, names: tuple[str, str], extra: tuple[Figure, ...] = ()
+) -> Iterator[Outcome]:
+    for over, excess, figures in zip(names, (of.mean_excess(), of.worst_excess()), (extra, ()), strict=True):
+        yield Measurement(metric, excess.value, n, excess.interval, {**given, "over": over}, extra=figures)
+
+
+def _names(names: Sequence[str], classes: int) -> list[str]:
+    return [names[label] if label < len(names) else str(label) for label in range(classes)]

@@ -3,7 +3,7 @@
 from typing import Final
 
 ABBREVIATIONS: Final = {
-    "auc": "AUC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE", "fnr": "FNR", "fpr": "FPR", "gpu": "GPU",
+    "auc": "AUC", "augrc": "AUGRC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE", "fnr": "FNR", "fpr": "FPR", "gpu": "GPU",
     "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
 }
 """Parts of names that are not plain words."""
@@ -25,6 +25,17 @@ WHOLE: Final = {
     "tnr_at_fnr": "Others ruled out (TNR at FNR)", "pixel_auc": "Told by pixels alone, AUC", "private_accuracy": "Accuracy after private fine-tuning",
     "accuracy_kept": "Accuracy kept under privacy", "epsilon_spent": "ε spent",
     "ece": "Calibration error (ECE)", "ece_null": "ECE by chance alone", "ece_excess": "ECE beyond chance",
+    "stable_rank_ratio": "Stable rank against random weights", "alpha": "Power-law exponent α", "alpha_within": "Matrices with α from 2 to 6",
+    "alpha_distance": "Distance from the power law", "log10_norm_product": "Norm product, log₁₀", "log10_spectral_complexity": "Spectral complexity, log₁₀",
+    "log10_normalised_margin": "Normalised margin, log₁₀", "local_lipschitz": "Local Lipschitz constant", "lipschitz_lower_bound": "Lipschitz constant, at least",
+    "classwise_ece": "Calibration error by class", "classwise_ece_excess": "Calibration error by class, beyond chance",
+    "groupwise_ece_excess": "Calibration error by group, beyond chance",
+    "remaining_doubt": "Doubt that prediction sets leave", "set_size": "Classes in a prediction set", "coverage": "Prediction sets that hold the truth",
+    "empty_sets": "Prediction sets of no class", "singleton_sets": "Prediction sets of one class", "sscv": "Coverage off by set size, at most",
+    "sscv_null": "Coverage off by set size, by chance alone", "worst_class_coverage": "Least covered class", "worst_group_coverage": "Least covered group",
+    "worst_class_coverage_null": "Least covered class by chance alone", "worst_group_coverage_null": "Least covered group by chance alone",
+    "auroc": "Own images told from others (AUROC)", "aupr": "Other images found (AUPR)", "fpr95": "Other images let pass (FPR95)",
+    "nll_change": "Negative log-likelihood, change by averaging", "error_auroc": "Wrong answers told (AUROC)",
 }
 """Names that alone would say too little, or that take no capital."""
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from efficient360.quality.confidence_levels import Floats, bootstrapped, levels_of
-from efficient360.quality.selective_risk import area_under_risk_coverage, risk_coverage
+from efficient360.quality.selective_risk import answered_rightly, area_under_generalized_risk, area_under_risk_coverage, risk_coverage
 
 
 def aurc(confidence: Floats, correct: Floats) -> float:
@@ -91,3 +92,36 @@ def test_the_curve_of_many_examples_is_thinned() -> None:
     coverage, risk = risk_coverage(levels_of(confidence, correct))
     assert len(coverage) == len(risk) == 200
     assert risk[-1] == pytest.approx(0.25)
+
+
+def test_generalized_risk_worked_by_hand() -> None:
+    # Surest first: right, wrong, right, wrong. Answered and wrong among all four: 0, 0, 1/4, 1/4, 1/2 at coverage 0, 1/4 … 1.
+    # Trapezoids: (0 + 1/8 + 1/4 + 3/8) / 4 = 3/16.
+    assert area_under_generalized_risk(levels_of(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 0, 1, 0])))[0] == pytest.approx(3 / 16)
+
+
+@pytest.mark.parametrize("ties", [None, 1])
+def test_generalized_risk_follows_from_the_auroc_of_failures(ties: int | None) -> None:
+    # Traub et al. 2024: AUGRC = (1 − AUROC) · acc · (1 − acc) + (1 − acc)² / 2.
+    rng = np.random.default_rng(0)
+    confidence = rng.random(500) if ties is None else np.round(rng.random(500), ties)
+    correct = (rng.random(500) < confidence).astype(float)
+    accuracy, auroc = correct.mean(), roc_auc_score(correct, confidence)
+    wanted = (1 - auroc) * accuracy * (1 - accuracy) + (1 - accuracy) ** 2 / 2
+    assert area_under_generalized_risk(levels_of(confidence, correct))[0] == pytest.approx(wanted)
+
+
+def test_generalized_risk_of_every_row() -> None:
+    levels = levels_of(np.array([0.2, 0.5, 0.6, 0.9]), np.array([1, 0, 0, 1]))
+    (drawn,) = bootstrapped(levels, 20, np.random.default_rng(0))
+    for row, value in enumerate(area_under_generalized_risk(drawn)):
+        confidence = np.repeat(levels.confidence, drawn.counts[row])
+        correct = np.concatenate([[1] * h + [0] * (c - h) for c, h in zip(drawn.counts[row], drawn.hits[row], strict=True)])
+        assert area_under_generalized_risk(levels_of(confidence, correct))[0] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("coverage", "accuracy", "answered"), [(0.25, 1.0, 1), (0.5, 0.75, 2), (0.75, 2 / 3, 3), (0.6, 2 / 3, 3), (1.0, 0.5, 4)])
+def test_accuracy_at_coverage_by_hand(coverage: float, accuracy: float, answered: int) -> None:
+    # The second and third are as sure as each other, one right and one wrong: the second place is right by half.
+    levels = levels_of(np.array([0.9, 0.8, 0.8, 0.6]), np.array([1, 0, 1, 0]))
+    assert answered_rightly(levels, coverage) == (pytest.approx(accuracy), answered)
