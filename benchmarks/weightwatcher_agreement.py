@@ -31,7 +31,7 @@ from efficient360.spectra.weight_pictures import pictures
 
 ZOO = (
     "deit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224", "mobilevit_xxs", "levit_128s", "pvt_v2_b0",
-    "tiny_vit_5m_224", "cait_xxs24_224", "beit_base_patch16_224",
+    "tiny_vit_5m_224", "cait_xxs24_224", "efficientvit_b0",
 )
 SMALLEST = 128
 

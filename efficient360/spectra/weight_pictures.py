@@ -40,12 +40,11 @@ def _through_depth(title: str, label: str, layers: Sequence[Layer], value: Calla
 
 
 def _typical(layers: Sequence[Layer]) -> Layer | None:
-    """The layer whose exponent is the median one; without exponents the largest plain matrix."""
+    """The layer whose exponent is the median one; without exponents the matrix of median stable rank."""
     fitted = sorted((layer for layer in layers if layer.law is not None), key=lambda layer: layer.law.alpha if layer.law else 0.0)
-    if fitted:
-        return fitted[len(fitted) // 2]
-    plain = [layer for layer in layers if layer.against_random is not None]
-    return max(plain, key=lambda layer: (layer.spectrum.rank, -layer.number)) if plain else None
+    plain = sorted((layer for layer in layers if layer.against_random is not None), key=lambda layer: layer.against_random or 0.0)
+    ordered = fitted or plain
+    return ordered[len(ordered) // 2] if ordered else None
 
 
 def _eigenvalues(layer: Layer) -> Curve:
@@ -92,6 +91,7 @@ def _row(layer: Layer, why: str) -> tuple[str, ...]:
     spectrum = layer.spectrum
     shape = "×".join(str(side) for side in layer.shape)
     law = f"{layer.law.alpha:.2f} ({layer.law.distance:.2f})" if layer.law else ""
-    head = f"{min(layer.heads):.0%} of {layer.shape[0] // len(layer.heads)}" if layer.heads else ""
+    rank = min(layer.shape[0] // len(layer.heads), layer.shape[1]) if layer.heads else 0
+    head = f"{min(layer.heads) * rank:.1f} of {rank}" if layer.heads else ""
     stable = f"{spectrum.stable_share:.1%}" if not shape else f"{spectrum.stable_rank:.1f} of {spectrum.rank}"
     return layer.name, str(layer.kind), shape, f"{spectrum.norm:.3g}", stable, f"{spectrum.effective_share:.0%}", law, head, why
