@@ -33,7 +33,7 @@ PEERS = {
     "weights_weightwatcher": ("weight_spectrum",),
     "hessian_pyhessian": ("feature_spectrum",),
     "ood_pytorch_ood": ("out_of_distribution",),
-    "conformal_torchcp": ("conformal",),
+    "conformal_mapie": ("conformal",),
     "laplace_torch": ("uncertainty",),
     "continual_avalanche": ("continual",),
 }

@@ -14,8 +14,8 @@ PATCH, POINTS = 4, 64
 CELL = (3, PATCH, PATCH)
 
 
-def gradcam(given, **rest):
-    maps = LayerGradCam(network, network.network.blocks[-1].norm1).attribute(given, **rest)
+def gradcam(given, target):
+    maps = LayerGradCam(network, network.network.blocks[-1].norm1).attribute(given, target=target)
     side = int((maps.shape[-1] - 1) ** 0.5) if maps.ndim == 3 else int(maps.shape[1] ** 0.5)
     flat = maps.reshape(len(given), -1)[:, -side * side :]
     return torch.nn.functional.interpolate(flat.view(-1, 1, side, side), given.shape[-2:]).expand_as(given)
@@ -27,6 +27,11 @@ explainers = {
     "grad-cam": gradcam,
     "occlusion": lambda given, target: Occlusion(network).attribute(given, CELL, strides=CELL, target=target, perturbations_per_eval=8),
 }
+
+
+def single(explain):
+    """As captum calls it back: with the images in a tuple or alone."""
+    return lambda given, target: explain((given[0] if isinstance(given, tuple) else given).detach(), target).detach()
 
 
 @infidelity_perturb_func_decorator(False)
@@ -51,9 +56,9 @@ def area(attribution, insertion):
 
 found = {}
 for name, explain in explainers.items():
-    attribution = explain(images.clone(), target=target).detach()
+    attribution = explain(images.clone(), target).detach()
     found[f"{name} insertion"] = area(attribution, True)
     found[f"{name} deletion"] = area(attribution, False)
     found[f"{name} infidelity"] = infidelity(network, covered, images, attribution, target=target, n_perturb_samples=20, max_examples_per_batch=64).mean()
-    found[f"{name} sensitivity"] = sensitivity_max(explain, images.clone(), perturb_radius=0.02, n_perturb_samples=4, target=target).mean()
+    found[f"{name} sensitivity"] = sensitivity_max(single(explain), images.clone(), perturb_radius=0.02, n_perturb_samples=4, target=target).mean()
 tell(**found)

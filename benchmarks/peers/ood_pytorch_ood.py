@@ -2,7 +2,7 @@
 
 import torch
 from pytorch_ood.detector import KNN, EnergyBased, Mahalanobis, MaxLogit, MaxSoftmax
-from pytorch_ood.utils import OODMetrics
+from pytorch_ood.metrics import OODMetrics
 from setting import data, features, model, tell
 
 network = model()
