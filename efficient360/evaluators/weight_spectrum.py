@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ from efficient360.spectra.weight_metrics import (
     WITHIN,
 )
 from efficient360.spectra.weight_pictures import pictures
+
+PASS: Final = 8
+"""The most images whose derivatives are taken at once: their activations are all held."""
 
 
 @final
@@ -116,7 +119,7 @@ class WeightSpectrum(Evaluator):
                 yield Failure(Status.UNSUPPORTED, "narrow-matrices", message, "read the stable rank, which holds for any width", metric)
             return
         alphas = np.array([law.alpha for law in laws])
-        yield Measurement(ALPHA, float(alphas.mean()), len(laws), samples=tuple(alphas.tolist()))
+        yield Measurement(ALPHA, float(alphas.mean()), len(laws))
         yield Measurement(ALPHA_WITHIN, float(((alphas >= WITHIN[0]) & (alphas <= WITHIN[1])).mean()), len(laws))
         yield Measurement(ALPHA_DISTANCE, float(np.mean([law.distance for law in laws])), len(laws))
 
@@ -143,7 +146,7 @@ class WeightSpectrum(Evaluator):
         log = RowLog(context.scratch / "jacobian.f64", 2, "float64")
         try:
             told = lambda done, total: context.progress(before + done, before + total)  # noqa: E731
-            rows = recorded(log, examples, context.batch_size, row, context.deadline, told)
+            rows = recorded(log, examples, min(PASS, context.batch_size), row, context.deadline, told)
         except RuntimeError as error:
             said = " ".join(str(error).split())[:200]
             hint = "give at least as many steps as there are classes, --set weight_spectrum.steps=K: that wants backward derivatives only"
@@ -151,7 +154,7 @@ class WeightSpectrum(Evaluator):
         norms = rows[:, 0]
         interval = median_interval(norms) if len(norms) >= FEWEST else None
         return rows[:, 1], [
-            Measurement(LOCAL, float(np.median(norms)), len(norms), interval, samples=tuple(norms.tolist())),
+            Measurement(LOCAL, float(np.median(norms)), len(norms), interval),
             Measurement(LOWER_BOUND, float(norms.max()), len(norms)),
         ]
 
