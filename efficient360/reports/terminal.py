@@ -18,6 +18,8 @@ from efficient360.reports.sections import Group, Row
 
 LINES = 12
 """About as many of a dimension's numbers are printed; the report has them all."""
+NAMED = 6
+"""As many of the measures that are left to the report are named."""
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
@@ -43,7 +45,8 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
         shown, rest = section.briefly(LINES)
         yield Padding(_measures(shown), (0, 0, 0, 2), expand=False)
         if beyond := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:
-            yield Padding(Text(f"in the report: {', '.join(beyond)}", style="dim"), (0, 0, 0, 2))
+            more = f" and {len(beyond) - NAMED} more" if len(beyond) > NAMED else ""
+            yield Padding(Text(f"in the report: {', '.join(beyond[:NAMED])}{more}", style="dim"), (0, 0, 0, 2))
     yield from _missing(report)
     if folder is not None:
         found = [name for name in FILES if (folder / name).exists()]
@@ -77,7 +80,7 @@ def _measures(groups: Sequence[Group]) -> Table:
 
 def _label(group: Group, row: Row) -> Text:
     if len(group.rows) > 1:
-        return Text(f"  {_line(row.distinct)}", style="dim")
+        return Text(f"  {_line(row.distinct) or 'as it is'}", style="dim")
     return Text.assemble(_line(group.title), (f", {_line(row.conditions)}" if row.conditions else "", "dim"))
 
 
