@@ -29,14 +29,20 @@ def pictures(layers: Sequence[Layer]) -> Iterator[Figure]:
 
 
 def _through_depth(title: str, label: str, layers: Sequence[Layer], value: Callable[[Layer], float], marks: Sequence[float]) -> Curve:
-    series = []
-    for kind in DRAWN:
-        of_kind = [layer for layer in layers if layer.kind is kind]
-        if of_kind:
-            style = "line" if len(of_kind) > 1 else "points"
-            series.append(Series(str(kind), tuple(float(one.number) for one in of_kind), tuple(value(one) for one in of_kind), style=style))    # type: ignore[arg-type]
+    drawn: dict[str, list[Layer]] = {}
+    for layer in sorted((one for one in layers if one.kind in DRAWN), key=lambda one: DRAWN.index(one.kind)):
+        drawn.setdefault(_line(layer), []).append(layer)
+    series = [Series(name, tuple(float(one.number) for one in ours), tuple(value(one) for one in ours)) for name, ours in drawn.items()]
     ends = (float(layers[0].number), float(layers[-1].number))
-    return Curve(title, "layer, in order of the network", label, (*series, *(Series("", ends, (mark, mark), style="reference") for mark in marks)))
+    references = [Series(f"{label} = {mark:g}", ends, (mark, mark), style="reference") for mark in marks]
+    return Curve(title, "layer, in order of the network", label, (*series, *references))
+
+
+def _line(layer: Layer) -> str:
+    """Which line a layer belongs to: the two sides of an MLP differ too much for one."""
+    if layer.kind is not Kind.MLP:
+        return str(layer.kind)
+    return "mlp, widening" if layer.shape[0] >= layer.shape[1] else "mlp, narrowing"
 
 
 def _typical(layers: Sequence[Layer]) -> Layer | None:
