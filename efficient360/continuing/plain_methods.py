@@ -6,10 +6,11 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from efficient360.continuing.fitting import fit, stream_loss
-from efficient360.continuing.learner import head_only
+from efficient360.continuing.fitting import Course, fit, stream_loss
+from efficient360.continuing.learner import Learner, head_only
 from efficient360.continuing.lora import adapt
 from efficient360.continuing.method import Learned, Method, Study
+from efficient360.continuing.stream import Stream
 
 
 @final
@@ -28,10 +29,7 @@ class Naive(Method):
         return tasks
 
     def learn(self, study: Study) -> Iterator[Learned]:
-        learner, stream, course = study.fresh(), study.stream, study.course
-        for number in range(1, len(stream.homes)):
-            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
-            yield Learned(learner, stream)
+        yield from _in_turn(study.fresh(), study.stream, self.rate, study.course)
 
 
 @final
@@ -50,11 +48,7 @@ class Frozen(Method):
         return tasks
 
     def learn(self, study: Study) -> Iterator[Learned]:
-        stream, course = study.featured(), study.course
-        learner = head_only(study.fresh())
-        for number in range(1, len(stream.homes)):
-            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
-            yield Learned(learner, stream)
+        yield from _in_turn(head_only(study.fresh()), study.featured(), self.rate, study.course)
 
 
 @final
@@ -75,11 +69,9 @@ class Lora(Method):
         return tasks
 
     def learn(self, study: Study) -> Iterator[Learned]:
-        learner, stream, course = study.fresh(), study.stream, study.course
-        adapt(learner.backbone, self.rank, course.seed)
-        for number in range(1, len(stream.homes)):
-            fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), self.rate, course)
-            yield Learned(learner, stream)
+        learner = study.fresh()
+        adapt(learner.backbone, self.rank, study.course.seed)
+        yield from _in_turn(learner, study.stream, self.rate, study.course)
 
 
 @final
@@ -107,3 +99,9 @@ class Joint(Method):
             draws = course.draws(np.concatenate(together), len(together), number)
             fit(learner, draws, stream_loss(learner, stream, number), self.rate, course)
             yield Learned(learner, stream)
+
+
+def _in_turn(learner: Learner, stream: Stream, rate: float, course: Course) -> Iterator[Learned]:
+    for number in range(1, len(stream.homes)):
+        fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), rate, course)
+        yield Learned(learner, stream)

@@ -54,7 +54,7 @@ class Results:
     @property
     def tasks(self) -> int:
         """How many."""
-        return next(iter(self.runs.values())).shape[1] - 1
+        return len(next(iter(self.runs.values()))[0]) - 1
 
     @property
     def others(self) -> list[str]:
