@@ -67,10 +67,10 @@ def test_the_prior_maximises_the_marginal_likelihood() -> None:
 
 def test_drawn_weights_have_the_posterior_as_their_covariance() -> None:
     of = curvature(FEATURES, probabilities(), 1.0)
-    drawn = np.stack([weights.ravel() for weights in draw(WEIGHTS, of, 0.7, 20_000, seed=1)])
+    drawn = np.stack([weights.ravel() for weights in draw(WEIGHTS, of, 0.7, 6000, seed=1)])
     expected = np.linalg.inv(exact_hessian() + 0.7 * np.eye(K * D))
     np.testing.assert_allclose(drawn.mean(0), WEIGHTS.ravel(), atol=0.05)
-    np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.05 * expected.diagonal().max())
+    np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.1 * expected.diagonal().max())
 
 
 def test_a_draw_depends_on_the_seed_and_its_number_alone() -> None:

@@ -18,7 +18,7 @@ SCORES = st.lists(st.integers(0, 6), min_size=1, max_size=30).map(lambda values:
 
 
 @given(SCORES, SCORES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_equals_scikit_learn_with_both_sides_counting_the_same(inside: np.ndarray, outside: np.ndarray) -> None:
     found = alone(inside, outside)
     scores, other = np.concatenate([inside, outside]), np.arange(len(inside) + len(outside)) >= len(inside)
@@ -58,13 +58,13 @@ def test_a_resample_is_the_measure_on_the_examples_drawn() -> None:
 
 def test_intervals_cover_the_true_auroc() -> None:
     rng, hits = np.random.default_rng(2), 0
-    for _ in range(100):
+    for _ in range(40):
         inside, outside = rng.normal(1, 1, 80), rng.normal(0, 1, 80)
         value = alone(inside, outside).auroc[0]
-        draws = separation(inside, outside, resampled(80, 200, rng), resampled(80, 200, rng)).auroc
+        draws = separation(inside, outside, resampled(80, 100, rng), resampled(80, 100, rng)).auroc
         interval = spread(value, draws, 80)
         hits += interval.low <= norm.cdf(1 / np.sqrt(2)) <= interval.high
-    assert 88 <= hits <= 100
+    assert 34 <= hits <= 40
 
 
 def test_perfect_separation_still_leaves_something_open() -> None:
