@@ -21,9 +21,14 @@ DIMENSION = Dimension(
             source="the bounds of the metric itself: sets that hold the truth in 95 % of cases name every class, or one (the smallest sets there are for that "
             "coverage: Sadinle, Lei & Wasserman 2019)",
         ),
+        Anchor(
+            "out_of_distribution", "auroc", zero=0.5, one=1.0, conditions={"detector": "msp", "over": "noise"},
+            source="0: guessing; 1: it is surer of every image of its own than of any noise (Hendrycks & Gimpel 2017)",
+        ),
     ),
-    caveat="All of it is measured on clean test images, and coverage holds only for images like them. The Brier score and the size of prediction sets rise and fall with "
-    "accuracy too; calibration alone does not: a model that always says how often each class occurs is calibrated. The raw probabilities count, not the "
-    "scaled ones: a temperature is easily fitted, but it has to be.",
-    related=("out_of_distribution", "uncertainty"),
+    caveat="Calibration, the Brier score and prediction sets are measured on clean test images and hold only for images like them; of images unlike them, "
+    "noise alone is scored, the one kind that is unlike any data set. The Brier score and the size of prediction sets follow accuracy too; calibration alone "
+    "does not: a model that always says how often each class occurs is calibrated. Raw probabilities count, not those after a temperature, which is easily "
+    "fitted but has to be.",
+    related=("uncertainty",),
 )
