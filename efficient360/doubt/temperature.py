@@ -57,7 +57,8 @@ def fitted(logits: NDArray[Any], labels: NDArray[np.int64]) -> Temperature:
         raise Unsupported("no-temperature", "no temperature fits: the logits of the true classes are no higher than the others'", hint)
     if slope(high) <= 0:
         raise Unsupported("no-temperature", "no temperature fits: with hardly a wrong answer, ever sharper probabilities are ever likelier", hint)
-    inverse = float(np.exp(brentq(slope, low, high, xtol=1e-10)))
+    near = float(np.exp(brentq(slope, low, high, xtol=1e-5)))
+    inverse = near - slope(float(np.log(near))) / _curvature(logits, near)    # one step of Newton's leaves an error of about 1e-10
     slopes, curvature = _slopes(logits, labels, inverse), _curvature(logits, inverse)
     spread = NORMAL * float(np.sqrt(np.square(slopes).mean() / len(labels))) / curvature / inverse
     return Temperature(1 / inverse, Interval(float(np.exp(-spread)) / inverse, float(np.exp(spread)) / inverse, "sandwich"))

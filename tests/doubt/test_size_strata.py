@@ -32,6 +32,7 @@ def test_strata_too_small_are_left_out() -> None:
     assert found(sets_of([1, 1, 2], [1, 1, 0]), minimum=3) is None
 
 
+@pytest.mark.slow
 def test_sets_that_cover_alike_at_every_size_show_what_chance_gives() -> None:
     rng = np.random.default_rng(2)
     runs = [found(sets_of(rng.choice([1, 2, 5], 300).tolist(), (rng.random(300) < 0.9).astype(int).tolist())) for _ in range(40)]
