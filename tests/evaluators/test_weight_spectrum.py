@@ -220,7 +220,7 @@ def test_random_weights_score_nothing_and_one_direction_everything() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224", "levit_128s", "efficientvit_b0"])
+@pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "levit_128s", "efficientvit_b0"])
 def test_every_part_of_other_architectures_is_seen(name: str, on: Subject, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name).eval()
