@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from efficient360.spectra.lanczos import largest_singular_value
 from efficient360.spectra.singular_values import Spectrum, effective_rank, squared_singular_values
 
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 STEPS: Final = 60
 """The most steps of Lanczos' method for the norm."""
 _WORK = 2e8

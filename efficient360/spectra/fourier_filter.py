@@ -22,7 +22,7 @@ def filter_of(module: nn.Module) -> Tensor | None:
 
 
 def filter_spectrum(weight: Tensor) -> Spectrum:
-    """The spectrum of ``x → irfft2(rfft2(x) · weight)`` on real maps (Rao et al. 2021, Global Filter Networks, Eq. 5).
+    """The spectrum of ``x → irfft2(rfft2(x) · weight)`` on real maps (Rao et al. 2021, Global Filter Networks).
 
     The moduli of the filter, each frequency with its mirror image. Of the first and, for an even width, the last column only the part counts that a real
     map can show: the mean of a value and its mirror image's conjugate.

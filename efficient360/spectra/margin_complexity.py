@@ -40,7 +40,7 @@ def margins(logits: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float
 
 
 def log10_normalised(margin: float, log10_of_complexity: float, length: float, n: int) -> float:
-    """Decimal logarithm of a margin normalised by R ‖X‖₂ / n (Sec. 2.2).
+    """Decimal logarithm of a margin normalised by R ‖X‖₂ / n (Sec. 2).
 
     Args:
         margin: Positive.

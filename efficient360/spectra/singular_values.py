@@ -61,7 +61,7 @@ class Spectrum:
 
 
 def effective_rank(values: NDArray[Any]) -> float:
-    """Effective rank of singular values ``(n,)``: the exponential of the entropy of their shares, in [1, n] (Roy & Vetterli 2007, Eq. 5); 0 if all are 0."""
+    """Effective rank of singular values ``(n,)``: the exponential of the entropy of their shares, in [1, n] (Roy & Vetterli 2007); 0 if all are 0."""
     total = float(values.sum())
     if total <= 0:
         return 0.0

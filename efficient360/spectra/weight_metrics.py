@@ -45,7 +45,7 @@ COMPLEXITY: Final = Metric(
 )
 MARGIN: Final = Metric(
     "log10_normalised_margin", ONE, Better.NEITHER, "Decimal logarithm of the median margin over the spectral complexity and the length of the data.",
-    "Bartlett, Foster & Telgarsky 2017, Sec. 2.2",
+    "Bartlett, Foster & Telgarsky 2017, Sec. 2",
 )
 LOCAL: Final = Metric(
     "local_lipschitz", ONE, Better.NEITHER,
