@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.continuing.fitting import answer_loss, fit, plain_loss
+from efficient360.continuing.fitting import Rates, answer_loss, fit, plain_loss
 from efficient360.continuing.learner import Learner
 from efficient360.continuing.method import Learned, Method, Study
 from efficient360.continuing.stream import Stream
@@ -60,13 +60,13 @@ class Ewc(Method):
     """Fine-tuning of every layer that holds a weight the more, the more the tasks before it depend on it.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
         strength: λ of the penalty.
         images: Of each task, that the Fisher information is taken on.
     """
 
     name: ClassVar[str] = "ewc"
-    rate: float
+    rates: Rates
     strength: float
     images: int
 
@@ -85,7 +85,7 @@ class Ewc(Method):
                 def loss(numbers: NDArray[np.int64], number: int = number, held: Weights = anchors) -> Tensor:
                     return plain_loss(learner, stream.take(numbers, number)) + self.strength * penalty(trained, held, importance)
 
-                fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rate, course)
+                fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rates, course)
                 yield Learned(learner, stream)
             chosen = stream.numbers(number)[: self.images]
             if len(chosen) and number < len(stream.tasks):

@@ -50,21 +50,36 @@ class Course:
         yield from passes.reshape(-1, self.batch)
 
 
-def fit(learner: Learner, draws: Iterator[NDArray[np.int64]], loss: Callable[[NDArray[np.int64]], Tensor], rate: float, course: Course) -> None:
+@final
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates, constant.
+
+    Args:
+        body: Of the backbone, or of what is put into it.
+        head: Of the linear head, whose new outputs start from nothing.
+    """
+
+    body: float
+    head: float
+
+
+def fit(learner: Learner, draws: Iterator[NDArray[np.int64]], loss: Callable[[NDArray[np.int64]], Tensor], rates: Rates, course: Course) -> None:
     """Take a step of Adam (Kingma & Ba 2015) for every draw, on what requires gradients.
 
     Args:
         learner: Changed in place.
         draws: Numbers of the images of each step.
         loss: From those numbers to a scalar.
-        rate: Learning rate, constant.
+        rates: Of backbone and head.
         course: Its deadline and its tick.
 
     Raises:
         OutOfTime: From the deadline.
     """
-    trained = [p for p in learner.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=rate)
+    body, head = ([p for p in part.parameters() if p.requires_grad] for part in (learner.backbone, learner.head))
+    trained = [*body, *head]
+    optimiser = torch.optim.Adam([{"params": body, "lr": rates.body}, {"params": head, "lr": rates.head}])
     for numbers in draws:
         course.deadline.check()
         optimiser.zero_grad()

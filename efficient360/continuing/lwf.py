@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.continuing.fitting import answer_loss, fit
+from efficient360.continuing.fitting import Rates, answer_loss, fit
 from efficient360.continuing.learner import Learner
 from efficient360.continuing.method import Learned, Method, Study
 from efficient360.continuing.scenario import Scenario
@@ -49,12 +49,12 @@ class Lwf(Method):
     """Fine-tuning of every layer that keeps the old outputs' answers to the new images; the new outputs learn among themselves.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
         strength: Weight of the old answers, λₒ.
     """
 
     name: ClassVar[str] = "lwf"
-    rate: float
+    rates: Rates
     strength: float
 
     def passes(self, tasks: int) -> int:
@@ -74,5 +74,5 @@ class Lwf(Method):
                 kept = torch.stack([distillation(logits[:, head], old[:, head]) for head in heads]).sum()
                 return answer_loss(logits, drawn.labels, drawn.own) + self.strength * kept
 
-            fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rate, course)
+            fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rates, course)
             yield Learned(learner, stream)

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from efficient360.continuing.fitting import Course, fit, stream_loss
+from efficient360.continuing.fitting import Course, Rates, fit, stream_loss
 from efficient360.continuing.learner import Learner, head_only
 from efficient360.continuing.lora import adapt
 from efficient360.continuing.method import Learned, Method, Study
@@ -19,17 +19,17 @@ class Naive(Method):
     """Plain fine-tuning of every layer on one task after the other.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
     """
 
     name: ClassVar[str] = "naive"
-    rate: float
+    rates: Rates
 
     def passes(self, tasks: int) -> int:
         return tasks
 
     def learn(self, study: Study) -> Iterator[Learned]:
-        yield from _in_turn(study.fresh(), study.stream, self.rate, study.course)
+        yield from _in_turn(study.fresh(), study.stream, self.rates, study.course)
 
 
 @final
@@ -38,17 +38,17 @@ class Frozen(Method):
     """A linear head alone, on the checkpoint's features, one task after the other.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
     """
 
     name: ClassVar[str] = "frozen"
-    rate: float
+    rates: Rates
 
     def passes(self, tasks: int) -> int:
         return tasks
 
     def learn(self, study: Study) -> Iterator[Learned]:
-        yield from _in_turn(head_only(study.fresh()), study.featured(), self.rate, study.course)
+        yield from _in_turn(head_only(study.fresh()), study.featured(), self.rates, study.course)
 
 
 @final
@@ -57,12 +57,12 @@ class Lora(Method):
     """Low-rank adapters (Hu et al. 2022) in every linear layer, and the head; all else is frozen.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
         rank: Of the adapters, at least 1.
     """
 
     name: ClassVar[str] = "lora"
-    rate: float
+    rates: Rates
     rank: int
 
     def passes(self, tasks: int) -> int:
@@ -71,7 +71,7 @@ class Lora(Method):
     def learn(self, study: Study) -> Iterator[Learned]:
         learner = study.fresh()
         adapt(learner.backbone, self.rank, study.course.seed)
-        yield from _in_turn(learner, study.stream, self.rate, study.course)
+        yield from _in_turn(learner, study.stream, self.rates, study.course)
 
 
 @final
@@ -82,11 +82,11 @@ class Joint(Method):
     As many steps as there are tasks in it, so that a task is seen as often as when it is learned alone.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
     """
 
     name: ClassVar[str] = "joint"
-    rate: float
+    rates: Rates
 
     def passes(self, tasks: int) -> int:
         return tasks * (tasks + 3) // 2
@@ -97,11 +97,11 @@ class Joint(Method):
             learner = study.fresh()
             together = [numbers for numbers in map(stream.numbers, range(number + 1)) if len(numbers)]
             draws = course.draws(np.concatenate(together), len(together), number)
-            fit(learner, draws, stream_loss(learner, stream, number), self.rate, course)
+            fit(learner, draws, stream_loss(learner, stream, number), self.rates, course)
             yield Learned(learner, stream)
 
 
-def _in_turn(learner: Learner, stream: Stream, rate: float, course: Course) -> Iterator[Learned]:
+def _in_turn(learner: Learner, stream: Stream, rates: Rates, course: Course) -> Iterator[Learned]:
     for number in range(1, len(stream.homes)):
-        fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), rate, course)
+        fit(learner, course.draws(stream.numbers(number), 1, number), stream_loss(learner, stream, number), rates, course)
         yield Learned(learner, stream)

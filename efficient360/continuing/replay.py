@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.continuing.fitting import fit, plain_loss
+from efficient360.continuing.fitting import Rates, fit, plain_loss
 from efficient360.continuing.memory import MEMORIES, Memory
 from efficient360.continuing.method import Learned, Method, Study
 
@@ -21,13 +21,13 @@ class Replay(Method):
     The memory holds images that the checkpoint was trained on, where there are any, before the first task begins.
 
     Args:
-        rate: Learning rate.
+        rates: Of learning.
         size: The most images in the memory, at least 1.
         kind: ``reservoir`` or ``balanced``.
     """
 
     name: ClassVar[str] = "replay"
-    rate: float
+    rates: Rates
     size: int
     kind: str
 
@@ -46,7 +46,7 @@ class Replay(Method):
                     remembered = rng.choice(held, min(len(numbers), len(held)), replace=False)
                     return plain_loss(learner, stream.take(np.concatenate([numbers, remembered]), number))
 
-                fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rate, course)
+                fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rates, course)
                 yield Learned(learner, stream)
             for item in rng.permutation(stream.numbers(number)).tolist():
                 memory.offer(item, stream.label(item))

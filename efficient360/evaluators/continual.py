@@ -8,6 +8,7 @@ from typing import ClassVar, Final, final
 from efficient360.continuing import metrics
 from efficient360.continuing.doubts import doubts, known_groups
 from efficient360.continuing.ewc import Ewc
+from efficient360.continuing.fitting import Rates
 from efficient360.continuing.gathering import CORRUPTIONS, Gathering
 from efficient360.continuing.lwf import Lwf
 from efficient360.continuing.material import Material
@@ -64,9 +65,9 @@ class Continual(Evaluator):
         tested: The most test images a task, and of the original test set.
         steps: Steps a task.
         batch: Images a step.
-        rate: Adam's learning rate for all layers.
-        frozen_rate: For the head on frozen features.
-        lora_rate: For adapters and head.
+        rate: Adam's learning rate for the layers before the head.
+        head_rate: For the head.
+        lora_rate: For adapters.
         rank: Of the adapters.
         ewc_strength: Weight of the penalty, λ.
         lwf_strength: Weight of the old answers.
@@ -91,7 +92,7 @@ class Continual(Evaluator):
     steps: int = 25
     batch: int = 32
     rate: float = 5e-4
-    frozen_rate: float = 1e-3
+    head_rate: float = 3e-3
     lora_rate: float = 2e-3
     rank: int = 8
     ewc_strength: float = 1000.0
@@ -114,7 +115,7 @@ class Continual(Evaluator):
         for setting, least in (("seeds", 3), ("tasks", 2), ("images", 1), ("tested", 1), ("steps", 1), ("batch", 1), ("rank", 1), ("memory", 1)):
             if getattr(self, setting) < least:
                 raise self._refused(setting, f"give at least {least}")
-        for setting in ("rate", "frozen_rate", "lora_rate"):
+        for setting in ("rate", "head_rate", "lora_rate"):
             if getattr(self, setting) <= 0:
                 raise self._refused(setting, "give more than 0")
         for setting in ("ewc_strength", "lwf_strength"):
@@ -185,9 +186,10 @@ class Continual(Evaluator):
         return found
 
     def _methods(self) -> list[Method]:
+        rates = Rates(self.rate, self.head_rate)
         known: list[Method] = [
-            Naive(self.rate), Ewc(self.rate, self.ewc_strength, FISHER_IMAGES), Lwf(self.rate, self.lwf_strength),
-            Replay(self.rate, self.memory, self.memory_kind), Frozen(self.frozen_rate), Lora(self.lora_rate, self.rank), Joint(self.rate),
+            Naive(rates), Ewc(rates, self.ewc_strength, FISHER_IMAGES), Lwf(rates, self.lwf_strength), Replay(rates, self.memory, self.memory_kind),
+            Frozen(rates), Lora(Rates(self.lora_rate, self.head_rate), self.rank), Joint(rates),
         ]
         by_name = {method.name: method for method in known}
         return [by_name[name] for name in self.methods]
@@ -201,7 +203,7 @@ class Continual(Evaluator):
         rows: list[tuple[str, str | int]] = [
             ("stream", material.title), ("training images a task", f"at most {self.images}"), ("test images a task", f"at most {self.tested}"),
             ("steps a task", f"{self.steps} of {self.batch} images"), ("seeds, each with its own order", self.seeds),
-            ("learning rates", f"{self.rate:g}; frozen head {self.frozen_rate:g}; LoRA {self.lora_rate:g}"),
+            ("learning rates", f"{self.rate:g}; head {self.head_rate:g}; adapters {self.lora_rate:g}"),
         ]
         if material.name == CORRUPTIONS:
             rows.insert(1, ("corruptions", " ".join(self.corruptions)))

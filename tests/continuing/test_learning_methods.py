@@ -7,7 +7,7 @@ from streams import WIDTH, learner, stream, study
 from torch import nn
 
 from efficient360.continuing.ewc import Ewc, fisher, penalty
-from efficient360.continuing.fitting import answer_loss
+from efficient360.continuing.fitting import Rates, answer_loss
 from efficient360.continuing.learner import Learner
 from efficient360.continuing.lora import SCALE, LowRank, adapt
 from efficient360.continuing.lwf import Lwf, distillation, old_heads
@@ -18,7 +18,8 @@ from efficient360.continuing.running import matrix
 from efficient360.continuing.scenario import Scenario
 from efficient360.errors import Unsupported
 
-RATE = 0.02
+RATE = Rates(0.02, 0.02)
+FAST = Rates(0.05, 0.05)
 ALL = (Naive(RATE), Ewc(RATE, 10.0, 8), Lwf(RATE, 1.0), Replay(RATE, 6, "reservoir"), Replay(RATE, 6, "balanced"), Frozen(RATE), Lora(RATE, 2), Joint(RATE))
 
 
@@ -133,7 +134,7 @@ def test_replay_and_joint_training_keep_what_naive_training_forgets() -> None:
     """Classes one after the other on separable features, enough steps: a network that sees only new classes names only those."""
     of = study(stream(Scenario.CLASS, tasks=2), steps=40)
     before = [1.0, 0, 0]
-    naive, replayed, joint = (matrix(method, of, before) for method in (Naive(0.05), Replay(0.05, 20, "balanced"), Joint(0.05)))
+    naive, replayed, joint = (matrix(method, of, before) for method in (Naive(FAST), Replay(FAST, 20, "balanced"), Joint(FAST)))
     assert naive[-1, 0] == naive[-1, 1] == 0
     assert naive[-1, 2] == 1
     assert replayed[-1, :2].min() > 0.7

@@ -195,7 +195,7 @@ def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
     [
         {"streams": ()}, {"streams": ("digits", "digits")}, {"scenarios": ("instance",)}, {"methods": ("joint",)}, {"methods": ("magic",)}, {"methods": ()},
         {"corruptions": ("rust", "fog")}, {"corruptions": ("fog",)}, {"severity": 6}, {"seeds": 2}, {"tasks": 1}, {"steps": 0}, {"batch": 0}, {"images": 0},
-        {"tested": 0}, {"rank": 0}, {"memory": 0}, {"memory_kind": "heap"}, {"rate": 0.0}, {"frozen_rate": -1.0}, {"lora_rate": 0.0}, {"ewc_strength": -1.0},
+        {"tested": 0}, {"rank": 0}, {"memory": 0}, {"memory_kind": "heap"}, {"rate": 0.0}, {"head_rate": -1.0}, {"lora_rate": 0.0}, {"ewc_strength": -1.0},
         {"lwf_strength": -0.1},
     ],
     ids=str,
