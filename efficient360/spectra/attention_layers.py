@@ -97,7 +97,7 @@ class _Watch:
         # What is given holds as many tokens as there are queries: else these are channels, or a part of the tokens.
         if whole % tokens or whole // tokens not in self.given or not torch.allclose(attention.sum(-1), torch.ones(()).to(attention), atol=1e-3):
             return None
-        return attention.unflatten(0, (self.size, -1))
+        return attention.reshape(self.size, -1, *attention.shape[1:])
 
     def _measured(self, attention: Tensor) -> LayerAttention:
         most = math.log(attention.shape[-1])

@@ -16,7 +16,8 @@ def entropy(attention: Tensor) -> Tensor:
     Args:
         attention: ``(..., queries, keys)``, rows summing to 1.
     """
-    return torch.special.entr(attention.double()).sum(-1).mean(-1)
+    by_row: Tensor = torch.special.entr(attention.double()).sum(-1)
+    return by_row.mean(-1)
 
 
 def response(attention: Tensor) -> Tensor:

@@ -27,9 +27,6 @@ def explored(hessian: LossHessian, steps: int, seed: int, kept: Path, tick: Call
         seed: Of the vector that it starts from.
         kept: File that the state is kept in after each step.
         tick: Called before each step; stops the work by raising.
-
-    Raises:
-        Unsupported: The network has no second derivative.
     """
     device = torch.device(hessian.model.device)
     state = _read(kept) if kept.exists() else begun(hessian.size, seed)
@@ -50,9 +47,6 @@ def traced(hessian: LossHessian, probes: int, seed: int, log: RowLog, tick: Call
         seed: Of the probes.
         log: One column.
         tick: Called before each probe; stops the work by raising.
-
-    Raises:
-        Unsupported: The network has no second derivative.
     """
     device = torch.device(hessian.model.device)
     for number in range(len(log), probes):

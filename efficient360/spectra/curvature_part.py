@@ -30,13 +30,14 @@ def curvature(hessian: LossHessian, steps: int, probes: int, seed: int, kept: Pa
         tick: Called before each product; stops the work by raising.
     """
     try:
+        hessian.require()
         state = explored(hessian, steps, seed, kept / "lanczos.safetensors", tick)
         estimates = traced(hessian, probes, seed, RowLog(kept / "trace.f64", 1, "float64"), tick)
     except Unsupported as error:
         return nothing(METRICS, error)
     value, interval = mean_with_interval(estimates)
     trace = Measurement(TRACE, value, len(estimates), interval, samples=tuple(estimates))
-    top, _, error = state.ritz()
+    top, _, unknown = state.ritz()
     picture = feature_pictures.curvature(state, trace, len(hessian.images), hessian.size)
-    largest = Measurement(TOP, top, len(hessian.images), Interval(top - error, top + error, "lanczos-residual"), extra=(picture,))
+    largest = Measurement(TOP, top, len(hessian.images), Interval(top - unknown, top + unknown, "lanczos-residual"), extra=(picture,))
     return Part([largest, trace], list(of_curvature(state, trace)))

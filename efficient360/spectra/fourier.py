@@ -13,7 +13,8 @@ FLAT: Final = 1e-10
 
 def spectrum(tokens: Tensor) -> Tensor:
     """Amplitudes ``(B, rows, columns, channels)``, float64, of maps ``(B, rows, columns, channels)``; frequency 0 first, as ``torch.fft`` orders them."""
-    return torch.fft.fft2(tokens.double(), dim=(1, 2)).abs()
+    amplitudes: Tensor = torch.fft.fft2(tokens.double(), dim=(1, 2)).abs()
+    return amplitudes
 
 
 def high_frequency_share(amplitudes: Tensor) -> Tensor:
@@ -35,7 +36,7 @@ def high_frequency_share(amplitudes: Tensor) -> Tensor:
 
 def _low(side: int) -> Tensor:
     """How much of each frequency's cell, ``(side,)``, lies below half the highest frequency."""
-    frequency = torch.fft.fftfreq(side, dtype=torch.float64).abs() * side
+    frequency: Tensor = torch.fft.fftfreq(side, dtype=torch.float64).abs() * side
     return (side / 4 - frequency + 0.5).clamp(0, 1)
 
 

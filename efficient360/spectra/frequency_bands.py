@@ -41,4 +41,5 @@ def filtered(images: Tensor, band: Band) -> Tensor:
     """
     height, width = images.shape[2:]
     transformed = torch.fft.rfft2(images.double()) * band.kept(height, width).to(images.device)
-    return torch.fft.irfft2(transformed, s=(height, width)).float()
+    left: Tensor = torch.fft.irfft2(transformed, s=(height, width)).float()
+    return left

@@ -31,7 +31,8 @@ def residual(tokens: Tensor) -> Tensor:
     tokens = tokens.double()
     whole = tokens.norm(dim=(1, 2))
     apart = (tokens - tokens.mean(1, keepdim=True)).norm(dim=(1, 2))
-    return (apart / torch.where(whole == 0, 1.0, whole)).clamp(0, 1)
+    size: Tensor = torch.where(whole == 0, 1.0, whole)
+    return (apart / size).clamp(0, 1)
 
 
 def effective_ranks(tokens: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Final
 from torch import Tensor
 
 SLACK: Final = 0.2
-"""How far the logarithm of a map's aspect may be from the image's: patches that don't divide the image bend it a little."""
+"""How far the logarithm of a map's aspect may be from that of an oblong image: patches that don't divide it bend it a little."""
 PREFIXES: Final = tuple(range(17))
 """Numbers of class and register tokens that are tried where the network names none."""
 
@@ -58,7 +58,7 @@ def _from_sequence(tokens: Tensor, aspect: float, prefixes: Iterable[int]) -> Te
     if found is None:
         return None
     prefix, rows, columns = found
-    return tokens[:, prefix:].unflatten(1, (rows, columns))
+    return tokens[:, prefix:].reshape(len(tokens), rows, columns, -1)
 
 
 def _from_map(tensor: Tensor, aspect: float) -> Tensor | None:
@@ -72,4 +72,6 @@ def _from_map(tensor: Tensor, aspect: float) -> Tensor | None:
 
 
 def _alike(rows: int, columns: int, aspect: float) -> bool:
+    if aspect == 1:
+        return rows == columns
     return abs(math.log(rows / columns / aspect)) <= SLACK
