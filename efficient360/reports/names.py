@@ -24,6 +24,7 @@ WHOLE: Final = {
     "attack_balanced_accuracy": "Membership attack, balanced accuracy", "tpr_at_fpr": "Training images named (TPR at FPR)",
     "tnr_at_fnr": "Others ruled out (TNR at FNR)", "pixel_auc": "Told by pixels alone, AUC", "private_accuracy": "Accuracy after private fine-tuning",
     "accuracy_kept": "Accuracy kept under privacy", "epsilon_spent": "ε spent",
+    "retention": "Original accuracy kept", "share_of_joint": "Share of joint training", "joint_accuracy": "Accuracy of joint training",
     "ece": "Calibration error (ECE)", "ece_null": "ECE by chance alone", "ece_excess": "ECE beyond chance",
     "stable_rank_ratio": "Stable rank against random weights", "alpha": "Power-law exponent α", "alpha_within": "Matrices with α from 2 to 6",
     "alpha_distance": "Distance from the power law", "log10_norm_product": "Norm product, log₁₀", "log10_spectral_complexity": "Spectral complexity, log₁₀",
