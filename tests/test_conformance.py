@@ -48,6 +48,7 @@ SMALL = {
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "out_of_distribution": {"images": 20, "resamples": 20},
+    "feature_spectrum": {"bands": (0.25, 0.5), "steps": 2, "probes": 2, "attention_examples": 4, "hessian_examples": 4},
     "private_training": {"steps": 2, "epsilons": (8.0,)},
     "uncertainty": {"weight_draws": 10, "resamples": 20},
     "continual": {"steps": 1, "batch": 2, "images": 4, "tested": 6, "corruptions": ("contrast", "brightness")},
