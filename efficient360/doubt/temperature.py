@@ -51,12 +51,14 @@ def fitted(logits: NDArray[Any], labels: NDArray[np.int64]) -> Temperature:
     def slope(log_inverse: float) -> float:
         return float(_slopes(logits, labels, float(np.exp(log_inverse))).mean())
 
-    low, high = -float(np.log(HIGHEST)), -float(np.log(LOWEST))
-    hint = "evaluate more examples; the raw numbers stand"
-    if slope(low) >= 0:
-        raise Unsupported("no-temperature", "no temperature fits: the logits of the true classes are no higher than the others'", hint)
-    if slope(high) <= 0:
-        raise Unsupported("no-temperature", "no temperature fits: with hardly a wrong answer, ever sharper probabilities are ever likelier", hint)
+    low, high = -1.0, 1.0    # most temperatures lie within a factor e of 1
+    if slope(low) >= 0 or slope(high) <= 0:
+        low, high = -float(np.log(HIGHEST)), -float(np.log(LOWEST))
+        hint = "evaluate more examples; the raw numbers stand"
+        if slope(low) >= 0:
+            raise Unsupported("no-temperature", "no temperature fits: the logits of the true classes are no higher than the others'", hint)
+        if slope(high) <= 0:
+            raise Unsupported("no-temperature", "no temperature fits: with hardly a wrong answer, ever sharper probabilities are ever likelier", hint)
     near = float(np.exp(brentq(slope, low, high, xtol=1e-5)))
     inverse = near - slope(float(np.log(near))) / _curvature(logits, near)    # one step of Newton's leaves an error of about 1e-10
     slopes, curvature = _slopes(logits, labels, inverse), _curvature(logits, inverse)
