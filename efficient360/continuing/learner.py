@@ -63,6 +63,20 @@ def learner_of(model: TorchModel, classes: int) -> Learner:
     return Learner(module, head).requires_grad_(requires_grad=True)
 
 
+def require_learnable(model: TorchModel) -> None:
+    """Ask before any work is done whether a learner answers as the checkpoint does.
+
+    Raises:
+        Unsupported: The network does not end in one linear classifier, or does something to its logits afterwards.
+    """
+    images = torch.rand((2, *model.input_size), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        same = torch.allclose(learner_of(model, model.num_classes)(images), model(images), rtol=1e-3, atol=1e-4)
+    if not same:
+        message = f"{type(model.network).__name__} does more to its logits than one linear classifier"
+        raise Unsupported("classifier-not-last", message, "evaluate an architecture that ends in one")
+
+
 def head_only(learner: Learner) -> Learner:
     """A learner of the same head that takes features instead of images."""
     return Learner(nn.Identity(), copy.deepcopy(learner.head))

@@ -10,6 +10,7 @@ from efficient360.continuing.doubts import doubts, known_groups
 from efficient360.continuing.ewc import Ewc
 from efficient360.continuing.fitting import Rates
 from efficient360.continuing.gathering import CORRUPTIONS, Gathering
+from efficient360.continuing.learner import require_learnable
 from efficient360.continuing.lwf import Lwf
 from efficient360.continuing.material import Material
 from efficient360.continuing.memory import MEMORIES
@@ -137,7 +138,7 @@ class Continual(Evaluator):
             raise Unsupported("no-examples", "continual was given no examples", "name a data set with --dataset")
         if not isinstance(model, TorchModel):
             raise Unsupported("deployed", "an artefact gives logits only, and this wants gradients", "evaluate the checkpoint itself, without --as")
-        model.classifier()
+        require_learnable(model)
         effort, methods = Effort(self.seeds, self.steps, self.batch, context.seed), self._methods()
         trials: list[Trial] = []
         total = 0
