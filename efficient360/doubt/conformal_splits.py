@@ -34,12 +34,12 @@ class Splits:
     @property
     def number(self) -> int:
         """How many splits."""
-        return self.calibrating.shape[1]
+        return int(self.calibrating.shape[1])
 
     @property
     def size(self) -> int:
         """Examples that calibrate."""
-        return int(self.calibrating[:, 0].sum())
+        return int(np.count_nonzero(self.calibrating[:, 0]))
 
 
 def splits(ids: Sequence[str], number: int, share: float, seed: int) -> Splits:

@@ -80,7 +80,7 @@ class Sets:
     @property
     def ever(self) -> NDArray[np.bool_]:
         """Whether an example was ever tested, bool ``(n,)``."""
-        ever: NDArray[np.bool_] = self.tested.any(axis=1)
+        ever: NDArray[np.bool_] = self.tested.sum(axis=1) > 0
         return ever
 
 
@@ -135,7 +135,8 @@ def _resampled(true: Floats, weights: Floats, level: float) -> Floats:
     order = np.argsort(true, kind="stable")
     running = np.cumsum(weights[:, order], axis=1)
     wanted = np.ceil(min(level, 1.0) * len(true) - 1e-9)
-    return true[order][np.minimum((running < wanted).sum(axis=1), len(true) - 1)]
+    cuts: Floats = true[order][np.minimum((running < wanted).sum(axis=1), len(true) - 1)]
+    return cuts
 
 
 def _sizes(scores: Floats, cuts: Floats) -> NDArray[np.int64]:

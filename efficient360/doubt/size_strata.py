@@ -62,7 +62,7 @@ def violation(of: Sets, minimum: int, weights: Floats, rng: np.random.Generator)
     drawn = (weights @ covered) / np.maximum(weights @ inside, 1e-9)
     low, high = np.quantile(null, (0.025, 0.975))
     return Violation(
-        tuple(_name(j) for j in chosen), sizes, coverages, value, centred(value, np.abs(drawn - (1 - of.alpha)).max(axis=1), 0.0, 1.0),
+        tuple(_name(int(j)) for j in chosen), sizes, coverages, value, centred(value, np.abs(drawn - (1 - of.alpha)).max(axis=1), 0.0, 1.0),
         float(null.mean()), Interval(float(low), float(high), "binomial-draws"),
     )
 
