@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from efficient360.checkpoint import CheckpointSpec
+from efficient360.checkpoints.building import load_model
+from efficient360.checkpoints.references import resolve
 from efficient360.conformance import Subject, subject
 from efficient360.continuing.running import matrix
+from efficient360.datasets.loader import open_dataset, open_split
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.dimensions.continual import DIMENSION
 from efficient360.errors import DatasetError, OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Context, Deadline, Examples, Failure, Measurement, Model, OtherSet, Outcome
@@ -209,6 +214,22 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> 
 
 def test_it_names_the_data_sets_it_wants() -> None:
     assert Continual(streams=("auto", "corruptions", "unseen-classes", "group:side", "digits", "cifar100=there")).others() == ("digits", "cifar100=there")
+
+
+@pytest.mark.slow
+def test_a_trained_checkpoint_learns_its_tasks(tmp_path: Path) -> None:
+    checkpoint = resolve(CheckpointSpec("digits-vit"))
+    dataset = open_dataset(DatasetSpec("digits", max_examples=300), checkpoint, 0)
+    training = open_split(dataset.card, "train", None, checkpoint, 0)
+    on = Subject(checkpoint, load_model(checkpoint), dataset.examples, training)
+    settings = {"methods": ("naive", "joint"), "steps": 12, "batch": 16, "images": 100, "tested": 100, "corruptions": ("gaussian_noise", "contrast")}
+    found = run(on, tmp_path / "a", settings)
+    runs = np.fromfile(tmp_path / "a" / "corruptions" / "domain-incremental-naive.f64").reshape(3, 3, 3)
+    (plasticity,) = values(found, "plasticity", method="naive")
+    assert plasticity > runs[:, 0, 1:].mean() + 0.1
+    (ceiling,) = values(found, "joint_accuracy")
+    assert ceiling > runs[:, 0, 1:].mean() + 0.05
+    assert 0.8 < values(found, "retention", method="naive")[0] < 1.02
 
 
 def test_the_axis_names_what_there_is() -> None:
