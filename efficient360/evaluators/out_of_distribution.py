@@ -112,7 +112,8 @@ class OutOfDistribution(Evaluator):
                 if reference == DIGITS and DIGITS not in self.datasets:
                     yield Finding(error.code, error.message, "nothing: digits are only taken where they are out of distribution")
                 else:
-                    yield _missing(error, {"set": short(other_set.name)})
+                    name = short(other_set.name)
+                    yield _missing(error, {"set": name}, f"; in the setting datasets a local copy is {name}=DIR" if isinstance(error, DatasetError) else "")
 
     def _kind(self, of: OtherSet, examples: Examples) -> Kind:
         name = short(of.name)
@@ -179,6 +180,6 @@ class OutOfDistribution(Evaluator):
         return SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", hint)
 
 
-def _missing(error: Efficient360Error, conditions: Conditions) -> Failure:
+def _missing(error: Efficient360Error, conditions: Conditions, further: str = "") -> Failure:
     status = Status.UNSUPPORTED if isinstance(error, Unsupported) else Status.FAILED
-    return Failure(status, error.code, error.message, error.hint, AUROC, conditions)
+    return Failure(status, error.code, error.message, error.hint + further, AUROC, conditions)

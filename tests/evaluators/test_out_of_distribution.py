@@ -144,7 +144,8 @@ def test_a_set_that_cannot_be_had_is_one_failure_and_the_others_go_on(context: C
     found = {"birds": OtherSet("birds", "Birds", "1", absent, absent)}
     outcomes = run(dataclasses.replace(context, others=found), subject().model, datasets=("birds",), detectors=("msp",))
     (failure,) = (o for o in outcomes if isinstance(o, Failure))
-    assert (failure.status, failure.code, failure.hint, failure.conditions) == (Status.FAILED, "hub-unreachable", "give a local copy", {"set": "birds"})
+    assert (failure.status, failure.code, failure.conditions) == (Status.FAILED, "hub-unreachable", {"set": "birds"})
+    assert failure.hint == "give a local copy; in the setting datasets a local copy is birds=DIR"
     assert ("auroc", "msp", "noise") in measured(outcomes)
 
 
