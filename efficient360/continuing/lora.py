@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 from efficient360.errors import Unsupported
 
 SCALE: Final = 2.0
-"""α / r of the paper's equation 3."""
+"""α / r of the paper's section 4.1."""
 
 
 @final

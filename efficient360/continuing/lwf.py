@@ -20,7 +20,7 @@ TEMPERATURE: Final = 2.0
 
 
 def distillation(answers: Tensor, old: Tensor) -> Tensor:
-    """Cross-entropy of softened answers against softened old ones (Li & Hoiem 2018, equations 2 to 4, T = 2), mean over a batch.
+    """Cross-entropy of softened answers against softened old ones (Li & Hoiem 2018, section 3, T = 2), mean over a batch.
 
     Args:
         answers: Logits ``(B, k)``.

@@ -3,7 +3,7 @@
 from efficient360.measurement import ONE, Better, Metric
 
 _GEM = "Lopez-Paz & Ranzato 2017"
-_WALK = "Chaudhry et al. 2018"
+_WALK = "Chaudhry et al. 2018 (Riemannian walk), section 2"
 
 AVERAGE = Metric(
     "average_accuracy", ONE, Better.HIGHER, "Mean accuracy over all tasks after the last one was learned.", f"{_GEM}, equation 2", low=0, high=1,
@@ -14,7 +14,7 @@ JOINT = Metric(
 )
 SHARE = Metric(
     "share_of_joint", ONE, Better.HIGHER, "Average accuracy over that of joint training: 1 where learning one task after the other costs nothing.",
-    "average accuracy relative to joint training, after van de Ven et al. 2022", low=0,
+    "joint training as the upper bound: van de Ven, Tuytelaars & Tolias 2022", low=0,
 )
 RETENTION = Metric(
     "retention", ONE, Better.HIGHER,
@@ -26,7 +26,7 @@ ORIGINAL = Metric(
 )
 FORGETTING = Metric(
     "forgetting", ONE, Better.LOWER, "The best accuracy that a task ever had less what is left of it in the end, mean over all tasks but the last.",
-    f"{_WALK}, equation 3", low=-1, high=1,
+    _WALK, low=-1, high=1,
 )
 BACKWARD = Metric(
     "backward_transfer", ONE, Better.HIGHER, "What later tasks changed in the accuracy on earlier ones since these were learned; below 0 is forgetting.",
@@ -42,7 +42,7 @@ PLASTICITY = Metric(
 )
 INTRANSIGENCE = Metric(
     "intransigence", ONE, Better.LOWER, "What a task falls short of its accuracy under joint training right after it was learned, mean over the tasks.",
-    f"{_WALK}, equation 4", low=-1, high=1,
+    _WALK, low=-1, high=1,
 )
 INCREMENTAL = Metric(
     "average_incremental_accuracy", ONE, Better.HIGHER, "Mean accuracy over the tasks so far, averaged over all moments of the stream.", "Rebuffi et al. 2017",
