@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
 import timm
@@ -35,6 +36,15 @@ ZOO = (
     "tiny_vit_5m_224", "cait_xxs24_224", "efficientvit_b0",
 )
 SMALLEST = 128
+TITLE = """# Agreement with weightwatcher
+
+Written by `python benchmarks/weightwatcher_agreement.py vit_cifar10.safetensors` (weightwatcher {weightwatcher}, torch {torch}, timm {timm}, 1 thread,
+seconds of CPU time).
+
+α and stable rank of every matrix with both sides of 128 or more, queries, keys and values apart; both read the very same matrices. The differences are the
+largest relative ones over all of a network's matrices. *On everything* includes what weightwatcher does not do: narrow matrices, heads, and convolutions as
+operators on their real image size, which is most of the time of convolutional networks.
+"""
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,7 @@ def compared(name: str, network: nn.Module, size: tuple[int, int, int]) -> Row:
 def main(checkpoints: list[str]) -> None:
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)
+    print(TITLE.format(torch=torch.__version__, weightwatcher=metadata.version("weightwatcher"), timm=metadata.version("timm")))
     heads = ("network", "M parameters", "layers", "fitted", "mean α", "worst α difference", "worst stable rank difference")
     times = ("ours on these, s", "weightwatcher on these, s", "ratio", "ours on everything, s", "weightwatcher on the network, s")
     print("| " + " | ".join((*heads, *times)) + " |")
