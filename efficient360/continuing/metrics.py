@@ -3,7 +3,7 @@
 from efficient360.measurement import ONE, Better, Metric
 
 _GEM = "Lopez-Paz & Ranzato 2017"
-_WALK = "Chaudhry et al. 2018 (Riemannian walk), section 2"
+_WALK = "Chaudhry et al. 2018 (Riemannian walk)"
 
 AVERAGE = Metric(
     "average_accuracy", ONE, Better.HIGHER, "Mean accuracy over all tasks after the last one was learned.", f"{_GEM}, equation 2", low=0, high=1,

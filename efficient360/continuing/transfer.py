@@ -39,7 +39,7 @@ def forward_transfer(r: Matrix, before: Vector) -> float:
 
 
 def forgetting(r: Matrix) -> float:
-    """``F = 1/(T−1) Σ_{j<T} max_{l<T} R[l, j] − R[T, j]`` (Chaudhry et al. 2018, section 2): the best accuracy on a task so far less that in the end.
+    """``F = 1/(T−1) Σ_{j<T} max_{l<T} R[l, j] − R[T, j]`` (Chaudhry et al. 2018): the best accuracy on a task so far less that in the end.
 
     −1 … 1, lower is better. Equal to ``−BWT`` where no task was at its best before or after it was learned.
 
@@ -56,7 +56,7 @@ def plasticity(r: Matrix) -> float:
 
 
 def intransigence(r: Matrix, joint: Matrix) -> float:
-    """Mean over k of ``I_k = a*_k − R[k, k]`` (Chaudhry et al. 2018, section 2): what a task falls short when it is learned in the stream.
+    """Mean over k of ``I_k = a*_k − R[k, k]`` (Chaudhry et al. 2018): what a task falls short when it is learned in the stream.
 
     −1 … 1, lower is better.
 
