@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from efficient360.checkpoint import Origin
-from efficient360.conformance import Subject, check, context_of, subject
+from efficient360.conformance import Subject, context_of, subject
 from efficient360.dimensions.spectral import DIMENSION
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline
@@ -208,10 +208,6 @@ def _folder(parent: Path, name: str) -> Path:
 def test_settings_that_make_no_sense_are_refused(setting: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match=f"the setting {next(iter(setting))} of weight_spectrum is"):
         WeightSpectrum(**setting)
-
-
-def test_it_keeps_the_contract() -> None:
-    check(WeightSpectrum(smallest=16, images=4, steps=4))
 
 
 def test_random_weights_score_nothing_and_one_direction_everything() -> None:
