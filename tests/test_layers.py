@@ -1,6 +1,7 @@
 """Imports point one way: a module imports only from rooms above its own."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,20 +56,21 @@ def room_of(module: str) -> str:
     return ".".join(parts[:2]) if ".".join(parts[:2]) in RANK else parts[0]
 
 
+MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f.name != "__init__.py")
+KNOWN = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts) for f in PACKAGE.rglob("*.py")}
+
+
+@cache
 def imports(file: Path) -> set[str]:
-    known = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts) for f in PACKAGE.rglob("*.py")}
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("efficient360"):
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                found.add(whole if whole in known else str(node.module))
+                found.add(whole if whole in KNOWN else str(node.module))
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.startswith("efficient360")}
     return found
-
-
-MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f.name != "__init__.py")
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(PACKAGE)))
