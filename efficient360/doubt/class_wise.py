@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.doubt.part_errors import PartErrors
+from efficient360.doubt.resampling import weights
 from efficient360.quality.confidence_levels import Floats
 
 ROWS = 1024
@@ -52,12 +53,12 @@ def class_wise(probability: Floats, labels: NDArray[np.int64], names: Sequence[s
     shape = (effort.draws, classes, effort.bins)
     drawn, moved = np.zeros((effort.draws, cells), dtype=np.int32), np.zeros(shape)
     chance, again = np.random.default_rng([*seed, 0]), np.random.default_rng([*seed, 1])
-    weights = _weights(n, effort.draws, again)
+    times = weights(n, effort.draws, again)
     for rows in _rows(n):
         effort.check()
         part, where = probability[rows].astype(np.float64), bins[rows]
         drawn += _labels_drawn(part, where, effort, chance)
-        moved += _resampled_gaps(part, labels[rows], where, weights[:, rows], effort.bins)
+        moved += _resampled_gaps(part, labels[rows], where, times[:, rows], effort.bins)
     null = np.abs(expected - drawn.reshape(shape)).sum(axis=2) / n
     gaps = (expected - happened).sum(axis=1) / n
     values = np.abs(expected - happened).sum(axis=1) / n
@@ -107,16 +108,11 @@ def _labels_drawn(part: Floats, bins: NDArray[np.uint16], effort: Effort, rng: n
     return np.bincount(cells.ravel(), minlength=effort.draws * width).reshape(effort.draws, width)
 
 
-def _resampled_gaps(part: Floats, labels: NDArray[np.int64], bins: NDArray[np.uint16], weights: Floats, most: int) -> Floats:
+def _resampled_gaps(part: Floats, labels: NDArray[np.int64], bins: NDArray[np.uint16], times: Floats, most: int) -> Floats:
     """Sum of probability less occurrence by class and bin, each example counted as often as it was drawn, ``(draws, K, bins)``."""
     gap = part.copy()
     gap[np.arange(len(gap)), labels] -= 1
-    return np.stack([weights @ np.where(bins == b, gap, 0.0) for b in range(most)], axis=2)
-
-
-def _weights(n: int, draws: int, rng: np.random.Generator) -> Floats:
-    """How often each example is drawn, ``(draws, n)`` (Efron 1979)."""
-    return np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(draws)]).astype(np.float64)
+    return np.stack([times @ np.where(bins == b, gap, 0.0) for b in range(most)], axis=2)
 
 
 def _rows(n: int) -> Iterator[slice]:

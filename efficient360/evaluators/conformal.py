@@ -27,6 +27,7 @@ from efficient360.doubt.conformal_pictures import size_curve, strata_table, summ
 from efficient360.doubt.conformal_scores import known, ranked
 from efficient360.doubt.conformal_splits import Splits, coverage_law, rank_of, splits
 from efficient360.doubt.prediction_sets import Answers, Made, Sets, made
+from efficient360.doubt.resampling import weights
 from efficient360.doubt.size_strata import violation
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
@@ -105,17 +106,17 @@ class Conformal(Evaluator):
         if not alphas:
             return
         levels = [level for level in CURVE if rank_of(drawn.size, level) <= drawn.size]
-        weights = _weights(len(answers), self.resamples, np.random.default_rng([context.seed, 0]))
+        times = weights(len(answers), self.resamples, np.random.default_rng([context.seed, 0]))
         scores = known(self.raps_penalty, self.raps_free)
         found: dict[str, Made] = {}
         for name in self.methods:
             context.progress(len(found), len(self.methods))
-            found[name] = made(scores[name], answers, alphas, levels, weights)
+            found[name] = made(scores[name], answers, alphas, levels, times)
         titled = {scores[name].title: of for name, of in found.items()}
         figures = (summary_table(titled, drawn), *((size_curve(titled, levels),) if len(levels) > 1 else ()))
         yield from self._sizes(found, model.num_classes, drawn, context.seed, figures)
         first = {name: of.sets[0] for name, of in found.items()}
-        yield from self._strata(first, {name: scores[name].title for name in first}, weights, context.seed)
+        yield from self._strata(first, {name: scores[name].title for name in first}, times, context.seed)
         yield from self._parts(first, examples, context.seed)
 
     def _sizes(self, found: Mapping[str, Made], classes: int, drawn: Splits, seed: int, figures: Sequence[Figure]) -> Iterator[Outcome]:
@@ -135,9 +136,9 @@ class Conformal(Evaluator):
                 for metric, many in ((EMPTY, 0), (SINGLETONS, 1)):
                     yield _share(metric, sets, many, given)
 
-    def _strata(self, first: Mapping[str, Sets], titles: Mapping[str, str], weights: Floats, seed: int) -> Iterator[Outcome]:
+    def _strata(self, first: Mapping[str, Sets], titles: Mapping[str, str], times: Floats, seed: int) -> Iterator[Outcome]:
         alpha = next(iter(first.values())).alpha
-        measured = {name: violation(sets, self.minimum, weights, np.random.default_rng([seed, 1])) for name, sets in first.items()}
+        measured = {name: violation(sets, self.minimum, times, np.random.default_rng([seed, 1])) for name, sets in first.items()}
         table = strata_table({titles[name]: of for name, of in measured.items() if of is not None}, alpha)
         figures: tuple[Figure, ...] = (table,)
         for name, of in measured.items():
@@ -181,10 +182,6 @@ def _too_few(alpha: float, calibrating: int) -> Failure:
 
 def _percent(alpha: float) -> str:
     return f"{100 * alpha:g} %"
-
-
-def _weights(n: int, draws: int, rng: np.random.Generator) -> Floats:
-    return np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(draws)]).astype(np.float64)
 
 
 def _remaining(size: float, classes: int) -> float:
