@@ -41,7 +41,7 @@ ZOO = (
     "convit_tiny", "xcit_nano_12_p16_224", "mixer_s32_224",
 )
 QUICK = FeatureSpectrum(examples=64, attention_examples=32, hessian_examples=16, steps=10, probes=6)
-FEATURES = FeatureSpectrum(examples=16, attention_examples=16, hessian_examples=0)
+FEATURES = FeatureSpectrum(examples=8, bands=(0.25,), attention_examples=8, hessian_examples=0)
 SHOWN = ("high_frequency_share", "high_frequency_loss", "token_similarity", "token_rank", "attention_entropy", "attention_distance", "attention_response")
 SEED = 0
 
@@ -88,7 +88,7 @@ def soft_noise(n: int, size: tuple[int, int, int]) -> Tensor:
 
 
 def made_up(_checkpoint: object, model: TorchModel) -> Examples:
-    return Noise(soft_noise(16, model.size), tuple(range(16)))
+    return Noise(soft_noise(8, model.size), tuple(range(8)))
 
 
 def measure(evaluator: FeatureSpectrum, spec: CheckpointSpec, examples: Callable[[Any, TorchModel], Examples]) -> list[str]:
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--images", type=int, default=16, help="images of the Hessian that both are given")
-    parser.add_argument("--rounds", type=int, default=20, help="probes of the trace")
+    parser.add_argument("--rounds", type=int, default=10, help="probes of the trace")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -161,16 +161,17 @@ def main() -> None:
     def opened(name: str, folder: Path | None) -> Callable[[Any, TorchModel], Examples]:
         return lambda checkpoint, _model: open_dataset(DatasetSpec(name, folder, max_examples=1000), checkpoint, SEED).examples
 
-    rows = [measure(QUICK, CheckpointSpec("digits-vit"), opened("digits", None))]
     name, folder = ("digits", None) if asked.checkpoint == "digits-vit" else (asked.dataset, asked.data_dir)
-    if asked.checkpoint != "digits-vit":
-        rows.append(measure(QUICK, CheckpointSpec(asked.checkpoint), opened(name, folder)))
-    for model_name in ZOO:
-        rows.append(measure(FEATURES, CheckpointSpec(model_name, random_weights=True), made_up))
     checkpoint = resolve(CheckpointSpec(asked.checkpoint))
     model = load_model(checkpoint)
     (batch,) = open_dataset(DatasetSpec(name, folder, max_examples=asked.images), checkpoint, SEED).examples.batches(asked.images)
     agreement = against_pyhessian(model, batch.images, batch.labels, asked.rounds)
+    print(agreement, flush=True)
+    rows = [measure(QUICK, CheckpointSpec("digits-vit"), opened("digits", None))]
+    if asked.checkpoint != "digits-vit":
+        rows.append(measure(QUICK, CheckpointSpec(asked.checkpoint), opened(name, folder)))
+    for model_name in ZOO:
+        rows.append(measure(FEATURES, CheckpointSpec(model_name, random_weights=True), made_up))
     text = f"# Feature spectra\n\nSeconds of one CPU ({platform.processor() or platform.machine()}, torch {torch.__version__}). The first "
     text += f"{len(rows) - len(ZOO)} with `{QUICK}`, the others, random weights on made-up images, with `{FEATURES}`.\n\n"
     text += table(("model", "images", "seconds", *SHOWN), rows)
