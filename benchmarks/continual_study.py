@@ -20,7 +20,8 @@ from efficient360.measurement import Measurement
 from efficient360.outcome import from_json
 
 SETTINGS = {
-    "streams": "[digits, corruptions]", "corruptions": "[gaussian_noise, fog, contrast]", "tasks": "3", "images": "200", "tested": "100", "steps": "15",
+    "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]", "seeds": "3", "batch": "32",
+    "streams": "[digits, corruptions]", "corruptions": "[gaussian_noise, fog, contrast]", "tasks": "3", "images": "200", "tested": "100", "steps": "25", "head_rate": "0.01",
 }
 SHOWN = (metrics.AVERAGE, metrics.PLASTICITY, metrics.FORGETTING, metrics.INTRANSIGENCE, metrics.SHARE, metrics.RETENTION)
 
