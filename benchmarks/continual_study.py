@@ -21,7 +21,8 @@ from efficient360.outcome import from_json
 
 SETTINGS = {
     "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]", "seeds": "3", "batch": "32",
-    "streams": "[digits, corruptions]", "corruptions": "[gaussian_noise, fog, contrast]", "tasks": "3", "images": "200", "tested": "100", "steps": "25", "head_rate": "0.01",
+    "streams": "[digits, corruptions]", "corruptions": "[gaussian_noise, fog, contrast]", "tasks": "3", "images": "200", "tested": "100",
+    "steps": "25", "head_rate": "0.01",
 }
 SHOWN = (metrics.AVERAGE, metrics.PLASTICITY, metrics.FORGETTING, metrics.INTRANSIGENCE, metrics.SHARE, metrics.RETENTION)
 
