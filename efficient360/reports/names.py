@@ -3,8 +3,8 @@
 from typing import Final
 
 ABBREVIATIONS: Final = {
-    "auc": "AUC", "augrc": "AUGRC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE", "fnr": "FNR", "fpr": "FPR", "gpu": "GPU",
-    "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
+    "auc": "AUC", "augrc": "AUGRC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE",
+    "fnr": "FNR", "fpr": "FPR", "gpu": "GPU", "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
 }
 """Parts of names that are not plain words."""
 
@@ -28,7 +28,8 @@ WHOLE: Final = {
     "ece": "Calibration error (ECE)", "ece_null": "ECE by chance alone", "ece_excess": "ECE beyond chance",
     "stable_rank_ratio": "Stable rank against random weights", "alpha": "Power-law exponent α", "alpha_within": "Matrices with α from 2 to 6",
     "alpha_distance": "Distance from the power law", "log10_norm_product": "Norm product, log₁₀", "log10_spectral_complexity": "Spectral complexity, log₁₀",
-    "log10_normalised_margin": "Normalised margin, log₁₀", "local_lipschitz": "Local Lipschitz constant", "lipschitz_lower_bound": "Lipschitz constant, at least",
+    "log10_normalised_margin": "Normalised margin, log₁₀", "local_lipschitz": "Local Lipschitz constant",
+    "lipschitz_lower_bound": "Lipschitz constant, at least",
     "classwise_ece": "Calibration error by class", "classwise_ece_excess": "Calibration error by class, beyond chance",
     "groupwise_ece_excess": "Calibration error by group, beyond chance",
     "remaining_doubt": "Doubt that prediction sets leave", "set_size": "Classes in a prediction set", "coverage": "Prediction sets that hold the truth",
