@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn.covariance  # noqa: F401 - both sides use scikit-learn, and neither is to pay for importing it
-import sklearn.neighbors  # noqa: F401
+import sklearn.covariance
+import sklearn.neighbors  # noqa: F401 - both sides use scikit-learn, and neither is to pay for importing it
 import torch
 from torch import nn
 

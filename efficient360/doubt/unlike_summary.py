@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from efficient360.doubt.nearness import Kind
 from efficient360.doubt.unlike_metrics import AUROC
 from efficient360.doubt.unlike_scores import Scored, means
@@ -39,14 +41,14 @@ def summaries(results: Sequence[Scored], fixed: Mapping[str, Sequence[str]], fig
 
 
 def surer_outside(results: Sequence[Scored]) -> Iterator[Finding]:
-    """Sets that score higher than the in-distribution images do.
+    """Sets that score higher than the in-distribution images do, beyond what chance explains.
 
     Args:
         results: One detector on each set.
     """
     for one in results:
         auroc = float(one.found.auroc[0])
-        if auroc < 0.5:
+        if float(np.quantile(one.found.auroc[1:], 0.975)) < 0.5:
             yield Finding(
                 "surer-outside", f"by {one.detector} the model is surer of {one.unlike} than of its own images (AUROC {number(auroc, AUROC)})",
                 "don't let its confidence decide what it answers: try a detector on features, or train it with such images",

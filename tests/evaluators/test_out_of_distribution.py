@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from efficient360.conformance import context_of, subject
+from efficient360.doubt.nearness import Kind
+from efficient360.doubt.unlike_scores import draws, scored
+from efficient360.doubt.unlike_summary import surer_outside
 from efficient360.errors import DatasetError, SettingsError
 from efficient360.evaluator import UNSEEN, Context, Failure, Measurement, Model, OtherSet, Status
 from efficient360.evaluators.out_of_distribution import OutOfDistribution
@@ -184,3 +188,10 @@ def test_bad_settings(settings: dict[str, Any], words: str) -> None:
 
 def test_it_looks_at_digits_and_at_what_the_settings_name() -> None:
     assert OutOfDistribution(datasets=("svhn=/data", "digits")).others() == ("digits", "svhn=/data")
+
+
+def test_a_set_that_only_chance_puts_higher_is_no_finding() -> None:
+    rng = np.random.default_rng(0)
+    own = rng.normal(0, 1, 200)
+    close, above = (scored("msp", name, Kind.FAR, own, rng.normal(shift, 1, 200), draws(200, 100, 0)) for name, shift in (("close", 0.05), ("above", 1.0)))
+    assert [finding.message.split(" than ")[0] for finding in surer_outside([close, above])] == ["by msp the model is surer of above"]
