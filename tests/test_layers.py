@@ -18,6 +18,8 @@ ORDER = [
     ["checkpoints"],
     ["environment", "examples"],
     ["evaluator"],
+    ["recording"],
+    ["pixel_store"],
     ["counting"],
     ["runtimes"],
     ["devices"],

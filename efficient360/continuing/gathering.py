@@ -18,8 +18,8 @@ from efficient360.continuing.stream import Task
 from efficient360.corruptions.batches import Cell, corrupted_batches
 from efficient360.errors import DatasetError, Unsupported
 from efficient360.evaluator import Context, Examples, OtherSet
-from efficient360.privacy.pixel_store import PixelStore
-from efficient360.privacy.recording import recorded
+from efficient360.pixel_store import PixelStore
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 
 CORRUPTIONS: Final = "corruptions"

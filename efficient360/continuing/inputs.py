@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.privacy.pixel_store import PixelStore
+from efficient360.pixel_store import PixelStore
 
 CHUNK: Final = 50
 """Images a pass that learns nothing: fixed, so that no number depends on the run's batch size."""

@@ -10,7 +10,7 @@ from efficient360.errors import SettingsError
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Examples, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, TorchModel
 from efficient360.explaining.attention import captured
 from efficient360.findings import findings_table
-from efficient360.privacy.recording import recorded
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 from efficient360.spectra import attention_part, curvature_part, filters_part
 from efficient360.spectra.attention_layers import LayerAttention, attention_watched

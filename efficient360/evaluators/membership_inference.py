@@ -20,11 +20,11 @@ from efficient360.privacy.blind import pixel_auc
 from efficient360.privacy.gradient_norms import gradient_norms
 from efficient360.privacy.metrics import AUC, BALANCED, PIXELS, STRONGEST, TNR, TPR
 from efficient360.privacy.pictures import roc_figure, sides_table
-from efficient360.privacy.recording import recorded
 from efficient360.privacy.references import References
 from efficient360.privacy.shadow_training import Recipe
 from efficient360.privacy.sides import FEWEST, Sides, sides, spare
 from efficient360.privacy.signals import ENTROPY, LOSS, MARGIN, SCALED, WIDTH, signals_of
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 
 GRADIENT: Final = "gradient norm"

@@ -20,7 +20,7 @@ from efficient360.doubt.unlike_summary import summaries, surer_outside
 from efficient360.errors import DatasetError, Efficient360Error, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Conditions, Context, Evaluator, Examples, Failure, Metric, Model, Need, OtherSet, Outcome, Status
 from efficient360.findings import Finding, findings_table
-from efficient360.privacy.recording import recorded
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 
 DIGITS: Final = "digits"

@@ -19,7 +19,7 @@ from efficient360.doubt.uncertainty_pictures import entropy_figure, methods_tabl
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
 from efficient360.findings import Finding, findings_table
-from efficient360.privacy.recording import recorded
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 
 LAPLACE: Final = "laplace"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
 from efficient360.findings import findings_table
-from efficient360.privacy.recording import recorded
 from efficient360.quality.median_interval import FEWEST, median_interval
 from efficient360.randomness import generators
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 from efficient360.spectra.inventory import inventory
 from efficient360.spectra.layers import Layer, layers_of

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from efficient360.evaluator import Deadline
 from efficient360.privacy.per_sample import settle
 from efficient360.privacy.randomness import own_randomness
-from efficient360.privacy.recording import Progress
+from efficient360.recording import Progress
 
 HELD = 2**26
 """The most gradient entries held at once, 256 MiB in float32."""

@@ -15,7 +15,7 @@ from efficient360.checkpoints.references import resolve
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Examples
 from efficient360.model import Model, TorchModel
-from efficient360.privacy.pixel_store import stored
+from efficient360.pixel_store import stored
 from efficient360.privacy.references import Mask, References
 from efficient360.privacy.shadow_training import Recipe, halves, seed_of, trained, untrained
 from efficient360.privacy.sides import Sides

@@ -14,10 +14,10 @@ from efficient360.checkpoints.architectures import build_network
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Deadline
 from efficient360.model import PixelsToLogits
-from efficient360.privacy.pixel_store import PixelStore
+from efficient360.pixel_store import PixelStore
 from efficient360.privacy.randomness import own_randomness
-from efficient360.privacy.recording import Progress
 from efficient360.privacy.references import Mask
+from efficient360.recording import Progress
 
 SAME, SMALL = "same", "small"
 WARMUP = 0.1

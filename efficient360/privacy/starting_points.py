@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from efficient360.batch import Batch
 from efficient360.evaluator import Context, Examples
 from efficient360.model import TorchModel
+from efficient360.pixel_store import PixelStore, stored
 from efficient360.privacy.fresh_head import levelled, new_head, unfreeze_layers, with_new_head
 from efficient360.privacy.per_sample import require_per_sample
-from efficient360.privacy.pixel_store import PixelStore, stored
-from efficient360.privacy.recording import recorded
+from efficient360.recording import recorded
 from efficient360.rowlog import RowLog
 
 ROWS: Final = 16

@@ -4,7 +4,8 @@ from typing import Final
 
 ABBREVIATIONS: Final = {
     "auc": "AUC", "augrc": "AUGRC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE",
-    "fnr": "FNR", "fpr": "FPR", "gpu": "GPU", "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD", "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
+    "fnr": "FNR", "fpr": "FPR", "gpu": "GPU", "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD",
+    "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
 }
 """Parts of names that are not plain words."""
 

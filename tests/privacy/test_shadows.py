@@ -13,7 +13,7 @@ from efficient360.checkpoints.references import resolve
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.model import TorchModel
-from efficient360.privacy.pixel_store import stored
+from efficient360.pixel_store import stored
 from efficient360.privacy.shadow_models import from_list, from_training, member_mask
 from efficient360.privacy.shadow_training import Recipe, untrained
 from efficient360.privacy.sides import Sides

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from efficient360.evaluator import Deadline, Examples
-from efficient360.privacy.recording import Progress
+from efficient360.recording import Progress
 from efficient360.rowlog import RowLog
 
 
