@@ -92,7 +92,8 @@ class Section:
             lines: About how many lines may be shown, above 0.
         """
         left = lines - sum(group.lines for group in self.groups if group.scored)
-        shown, rest = [], []
+        shown: list[Group] = []
+        rest: list[Group] = []
         for group in self.groups:
             if not group.scored:
                 left -= group.lines

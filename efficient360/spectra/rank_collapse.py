@@ -32,7 +32,8 @@ def residual(tokens: Tensor) -> Tensor:
     whole = tokens.norm(dim=(1, 2))
     apart = (tokens - tokens.mean(1, keepdim=True)).norm(dim=(1, 2))
     size: Tensor = torch.where(whole == 0, 1.0, whole)
-    return (apart / size).clamp(0, 1)
+    residual: Tensor = (apart / size).clamp(0, 1)
+    return residual
 
 
 def effective_ranks(tokens: Tensor) -> Tensor:
