@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 import synthetic
+from efficient360.figures import Table
 from efficient360.measurement import ONE, Better, Interval, Measurement, Metric
 from efficient360.outcome import Record
 from efficient360.reports import page, sections
@@ -201,6 +202,18 @@ def test_what_is_folded_is_still_on_the_page() -> None:
     for section in sections.sections(report):
         for group in (*section.briefly(1)[0], *section.briefly(1)[1]):
             assert group.title in text
+
+
+@pytest.mark.parametrize(("figures", "folded"), [(8, 0), (9, 8)])
+def test_long_tables_are_folded_where_there_are_many_figures(figures: int, folded: int) -> None:
+    long = tuple(Table(f"Table {i}", ("a",), tuple((j,) for j in range(6))) for i in range(figures - 1))
+    short = Table("Short", ("a",), ((1,),))
+    record = Record("e", Measurement(Metric("m", ONE, Better.HIGHER, "M."), 0.5, extra=(*long, short)))
+    report = dataclasses.replace(synthetic.report(), records=[record], axes=axes_of(synthetic.dimensions(), [record]))
+    html = render(report)
+    assert html.count("(6 rows)</summary>") == folded
+    assert "(1 rows)" not in html
+    assert "Short" in html
 
 
 def test_the_headlines_are_the_first_measure_of_each_dimension() -> None:
