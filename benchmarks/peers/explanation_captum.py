@@ -31,7 +31,7 @@ explainers = {
 
 def single(explain):
     """As captum calls it back, with the images in a tuple or alone; a tensor that comes back would be taken apart by rows."""
-    return lambda given, target: (explain((given[0] if isinstance(given, tuple) else given).detach(), target).detach(),)
+    return lambda given, target: (explain((given[0] if isinstance(given, tuple) else given).detach(), target).detach().contiguous(),)
 
 
 @infidelity_perturb_func_decorator(False)
