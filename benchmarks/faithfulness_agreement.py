@@ -7,17 +7,14 @@ Captum gets what it is given by its users: a function that covers, an attributio
 
 import argparse
 import platform
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from captum.attr import Occlusion as CaptumOcclusion
 from captum.metrics import infidelity as captum_infidelity
 from captum.metrics import infidelity_perturb_func_decorator, sensitivity_max
+from clock import Clock
 from torch import Tensor
 
 from efficient360.checkpoint import CheckpointSpec
@@ -39,19 +36,6 @@ from efficient360.model import TorchModel
 SEED, RADIUS, DRAWS = 0, 0.02, 4
 
 
-@dataclass
-class Clock:
-    """Seconds by name."""
-
-    seconds: dict[str, float]
-
-    def take(self, name: str, work: Callable[[], Tensor | Covered]) -> Any:
-        began = time.perf_counter()
-        found = work()
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-        return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
@@ -70,7 +54,7 @@ def main() -> None:
     examples = open_dataset(DatasetSpec(asked.dataset, asked.data_dir, max_examples=asked.images), checkpoint, SEED).examples
     grid = grid_of(model)
     explainers = [*(explainer(name, asked.steps, 0) for name in EXPLAINERS), Chance()]
-    clock, gaps = Clock({}), {}
+    clock, gaps = Clock(), {}
     for batch in examples.batches(asked.rows):
         for question, real in questions(model, batch, asked.rows):
             compare(model, grid, question, real, explainers, asked.squares, clock, gaps)

@@ -8,7 +8,6 @@ dependencies of the project: run this with an interpreter that has them beside i
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import numpy as np
 import sklearn.covariance
 import sklearn.neighbors  # noqa: F401 - both sides use scikit-learn, and neither is to pay for importing it
 import torch
+from clock import Clock
 from torch import nn
 
 from efficient360.checkpoint import CheckpointSpec
@@ -33,25 +33,13 @@ from efficient360.doubt.disagreement import answers
 from efficient360.doubt.last_layer import fit_last_layer, widened
 from efficient360.doubt.nearness import Kind
 from efficient360.doubt.passing import outputs_of
-from efficient360.doubt.separation import sample, separation
+from efficient360.doubt.resampling import sample
+from efficient360.doubt.separation import separation
 from efficient360.doubt.unlike import UnlikeSet, made_sets, other
 from efficient360.evaluator import Deadline
 from efficient360.predictions import predict
 
 SEED, ROWS, NEIGHBOURS, DRAWS = 0, 256, 10, 100
-
-
-class Clock:
-    """Seconds by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def take(self, name: str, work: Callable[[], Any]) -> Any:
-        began = time.perf_counter()
-        found = work()
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-        return found
 
 
 def main() -> None:

@@ -51,6 +51,19 @@ def mean_interval(values: Values, seed: int) -> Interval:
     return bootstrap_mean(values, seed)
 
 
+def percentiles(draws: Any, method: str) -> Interval:
+    """What holds 95 % of ``draws``, shape ``(r,)``: resamples of a value, or draws of its null."""
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return Interval(float(low), float(high), method)
+
+
+def student(values: Values, method: str) -> Interval:
+    """Student's t interval of the mean of independent ``values`` (Student 1908), shape ``(n,)`` with ``n`` at least 2. A constant sample gives a point."""
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    return Interval(mean - half, mean + half, method)
+
+
 def mcnemar(first: Values, second: Values) -> float:
     """Exact two-sided McNemar p-value (McNemar 1947) of two 0/1 vectors over the same examples, shape ``(n,)``.
 

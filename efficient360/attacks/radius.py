@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from efficient360.attacks.threat import Norm, Threat
 from efficient360.figures import Curve, Series
 from efficient360.measurement import Interval
-from efficient360.statistics import wilson
+from efficient360.statistics import percentiles, wilson
 
 RESAMPLES = 1000
 
@@ -45,8 +45,7 @@ def median_radius(at: NDArray[np.int64], epsilons: Sequence[float], seed: int) -
         return None
     rng = np.random.default_rng([seed, 360])
     draws = [_half(_fallen(at[rng.integers(0, len(at), len(at))], len(epsilons)), grid) for _ in range(RESAMPLES)]
-    low, high = np.quantile([grid[-1] if draw is None else draw for draw in draws], (0.025, 0.975))
-    return Median(value, Interval(float(low), float(high), "bootstrap"))
+    return Median(value, percentiles([grid[-1] if draw is None else draw for draw in draws], "bootstrap"))
 
 
 def _fallen(at: NDArray[np.int64], grid: int) -> NDArray[Any]:

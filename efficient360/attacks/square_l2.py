@@ -32,6 +32,7 @@ class L2Moves(Moves):
         return (side + (1 - side % 2)).clamp(max=largest - (1 - largest % 2))
 
     def start(self, origin: Tensor, draws: Tensor) -> Tensor:
+        """Bumps of random sign tiled over the image, of norm ε together."""
         batch, channels = origin.shape[:2]
         side, down, across = _tiling((channels, *origin.shape[2:]))
         places = [(top, left) for top in down for left in across]

@@ -29,6 +29,7 @@ class LinfMoves(Moves):
         return (origin + self.epsilon * signs(draws).view(batch, channels, 1, width)).clamp(0, 1)
 
     def propose(self, origin: Tensor, best: Tensor, sides: Tensor, draws: Tensor) -> Tensor:
+        """A square of random place whose channels move to either end of what ε allows."""
         height, width = origin.shape[2:]
         down = _inside(corners(draws[:, 0], sides, height), sides, height)
         across = _inside(corners(draws[:, 1], sides, width), sides, width)

@@ -70,10 +70,8 @@ class Ewc(Method):
     strength: float
     images: int
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Fine-tune on each task under the penalty of all before it, then take the Fisher information of that task."""
         learner, stream, course = study.fresh(), study.stream, study.course
         trained = [p for p in learner.parameters() if p.requires_grad]
         generator = torch.Generator().manual_seed(course.seed)

@@ -27,6 +27,7 @@ def featured(stream: Stream, learner: Learner, deadline: Deadline) -> Stream:
     seen: dict[Path, Features] = {}
 
     def taken(inputs: Inputs) -> Inputs:
+        """Features in place of pixels, taken once a store; features stay as they are."""
         if not isinstance(inputs, Pixels):
             return inputs
         path = inputs.store.log.path

@@ -57,16 +57,15 @@ class Lwf(Method):
     rates: Rates
     strength: float
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Fine-tune on each task beside the network as it was before it."""
         learner, stream, course = study.fresh(), study.stream, study.course
         for number in range(1, len(stream.homes)):
             teacher = copy.deepcopy(learner).requires_grad_(requires_grad=False)
             heads = old_heads(stream, number)
 
             def loss(numbers: NDArray[np.int64], number: int = number, teacher: Learner = teacher, heads: Sequence[list[int]] = heads) -> Tensor:
+                """New outputs against the labels, old ones against the teacher."""
                 drawn = stream.take(numbers, number)
                 with torch.no_grad():
                     old = teacher(drawn.inputs)

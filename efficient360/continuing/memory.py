@@ -39,6 +39,7 @@ class Reservoir(Memory):
         self._offered = 0
 
     def offer(self, item: int, label: int) -> None:
+        """Hold the n-th offered item with chance size / n."""
         self._offered += 1
         if len(self._held) < self._size:
             self._held.append(item)
@@ -46,6 +47,7 @@ class Reservoir(Memory):
             self._held[place] = item
 
     def items(self) -> list[int]:
+        """In the order of their places."""
         return list(self._held)
 
 
@@ -63,6 +65,7 @@ class Balanced(Memory):
         self._held: dict[int, list[int]] = {}
 
     def offer(self, item: int, label: int) -> None:
+        """Hold it unless its class is already the largest one of a full memory."""
         mine = self._held.setdefault(label, [])
         if sum(map(len, self._held.values())) >= self._size:
             largest = max(self._held, key=lambda name: (len(self._held[name]), -name))
@@ -73,6 +76,7 @@ class Balanced(Memory):
         mine.append(item)
 
     def items(self) -> list[int]:
+        """Class by class."""
         return [item for label in sorted(self._held) for item in self._held[label]]
 
 

@@ -42,13 +42,13 @@ class Method(ABC):
 
     name: ClassVar[str]
 
-    @abstractmethod
     def passes(self, tasks: int) -> int:
-        """How many tasks' steps it takes in all for a stream of ``tasks``; for progress.
+        """How many tasks' steps it takes in all for a stream of ``tasks``; for progress. Each task once by default.
 
         Args:
             tasks: Length of the stream.
         """
+        return tasks
 
     @abstractmethod
     def learn(self, study: Study) -> Iterator[Learned]:

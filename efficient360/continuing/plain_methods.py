@@ -25,10 +25,8 @@ class Naive(Method):
     name: ClassVar[str] = "naive"
     rates: Rates
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Fine-tune every layer, task after task."""
         yield from _in_turn(study.fresh(), study.stream, self.rates, study.course)
 
 
@@ -44,10 +42,8 @@ class Frozen(Method):
     name: ClassVar[str] = "frozen"
     rates: Rates
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Fit the head on features, task after task."""
         yield from _in_turn(head_only(study.fresh()), study.featured(), self.rates, study.course)
 
 
@@ -65,10 +61,8 @@ class Lora(Method):
     rates: Rates
     rank: int
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Put the adapters in, then fine-tune them and the head, task after task."""
         learner = study.fresh()
         adapt(learner.backbone, self.rank, study.course.seed)
         yield from _in_turn(learner, study.stream, self.rates, study.course)
@@ -89,9 +83,11 @@ class Joint(Method):
     rates: Rates
 
     def passes(self, tasks: int) -> int:
+        """Every task again in each later one, and the checkpoint's own images in all of them."""
         return tasks * (tasks + 3) // 2
 
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Begin from the checkpoint anew for every task, with all tasks so far."""
         stream, course = study.stream, study.course
         for number in range(1, len(stream.homes)):
             learner = study.fresh()

@@ -31,10 +31,8 @@ class Replay(Method):
     size: int
     kind: str
 
-    def passes(self, tasks: int) -> int:
-        return tasks
-
     def learn(self, study: Study) -> Iterator[Learned]:
+        """Fine-tune on each task beside what the memory holds, then offer that task's images to it."""
         learner, stream, course = study.fresh(), study.stream, study.course
         rng = np.random.default_rng([course.seed, 0])
         memory: Memory = MEMORIES[self.kind](self.size, rng)
@@ -43,6 +41,7 @@ class Replay(Method):
                 held = np.array(memory.items(), dtype=np.int64)
 
                 def loss(numbers: NDArray[np.int64], number: int = number, held: NDArray[np.int64] = held) -> Tensor:
+                    """Over new images and as many remembered ones."""
                     remembered = rng.choice(held, min(len(numbers), len(held)), replace=False)
                     return plain_loss(learner, stream.take(np.concatenate([numbers, remembered]), number))
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from efficient360.measurement import Interval, Metric
-from efficient360.statistics import LEVEL
+from efficient360.statistics import student
 
 METHOD = "t over seeds"
 
@@ -18,8 +17,7 @@ def t_interval(values: Sequence[float], metric: Metric) -> Interval:
         values: At least two.
         metric: Whose bounds.
     """
-    mean = float(np.mean(values))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    low = mean - half if metric.low is None else max(metric.low, mean - half)
-    high = mean + half if metric.high is None else min(metric.high, mean + half)
+    mean, whole = float(np.mean(values)), student(np.asarray(values), METHOD)
+    low = whole.low if metric.low is None else max(metric.low, whole.low)
+    high = whole.high if metric.high is None else min(metric.high, whole.high)
     return Interval(min(low, mean), max(high, mean), METHOD)

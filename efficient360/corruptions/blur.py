@@ -28,6 +28,7 @@ class GaussianBlur(Corruption):
     sigma: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Filter with a Gaussian."""
         return quantised(smoothed(pixels.astype(np.float32), self.sigma))
 
 
@@ -45,6 +46,7 @@ class DefocusBlur(Corruption):
     softness: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Filter with a disc of soft edge."""
         kernel = disc(self.radius, self.softness)
         reach = len(kernel) // 2
         padded = np.pad(pixels, ((0, 0), (reach, reach), (reach, reach)), mode="reflect").astype(np.float32)
@@ -72,6 +74,7 @@ class ZoomBlur(Corruption):
     step: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """The mean of the image and of its enlargements."""
         factors = np.arange(1, self.closest, self.step)
         # Channels lie side by side here: torch's interpolation of 8-bit images is fast that way.
         image = torch.from_numpy(pixels)[None].contiguous(memory_format=torch.channels_last)

@@ -22,6 +22,7 @@ class Brightness(Corruption):
     added: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Raise the value, hue and saturation kept."""
         # The value is the largest channel. With hue and saturation kept, all three grow with it in proportion.
         value, brighter = pixels.max(axis=0), np.minimum(np.arange(256) + 255 * self.added, 255)
         growth = np.divide(brighter, np.arange(256), out=np.zeros(256), where=np.arange(256) > 0).astype(np.float32)
@@ -42,6 +43,7 @@ class Contrast(Corruption):
     kept: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Draw every channel's values towards its mean."""
         means = pixels.mean(axis=(1, 2))
         replaced = quantised((np.arange(256) - means[:, None]) * self.kept + means[:, None])
         return np.stack([table[channel] for table, channel in zip(replaced, pixels, strict=True)])
@@ -61,6 +63,7 @@ class Saturate(Corruption):
     added: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Scale and shift the saturation, hue and value kept."""
         value, least = pixels.max(axis=0).astype(np.float32), pixels.min(axis=0).astype(np.float32)
         span = value - least
         saturation = np.divide(span, value, out=np.zeros_like(value), where=value > 0)
@@ -85,6 +88,7 @@ class Pixelate(Corruption):
     share: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Average down, then repeat every pixel."""
         _, height, width = pixels.shape
         small = max(1, int(width * self.share)), max(1, int(height * self.share))
         picture = _picture(pixels).resize(small, Image.Resampling.BOX).resize((width, height), Image.Resampling.BOX)
@@ -103,6 +107,7 @@ class JpegCompression(Corruption):
     quality: int
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Save as JPEG and read again."""
         file = io.BytesIO()
         _picture(pixels).save(file, "JPEG", quality=self.quality)
         with Image.open(file) as read:

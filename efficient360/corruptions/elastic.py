@@ -26,6 +26,7 @@ class ElasticTransform(Corruption):
     jitter: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Stretch by a random affine map, then shift every pixel by a smooth random field."""
         _, height, width = pixels.shape
         across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         (a, b, c), (d, e, f) = self._affine(height, width, rng)

@@ -26,6 +26,7 @@ class GlassBlur(Corruption):
     passes: int
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Blur, exchange near pixels at random, blur again."""
         _, height, width = pixels.shape
         origin = np.arange(height * width)
         for _ in range(self.passes):

@@ -37,6 +37,7 @@ class Rain(Corruption):
     strength: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Drops of water, lit from a side, where a random layer is thick enough."""
         layer = _liquid(pixels, self.mean, self.spread, self.size, rng)
         drops = quantised(np.where(layer < self.threshold, 0, layer * 255))
         shine = drops * _relief(drops)
@@ -66,6 +67,7 @@ class Mud(Corruption):
     softness: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Cover with brown where a random layer is thick enough."""
         layer = _liquid(pixels, self.mean, self.spread, self.size, rng)
         cover = smoothed((layer > self.threshold).astype(np.float32)[None], self.softness)[0]
         cover[cover < 0.8] = 0

@@ -38,6 +38,7 @@ class Snow(Corruption):
     kept: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Whiten the image and let flakes fall on it."""
         flakes = self._flakes(pixels.shape[1], pixels.shape[2], rng)
         levels = pixels.astype(np.float32)
         pale = np.tensordot(_GREY, levels, 1)
@@ -75,6 +76,7 @@ class Fog(Corruption):
     decay: float
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Lay clouds over it, as bright as its brightest pixel allows."""
         _, height, width = pixels.shape
         clouds = plasma(1 << (max(height, width) - 1).bit_length(), self.decay, rng)[:height, :width]
         brightest = float(pixels.max()) / 255

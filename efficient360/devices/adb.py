@@ -66,6 +66,7 @@ class Adb(Device):
         return android.facts(phone(self.address), self.name, {name: _version(file) for name, file in self._brought().items()})
 
     def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+        """Copy the artefacts to the phone, run its benchmark binary in interleaved blocks, read what it says."""
         found = phone(self.address)
         brought = self._brought()
         total = len(jobs) * (schedule.blocks + 1)

@@ -31,6 +31,7 @@ class BenchmarkModel(BenchmarkBinary):
         return [*_graph(artefact, folder, threads), "--num_runs=2", "--min_secs=0", "--warmup_min_secs=0", "--report_peak_memory_footprint=true"]
 
     def read(self, said: str) -> Said:
+        """What the TensorFlow Lite benchmark binary printed; ``ValueError`` where it printed no timings."""
         statistics, timings, peak = _STATISTICS.findall(said), _TIMINGS.search(said), _PEAK.search(said)
         if len(statistics) < 2 or timings is None:  # one of the warm-up, one of the timed runs
             raise ValueError("no timings")

@@ -55,6 +55,7 @@ class LimitedPlace(Place):
         self.local.get(name, path)
 
     def start(self) -> Link:
+        """A worker in a control group and on cores of its own."""
         own = self.groups.enter_context(group(Limits(self.profile.memory, self.profile.quota)))
         cpus = spread(sorted(os.sched_getaffinity(0)))[: self.cores]
 
@@ -79,6 +80,7 @@ def spread(cpus: Sequence[int]) -> list[int]:
     """CPUs in the order in which to take them: one thread of every core before any core's second."""
 
     def place_in_core(cpu: int) -> int:
+        """0 for a core's first thread, 1 for its others; 0 where the system doesn't say."""
         try:
             text = Path(SIBLINGS.format(cpu)).read_text(encoding="ascii")
         except OSError:
@@ -107,6 +109,7 @@ class Limited(Device):
         return f"limited:{self.text}"
 
     def describe(self) -> Facts:
+        """What the profile leaves of the machine, named as emulated."""
         here = describe()
         emulated = label(self.profile, here["cpu"], here["cores"], here["isa"])
         with self._place() as place:

@@ -63,6 +63,7 @@ class SshPlace(Place):
         return self.open_cores
 
     def put(self, path: Path, name: str) -> None:
+        """Copy a file or folder once; a second time nothing is sent."""
         if name in self.brought:
             return
         done = self.client.run(python(self.client.address, UNPACK, self.folder), packed(path, name))

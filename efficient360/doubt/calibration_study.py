@@ -8,11 +8,12 @@ import numpy as np
 
 from efficient360.doubt.calibration_metrics import ECE, ECE_EXCESS, ECE_NULL
 from efficient360.figures import Figure
-from efficient360.measurement import Conditions, Interval, Measurement
+from efficient360.measurement import Conditions, Measurement
 from efficient360.quality.calibration_error import calibration_error
 from efficient360.quality.confidence_levels import Floats, Levels, bootstrapped, calibrated
 from efficient360.quality.permutation_null import centred
 from efficient360.quality.selective_risk import area_under_generalized_risk, area_under_risk_coverage
+from efficient360.statistics import percentiles
 
 
 @final
@@ -52,7 +53,7 @@ class CalibrationStudy:
         # A resample is noisier than the sample, so its ECE is biased upwards once more: only the spread of resamples is used.
         return [
             Measurement(ECE, self.ece, n, centred(self.ece, self.eces, 0.0, 1.0), conditions, extra=extra),
-            Measurement(ECE_NULL, chance, n, quantiles(self.null, "calibrated-resamples"), conditions),
+            Measurement(ECE_NULL, chance, n, percentiles(self.null, "calibrated-resamples"), conditions),
             Measurement(ECE_EXCESS, self.ece - chance, n, centred(self.ece - chance, self.eces, -1.0, 1.0), conditions),
         ]
 
@@ -77,9 +78,3 @@ def calibration_study(levels: Levels, bins: int, resamples: int, seeds: tuple[li
         found.append((calibration_error(chunk, bins), area_under_risk_coverage(chunk), area_under_generalized_risk(chunk)))
     eces, aurcs, augrcs = (np.concatenate(column) for column in zip(*found, strict=True))
     return CalibrationStudy(levels, float(calibration_error(levels, bins)[0]), np.concatenate(null), eces, aurcs, augrcs)
-
-
-def quantiles(draws: Floats, method: str) -> Interval:
-    """What holds 95 % of ``draws``."""
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(low), float(high), method)

@@ -6,11 +6,11 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.doubt.resampling import Counts
 from efficient360.measurement import Interval
-from efficient360.statistics import clopper_pearson
+from efficient360.statistics import clopper_pearson, percentiles
 
 Floats = NDArray[np.floating[Any]]
-Counts = NDArray[np.uint8]
 
 ACCEPTED: Final = 0.95
 """Share of in-distribution images that a threshold accepts where the false positive rate is read."""
@@ -41,7 +41,7 @@ def separation(inside: Floats, outside: Floats, drawn_inside: Counts, drawn_outs
     Args:
         inside: Scores of in-distribution images, finite, ``(m,)``; higher is more like them.
         outside: Scores of the others, ``(n,)``.
-        drawn_inside: How often each in-distribution image was drawn, ``(r, m)``; :func:`sample` for the sample itself.
+        drawn_inside: How often each in-distribution image was drawn, ``(r, m)``; :func:`efficient360.doubt.resampling.sample` for the sample itself.
         drawn_outside: Likewise, ``(r, n)``.
     """
     scores = np.concatenate([inside, outside]).astype(np.float64)
@@ -73,19 +73,6 @@ def _shares(counts: Floats, ends: NDArray[np.intp]) -> Floats:
     return np.pad(running[:, ends] / running[:, -1:], ((0, 0), (1, 0)))
 
 
-def sample(n: int) -> Counts:
-    """Every one of ``n`` examples once, ``(1, n)``: the sample itself."""
-    return np.ones((1, n), dtype=np.uint8)
-
-
-def resampled(n: int, resamples: int, rng: np.random.Generator) -> Counts:
-    """How often each of ``n`` examples is drawn in each resample of ``n`` with replacement (Efron 1979), ``(resamples, n)``."""
-    counts = np.empty((resamples, n), dtype=np.uint8)
-    for row in counts:
-        row[:] = np.minimum(np.bincount(rng.integers(0, n, n), minlength=n), 255)
-    return counts
-
-
 def spread(value: float, draws: Floats, pairs: int) -> Interval:
     """Percentiles of ``draws``; where no resample differs, which perfect separation does, what so many disjoint pairs still leave open.
 
@@ -97,8 +84,5 @@ def spread(value: float, draws: Floats, pairs: int) -> Interval:
         draws: Its resamples ``(r,)``.
         pairs: Images of the smaller side.
     """
-    if np.ptp(draws) > 0:
-        low, high = np.quantile(draws, (0.025, 0.975))
-        return Interval(min(float(low), value), max(float(high), value), "bootstrap")
-    exact = clopper_pearson(round(value * pairs), pairs)
-    return Interval(min(exact.low, value), max(exact.high, value), "clopper-pearson")
+    found = percentiles(draws, "bootstrap") if np.ptp(draws) > 0 else clopper_pearson(round(value * pairs), pairs)
+    return Interval(min(found.low, value), max(found.high, value), found.method)

@@ -10,6 +10,7 @@ from efficient360.doubt.prediction_sets import Sets
 from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.permutation_null import centred
+from efficient360.statistics import percentiles
 
 ENDS: Final = (1, 3, 10, 100, 1000)
 """Largest size in each stratum but the last (as in the tables of Angelopoulos et al. 2021)."""
@@ -60,10 +61,9 @@ def violation(of: Sets, minimum: int, weights: Floats, rng: np.random.Generator)
     counts = np.rint(sizes).astype(np.int64)
     null = np.abs(rng.binomial(counts, 1 - of.alpha, (len(weights), len(chosen))) / counts - (1 - of.alpha)).max(axis=1)
     drawn = (weights @ covered) / np.maximum(weights @ inside, 1e-9)
-    low, high = np.quantile(null, (0.025, 0.975))
     return Violation(
         tuple(_name(int(j)) for j in chosen), sizes, coverages, value, centred(value, np.abs(drawn - (1 - of.alpha)).max(axis=1), 0.0, 1.0),
-        float(null.mean()), Interval(float(low), float(high), "binomial-draws"),
+        float(null.mean()), percentiles(null, "binomial-draws"),
     )
 
 

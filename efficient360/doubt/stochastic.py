@@ -78,6 +78,7 @@ def _dropping(layer: Any, rngs: Sequence[np.random.Generator]) -> Callable[..., 
     scale = 1.0 / keep if keep > 0 and getattr(layer, "scale_by_keep", True) else 1.0
 
     def hook(_layer: nn.Module, _given: Any, output: Tensor) -> Tensor:
+        """Drop what the layer was given, each example by its own mask."""
         rows, rest = divmod(len(output), len(rngs))
         if rest or not rows:
             message = f"a layer that drops gives {len(output)} rows for {len(rngs)} examples: which is whose can't be told"

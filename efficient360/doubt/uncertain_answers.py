@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from efficient360.doubt.calibration_metrics import BRIER, ECE, NLL
 from efficient360.doubt.disagreement import Answers
-from efficient360.doubt.separation import resampled, sample, separation, spread
+from efficient360.doubt.resampling import resampled, sample
+from efficient360.doubt.separation import separation, spread
 from efficient360.doubt.uncertainty_metrics import ENTROPY, ERROR_AUROC, MUTUAL_INFORMATION, NLL_CHANGE
 from efficient360.figures import Figure
 from efficient360.measurement import Failure, Measurement, Metric, Outcome, Status

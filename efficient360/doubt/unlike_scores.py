@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.doubt.nearness import Kind
-from efficient360.doubt.separation import Counts, Separation, resampled, sample, separation, spread
+from efficient360.doubt.resampling import Counts, resampled, sample
+from efficient360.doubt.separation import Separation, separation, spread
 from efficient360.doubt.unlike_metrics import AUPR, AUROC, FPR95
 from efficient360.figures import Figure
 from efficient360.measurement import Conditions, Measurement, Metric

@@ -24,7 +24,7 @@ from efficient360.doubt.calibration_metrics import (
     TEMPERATURE,
 )
 from efficient360.doubt.calibration_pictures import parts_table, reliability_diagram, risk_coverage_curve
-from efficient360.doubt.calibration_study import CalibrationStudy, calibration_study, quantiles
+from efficient360.doubt.calibration_study import CalibrationStudy, calibration_study
 from efficient360.doubt.class_wise import Effort, class_wise
 from efficient360.doubt.clean_logits import clean_logits
 from efficient360.doubt.group_wise import group_wise
@@ -51,7 +51,7 @@ from efficient360.figures import Figure
 from efficient360.quality.confidence_levels import Floats, levels_of
 from efficient360.quality.fairness.groupings import grouped
 from efficient360.quality.selective_risk import answered_rightly
-from efficient360.statistics import bootstrap_mean, mean_interval, wilson
+from efficient360.statistics import bootstrap_mean, mean_interval, percentiles, wilson
 
 SCALED: Conditions = {"temperature": "fitted"}
 
@@ -133,7 +133,7 @@ class Calibration(ExampleEvaluator):
         for metric, draws, area, extra in (
             (AURC, study.aurcs, study.aurc, (risk_coverage_curve(levels),)), (AUGRC, study.augrcs, study.augrc, ()),
         ):
-            yield Measurement(metric, area, n, quantiles(draws, "bootstrap"), extra=extra)
+            yield Measurement(metric, area, n, percentiles(draws, "bootstrap"), extra=extra)
         for coverage in self.coverages:
             accuracy, answered = answered_rightly(levels, coverage)
             share = f"{100 * coverage:g} %"

@@ -8,6 +8,7 @@ from torch import nn
 
 from efficient360 import formatting
 from efficient360.doubt.calibration_metrics import BRIER, ECE, NLL
+from efficient360.doubt.detectors import Outputs
 from efficient360.doubt.disagreement import answers
 from efficient360.doubt.last_layer import fit_last_layer
 from efficient360.doubt.passes import answers_of, mean_answers
@@ -70,9 +71,10 @@ class Uncertainty(Evaluator):
         if not isinstance(model, TorchModel):
             raise Unsupported("deployed", "an artefact gives logits only, and this wants features", "evaluate the checkpoint itself, without --as")
         asked = context.predicted(context.examples).subset(self.examples, context.seed)
-        point = Answered(POINT, answers([outputs_of(model, asked, context.batch_size).logits]), asked.labels)
+        plain = outputs_of(model, asked, context.batch_size)
+        point = Answered(POINT, answers([plain.logits]), asked.labels)
         tried = [
-            self._tried(LAPLACE, lambda: self._laplace(model, asked, context)),
+            self._tried(LAPLACE, lambda: self._laplace(model, plain, asked, context)),
             self._tried(DROPOUT, lambda: self._passed(DROPOUT, dropouts(model.network), model, asked, context)),
             self._tried(DEPTH, lambda: self._passed(DEPTH, drop_paths(model.network), model, asked, context)),
         ]
@@ -91,7 +93,7 @@ class Uncertainty(Evaluator):
         except Unsupported as error:
             return Failure(Status.UNSUPPORTED, error.code, error.message, error.hint, NLL_CHANGE, {"method": method})
 
-    def _laplace(self, model: TorchModel, asked: Examples, context: Context) -> Answered:
+    def _laplace(self, model: TorchModel, plain: Outputs, asked: Examples, context: Context) -> Answered:
         if context.training is None:
             raise Unsupported("no-training-split", "the curvature of the training loss wants training images", "give a data set with a training split")
         layer = model.classifier()
@@ -99,9 +101,8 @@ class Uncertainty(Evaluator):
         training = outputs_of(model, chosen, context.batch_size)
         context.deadline.check()
         fitted = fit_last_layer(layer, training, len(context.training) / len(chosen))
-        features = outputs_of(model, asked, context.batch_size).features
-        assert features is not None  # the training images had some
-        return Answered(LAPLACE, answers(fitted.members(features, self.weight_draws, context.seed, context.deadline.check)), asked.labels)
+        assert plain.features is not None  # the training images had some
+        return Answered(LAPLACE, answers(fitted.members(plain.features, self.weight_draws, context.seed, context.deadline.check)), asked.labels)
 
     def _passed(self, method: str, layers: Sequence[nn.Module], model: TorchModel, asked: Examples, context: Context) -> Answered:
         log = RowLog(context.scratch / f"{method}.f64", model.num_classes + 1, "float64")

@@ -27,6 +27,7 @@ class GradCam(Explainer):
         _entering(model, tokens_of(model), probe(model))
 
     def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
+        """Patches of the last block weighted by the mean gradient of their channels, positive parts only."""
         tokens = tokens_of(model)
         images = question.images.detach().clone().requires_grad_()
         with torch.enable_grad():

@@ -25,6 +25,7 @@ class GradientInput(Explainer):
         return None
 
     def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
+        """Gradient times the normalised pixel, summed over the channels and over each cell."""
         images = question.images.detach().clone().requires_grad_()
         with torch.enable_grad():
             chosen = model(images).gather(1, question.classes[:, None])

@@ -36,6 +36,7 @@ class IntegratedGradients(Explainer):
         return None
 
     def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
+        """The path integral, with more steps until it is complete or the doublings are used up."""
         wanted = logit_difference(model, question)
         found = self._attributed(model, grid, question, self.steps)
         for doubling in range(1, self.doublings + 1):

@@ -28,6 +28,7 @@ class TokenRelevance(Explainer):
         require_attention(model)
 
     def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
+        """Attention maps weighted by their gradients, layer upon layer."""
         tokens = tokens_of(model)
         images = question.images.detach().clone().requires_grad_()
         with torch.enable_grad(), captured(model.network) as found:

@@ -50,6 +50,7 @@ def from_training(sides: Sides, spare: Examples | None, shadows: int, recipe: Re
     device = model.device if isinstance(model, TorchModel) else "cpu"
 
     def answer(shadow: int) -> NDArray[Any]:
+        """Train a shadow on its half and ask it about the attacked images."""
         seed = seed_of(context.seed, shadow)
         module = untrained(recipe, context.checkpoint, model.num_classes, seed).to(device)
         told: Callable[[int, int], None] = lambda done, steps: context.progress(shadow * steps + done, shadows * steps)  # noqa: E731
@@ -80,6 +81,7 @@ def from_list(sides: Sides, checkpoints: Mapping[str, str], model: Model, contex
     parts = (sides.members, sides.others)
 
     def answer(shadow: int) -> NDArray[Any]:
+        """Load a shadow and ask it about the attacked images."""
         other = load_model(resolve(CheckpointSpec(references[shadow])), model.device if isinstance(model, TorchModel) else "cpu", _kept_outputs(model))
         if (other.num_classes, other.input_size) != (model.num_classes, model.input_size):
             sizes = f"{other.num_classes} classes and takes {other.input_size}, the model {model.num_classes} and {model.input_size}"

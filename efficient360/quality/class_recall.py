@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.measurement import Interval
-from efficient360.statistics import wilson
+from efficient360.statistics import percentiles, wilson
 
 
 @final
@@ -56,5 +56,4 @@ def balanced_interval(of: Recalls, seed: int, resamples: int) -> Interval:
     single = of.counts == 1
     share = np.where(single, of.hits[single].mean() if single.any() else 0.0, of.values)
     draws = np.array([(rng.binomial(of.counts, share) / of.counts).mean() for _ in range(resamples)])
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(low), float(high), "stratified-bootstrap")
+    return percentiles(draws, "stratified-bootstrap")

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from efficient360.measurement import Interval
-from efficient360.statistics import LEVEL
+from efficient360.statistics import student
 
 
 def signs(size: int, seed: int, number: int) -> Tensor:
@@ -33,8 +32,4 @@ def mean_with_interval(values: Sequence[float]) -> tuple[float, Interval]:
     Args:
         values: At least 2.
     """
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    if error == 0:
-        return mean, Interval(mean, mean, "student-t")
-    low, high = stats.t.interval(LEVEL, len(values) - 1, mean, error)
-    return mean, Interval(float(low), float(high), "student-t")
+    return float(np.mean(values)), student(np.asarray(values), "student-t")

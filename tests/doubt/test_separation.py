@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from efficient360.doubt.separation import Separation, resampled, sample, separation, spread
+from efficient360.doubt.resampling import resampled, sample
+from efficient360.doubt.separation import Separation, separation, spread
 
 
 def alone(inside: np.ndarray, outside: np.ndarray) -> Separation:

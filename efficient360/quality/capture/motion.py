@@ -31,6 +31,7 @@ class MotionBlur(CaptureCondition):
     length: float = 1 / 8
 
     def apply(self, images: Tensor, generators: Sequence[np.random.Generator]) -> Tensor:
+        """A straight smear in a direction of each image's own."""
         path = self.length * min(images.shape[2:])
         kernels = np.stack([kernel(path, float(one.uniform(0, math.pi))) for one in generators])
         count, channels, height, width = images.shape

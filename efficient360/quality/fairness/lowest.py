@@ -10,7 +10,7 @@ from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness import tally
 from efficient360.quality.fairness.tally import Tally
-from efficient360.statistics import wilson
+from efficient360.statistics import percentiles, wilson
 
 
 @final
@@ -48,8 +48,7 @@ def lowest(of: Tally, few: int, draws: int, seed: list[int]) -> Lowest:
         strayed = tally.errors(of, draws, np.random.default_rng([*seed, 1]))[:, chosen].mean(axis=1)
         low, high = np.quantile(strayed, (0.025, 0.975))
         interval = Interval(max(0.0, min(value, value + float(low))), min(1.0, max(value, value + float(high))), "parametric-bootstrap")
-    low, high = np.quantile(null, (0.025, 0.975))
-    return Lowest(value, interval, n, float(null.mean()), Interval(float(low), float(high), "permutations"))
+    return Lowest(value, interval, n, float(null.mean()), percentiles(null, "permutations"))
 
 
 def sorted_classes(of: Tally, draws: int, seed: list[int], what: str) -> Curve:

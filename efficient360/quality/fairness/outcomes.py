@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from efficient360.formatting import count
-from efficient360.measurement import Conditions, Failure, Interval, Measurement, Metric, Outcome, Status
+from efficient360.measurement import Conditions, Failure, Measurement, Metric, Outcome, Status
 from efficient360.quality.fairness import metrics
 from efficient360.quality.fairness.class_rates import MEAN
 from efficient360.quality.fairness.comparison import Gap
 from efficient360.quality.fairness.groupings import Grouping
 from efficient360.quality.fairness.pictures import figures, groupings_table
 from efficient360.quality.fairness.study import Effort, Study
-from efficient360.statistics import holm, wilson
+from efficient360.statistics import holm, percentiles, wilson
 
 ACCURACY = ("accuracy", "")
 NAMED = 8
@@ -62,8 +60,7 @@ def outcomes(of: Study, p_values: Adjusted, effort: Effort, class_names: Sequenc
         yield Measurement(metrics.RATIO, of.frame.ratio, n, accuracy.ratio, given)
     worst = accuracy.tally.worst
     yield Measurement(metrics.WORST, of.frame.group_min, int(accuracy.tally.sizes[worst]), accuracy.tally.interval(worst), given)
-    low, high = np.quantile(accuracy.worst, (0.025, 0.975))
-    yield Measurement(metrics.WORST_NULL, float(accuracy.worst.mean()), n, Interval(float(low), float(high), "permutations"), given)
+    yield Measurement(metrics.WORST_NULL, float(accuracy.worst.mean()), n, percentiles(accuracy.worst, "permutations"), given)
     yield from _gaps(of, p_values, effort, given)
 
 

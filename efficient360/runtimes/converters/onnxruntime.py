@@ -54,7 +54,10 @@ def _quantize(source: Path, images: Iterator[NDArray[np.float32]], target: Path)
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
+        """Hands the calibration images over one call at a time."""
+
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            """The next images by the name of the input, ``None`` after the last."""
             call = next(images, None)
             return None if call is None else {INPUT: call}
 

@@ -33,6 +33,7 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
             raise RuntimeError(f"ncnn can't load model.{file}: code {code}")
 
     def run(images: Images) -> Images:
+        """One image through the network; ``RuntimeError`` where ncnn can't compute."""
         extractor = network.create_extractor()
         extractor.input("in0", ncnn.Mat(images[0]))
         code, logits = extractor.extract("out0")
