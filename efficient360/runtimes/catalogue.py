@@ -12,7 +12,10 @@ from efficient360.plugin_file import imported
 from efficient360.runtimes.runtime import Precision, Runtime
 
 CONVERTERS = "efficient360.runtimes.converters"
-ORDER = ("torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm", "torch_cuda", "torch_cuda_graphs")
+ORDER = (
+    "torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm",
+    "torch_cuda", "torch_cuda_graphs", "onnxruntime_cuda",
+)
 """How they are listed; a file that is not named here comes after them."""
 
 

@@ -11,7 +11,8 @@ from efficient360.runtimes.kit import counters, machine
 
 KIT = Path(kit.__file__).parent
 FILES = sorted(KIT.rglob("*.py"))
-RUNTIMES = {name: {module} for name, (module, _) in machine.PACKAGES.items()} | {"torch_cuda": {"torch"}, "torch_cuda_graphs": {"torch"}}
+CUDA = {"torch_cuda": {"torch"}, "torch_cuda_graphs": {"torch"}, "onnxruntime_cuda": {"onnxruntime"}}
+RUNTIMES = {name: {module} for name, (module, _) in machine.PACKAGES.items()} | CUDA
 RUNTIMES["executorch"] |= {"torch"}  # its Python binding takes torch's tensors
 
 
