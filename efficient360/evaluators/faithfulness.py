@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar, final
@@ -27,6 +28,8 @@ from efficient360.explaining.metrics import (
     FAITHFULNESS,
     INFIDELITY,
     INSERTION,
+    INSIDE,
+    LOCALISATION,
     MARKED,
     POINTED,
     POINTING,
@@ -36,7 +39,7 @@ from efficient360.explaining.metrics import (
     SPARSENESS,
 )
 from efficient360.explaining.question import questions
-from efficient360.explaining.regions import Regions, read_regions
+from efficient360.explaining.regions import Regions, fingerprint, read_regions
 from efficient360.explaining.study import Study
 from efficient360.figures import Figure
 from efficient360.statistics import bootstrap_mean, wilson
@@ -60,17 +63,17 @@ class Faithfulness(ExampleEvaluator):
         checked: How many of the images the checks take: sensitivity and shuffled weights, 3 + ``draws`` explanations each.
         radius: How far a pixel moves for the sensitivity, with pixels in [0, 1].
         draws: Moved images of each example for the sensitivity.
-        regions: CSV file of boxes around the objects (id, left, top, right, bottom), for the pointing game; ``""`` for none.
+        regions: Where the objects are: a CSV file of boxes (id, left, top, right, bottom) or a folder of PNG masks; ``""`` for none.
         rows: Images a pass; raise it on a GPU.
         shown: How many images the report shows.
     """
 
     name: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (
-        BEST, FAITHFULNESS, INSERTION, DELETION, INFIDELITY, SENSITIVITY, SPARSENESS, SIMILARITY, COMPLETENESS, POINTING,
+        BEST, FAITHFULNESS, INSERTION, DELETION, INFIDELITY, SENSITIVITY, SPARSENESS, SIMILARITY, COMPLETENESS, POINTING, LOCALISATION,
     )
-    columns: ClassVar[tuple[Metric, ...]] = (PROBABILITY, MARKED, POINTED)
+    columns: ClassVar[tuple[Metric, ...]] = (PROBABILITY, MARKED, POINTED, INSIDE)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
     explainers: tuple[str, ...] = ("integrated-gradients", "gradient-x-input", "gradcam", "attention-rollout", "chefer", "occlusion")
     baselines: tuple[str, ...] = ("mean", "blur")
@@ -98,7 +101,7 @@ class Faithfulness(ExampleEvaluator):
             raise _bad("baselines", list(self.baselines), f"name at least one of {', '.join(BLANKS)}, each once")
         if not self.explainers or len({one.name for one in self._known()}) < len(self.explainers):
             raise _bad("explainers", list(self.explainers), "name at least one explainer, each once")
-        self._regions()
+        _ = self._regions    # refused now if it is no good
 
     def sample_size(self) -> int | None:
         return self.examples
@@ -108,22 +111,23 @@ class Faithfulness(ExampleEvaluator):
         return self.rows
 
     def surroundings(self) -> Mapping[str, object]:
-        """The version of captum, which integrates gradients, and what the files of regions and explainers hold."""
-        files = [name for name in (self.regions, *self.explainers) if name == self.regions or name.endswith(".py")]
-        held = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in files if name}
+        """The version of captum, which integrates gradients, and what the regions and the files of explainers hold."""
+        held = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in self.explainers if name.endswith(".py")}
+        if self.regions:
+            held[self.regions] = fingerprint(Path(self.regions))
         return {"captum": metadata.version("captum"), "files": held}
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Curves, areas, infidelity and sparseness of every explainer that the model supports, and of the random one."""
         assert isinstance(model, TorchModel)    # GRADIENTS is among the needs
-        study = Study(model, grid_of(model), self._supported(model)[0], self.baselines, self.points, self.squares, self._regions())
+        study = Study(model, grid_of(model), self._supported(model)[0], self.baselines, self.points, self.squares, self._regions)
         parts = [(list(study.measure(question)), real) for question, real in questions(model, batch, self.rows)]
         for column in zip(*(scores for scores, _ in parts), strict=True):
             values = [one.values[:real].cpu() for one, (_, real) in zip(column, parts, strict=True)]
             yield replace(column[0], values=torch.cat(values))
 
     def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
-        """The best explainer with all pictures, the two checks, pointing where the objects are marked, and who was not supported."""
+        """The best explainer with all pictures, the two checks, pointing and localisation where objects are marked, and who was not supported."""
         assert isinstance(model, TorchModel)
         assert context.examples is not None    # the runner gives an ExampleEvaluator its examples
         explainers, failures = self._supported(model)
@@ -133,14 +137,16 @@ class Faithfulness(ExampleEvaluator):
         work = Checks(model, grid_of(model), (*plain, Chance()), rows, self.radius, self.draws, context.seed)
         (batch,) = context.examples.subset(self.checked, context.seed).batches(self.checked)
         found = list(work.run(batch, context.deadline.check))
+        found += self._pointing(table, explainers, context.seed)
         yield self._best(table, explainers, context, [*self._figures(model, table, explainers, found, context)])
         yield from found
-        yield from self._pointing(table, explainers)
+        yield from self._unmarked(table)
         yield from failures
 
     def _known(self, doublings: int = DOUBLINGS) -> Sequence[Explainer]:
         return [explainer(name, self.steps, doublings) for name in self.explainers]
 
+    @cached_property
     def _regions(self) -> Regions:
         return read_regions(Path(self.regions)) if self.regions else {}
 
@@ -176,16 +182,24 @@ class Faithfulness(ExampleEvaluator):
         yield from summary.curves(table, explainers, self.baselines)
         yield summary.similarities((*explainers, Chance()), found)
 
-    def _pointing(self, table: ScoreTable, explainers: Sequence[Explainer]) -> Iterator[Outcome]:
-        marked = table.column(MARKED) == 1 if self.regions else None
-        if marked is None or not marked.any():
-            message = "the data set marks no objects" if marked is None else f"the file of regions {self.regions} marks none of the examples"
-            hint = "give a CSV file of boxes, --set faithfulness.regions=FILE, with the ids of examples.parquet"
-            yield Failure(Status.UNSUPPORTED, "no-regions", message, hint, POINTING)
+    def _pointing(self, table: ScoreTable, explainers: Sequence[Explainer], seed: int) -> Iterator[Measurement]:
+        if not self._marks(table):
             return
+        marked = table.column(MARKED) == 1
         for one in (*explainers, Chance()):
-            hits = table.column(POINTED, {"explainer": one.name})[marked]
-            yield Measurement(POINTING, float(hits.mean()), len(hits), wilson(int(hits.sum()), len(hits)), {"explainer": one.name})
+            named = {"explainer": one.name}
+            hits, inside = table.column(POINTED, named)[marked], table.column(INSIDE, named)[marked]
+            yield Measurement(POINTING, float(hits.mean()), len(hits), wilson(int(hits.sum()), len(hits)), named)
+            yield Measurement(LOCALISATION, float(inside.mean()), len(inside), bootstrap_mean(inside, seed), named)
+
+    def _unmarked(self, table: ScoreTable) -> Iterator[Failure]:
+        if not self._marks(table):
+            message = f"{self.regions} marks no object of any example" if self.regions else "nothing marks the objects of the data set"
+            hint = "give boxes or masks, --set faithfulness.regions=PATH, by the ids of examples.parquet: the page faithfulness of the documentation says how"
+            yield Failure(Status.UNSUPPORTED, "no-regions", f"{message}, so neither pointing nor localisation could be measured", hint, POINTING)
+
+    def _marks(self, table: ScoreTable) -> bool:
+        return bool(self.regions) and bool((table.column(MARKED) == 1).any())
 
 
 def _bad(setting: str, value: object, hint: str) -> SettingsError:

@@ -53,6 +53,13 @@ POINTING = Metric(
     "Zhang et al. 2018 (pointing game)", low=0, high=1,
 )
 
+LOCALISATION = Metric(
+    "localisation", ONE, Better.HIGHER,
+    "Share of the explanation's positive values that lies in a region of the object; the random order's is about the object's share of the image.",
+    "Arras, Osman & Samek 2022 (CLEVR-XAI), relevance mass accuracy", low=0, high=1,
+)
+
 PROBABILITY = Metric("probability", ONE, Better.NEITHER, "Probability of the predicted class with a share of the cells inserted or deleted.", low=0, high=1)
-MARKED = Metric("marked", ONE, Better.NEITHER, "Whether the regions' file marks the object of the example.", low=0, high=1)
+MARKED = Metric("marked", ONE, Better.NEITHER, "Whether the regions mark an object of the example.", low=0, high=1)
 POINTED = Metric("pointed", ONE, Better.NEITHER, "Whether the cell of the highest value lies in a marked region.", low=0, high=1)
+INSIDE = Metric("inside", ONE, Better.NEITHER, "Share of the positive values that lies in a marked region.", low=0, high=1)

@@ -1,66 +1,70 @@
-"""Where the objects are: boxes from a file, for the pointing game."""
+"""Where the objects of a data set are, from a file of boxes or a folder of masks."""
 
-import csv
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from efficient360.errors import SettingsError
+from efficient360.explaining.boxes import read_boxes
 from efficient360.explaining.grid import Grid
+from efficient360.explaining.masks import masks_in, read_masks
+from efficient360.explaining.region import Cover, Region
 
-COLUMNS = ("id", "left", "top", "right", "bottom")
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, as shares of the image that the model sees."""
-Regions = Mapping[str, Sequence[Box]]
-"""Boxes by example id."""
+Regions = Mapping[str, Region]
+"""By example id."""
 
 
 def read_regions(path: Path) -> Regions:
-    """The boxes of a CSV file with the columns id, left, top, right, bottom; an example may have several.
+    """The boxes of a CSV file, or the masks of a folder.
 
     Raises:
-        SettingsError: No such file, other columns, or a box that is none (``bad-regions``).
+        SettingsError: There is neither, or it holds none (``bad-regions``).
     """
-    hint = f"give a CSV file with the columns {','.join(COLUMNS)}, edges as shares of the image that the model sees, left < right, top < bottom"
+    if path.is_dir():
+        return read_masks(path)
     if not path.is_file():
-        raise SettingsError("bad-regions", f"there is no file of regions {path}", hint)
-    found: dict[str, list[Box]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise SettingsError("bad-regions", f"the file of regions {path} has the columns {','.join(rows.fieldnames or ()) or 'none'}", hint)
-        for row in rows:
-            box = _box([row[edge] for edge in COLUMNS[1:]])
-            if box is None:
-                raise SettingsError("bad-regions", f"line {rows.line_num} of {path} is no box: {','.join(str(cell) for cell in row.values())}", hint)
-            found.setdefault(row["id"], []).append(box)
-    return found
+        raise SettingsError("bad-regions", f"there is no file or folder of regions {path}", "give a CSV file of boxes or a folder of PNG masks")
+    return read_boxes(path)
 
 
-def _box(edges: Sequence[str | None]) -> Box | None:
-    try:
-        left, top, right, bottom = (float(edge or "") for edge in edges)
-    except ValueError:
-        return None
-    return (left, top, right, bottom) if 0 <= left < right <= 1 and 0 <= top < bottom <= 1 else None
+def fingerprint(path: Path) -> str:
+    """SHA-256 of what a file of boxes or a folder of masks holds."""
+    held = hashlib.sha256()
+    for file in masks_in(path) if path.is_dir() else [path]:
+        held.update(f"{file.relative_to(path).as_posix()}\0".encode())
+        held.update(hashlib.sha256(file.read_bytes()).digest())
+    return held.hexdigest()
 
 
-def pointed(values: Tensor, grid: Grid, ids: Sequence[str], regions: Regions) -> Tensor:
-    """Whether the centre of each image's highest cell lies in one of its boxes, bool ``(B,)``; ``False`` where it has none.
+@final
+@dataclass(frozen=True)
+class Objects:
+    """Where the objects of some images are.
 
     Args:
-        values: ``(B, cells)``.
-        grid: The cells.
-        ids: Example ids, length ``B``.
-        regions: Boxes by id.
+        marked: Whether the image has any, bool ``(B,)``.
+        shares: How much of each cell is object, float64 ``(B, cells)`` in [0, 1].
+        centres: Whether the middle of each cell is, bool ``(B, cells)``.
     """
-    return torch.tensor([_hit(int(cell), grid, regions.get(name, ())) for cell, name in zip(values.argmax(1).tolist(), ids, strict=True)])
+
+    marked: Tensor
+    shares: Tensor
+    centres: Tensor
 
 
-def _hit(cell: int, grid: Grid, boxes: Sequence[Box]) -> bool:
-    row, column = divmod(cell, grid.columns)
-    x, y = (column + 0.5) / grid.columns, (row + 0.5) / grid.rows
-    return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
+def objects(regions: Regions, grid: Grid, ids: Sequence[str]) -> Objects:
+    """The objects of the examples ``ids``.
+
+    Raises:
+        SettingsError: A region can't be read, or does not fit (``bad-regions``).
+    """
+    nothing = Cover(np.zeros(grid.cells), np.zeros(grid.cells, dtype=bool))
+    covers = [regions[example].over(grid) if example in regions else nothing for example in ids]
+    shares = torch.from_numpy(np.stack([cover.shares for cover in covers]))
+    return Objects(shares.sum(1) > 0, shares, torch.from_numpy(np.stack([cover.centres for cover in covers])))

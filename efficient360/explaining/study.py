@@ -16,8 +16,9 @@ from efficient360.explaining.curves import Ends, area, counts, curves, ranks
 from efficient360.explaining.explainer import Explainer
 from efficient360.explaining.grid import Grid
 from efficient360.explaining.infidelity import covered, infidelity
+from efficient360.explaining.localisation import mass_inside, pointed
 from efficient360.explaining.question import Question, probabilities
-from efficient360.explaining.regions import Regions, pointed
+from efficient360.explaining.regions import Regions, objects
 from efficient360.explaining.sparseness import gini
 from efficient360.model import TorchModel
 
@@ -34,7 +35,7 @@ class Study:
         blanks: What takes the place of removed cells, names of ``BLANKS``.
         points: Steps of an insertion or deletion curve.
         squares: Covered squares of the infidelity.
-        regions: Boxes of the objects by example id; empty where none are known.
+        regions: The objects by example id; empty where none are known.
     """
 
     model: TorchModel
@@ -52,6 +53,7 @@ class Study:
         """
         ends = self._ends(question)
         falls = covered(self.model, self.grid, question, self.squares)
+        where = objects(self.regions, self.grid, question.ids) if self.regions else None
         floor = torch.zeros(len(question), dtype=torch.float64, device=question.images.device)
         for explainer in (Chance(), *self.explainers):
             named = {"explainer": explainer.name}
@@ -68,10 +70,11 @@ class Study:
             yield Scores(metrics.SPARSENESS, gini(values), named)
             if explainer.completes:
                 yield Scores(metrics.COMPLETENESS, complete(values, logit_difference(self.model, question)), named)
-            if self.regions:
-                yield Scores(metrics.POINTED, pointed(values, self.grid, question.ids, self.regions), named)
-        if self.regions:
-            yield Scores(metrics.MARKED, torch.tensor([name in self.regions for name in question.ids]))
+            if where is not None:
+                yield Scores(metrics.POINTED, pointed(values, where), named)
+                yield Scores(metrics.INSIDE, mass_inside(values, where), named)
+        if where is not None:
+            yield Scores(metrics.MARKED, where.marked)
 
     def _ends(self, question: Question) -> dict[str, Ends]:
         clean = probabilities(self.model, question)

@@ -12,6 +12,8 @@ from efficient360.measurement import Measurement, Metric, Scalar
 
 SAID = {"mean": "the image's mean colour", "blur": "the image blurred"}
 UNMEASURED = "–"
+ON_OBJECTS: Mapping[str, Metric] = {"Pointing": metrics.POINTING, "Localisation": metrics.LOCALISATION}
+"""Columns of the table where objects are marked."""
 
 
 def curves(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequence[str]) -> Iterator[Curve]:
@@ -34,8 +36,9 @@ def _series(table: ScoreTable, explainer: Explainer, blank: str, cells: str) -> 
 
 
 def overview(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequence[str], checked: Sequence[Measurement]) -> Table:
-    """A row an explainer, the random one last: means over all examples, of insertion and deletion over all blanks."""
-    columns = ("Explainer", "Faithfulness", "Insertion", "Deletion", "Infidelity", "Sparseness", "Max-sensitivity", "Similarity, weights shuffled")
+    """A row an explainer, the random one last: means over all examples, of insertion and deletion over all blanks; pointing where objects are marked."""
+    marked = {title: metric for title, metric in ON_OBJECTS.items() if any(one.metric == metric for one in checked)}
+    columns = ("Explainer", "Faithfulness", "Insertion", "Deletion", "Infidelity", "Sparseness", "Max-sensitivity", "Similarity, weights shuffled", *marked)
     rows = []
     for explainer in (*explainers, Chance()):
         named: dict[str, Scalar] = {"explainer": explainer.name}
@@ -43,7 +46,8 @@ def overview(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequenc
         gain = UNMEASURED if explainer.name == Chance.name else f"{_mean(table, metrics.FAITHFULNESS, named):.3f}"
         rest = (_mean(table, metrics.INFIDELITY, named), _mean(table, metrics.SPARSENESS, named))
         checks = (_found(checked, metrics.SENSITIVITY, named), _found(checked, metrics.SIMILARITY, {**named, "randomised": STAGES[-1]}))
-        rows.append((explainer.title, gain, *(f"{value:.3f}" for value in (*(sum(area) / len(area) for area in areas), *rest)), *checks))
+        on_object = (_found(checked, metric, named) for metric in marked.values())
+        rows.append((explainer.title, gain, *(f"{value:.3f}" for value in (*(sum(area) / len(area) for area in areas), *rest)), *checks, *on_object))
     return Table("Explainers", columns, tuple(rows))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from simple_robust import Held
 from torch import Tensor, nn
 
@@ -95,6 +96,7 @@ def test_on_a_network_that_looks_at_one_cell_every_explainer_finds_it(tmp_path: 
     found = measured(Faithfulness(**FAST | {"points": 16, "squares": 40, "regions": str(regions)}), model, images, tmp_path / "run")
     for name in ANY:
         assert value(found["pointing_accuracy", name]) == 1.0
+        assert value(found["localisation", name]) == pytest.approx(1)
         # sure at the first point (its trapezium is all that is lost), and undone at the first
         assert value(found["insertion_auc", f"{name} mean"]) > 0.96
         assert value(found["deletion_auc", f"{name} mean"]) < 0.04
@@ -104,6 +106,17 @@ def test_on_a_network_that_looks_at_one_cell_every_explainer_finds_it(tmp_path: 
     assert isinstance(pointing, Measurement)
     assert pointing.n == 5    # one example has no box
     assert pointing.value < 1
+    inside = found["localisation", "random"]
+    assert isinstance(inside, Measurement)
+    assert inside.n == 5
+    assert 1 / 48 < inside.value < 3 / 16    # about the box's share of the image
+    assert inside.interval is not None
+    assert inside.interval.low < inside.value < inside.interval.high
+    best = found["best_faithfulness", ""]
+    assert isinstance(best, Measurement)
+    assert isinstance(best.extra[0], Table)
+    assert best.extra[0].columns[-2:] == ("Pointing", "Localisation")
+    assert best.extra[0].rows[0][-2:] == ("1.000", "1.000")
     assert value(found["best_faithfulness", ""]) > 0.5
     random = [value(found[f"{cells}_auc", "random mean"]) for cells in ("insertion", "deletion")]
     assert value(found["faithfulness", ANY[0]]) == pytest.approx(np.mean([
@@ -189,7 +202,25 @@ def test_a_file_of_regions_without_our_examples_is_told(tmp_path: Path) -> None:
     evaluator = Faithfulness(**FAST | {"explainers": ("occlusion",), "regions": str(regions)})
     failure = measured(evaluator, model, images, tmp_path / "run")["pointing_accuracy", ""]
     assert isinstance(failure, Failure)
-    assert "boxes.csv marks none of the examples" in failure.message
+    assert failure.message == f"{regions} marks no object of any example, so neither pointing nor localisation could be measured"
+
+
+def test_masks_say_what_boxes_say(tmp_path: Path) -> None:
+    model, images = planted()
+    boxes, masks = tmp_path / "boxes.csv", tmp_path / "masks"
+    boxes.write_text("id,left,top,right,bottom\n" + "".join(f"x{i},0.5,0.25,0.875,0.5\n" for i in range(4)))
+    masks.mkdir()
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[4:8, 8:14] = 1
+    for i in range(4):
+        Image.fromarray(pixels).save(masks / f"x{i}.png")
+    alone = FAST | {"explainers": ("occlusion",)}
+    found = [measured(Faithfulness(**alone | {"regions": str(path)}), model, images, tmp_path / path.stem) for path in (boxes, masks)]
+    for key in (("pointing_accuracy", "occlusion"), ("pointing_accuracy", "random"), ("localisation", "occlusion"), ("localisation", "random")):
+        assert value(found[0][key]) == value(found[1][key])
+    Image.fromarray(pixels[:8]).save(masks / "x2.png")
+    with pytest.raises(SettingsError, match=r"the mask .*x2\.png has 16 × 8 pixels, and the model sees images of 16 × 16"):
+        measured(Faithfulness(**alone | {"regions": str(masks)}), model, images, tmp_path / "wrong")
 
 
 def test_an_explainer_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
@@ -259,7 +290,7 @@ def test_the_checks_stop_when_time_is_up(tmp_path: Path) -> None:
     ({"rows": 0}, "the setting rows of faithfulness is 0"),
     ({"shown": -1}, "the setting shown of faithfulness is -1"),
     ({"radius": 0}, "the setting radius of faithfulness is 0"),
-    ({"regions": "no-such.csv"}, "there is no file of regions no-such.csv"),
+    ({"regions": "no-such.csv"}, "there is no file or folder of regions no-such.csv"),
 ])
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):

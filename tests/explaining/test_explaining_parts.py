@@ -1,4 +1,4 @@
-"""Grids, questions, regions, the choice of the best, and pictures."""
+"""Grids, questions, the choice of the best, and pictures."""
 
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from efficient360.explaining.choice import choose
 from efficient360.explaining.gallery import gallery, overlay
 from efficient360.explaining.grid import Grid, grid_of
 from efficient360.explaining.question import logits, probabilities, questions
-from efficient360.explaining.regions import pointed, read_regions
 
 
 def test_cells_are_summed_and_spread() -> None:
@@ -102,33 +101,6 @@ def test_a_broken_file_of_an_explainer_is_named(text: str | None, code: str, tmp
     with pytest.raises(PluginError, match=r"mine\.py") as caught:
         explainer(str(path), 3, 0)
     assert caught.value.code == code
-
-
-def test_pointing_hits_the_box_that_holds_the_highest_cell(tmp_path: Path) -> None:
-    file = tmp_path / "boxes.csv"
-    file.write_text("id,left,top,right,bottom\nx0,0,0,0.5,0.5\nx1,0,0,0.2,0.2\nx1,0.6,0.5,1,1\nx2,0,0,0.2,1\n")
-    regions = read_regions(file)
-    assert regions["x1"] == [(0, 0, 0.2, 0.2), (0.6, 0.5, 1, 1)]
-    values = torch.eye(4)[[0, 3, 0, 0]]
-    assert pointed(values, GRID, ("x0", "x1", "x2", "x3"), regions).tolist() == [True, True, False, False]
-
-
-@pytest.mark.parametrize(("text", "message"), [
-    (None, "there is no file of regions"),
-    ("", "has the columns none"),
-    ("id,x,y\n", "has the columns id,x,y"),
-    ("id,left,top,right,bottom\na,0,0,1\n", "line 2 of .*boxes.csv is no box: a,0,0,1,None"),
-    ("id,left,top,right,bottom\na,0,0,1,1\na,0,0,ten,1\n", "line 3 of .*boxes.csv is no box: a,0,0,ten,1"),
-    ("id,left,top,right,bottom\na,0.5,0,0.5,1\n", "is no box"),
-    ("id,left,top,right,bottom\na,0,0,120,80\n", "is no box"),
-])
-def test_a_file_that_holds_no_boxes_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
-    file = tmp_path / "boxes.csv"
-    if text is not None:
-        file.write_text(text)
-    with pytest.raises(SettingsError, match=message) as caught:
-        read_regions(file)
-    assert caught.value.code == "bad-regions"
 
 
 def test_the_best_is_measured_where_it_was_not_chosen() -> None:
