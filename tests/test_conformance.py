@@ -45,6 +45,7 @@ SMALL = {
         "explainers": ("gradient-x-input", "attention-rollout"), "baselines": ("mean",), "points": 2, "squares": 2, "draws": 1, "checked": 2, "shown": 1,
     },
     "corruption": {"corruptions": ("gaussian_noise", "glass_blur", "elastic_transform"), "severities": (2,)},
+    "stability": {"perturbations": ("gaussian_noise", "rotate"), "frames": 3},
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "out_of_distribution": {"images": 20, "resamples": 20},

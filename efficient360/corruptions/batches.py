@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efficient360.corruptions.corruption import Pixels, generator
+from efficient360.corruptions.corruption import Pixels, eight_bit, generator
 from efficient360.corruptions.tables import TABLES
 
 
@@ -41,7 +41,7 @@ def corrupted_batches(images: Tensor, ids: Sequence[str], cells: Sequence[Cell],
         cells: Which, in order.
         seed: The run's seed.
     """
-    batch = np.ascontiguousarray((images.detach().cpu() * 255).round().clamp(0, 255).byte().numpy())
+    batch = eight_bit(images)
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
 
         def begin(cell: Cell) -> list[Future[Pixels]]:

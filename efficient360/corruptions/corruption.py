@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 """An RGB image, uint8 ``(3, H, W)``."""
@@ -21,6 +22,11 @@ class Corruption(ABC):
     @abstractmethod
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
         """The corrupted image, uint8 ``(3, H, W)``; ``pixels`` stays as it is."""
+
+
+def eight_bit(images: Tensor) -> Pixels:
+    """Images in [0, 1] rounded to 8 bits, uint8 of the same shape."""
+    return np.ascontiguousarray((images.detach().cpu() * 255).round().clamp(0, 255).byte().numpy())
 
 
 def quantised(levels: NDArray[Any]) -> Pixels:

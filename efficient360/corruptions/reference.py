@@ -1,12 +1,12 @@
 """The model that a mean corruption error is divided by: AlexNet as published, or another run of ours."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
-from efficient360.corruptions.protocol import TITLE, Protocol, differences
+from efficient360.corruptions.other_run import other_run
+from efficient360.corruptions.protocol import Protocol
 from efficient360.corruptions.tables import COMMON, SEVERITIES
 from efficient360.errors import SettingsError, Unsupported
 
@@ -87,19 +87,7 @@ def _require_imagenet_c(protocol: Protocol, class_names: Sequence[str]) -> None:
 
 
 def _of_report(path: Path, protocol: Protocol) -> Reference:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        name = str(report["checkpoint"]["name"])
-        taken = [o for o in report["outcomes"] if o["kind"] == "measurement" and o["evaluator"] == "corruption" and o["metric"] == "corruption_accuracy"]
-        tables = [figure for outcome in taken for figure in outcome.get("extra", ()) if figure.get("title") == TITLE]
-        errors = {o["conditions"]["corruption"]: 1 - float(o["value"]) for o in taken if "corruption" in o["conditions"]}
-        clean = [1 - float(o["value"]) for o in taken if o["conditions"].get("severity") == 0]
-        rows: Any = tables[0]["rows"] if tables else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError("bad-reference", f"{path} is no report of a run", "give the report.json in the run's folder") from error
-    if rows is None or not clean:
-        raise SettingsError("bad-reference", f"the run in {path} holds no corruption results", "evaluate corruption there first, with the same settings")
-    if wrong := differences(protocol.as_table(), rows):
-        message = f"the run in {path} measured corruption otherwise: {', '.join(wrong)} differ"
-        raise Unsupported("other-protocol", message, "evaluate both models with the same data, settings and seed")
-    return Reference(name, clean[0], errors)
+    run = other_run(path, "corruption", "corruption_accuracy", protocol.as_table())
+    errors = {o.conditions["corruption"]: 1 - o.value for o in run.measured if "corruption" in o.conditions}
+    clean = [1 - o.value for o in run.measured if o.conditions.get("severity") == 0]
+    return Reference(run.name, clean[0], errors)

@@ -39,27 +39,35 @@ class Snow(Corruption):
 
     def apply(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
         """Whiten the image and let flakes fall on it."""
-        flakes = self._flakes(pixels.shape[1], pixels.shape[2], rng)
+        flakes = self.flakes(pixels.shape[1], pixels.shape[2], rng)
+        snowy = self.paled(pixels)
+        snowy += self.falling(flakes, rng.uniform(-135, -45))
+        return quantised(snowy)
+
+    def paled(self, pixels: Pixels) -> Levels:
+        """The image turned pale, ``(3, H, W)``."""
         levels = pixels.astype(np.float32)
         pale = np.tensordot(_GREY, levels, 1)
         pale *= 1.5
         pale += 127.5
-        snowy = np.maximum(levels, pale)
+        snowy: Levels = np.maximum(levels, pale)
         snowy *= 1 - self.kept
         levels *= self.kept
         snowy += levels
-        snowy += flakes + flakes[::-1, ::-1]
-        return quantised(snowy)
+        return snowy
 
-    def _flakes(self, height: int, width: int, rng: np.random.Generator) -> Levels:
+    def flakes(self, height: int, width: int, rng: np.random.Generator) -> Levels:
+        """Flakes before any wind, ``(1, H, W)``."""
         noise = rng.standard_normal((1, 1, window(height, self.size), window(width, self.size)), dtype=np.float32)
         noise *= self.spread
         noise += self.mean
         flakes: Levels = magnified(torch.from_numpy(noise), self.size, height, width)[0].numpy()
-        levels = np.where(flakes < self.threshold, np.float32(0), np.minimum(flakes, 1)) * np.float32(255)
-        streaks = streaked(levels, self.radius, self.fading, rng.uniform(-135, -45))
-        whole: Levels = np.rint(streaks[0])
-        return whole
+        return np.where(flakes < self.threshold, np.float32(0), np.minimum(flakes, 1)) * np.float32(255)
+
+    def falling(self, flakes: Levels, angle: float) -> Levels:
+        """Flakes drawn out at an angle below the horizontal, and the same upside down: what they add to an image, ``(1, H, W)``."""
+        streaks: Levels = np.rint(streaked(flakes, self.radius, self.fading, angle))
+        return streaks + streaks[:, ::-1, ::-1]
 
 
 @final

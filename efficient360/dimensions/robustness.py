@@ -19,5 +19,5 @@ DIMENSION = Dimension(
     ),
     caveat="A model that was not trained against attacks has about no robust accuracy at this ε and reaches half of the axis at most; "
     "attacks only ever bound robust accuracy from above.",
-    related=("black_box", "natural_shift"),
+    related=("black_box", "natural_shift", "stability"),
 )

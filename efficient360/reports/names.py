@@ -4,13 +4,13 @@ from typing import Final
 
 ABBREVIATIONS: Final = {
     "auc": "AUC", "augrc": "AUGRC", "aurc": "AURC", "auroc": "AUROC", "aupr": "AUPR", "cka": "CKA", "cpu": "CPU", "ece": "ECE",
-    "fnr": "FNR", "fpr": "FPR", "gpu": "GPU", "macs": "MACs", "mce": "mCE", "nll": "NLL", "ood": "OOD",
+    "fnr": "FNR", "fpr": "FPR", "gpu": "GPU", "macs": "MACs", "mce": "mCE", "mfr": "mFR", "nll": "NLL", "ood": "OOD",
     "rss": "RSS", "top1": "top-1", "tnr": "TNR", "top5": "top-5", "tpr": "TPR", "url": "URL",
 }
 """Parts of names that are not plain words."""
 
 WHOLE: Final = {
-    "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE",
+    "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE", "mfr": "mFR",
     "shift_accuracy": "Accuracy on shifted images", "shift_baseline": "Accuracy on clean images of the same classes", "shift_gap": "Gap to clean images",
     "largest_gap_excess": "Largest accuracy gap beyond chance", "largest_odds_excess": "Largest gap within classes beyond chance",
     "accuracy_difference_excess": "Accuracy difference beyond chance",
