@@ -66,7 +66,7 @@ class Snowfall(Effect):
     step: float
 
     def frames(self, pixels: Pixels, steps: range, rng: np.random.Generator) -> Pixels:
-        flakes, pale = self.snow.flakes(*pixels.shape[1:], rng), self.snow.paled(pixels)
+        flakes, pale = self.snow.flakes(pixels.shape[1], pixels.shape[2], rng), self.snow.paled(pixels)
         return np.stack([quantised(pale + self.snow.falling(flakes, self.first + step * self.step)) for step in steps])
 
 

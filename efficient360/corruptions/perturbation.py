@@ -64,4 +64,5 @@ class Perturbation:
             ``(B, T - 1)``: for every frame but the first. Its mean over a row is an image's flip probability.
         """
         others = answers[:, :1] if self.compared == "first" else answers[:, :-1]
-        return answers[:, 1:] != others
+        flipped: NDArray[np.bool_] = answers[:, 1:] != others
+        return flipped

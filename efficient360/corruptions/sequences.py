@@ -74,7 +74,7 @@ def answers(model: Model, images: Tensor, ids: Sequence[str], shown: Sequences, 
 def classes(model: Model, frames: Pixels) -> NDArray[np.int64]:
     """The class that the model gives each frame, ``(T,)``."""
     with torch.inference_mode():
-        found = [model(part.float() / 255).argmax(1).cpu() for part in torch.from_numpy(frames).split(AT_ONCE)]
+        found = [model(part.float() / 255).argmax(1).cpu() for part in torch.split(torch.from_numpy(frames), AT_ONCE)]
     named: NDArray[np.int64] = torch.cat(found).numpy()
     return named
 

@@ -4,6 +4,8 @@ A map is a matrix ``(3, 3)`` that takes a pixel of the result, as ``(column, row
 from in the image, up to a factor.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -54,14 +56,14 @@ def warped(wide: Pixels, source: Map, margin: int) -> Pixels:
         uint8 ``(3, H, W)``, truncated as Pillow truncates.
     """
     _, height, width = wide.shape
-    rows, columns = np.mgrid[margin : height - margin, margin : width - margin]
-    across, down, depth = np.tensordot(source, np.stack([columns, rows, np.ones_like(rows)]).astype(np.float64), 1)
-    across, down = across / depth, down / depth
+    across, down = _origins(source, height, width, margin)
     inside = (across >= -0.5) & (across < width - 0.5) & (down >= -0.5) & (down < height - 0.5)
-    # Double precision: what comes to lie on a pixel again must keep its value to a thousandth of a level.
-    grid = torch.from_numpy(np.stack([2 * across / (width - 1) - 1, 2 * down / (height - 1) - 1], axis=-1))
-    levels = torch.nn.functional.grid_sample(torch.from_numpy(wide)[None].double(), grid[None], padding_mode="border", align_corners=True)
-    return quantised(levels[0].numpy() * inside)
+    return quantised(_between(wide, across, down, "border") * inside)
+
+
+def fading(wide: Pixels, source: Map, margin: int) -> Pixels:
+    """As :func:`warped`, but that the outermost pixels fade into the black beyond them and levels are rounded: as OpenCV does it."""
+    return quantised(_between(wide, *_origins(source, *wide.shape[1:], margin), "zeros") + 0.5)
 
 
 def shifted(wide: Pixels, right: int, margin: int) -> Pixels:
@@ -70,6 +72,23 @@ def shifted(wide: Pixels, right: int, margin: int) -> Pixels:
     moved = np.zeros_like(wide)
     moved[:, :, max(right, 0) : width + min(right, 0)] = wide[:, :, max(-right, 0) : width - max(right, 0)]
     return moved[:, margin : height - margin, margin : width - margin]
+
+
+def _origins(source: Map, height: int, width: int, margin: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Column and row in the image that each pixel of the result comes from."""
+    rows, columns = np.mgrid[margin : height - margin, margin : width - margin]
+    across, down, depth = np.tensordot(source, np.stack([columns, rows, np.ones_like(rows)]).astype(np.float64), 1)
+    return across / depth, down / depth
+
+
+def _between(wide: Pixels, across: NDArray[np.float64], down: NDArray[np.float64], beyond: Literal["border", "zeros"]) -> NDArray[np.float64]:
+    """Levels at places between pixels."""
+    _, height, width = wide.shape
+    # Double precision: what comes to lie on a pixel again must keep its value to a thousandth of a level.
+    grid = torch.from_numpy(np.stack([2 * across / (width - 1) - 1, 2 * down / (height - 1) - 1], axis=-1))
+    levels = torch.nn.functional.grid_sample(torch.from_numpy(wide)[None].double(), grid[None], padding_mode=beyond, align_corners=True)
+    found: NDArray[np.float64] = levels[0].numpy()
+    return found
 
 
 def _about_middle(matrix: NDArray[np.float64], height: int, width: int) -> Map:

@@ -34,7 +34,7 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Bars, Figure
+from efficient360.figures import Bars, Figure, Picture
 from efficient360.statistics import bootstrap_mean
 
 _SOURCE = "Hendrycks & Dietterich 2019, section 4.2"
@@ -126,7 +126,7 @@ class Stability(ExampleEvaluator):
         if context.examples is None:
             raise Unsupported("no-examples", "stability was given no examples", "name a data set with --dataset")
         shown = self._shown(*model.input_size[1:])
-        pictures = []
+        pictures: list[Picture] = []
         for name, example in chosen(_rates(table, shown)):
             batch = next(context.examples.select([table.ids[example]]).batches(1))
             pictures += pair(model, batch, name, shown, context.examples.class_names)
