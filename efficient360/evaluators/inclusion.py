@@ -27,7 +27,7 @@ from efficient360.evaluator import (
 from efficient360.figures import Figure
 from efficient360.formatting import count
 from efficient360.quality.fairness.groupings import Grouping, crossings, grouped
-from efficient360.quality.fairness.lowest import lowest, sorted_classes
+from efficient360.quality.fairness.lowest import lowest, lowest_table, sorted_classes
 from efficient360.quality.fairness.tally import Tally, tally
 
 TENTH = 10
@@ -115,8 +115,8 @@ class Inclusion(ExampleEvaluator):
             message = f"{count(left)} of {count(len(classes.names))} classes have fewer than {self.minimum_class} examples and are not looked at"
             yield Failure(Status.UNSUPPORTED, "small-classes", message, "evaluate more examples", WORST_CLASS, {"examples": f"fewer than {self.minimum_class}"})
         worst = lowest(of, 1, self.permutations, seed)
-        picture: tuple[Figure, ...] = (sorted_classes(of, self.permutations, seed, "class"),)
-        yield Measurement(WORST_CLASS, worst.value, worst.n, worst.interval, extra=picture)
+        shown: tuple[Figure, ...] = (sorted_classes(of, self.permutations, seed, "class"), lowest_table(of, kept, "class"))
+        yield Measurement(WORST_CLASS, worst.value, worst.n, worst.interval, extra=shown)
         yield Measurement(WORST_CLASS_NULL, worst.chance, of.n, worst.chance_interval)
         if len(kept) < FEWEST_CLASSES:
             message = f"the lowest tenth of {len(kept)} classes is the worst one itself"

@@ -41,7 +41,7 @@ def _pictures(
     for i in range(real):
         label = int(question.classes[i])
         named = names[label] if label < len(names) else str(label)
-        yield Picture(data_uri(question.images[i]), f"{named}, {100 * float(likely[i, label]):.0f} %", question.ids[i])
+        yield Picture(data_uri(question.images[i]), f"predicted {named}, {100 * float(likely[i, label]):.0f} %", question.ids[i])
         for explainer, of_all in zip(explainers, values, strict=True):
             yield Picture(data_uri(overlay(question.images[i], grid, of_all[i])), explainer.title)
 

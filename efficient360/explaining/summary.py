@@ -8,6 +8,7 @@ from efficient360.explaining.chance import Chance
 from efficient360.explaining.explainer import Explainer
 from efficient360.explaining.randomisation import STAGES
 from efficient360.figures import Curve, Heatmap, Series, Table
+from efficient360.formatting import MINUS
 from efficient360.measurement import Measurement, Metric, Scalar
 
 SAID = {"mean": "the image's mean colour", "blur": "the image blurred"}
@@ -38,16 +39,19 @@ def _series(table: ScoreTable, explainer: Explainer, blank: str, cells: str) -> 
 def overview(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequence[str], checked: Sequence[Measurement]) -> Table:
     """A row an explainer, the random one last: means over all examples, of insertion and deletion over all blanks; pointing where objects are marked."""
     marked = {title: metric for title, metric in ON_OBJECTS.items() if any(one.metric == metric for one in checked)}
-    columns = ("Explainer", "Faithfulness", "Insertion", "Deletion", "Infidelity", "Sparseness", "Max-sensitivity", "Similarity, weights shuffled", *marked)
+    columns = (
+        "Explainer", "Faithfulness ↑", "Insertion ↑", "Deletion ↓", "Infidelity ↓", "Sparseness", "Max-sensitivity ↓", "Likeness, weights shuffled ↓",
+        *(f"{title} ↑" for title in marked),
+    )
     rows = []
     for explainer in (*explainers, Chance()):
         named: dict[str, Scalar] = {"explainer": explainer.name}
         areas = [[_mean(table, m, {**named, "baseline": blank}) for blank in blanks] for m in (metrics.INSERTION, metrics.DELETION)]
-        gain = UNMEASURED if explainer.name == Chance.name else f"{_mean(table, metrics.FAITHFULNESS, named):.3f}"
+        gain = UNMEASURED if explainer.name == Chance.name else _spelled(_mean(table, metrics.FAITHFULNESS, named))
         rest = (_mean(table, metrics.INFIDELITY, named), _mean(table, metrics.SPARSENESS, named))
         checks = (_found(checked, metrics.SENSITIVITY, named), _found(checked, metrics.SIMILARITY, {**named, "randomised": STAGES[-1]}))
         on_object = (_found(checked, metric, named) for metric in marked.values())
-        rows.append((explainer.title, gain, *(f"{value:.3f}" for value in (*(sum(area) / len(area) for area in areas), *rest)), *checks, *on_object))
+        rows.append((explainer.title, gain, *(_spelled(value) for value in (*(sum(area) / len(area) for area in areas), *rest)), *checks, *on_object))
     return Table("Explainers", columns, tuple(rows))
 
 
@@ -58,9 +62,13 @@ def similarities(explainers: Sequence[Explainer], checked: Sequence[Measurement]
     return Heatmap("Rank correlation with the explanation of shuffled weights", "what was shuffled", "", STAGES, tuple(e.title for e in explainers), rows)
 
 
+def _spelled(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
+
+
 def _mean(table: ScoreTable, metric: Metric, named: Mapping[str, Scalar]) -> float:
     return float(table.column(metric, named).mean())
 
 
 def _found(checked: Sequence[Measurement], metric: Metric, named: Mapping[str, Scalar]) -> str:
-    return next((f"{m.value:.3f}" for m in checked if m.metric == metric and m.conditions == named), UNMEASURED)
+    return next((_spelled(m.value) for m in checked if m.metric == metric and m.conditions == named), UNMEASURED)

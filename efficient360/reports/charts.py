@@ -7,6 +7,7 @@ from html import escape as escape_html
 from typing import Any
 
 from efficient360.figures import Bars, Curve, Heatmap, Series
+from efficient360.formatting import MINUS
 from efficient360.reports.theme import LIGHT, SERIES
 
 Chart = dict[str, Any]
@@ -15,7 +16,6 @@ escape = partial(escape_html, quote=False)
 
 CLEAR = "rgba(0,0,0,0)"
 MANY_BARS = 40
-LOG: Chart = {"type": "log", "exponentformat": "SI", "minexponent": 2, "minorloglabels": "none"}
 
 
 def chart(figure: Curve | Bars | Heatmap) -> Chart:
@@ -38,6 +38,13 @@ def _axis(text: str) -> Chart:
     }
 
 
+def _log(values: Sequence[float]) -> Chart:
+    """A logarithmic axis: 10M where numbers are large, 0.001 for rates and their like, 10⁻⁸ below."""
+    low, high = min((v for v in values if v > 0), default=1.0), max(values, default=1.0)
+    notation = "SI" if high >= 1e3 else "none" if low >= 1e-4 else "power"
+    return {"type": "log", "exponentformat": notation, "minexponent": 2, "minorloglabels": "none"}
+
+
 def _layout(x: Chart, y: Chart, height: int) -> Chart:
     return {
         "xaxis": x, "yaxis": y, "height": height, "margin": {"l": 52, "r": 12, "t": 12, "b": 44}, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
@@ -54,8 +61,8 @@ def _curve(figure: Curve) -> Chart:
         colour = LIGHT["faint"] if series.style == "reference" else LIGHT[SERIES[drawn.index(series) % len(SERIES)]]
         traces += _series(series, colour)
     x, y = _axis(figure.x_label), _axis(figure.y_label)
-    x |= LOG if figure.x_log else {}
-    y |= LOG if figure.y_log else {}
+    x |= _log([v for s in figure.series for v in s.x]) if figure.x_log else {}
+    y |= _log([v for s in figure.series for v in s.y]) if figure.y_log else {}
     layout = _layout(x, y, 320)
     layout["showlegend"] = sum(bool(s.name) for s in figure.series) > 1
     if _is_square(figure):
@@ -128,7 +135,8 @@ def _heatmap(figure: Heatmap) -> Chart:
     }
     if small:
         spell = ".2f" if all(v is None or abs(v) <= 1 for row in cells for v in row) else ".3g"
-        trace |= {"text": [["" if v is None else format(v, spell) for v in row] for row in cells], "texttemplate": "%{text}", "textfont": {"size": 11}}
+        told = [["" if v is None else format(v, spell).replace("-", MINUS) for v in row] for row in cells]
+        trace |= {"text": told, "texttemplate": "%{text}", "textfont": {"size": 11}}
     x = _axis(figure.x_label) | {"tickvals": trace["x"], "ticktext": columns, "showgrid": False, "ticks": ""}
     y = _axis(figure.y_label) | {"tickvals": trace["y"], "ticktext": rows, "showgrid": False, "ticks": "", "autorange": "reversed"}
     return {"data": [trace], "layout": _layout(x, y, 100 + 26 * len(rows))}

@@ -50,7 +50,8 @@ def is_picture(uri: str) -> bool:
 def is_figures(values: Sequence[str | int | float]) -> bool:
     """Whether a table's column holds numbers, formatted or not: those are set flush right."""
     spelled = [cell(value) for value in values]
-    return any(text[:1].isdigit() for text in spelled) and all(text.lstrip("+-±−≈<>≤≥")[:1].isdigit() or text in ("–", "—", "") for text in spelled)
+    numbers = [text.lstrip("+-±−≈<>≤≥")[:1].isdigit() for text in spelled]
+    return any(numbers) and all(number or text in ("–", "—", "") for number, text in zip(numbers, spelled, strict=True))
 
 
 def plain(value: Any) -> str:

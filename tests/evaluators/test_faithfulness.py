@@ -115,7 +115,7 @@ def test_on_a_network_that_looks_at_one_cell_every_explainer_finds_it(tmp_path: 
     best = found["best_faithfulness", ""]
     assert isinstance(best, Measurement)
     assert isinstance(best.extra[0], Table)
-    assert best.extra[0].columns[-2:] == ("Pointing", "Localisation")
+    assert best.extra[0].columns[-2:] == ("Pointing ↑", "Localisation ↑")
     assert best.extra[0].rows[0][-2:] == ("1.000", "1.000")
     assert value(found["best_faithfulness", ""]) > 0.5
     random = [value(found[f"{cells}_auc", "random mean"]) for cells in ("insertion", "deletion")]

@@ -7,7 +7,7 @@ from answered import context_of, found, listed, logits_of, planted, run
 from efficient360 import conformance
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluators.inclusion import Inclusion
-from efficient360.figures import Curve
+from efficient360.figures import Curve, Table
 from efficient360.measurement import Failure
 from efficient360.statistics import wilson
 
@@ -27,9 +27,14 @@ def test_worst_class_by_hand() -> None:
     worst, chance = found(outcomes, "worst_class_accuracy"), found(outcomes, "worst_class_accuracy_null")
     assert (worst.value, worst.n, worst.interval) == (0.6, 20, wilson(12, 20))
     assert worst.value < chance.interval.low < chance.value < 50 / 60
-    (curve,) = worst.extra
+    curve, table = worst.extra
     assert isinstance(curve, Curve)
     assert curve.series[1].y == (0.6, 0.9, 1.0)
+    assert isinstance(table, Table)
+    names = listed(logits_of(predicted, 3), labels).class_names
+    assert table.rows == (
+        (names[1], "20", "60.0 %", "38.7 – 78.1 %"), (names[2], "20", "90.0 %", "69.9 – 97.2 %"), (names[0], "20", "100.0 %", "83.9 – 100.0 %")
+    )
 
 
 def test_classes_equally_hard_have_a_worst_one_too() -> None:

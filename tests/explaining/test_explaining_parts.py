@@ -135,7 +135,7 @@ def test_a_picture_of_every_image_and_of_every_explanation() -> None:
     assert [picture.caption for picture in found.pictures[1:3]] == ["Edges", "Random"]
     assert [picture.detail for picture in found.pictures[::3]] == ["a", "b", "c"]
     label = int(model(images[:1]).argmax())
-    assert found.pictures[0].caption.startswith(["cat", "dog", "ox", "emu", "bee"][label] + ", ")
+    assert found.pictures[0].caption.startswith("predicted " + ["cat", "dog", "ox", "emu", "bee"][label] + ", ")
     assert all(picture.image.startswith("data:image/png;base64,") for picture in found.pictures)
     assert gallery(model, grid_of(model), [Edges()], [], []) is None
 

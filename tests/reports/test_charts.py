@@ -133,6 +133,18 @@ def test_names_are_escaped_and_equal_names_stay_apart() -> None:
     assert drawn["data"][0]["y"] == [0, 1]
 
 
+@pytest.mark.parametrize(("values", "notation"), [((0.001, 1.0), "none"), ((5e6, 2e9), "SI"), ((0.0, 1e-7, 0.1), "power"), ((0.5, 2e4), "SI")])
+def test_a_logarithmic_axis_says_rates_plainly_and_large_numbers_with_prefixes(values: tuple[float, ...], notation: str) -> None:
+    ones = (1.0,) * len(values)
+    layout = chart(Curve("c", "x", "y", (Series("s", values, ones),), x_log=True, y_log=True))["layout"]
+    assert (layout["xaxis"]["type"], layout["xaxis"]["exponentformat"]) == ("log", notation)
+    assert layout["yaxis"]["exponentformat"] == "none"
+
+
+def test_a_number_below_zero_has_a_minus() -> None:
+    assert chart(Heatmap("h", "", "", ("a", "b"), ("c",), ((-0.25, 0.5),)))["data"][0]["text"] == [["−0.25", "0.50"]]
+
+
 def test_a_missing_cell_is_blank() -> None:
     trace = chart(synthetic.corruptions())["data"][0]
     assert trace["z"][2][4] is None

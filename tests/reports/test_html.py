@@ -216,6 +216,14 @@ def test_long_tables_are_folded_where_there_are_many_figures(figures: int, folde
     assert "Short" in html
 
 
+def test_columns_of_numbers_stand_flush_right() -> None:
+    table = Table("T", ("name", "below", "share", "missing"), (("a", "−5.6 %", "98 %", "–"), ("b", "−5.4 %", "–", "–")))
+    record = Record("e", Measurement(Metric("m", ONE, Better.HIGHER, "M."), 0.5, extra=(table,)))
+    html = render(dataclasses.replace(synthetic.report(), records=[record], axes=axes_of(synthetic.dimensions(), [record])))
+    flush = {name: f'<th scope="col" class="num">{name}</th>' in html for name in table.columns}
+    assert flush == {"name": False, "below": True, "share": True, "missing": False}
+
+
 def test_the_headlines_are_the_first_measure_of_each_dimension() -> None:
     assert [h.title for h in sections.headlines(synthetic.report())][:3] == ["Top-1 accuracy", "Weight bytes", "MACs"]
 

@@ -1,16 +1,23 @@
 """The classes or groups that fare worst: their accuracy, and what chance alone would show if all were equally hard."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from efficient360.figures import Curve, Series
+from efficient360.figures import Curve, Series, Table
+from efficient360.formatting import count, number
+from efficient360.formatting import interval as spelled
 from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness import tally
+from efficient360.quality.fairness.metrics import GROUP
 from efficient360.quality.fairness.tally import Tally
 from efficient360.statistics import percentiles, wilson
+
+FEW = 5
+"""Classes that a table names."""
 
 
 @final
@@ -59,12 +66,25 @@ def sorted_classes(of: Tally, draws: int, seed: list[int], what: str) -> Curve:
     intervals = [wilson(int(of.hits[i]), int(of.sizes[i])) for i in order]
     band = np.quantile(null, (0.025, 0.975), axis=0)
     return Curve(
-        f"Accuracy by {what}, lowest first", "place", "accuracy",
+        f"Accuracy by {what}, lowest first", f"place of the {what}, lowest accuracy first", "accuracy",
         (
             Series(f"if every {what} were equally hard", places, _plain(null.mean(axis=0)), _plain(band[0]), _plain(band[1])),
             Series("measured", places, _plain(of.values[order]), tuple(i.low for i in intervals), tuple(i.high for i in intervals), "points"),
         ),
     )
+
+
+def lowest_table(of: Tally, names: Sequence[str], what: str) -> Table:
+    """Which classes those are: the few that fare worst, with their Wilson intervals; of equal ones the first.
+
+    Args:
+        of: Right answers by class.
+        names: Of the classes, in the tally's order.
+        what: A class, a group.
+    """
+    order = np.argsort(of.values, kind="stable")[:FEW].tolist()
+    rows = tuple((names[i], count(int(of.sizes[i])), number(float(of.values[i]), GROUP), spelled(of.interval(i), GROUP)) for i in order)
+    return Table(f"Which {what} fares worst: the lowest {len(order)} of {count(len(names))}", (what, "examples", "accuracy", "95 % interval"), rows)
 
 
 def _plain(values: Floats) -> tuple[float, ...]:

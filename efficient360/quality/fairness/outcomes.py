@@ -8,7 +8,7 @@ from efficient360.quality.fairness import metrics
 from efficient360.quality.fairness.class_rates import MEAN
 from efficient360.quality.fairness.comparison import Gap
 from efficient360.quality.fairness.groupings import Grouping
-from efficient360.quality.fairness.pictures import figures, groupings_table
+from efficient360.quality.fairness.pictures import figures, groupings_table, groups_table
 from efficient360.quality.fairness.study import Effort, Study
 from efficient360.statistics import holm, percentiles, wilson
 
@@ -110,8 +110,8 @@ def largest(declared: Sequence[Study], proxies: Sequence[Study], p_values: Adjus
     worst = max(told, key=lambda of: of.accuracy.beyond.excess if of.accuracy is not None else -1.0)
     assert worst.accuracy is not None
     table = groupings_table([*declared, *proxies], {name: p for (name, *kind), p in p_values.items() if tuple(kind) == ACCURACY})
-    given = {"groups": worst.grouping.name}
-    return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=(table,))
+    given, tables = {"groups": worst.grouping.name}, (table, groups_table([*declared, *proxies]))
+    return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=tables)
 
 
 def largest_odds(declared: Sequence[Study], proxies: Sequence[Study]) -> Outcome:

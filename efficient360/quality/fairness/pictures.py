@@ -1,11 +1,12 @@
 """Figures of groups: accuracy by group with intervals, all groupings side by side, and the classes whose rates differ most."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from efficient360.figures import Bars, Figure, Table
 from efficient360.formatting import count, number, significant
+from efficient360.formatting import interval as spelled
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
 from efficient360.quality.fairness.study import Study
@@ -31,18 +32,20 @@ def by_group(of: Study) -> Bars:
     )
 
 
-def groups_table(of: Study) -> Table:
-    """Every group of a grouping: examples, accuracy with its interval, overconfidence, and whether it stands out from the rest."""
+def groups_table(studies: Sequence[Study]) -> Table:
+    """Every group of every grouping: examples, accuracy with its interval, overconfidence, and whether it stands out from the rest."""
+    columns = ("grouping", "group", "examples", "accuracy", "95 % interval", "confidence − accuracy", "p against the rest, corrected")
+    return Table("Groups", columns, tuple(row for of in studies for row in _groups(of)))
+
+
+def _groups(of: Study) -> Iterator[tuple[str, ...]]:
     p_values = iter([] if of.accuracy is None else of.accuracy.p_values)
-    rows = []
     for i, name in enumerate(of.grouping.names):
         size, hits = int(of.everyone.sizes[i]), int(of.everyone.hits[i])
         interval = wilson(hits, size)
         told = "too few to compare" if not of.compared[i] else NONE if of.accuracy is None else significant(float(next(p_values)), 2)
         over = number(float(of.everyone.overconfidence[i]), EXCESS)
-        rows.append((name, count(size), number(hits / size, GROUP), f"{number(interval.low, GROUP)} – {number(interval.high, GROUP)}", over, told))
-    columns = ("group", "examples", "accuracy", "95 % interval", "confidence − accuracy", "p against the rest, corrected")
-    return Table(f"Groups by {of.grouping.name}", columns, tuple(rows))
+        yield of.grouping.name, name, count(size), number(hits / size, GROUP), spelled(interval, GROUP), over, told
 
 
 def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> Table:
@@ -65,7 +68,7 @@ def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> 
             number(of.frame.group_min, GROUP), number(float(of.accuracy.worst.mean()), GROUP),
         ))
     columns = (
-        "grouping", "groups compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "its accuracy", "by chance",
+        "grouping", "compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "its accuracy", "a worst by chance",
     )
     return Table("Accuracy between groups", columns, tuple(rows))
 
@@ -103,6 +106,6 @@ def _ratio(rates: Floats) -> str:
 
 
 def figures(of: Study, class_names: Sequence[str]) -> tuple[Figure, ...]:
-    """All figures of one grouping."""
+    """The figures of one grouping alone."""
     classes = classes_table(of, class_names)
-    return (by_group(of), groups_table(of), *((classes,) if classes is not None else ()))
+    return (by_group(of), *((classes,) if classes is not None else ()))
