@@ -34,10 +34,13 @@ def line(radius: int, sigma: float, angle: float) -> dict[tuple[int, int], float
     """
     steps = range(2 * radius + 1)
     fading = [math.exp(-(i**2) / (2 * sigma**2)) for i in steps]
-    total, down, right = sum(fading), math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    total, turn = sum(fading), math.pi * angle / 180
+    # Operation by operation as there: at 30 degrees every other point lies half way between two pixels, and the last bit decides.
+    down, right = len(steps) * math.sin(turn), len(steps) * math.cos(turn)
+    length = math.hypot(down, right)
     weights: dict[tuple[int, int], float] = {}
     for i in steps:
-        offset = math.ceil(i * down - 0.5), math.ceil(i * right - 0.5)
+        offset = math.ceil(i * down / length - 0.5), math.ceil(i * right / length - 0.5)
         weights[offset] = weights.get(offset, 0.0) + fading[i] / total
     return weights
 

@@ -63,7 +63,8 @@ def warped(wide: Pixels, source: Map, margin: int) -> Pixels:
 
 def fading(wide: Pixels, source: Map, margin: int) -> Pixels:
     """As :func:`warped`, but that the outermost pixels fade into the black beyond them and levels are rounded: as OpenCV does it."""
-    return quantised(_between(wide, *_origins(source, *wide.shape[1:], margin), "zeros") + 0.5)
+    across, down = _origins(source, wide.shape[1], wide.shape[2], margin)
+    return quantised(_between(wide, across, down, "zeros") + 0.5)
 
 
 def shifted(wide: Pixels, right: int, margin: int) -> Pixels:

@@ -28,6 +28,12 @@ def test_a_slanted_line_steps_down_by_the_sine_rounded() -> None:
     assert list(line(2, 5.0, 30.0)) == [(0, 0), (0, 1), (1, 2), (1, 3), (2, 3)]
 
 
+def test_half_way_between_two_pixels_it_takes_imagemagicks() -> None:
+    """Where a single white pixel went under MagickMotionBlurImage(10, 8, angle) of ImageMagick 6."""
+    assert list(line(10, 8.0, -150.0))[:4] == [(0, 0), (0, -1), (-1, -2), (-1, -3)]
+    assert list(line(10, 8.0, -30.0))[:4] == [(0, 0), (0, 1), (-1, 2), (-1, 3)]
+
+
 @pytest.mark.parametrize("angle", [-40.0, 17.0, -100.0])
 @pytest.mark.parametrize("shape", [(2, 30, 40), (1, 9, 12)])
 def test_every_point_is_a_weighted_sum_along_the_line_with_the_border_going_on(shape: tuple[int, int, int], angle: float) -> None:
