@@ -140,7 +140,7 @@ def faces(_options: argparse.Namespace) -> None:
     (gap,) = [o for o in outcomes if o.metric.name == "accuracy_difference" and o.conditions == {"groups": "race"}]
     print(f"\nby race {100 * gap.value:.1f} points, 95 % interval {100 * gap.interval.low:.1f} – {100 * gap.interval.high:.1f}")
     (summary,) = [o for o in outcomes if o.metric.name == "largest_gap_excess"]
-    print("\n".join("; ".join(map(str, row)) for row in summary.extra[1].rows if row[0] == "race"))
+    print("\n".join("; ".join(map(str, row)) for row in summary.extra[-1].rows if row[0] == "race"))
     print(f"finishing {finishing:.1f} s")
 
 

@@ -100,9 +100,9 @@ class GroupFairness(ExampleEvaluator):
         ours, theirs = done[: len(declared)], done[len(declared) :]
         p_values = {**adjusted(ours), **adjusted(theirs)}
         yield largest(ours, theirs, p_values)
-        yield largest_odds(ours, theirs)
+        yield largest_odds(ours, theirs, context.examples.class_names)
         for of in done:
-            yield from outcomes(of, p_values, effort, context.examples.class_names)
+            yield from outcomes(of, p_values, effort)
 
     def _declared(self, table: ScoreTable) -> list[Grouping]:
         return crossings([grouped(name, values) for name, values in table.groups.items()], self.crossing)

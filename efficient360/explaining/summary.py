@@ -40,7 +40,7 @@ def overview(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequenc
     """A row an explainer, the random one last: means over all examples, of insertion and deletion over all blanks; pointing where objects are marked."""
     marked = {title: metric for title, metric in ON_OBJECTS.items() if any(one.metric == metric for one in checked)}
     columns = (
-        "Explainer", "Faithfulness ↑", "Insertion ↑", "Deletion ↓", "Infidelity ↓", "Sparseness", "Max-sensitivity ↓", "Likeness, weights shuffled ↓",
+        "Explainer", "Faithfulness ↑", "Insertion ↑", "Deletion ↓", "Infidelity ↓", "Sparseness", "Max-sensitivity ↓", "Similarity, weights shuffled ↓",
         *(f"{title} ↑" for title in marked),
     )
     rows = []

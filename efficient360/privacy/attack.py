@@ -49,21 +49,23 @@ class Attack:
 
 
 def outcomes(attack: Attack, seed: int) -> Iterator[Measurement]:
-    """AUC, balanced accuracy, and the rates that enough examples allow; exact intervals of proportions take the threshold as given.
+    """The rates that enough examples allow, which tell of the images at most risk, then AUC and balanced accuracy, which tell of the mean one.
+
+    Exact intervals of proportions take the threshold as given.
 
     Args:
         attack: With at least 2 examples a side.
         seed: Of the halves behind the balanced accuracy.
     """
     found, n = attack.roc, len(attack.members)
-    yield Measurement(AUC, found.auc, 2 * n, auc_interval(found.auc, n, n), attack.conditions)
-    right = balanced_hits(attack.members, attack.others, seed)
-    yield Measurement(BALANCED, right / (2 * n), 2 * n, clopper_pearson(right, 2 * n), attack.conditions)
     for rate, told, fewest in RATES:
         if n >= fewest:
             named, ruled_out = found.hits_within(allowed(rate, n)), found.ruled_out_within(allowed(rate, n))
             yield _share(TPR, named, n, attack.conditions | {"fpr": told})
             yield _share(TNR, ruled_out, n, attack.conditions | {"fnr": told})
+    yield Measurement(AUC, found.auc, 2 * n, auc_interval(found.auc, n, n), attack.conditions)
+    right = balanced_hits(attack.members, attack.others, seed)
+    yield Measurement(BALANCED, right / (2 * n), 2 * n, clopper_pearson(right, 2 * n), attack.conditions)
 
 
 def _share(metric: Metric, count: int, n: int, conditions: Conditions) -> Measurement:

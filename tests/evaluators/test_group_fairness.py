@@ -100,10 +100,9 @@ def test_small_groups_are_told_shown_and_not_compared() -> None:
     small = found(outcomes, "group_accuracy", group="c")
     assert (small.value, small.n, small.interval) == (0.0, 8, wilson(0, 8))
     assert found(outcomes, "accuracy_difference").n == 200
-    bars, _ = found(outcomes, "accuracy_difference").extra
+    _, bars, table = found(outcomes, "largest_gap_excess").extra
     assert isinstance(bars, Bars)
     assert bars.labels == ("a (100)", "b (100)", "c (8)")
-    _, table = found(outcomes, "largest_gap_excess").extra
     assert isinstance(table, Table)
     right = {name: f"{100 * found(outcomes, 'group_accuracy', group=name).value:.1f} %" for name in "abc"}
     assert [row[:4] for row in table.rows] == [("camera", name, size, right[name]) for name, size in (("a", "100"), ("b", "100"), ("c", "8"))]
@@ -151,7 +150,9 @@ def test_columns_of_the_data_set_decide_the_summary_where_there_are_any() -> Non
     outcomes = run(GroupFairness(derived=("brightness",), levels=2, **FEW), examples)
     assert found(outcomes, "accuracy_difference", groups="brightness (proxy)").value == 1
     assert found(outcomes, "largest_gap_excess").conditions == {"groups": "camera"}
-    table, groups = found(outcomes, "largest_gap_excess").extra
+    table, *_, groups = found(outcomes, "largest_gap_excess").extra
+    (classes, _) = found(outcomes, "largest_odds_excess").extra
+    assert classes.title == "Rates of each class by camera"
     assert [row[0] for row in table.rows] == ["camera", "brightness (proxy)"]
     assert [row[0] for row in groups.rows] == ["camera"] * 2 + ["brightness (proxy)"] * 2
 

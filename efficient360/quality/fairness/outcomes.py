@@ -8,7 +8,7 @@ from efficient360.quality.fairness import metrics
 from efficient360.quality.fairness.class_rates import MEAN
 from efficient360.quality.fairness.comparison import Gap
 from efficient360.quality.fairness.groupings import Grouping
-from efficient360.quality.fairness.pictures import figures, groupings_table, groups_table
+from efficient360.quality.fairness.pictures import class_tables, figures
 from efficient360.quality.fairness.study import Effort, Study
 from efficient360.statistics import holm, percentiles, wilson
 
@@ -41,7 +41,7 @@ def _kinds(of: Study) -> dict[str, tuple[Gap, ...]]:
     return {"odds": of.odds, "selection": of.selection, "overconfidence": of.overconfidence}
 
 
-def outcomes(of: Study, p_values: Adjusted, effort: Effort, class_names: Sequence[str]) -> Iterator[Outcome]:
+def outcomes(of: Study, p_values: Adjusted, effort: Effort) -> Iterator[Outcome]:
     """Everything that is told of one grouping."""
     given: Conditions = {"groups": of.grouping.name}
     yield from _groups(of, effort, given)
@@ -50,7 +50,7 @@ def outcomes(of: Study, p_values: Adjusted, effort: Effort, class_names: Sequenc
         yield Failure(Status.UNSUPPORTED, "too-few-groups", message, HINT, metrics.DIFFERENCE, given)
         return
     accuracy, n = of.accuracy, of.accuracy.tally.n
-    yield Measurement(metrics.DIFFERENCE, of.frame.difference, n, accuracy.interval, given, extra=figures(of, class_names))
+    yield Measurement(metrics.DIFFERENCE, of.frame.difference, n, accuracy.interval, given)
     yield Measurement(metrics.EXCESS, accuracy.beyond.excess, n, accuracy.excess, given)
     p = p_values[of.grouping.name, *ACCURACY]
     yield Measurement(metrics.P_VALUE, p, accuracy.beyond.draws, accuracy.beyond.p_interval(p), given)
@@ -109,20 +109,21 @@ def largest(declared: Sequence[Study], proxies: Sequence[Study], p_values: Adjus
         return Failure(Status.UNSUPPORTED, "no-comparable-groups", message, HINT, metrics.LARGEST)
     worst = max(told, key=lambda of: of.accuracy.beyond.excess if of.accuracy is not None else -1.0)
     assert worst.accuracy is not None
-    table = groupings_table([*declared, *proxies], {name: p for (name, *kind), p in p_values.items() if tuple(kind) == ACCURACY})
-    given, tables = {"groups": worst.grouping.name}, (table, groups_table([*declared, *proxies]))
-    return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=tables)
+    shown = figures([*declared, *proxies], {name: p for (name, *kind), p in p_values.items() if tuple(kind) == ACCURACY})
+    given = {"groups": worst.grouping.name}
+    return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=shown)
 
 
-def largest_odds(declared: Sequence[Study], proxies: Sequence[Study]) -> Outcome:
+def largest_odds(declared: Sequence[Study], proxies: Sequence[Study], class_names: Sequence[str]) -> Outcome:
     """The other summary: the largest equalized odds difference beyond chance, mean over the classes, among the same groupings."""
     told = [(gap, of) for of in declared or proxies for gap in of.odds if gap.name == MEAN]
     if not told:
         message = "no class has enough examples in two groups of any grouping, so no rate can be compared"
         return Failure(Status.UNSUPPORTED, "sparse-classes", message, HINT, metrics.LARGEST_ODDS)
     gap, worst = max(told, key=lambda one: one[0].beyond.excess)
+    shown = class_tables([*declared, *proxies], class_names)
     n = 1 if worst.accuracy is None else worst.accuracy.tally.n
-    return Measurement(metrics.LARGEST_ODDS, gap.beyond.excess, n, gap.excess, {"groups": worst.grouping.name})
+    return Measurement(metrics.LARGEST_ODDS, gap.beyond.excess, n, gap.excess, {"groups": worst.grouping.name}, extra=shown)
 
 
 def _plural(groups: int) -> str:

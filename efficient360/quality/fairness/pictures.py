@@ -68,7 +68,7 @@ def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> 
             number(of.frame.group_min, GROUP), number(float(of.accuracy.worst.mean()), GROUP),
         ))
     columns = (
-        "grouping", "compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "its accuracy", "a worst by chance",
+        "grouping", "compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "accuracy", "worst by chance",
     )
     return Table("Accuracy between groups", columns, tuple(rows))
 
@@ -105,7 +105,16 @@ def _ratio(rates: Floats) -> str:
     return number(float(rates.min() / rates.max()), RATIO) if rates.max() > 0 else NONE
 
 
-def figures(of: Study, class_names: Sequence[str]) -> tuple[Figure, ...]:
-    """The figures of one grouping alone."""
-    classes = classes_table(of, class_names)
-    return (by_group(of), *((classes,) if classes is not None else ()))
+def figures(studies: Sequence[Study], adjusted: Mapping[str, float]) -> tuple[Figure, ...]:
+    """Accuracy between groups: all groupings side by side, a picture of each that can be compared, and every group.
+
+    Args:
+        studies: Of every grouping.
+        adjusted: Corrected p-value of the accuracy difference by grouping.
+    """
+    return (groupings_table(studies, adjusted), *(by_group(of) for of in studies if of.accuracy is not None), groups_table(studies))
+
+
+def class_tables(studies: Sequence[Study], class_names: Sequence[str]) -> tuple[Figure, ...]:
+    """The classes whose rates differ most, for each grouping that has any to compare."""
+    return tuple(table for of in studies if (table := classes_table(of, class_names)) is not None)
