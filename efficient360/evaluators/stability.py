@@ -151,8 +151,8 @@ class Stability(ExampleEvaluator):
         theirs = {str(one.conditions["perturbation"]): one.value for one in run.measured}
         conditions = {"reference": run.name, "over": protocol.over, "table": protocol.shown.table}
         if unmoved := [name for name in rates if theirs[name] == 0]:
-            message = f"no answer of {run.name} flips under {' and '.join(unmoved)}, and nothing can be divided by that"
-            return Failure(Status.UNSUPPORTED, "flawless-reference", message, "choose another reference", MFR, conditions)
+            message = f"no answer of {run.name} flips under {', '.join(unmoved)}: nothing can be divided by that"
+            return Failure(Status.UNSUPPORTED, "flawless-reference", message, "choose another reference, or take more examples of both", MFR, conditions)
         return _mean(MFR, _over({name: values / theirs[name] for name, values in rates.items()}), conditions, seed)
 
     def _shown(self, height: int, width: int) -> Sequences:
