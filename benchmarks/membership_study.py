@@ -102,12 +102,12 @@ def prepare(asked: argparse.Namespace) -> None:
 
 def attack(asked: argparse.Namespace) -> None:
     """Our evaluator, as its user calls it."""
-    (asked.folder).mkdir(parents=True, exist_ok=True)
+    asked.folder.mkdir(parents=True, exist_ok=True)
     settings = [f"shadows={asked.shadows}", *asked.set]
     typed = ["evaluate", asked.checkpoint, "--dataset", "cifar10", "--data-dir", str(asked.data_dir), "--only", "accuracy,membership_inference"]
     typed += [part for one in settings for part in ("--set", f"membership_inference.{one}")]
     (asked.folder / "asked.json").write_text(json.dumps({"checkpoint": asked.checkpoint, "data": str(asked.data_dir), "shadows": asked.shadows}))
-    sys.exit(cli.main([*typed, "--seed", str(SEED), "--max-minutes", str(asked.minutes), "--out", str(asked.folder)]))
+    sys.exit(cli.run_command([*typed, "--seed", str(SEED), "--max-minutes", str(asked.minutes), "--out", str(asked.folder)]))
 
 
 def table(asked: argparse.Namespace) -> None:
