@@ -1,7 +1,7 @@
 """The perturbations as published: how strong, how many frames.
 
 From https://github.com/hendrycks/robustness (Hendrycks & Dietterich 2019): ``make_imagenet_p.py`` for images of 224 pixels, ``make_cifar_p.py`` for
-images of 32; of noise the weakest of the three strengths, which the published mean is over.
+images of 32; of noise the weakest of the three strengths, which ``test.py`` takes by default.
 """
 
 from collections.abc import Mapping
