@@ -204,6 +204,15 @@ def test_what_is_folded_is_still_on_the_page() -> None:
             assert group.title in text
 
 
+def test_a_metric_all_folded_says_what_it_means_inside_its_fold() -> None:
+    metric = Metric("m", ONE, Better.HIGHER, "What M means.")
+    records = [Record("e", Measurement(metric, i / 10, conditions={"i": i})) for i in range(8)]
+    html = render(dataclasses.replace(synthetic.report(), records=records, axes=axes_of(synthetic.dimensions(), records)))
+    fold = html[html.index("under 8 conditions</summary>") :]
+    assert "What M means." in fold[: fold.index("</details>")]
+    assert html.count("What M means.") == 1
+
+
 @pytest.mark.parametrize(("figures", "folded"), [(8, 0), (9, 8)])
 def test_long_tables_are_folded_where_there_are_many_figures(figures: int, folded: int) -> None:
     long = tuple(Table(f"Table {i}", ("a",), tuple((j,) for j in range(6))) for i in range(figures - 1))
