@@ -34,7 +34,9 @@ def open_table(card: Card, split: str, data_dir: Path | None) -> Any:
         return _parquet(location, card.name)
     if kind == "imagefolder":
         return _folder(Path(location), theirs)
-    return _load(f"{card.name} on the hub", path=location, name=card.source.config, split=theirs, revision=card.source.revision)
+    what = f"{card.name} on the hub"
+    _require_answer(location, what)
+    return _load(what, path=location, name=card.source.config, split=theirs, revision=card.source.revision)
 
 
 def _local_copy(card: Card, split: str, theirs: str, data_dir: Path) -> Any:
@@ -66,6 +68,29 @@ def _folder(folder: Path, split: str) -> Any:
         raise DatasetError("no-classes", f"{folder} has no sub-folders", "put the images of each class into a sub-folder named after it")
     chosen = folder / split if (folder / split).is_dir() else folder
     return _load(f"the image folder {folder}", path="imagefolder", data_dir=str(chosen), split="train", drop_labels=False)
+
+
+def _require_answer(repository: str, what: str) -> None:
+    """Ask the hub once where nothing is cached: left to itself the library asks six times over half a minute, and warns each time.
+
+    Raises:
+        DatasetError: The hub does not answer.
+    """
+    import huggingface_hub as hub
+    from huggingface_hub import errors
+
+    import datasets
+
+    names = repository.replace("/", "___"), f"datasets--{repository.replace('/', '--')}"
+    kept = Path(datasets.config.HF_DATASETS_CACHE) / names[0], Path(hub.constants.HF_HUB_CACHE) / names[1] / "snapshots"
+    if any(folder.exists() for folder in kept):
+        return
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(repository, "README.md", repo_type="dataset"))
+    except errors.HfHubHTTPError:    # an answer; what it says, the loader puts into words
+        return
+    except Exception as error:    # the HTTP library below raises its own kinds, which change with its versions
+        raise _explained(what, error) from error
 
 
 def _load(what: str, **arguments: Any) -> Any:

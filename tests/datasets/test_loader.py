@@ -184,6 +184,41 @@ def test_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     assert "--data-dir" in caught.value.hint
 
 
+def test_a_hub_that_does_not_answer_is_asked_once_and_one_that_refuses_is_left_to_the_loader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import httpx2
+    import huggingface_hub as hub
+    from huggingface_hub import errors
+
+    import datasets
+
+    asked: list[str] = []
+    answers: list[Exception] = [httpx2.ConnectError("Name or service not known")]
+
+    def ask(url: str) -> None:
+        asked.append(url)
+        raise answers[0]
+
+    def load(**arguments: object) -> None:
+        asked.append(str(arguments["path"]))
+        raise FileNotFoundError("Cannot find the requested files in the cached path")
+
+    monkeypatch.setattr(hub, "get_hf_file_metadata", ask)
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    with pytest.raises(DatasetError, match="^cifar10 on the hub can't be reached: Name or service not known$"):
+        opened(DatasetSpec("cifar10"))
+    assert len(asked) == 1
+    answers[0] = errors.RemoteEntryNotFoundError("404", response=httpx2.Response(404, request=httpx2.Request("HEAD", asked[0])))
+    with pytest.raises(DatasetError, match="requested files"):
+        opened(DatasetSpec("cifar10"))
+    assert asked[2:] == ["uoft-cs/cifar10"]
+    (tmp_path / "hub" / "datasets--uoft-cs--cifar10" / "snapshots").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="requested files"):
+        opened(DatasetSpec("cifar10"))
+    assert asked[3:] == ["uoft-cs/cifar10"], "what is cached is not asked for"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
