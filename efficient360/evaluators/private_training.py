@@ -52,7 +52,7 @@ class PrivateTraining(Evaluator):
     batch: int = 256
     clip: float = 1.0
     head_rate: float = 0.01
-    all_rate: float = 1e-3
+    all_rate: float = 2e-4
 
     def __post_init__(self) -> None:
         if not self.epsilons or min(self.epsilons) <= 0 or len(set(self.epsilons)) < len(self.epsilons):
