@@ -1,5 +1,7 @@
 """The only formatter: significant digits, SI prefixes, percent, ±. Every renderer prints through it."""
 
+from collections.abc import Sequence
+
 from efficient360.measurement import ONE, Conditions, Interval, Metric
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
@@ -68,6 +70,11 @@ def duration(seconds: float) -> str:
     if total < 3600:
         return f"{total // 60} min {total % 60:02d} s"
     return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def class_name(label: int, names: Sequence[str]) -> str:
+    """What a class is called: its number where it has no name."""
+    return names[label] if label < len(names) else str(label)
 
 
 def count(n: int) -> str:

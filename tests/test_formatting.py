@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.formatting import conditions, count, duration, interval, is_fraction, number, scaled, significant
+from efficient360.formatting import class_name, conditions, count, duration, interval, is_fraction, number, scaled, significant
 from efficient360.measurement import BYTE, JOULE, MAC, NAT, ONE, SECOND, Better, Interval, Metric, Unit
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "", low=0, high=1)
@@ -120,3 +120,7 @@ def test_a_percentage_is_within_half_its_last_digit_and_never_minus_nothing(valu
     text = number(value, CHANGE).removesuffix(" %")
     assert parsed(text) == pytest.approx(100 * value, abs=0.0501)
     assert not text.startswith("−") or parsed(text) != 0
+
+
+def test_a_class_without_a_name_goes_by_its_number() -> None:
+    assert [class_name(i, ("cat", "dog")) for i in (0, 1, 2)] == ["cat", "dog", "2"]

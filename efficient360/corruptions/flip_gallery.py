@@ -10,6 +10,7 @@ from efficient360.batch import Batch
 from efficient360.corruptions.corruption import Pixels, eight_bit
 from efficient360.corruptions.sequences import Sequences, classes
 from efficient360.figures import Gallery, Picture
+from efficient360.formatting import class_name
 from efficient360.model import Model
 from efficient360.pictures import data_uri
 
@@ -62,5 +63,4 @@ def gallery(pictures: Sequence[Picture]) -> Gallery:
 
 
 def _picture(frame: Pixels, answer: int, told: str, class_names: Sequence[str]) -> Picture:
-    called = class_names[answer] if answer < len(class_names) else str(answer)
-    return Picture(data_uri(torch.from_numpy(frame).float() / 255), called, told)
+    return Picture(data_uri(torch.from_numpy(frame).float() / 255), class_name(answer, class_names), told)

@@ -7,6 +7,7 @@ import torch
 from efficient360.batch import Batch
 from efficient360.corruptions.batches import Cell, corrupted_batches
 from efficient360.figures import Gallery, Picture
+from efficient360.formatting import class_name
 from efficient360.model import Model
 from efficient360.pictures import data_uri
 
@@ -24,5 +25,4 @@ def gallery(model: Model, batch: Batch, corruptions: Sequence[str], severity: in
 
 
 def _picture(images: torch.Tensor, predicted: int, label: int, told: str, names: Sequence[str]) -> Picture:
-    called = names[predicted] if predicted < len(names) else str(predicted)
-    return Picture(data_uri(images[0]), f"{told}: {called}", "right" if predicted == label else "wrong")
+    return Picture(data_uri(images[0]), f"{told}: {class_name(predicted, names)}", "right" if predicted == label else "wrong")

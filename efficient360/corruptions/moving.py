@@ -8,7 +8,7 @@ import numpy as np
 
 from efficient360.corruptions.corruption import Pixels, quantised
 from efficient360.corruptions.perturbation import Effect
-from efficient360.corruptions.warping import Map, fading, framed, scaling, shifted, tilt, warped
+from efficient360.corruptions.warping import Map, framed, scaling, shifted, warped
 
 
 @final
@@ -32,43 +32,25 @@ class Translated(Effect):
 @final
 @dataclass(frozen=True)
 class Warped(Effect):
-    """Turned or scaled, by as much more each frame.
+    """Turned, scaled or tilted, by as much more each frame.
 
     Args:
-        geometry: The map of an amount and the image's height and width: :func:`rotation` or :func:`scaling`.
+        geometry: The map of an amount and the image's height and width: :func:`rotation`, :func:`scaling` or :func:`tilt`.
         first: Amount of the first frame: degrees, or a factor.
         step: What each frame adds.
         margin: Pixels on every side that are mirrored before black comes in.
+        draw: How the map is followed: :func:`warped` or :func:`fading`.
     """
 
     geometry: Callable[[float, int, int], Map]
     first: float
     step: float
     margin: int
+    draw: Callable[[Pixels, Map, int], Pixels] = warped
 
     def frames(self, pixels: Pixels, steps: range, rng: np.random.Generator) -> Pixels:
         wide = framed(pixels, self.margin)
-        return np.stack([warped(wide, self.geometry(self.first + step * self.step, *wide.shape[1:]), self.margin) for step in steps])
-
-
-@final
-@dataclass(frozen=True)
-class Tilted(Effect):
-    """Turned in space, by as much more each frame.
-
-    Args:
-        first: Degrees of the first frame.
-        step: Degrees that each frame adds.
-        margin: Pixels on every side that are mirrored before black comes in.
-    """
-
-    first: float
-    step: float
-    margin: int
-
-    def frames(self, pixels: Pixels, steps: range, rng: np.random.Generator) -> Pixels:
-        wide = framed(pixels, self.margin)
-        return np.stack([fading(wide, tilt(self.first + step * self.step, *wide.shape[1:]), self.margin) for step in steps])
+        return np.stack([self.draw(wide, self.geometry(self.first + step * self.step, *wide.shape[1:]), self.margin) for step in steps])
 
 
 @final
@@ -83,6 +65,7 @@ class Approached(Effect):
     step: float
 
     def frames(self, pixels: Pixels, steps: range, rng: np.random.Generator) -> Pixels:
+        """Looks are taken from the first on, whichever frames are shown."""
         _, height, width = pixels.shape
         total, made = pixels.astype(np.float32), []
         for step in range(steps.stop):

@@ -9,10 +9,10 @@ from typing import Final
 
 from efficient360.corruptions import tables
 from efficient360.corruptions.drifting import Brightening, Noisy, Snowfall, TurningBlur
-from efficient360.corruptions.moving import Approached, Tilted, Translated, Warped
+from efficient360.corruptions.moving import Approached, Translated, Warped
 from efficient360.corruptions.noise import GaussianNoise, ShotNoise
 from efficient360.corruptions.perturbation import Perturbation
-from efficient360.corruptions.warping import rotation, scaling
+from efficient360.corruptions.warping import fading, rotation, scaling, tilt
 from efficient360.corruptions.weather import Snow
 
 _MARGIN = 16
@@ -27,7 +27,7 @@ IMAGENET_P: Final[Mapping[str, Perturbation]] = {
     "brightness": Perturbation(Brightening(-0.3, 0.02), 31),
     "translate": Perturbation(Translated(-20, _MARGIN), 41),
     "rotate": Perturbation(Warped(rotation, -15, 1, _MARGIN), 31),
-    "tilt": Perturbation(Tilted(-15, 1, _MARGIN), 31),
+    "tilt": Perturbation(Warped(tilt, -15, 1, _MARGIN, fading), 31),
     "scale": Perturbation(Warped(scaling, 0.4, 0.025, _MARGIN), 31),
 }
 """For 224 pixels."""
@@ -41,7 +41,7 @@ CIFAR_P: Final[Mapping[str, Perturbation]] = {
     "brightness": Perturbation(Brightening(-0.225, 0.015), 31),
     "translate": Perturbation(Translated(-7, 0), 16),
     "rotate": Perturbation(Warped(rotation, -15, 1, 0), 31),
-    "tilt": Perturbation(Tilted(-11.25, 0.75, 0), 31),
+    "tilt": Perturbation(Warped(tilt, -11.25, 0.75, 0, fading), 31),
     "scale": Perturbation(Warped(scaling, 0.7, 0.02, 0), 31),
 }
 """For 32 pixels."""

@@ -27,7 +27,7 @@ from efficient360.evaluator import (
     Unsupported,
 )
 from efficient360.figures import Bars, Figure, Gallery, Picture
-from efficient360.formatting import count, number
+from efficient360.formatting import class_name, count, number
 from efficient360.pictures import data_uri
 from efficient360.quality.class_recall import Recalls, balanced_interval, recalls
 from efficient360.statistics import wilson
@@ -115,7 +115,7 @@ class Accuracy(ExampleEvaluator):
         yield Gallery("Hardest mistakes", tuple(
             Picture(
                 data_uri(batch.images[0]),
-                f"predicted {_called(prediction[i], examples.class_names)}, is {_called(table.labels[i], examples.class_names)}",
+                f"predicted {class_name(prediction[i], examples.class_names)}, is {class_name(table.labels[i], examples.class_names)}",
                 f"{table.ids[i]}, confidence {number(float(confidence[i]), CONFIDENCE)}",
             )
             for i, batch in zip(chosen, batches, strict=True)
@@ -131,10 +131,6 @@ def by_class_figure(of: Recalls, names: Sequence[str]) -> Bars:
         title = f"Accuracy by class: the {FEWER_BARS} lowest of {count(len(of.classes))}"
     intervals = [wilson(int(of.hits[i]), int(of.counts[i])) for i in shown]
     return Bars(
-        title, "class", "accuracy", tuple(_called(of.classes[i], names) for i in shown), tuple(float(of.values[i]) for i in shown),
+        title, "class", "accuracy", tuple(class_name(of.classes[i], names) for i in shown), tuple(float(of.values[i]) for i in shown),
         tuple(i.low for i in intervals), tuple(i.high for i in intervals),
     )
-
-
-def _called(label: int, names: Sequence[str]) -> str:
-    return names[label] if label < len(names) else str(label)

@@ -1,6 +1,6 @@
 """Calibration: whether a confidence of 80 % is right in 80 % of cases, what one temperature mends, and whether confidence tells right from wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -48,6 +48,7 @@ from efficient360.evaluator import (
     Unsupported,
 )
 from efficient360.figures import Figure
+from efficient360.formatting import class_name
 from efficient360.quality.confidence_levels import Floats, levels_of
 from efficient360.quality.fairness.groupings import grouped
 from efficient360.quality.selective_risk import answered_rightly
@@ -141,7 +142,7 @@ class Calibration(ExampleEvaluator):
 
     def _classes(self, probability: Floats, labels: NDArray[np.int64], context: Context, given: Conditions) -> Iterator[Outcome]:
         assert context.examples is not None
-        names = _names(context.examples.class_names, probability.shape[1])
+        names = [class_name(label, context.examples.class_names) for label in range(probability.shape[1])]
         found = class_wise(probability, labels, names, Effort(self.bins, self.draws, context.deadline.check), [context.seed, 4])
         mean = found.mean()
         extra = () if given else (parts_table(found, "class"),)
@@ -181,7 +182,3 @@ def _excesses(
 ) -> Iterator[Outcome]:
     for over, excess, figures in zip(names, (of.mean_excess(), of.worst_excess()), (extra, ()), strict=True):
         yield Measurement(metric, excess.value, n, excess.interval, {**given, "over": over}, extra=figures)
-
-
-def _names(names: Sequence[str], classes: int) -> list[str]:
-    return [names[label] if label < len(names) else str(label) for label in range(classes)]

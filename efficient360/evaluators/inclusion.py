@@ -25,7 +25,7 @@ from efficient360.evaluator import (
     Status,
 )
 from efficient360.figures import Figure
-from efficient360.formatting import count
+from efficient360.formatting import class_name, count
 from efficient360.quality.fairness.groupings import Grouping, crossings, grouped
 from efficient360.quality.fairness.lowest import lowest, lowest_table, sorted_classes
 from efficient360.quality.fairness.tally import Tally, tally
@@ -100,7 +100,7 @@ class Inclusion(ExampleEvaluator):
             raise Unsupported("no-examples", "inclusion was given no examples", "name a data set with --dataset")
         correct, names = table.column(CORRECT), context.examples.class_names
         present, codes = np.unique(table.labels, return_inverse=True)
-        classes = Grouping("class", tuple(names[i] if i < len(names) else str(i) for i in present), codes.astype(np.int64))
+        classes = Grouping("class", tuple(class_name(int(i), names) for i in present), codes.astype(np.int64))
         yield from self._classes(classes, correct, [context.seed, 1])
         yield from self._groups(table, correct, [context.seed, 2])
 

@@ -31,6 +31,7 @@ class Boxes(Region):
     boxes: tuple[Box, ...]
 
     def over(self, grid: Grid) -> Cover:
+        """Exact areas, of the boxes' union."""
         lefts, tops, rights, bottoms = zip(*self.boxes, strict=True)
         # Between two neighbouring edges, of boxes or of cells, each piece of the image is all object or all background.
         across, columns = _pieces(grid.columns, (*lefts, *rights))

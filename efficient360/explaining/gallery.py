@@ -9,6 +9,7 @@ from efficient360.explaining.explainer import Explainer
 from efficient360.explaining.grid import Grid
 from efficient360.explaining.question import Question
 from efficient360.figures import Gallery, Picture
+from efficient360.formatting import class_name
 from efficient360.model import TorchModel
 from efficient360.pictures import data_uri
 
@@ -40,8 +41,7 @@ def _pictures(
         likely = model(question.images).softmax(1)
     for i in range(real):
         label = int(question.classes[i])
-        named = names[label] if label < len(names) else str(label)
-        yield Picture(data_uri(question.images[i]), f"predicted {named}, {100 * float(likely[i, label]):.0f} %", question.ids[i])
+        yield Picture(data_uri(question.images[i]), f"predicted {class_name(label, names)}, {100 * float(likely[i, label]):.0f} %", question.ids[i])
         for explainer, of_all in zip(explainers, values, strict=True):
             yield Picture(data_uri(overlay(question.images[i], grid, of_all[i])), explainer.title)
 

@@ -29,6 +29,7 @@ class Mask(Region):
     file: Path
 
     def over(self, grid: Grid) -> Cover:
+        """Shares of pixels, each pixel of the model's image taking the nearest of the mask."""
         pixels = self._pixels()
         height, width = pixels.shape
         if abs(width * grid.height - height * grid.width) >= max(grid.height, grid.width):    # over a pixel from the same shape

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
+from efficient360.statistics import percentiles
 
 
 @final
@@ -55,5 +56,5 @@ def kept(clean: NDArray[np.bool_], degraded: NDArray[np.bool_], resamples: int, 
 
 
 def _quantiles(draws: Floats, value: float) -> Interval:
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(min(value, float(low)), max(value, float(high)), "paired-bootstrap")
+    found = percentiles(draws, "paired-bootstrap")
+    return Interval(min(value, found.low), max(value, found.high), found.method)

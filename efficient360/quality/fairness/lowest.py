@@ -53,8 +53,8 @@ def lowest(of: Tally, few: int, draws: int, seed: list[int]) -> Lowest:
         interval = of.interval(int(chosen[0]))
     else:
         strayed = tally.errors(of, draws, np.random.default_rng([*seed, 1]))[:, chosen].mean(axis=1)
-        low, high = np.quantile(strayed, (0.025, 0.975))
-        interval = Interval(max(0.0, min(value, value + float(low))), min(1.0, max(value, value + float(high))), "parametric-bootstrap")
+        off = percentiles(strayed, "parametric-bootstrap")
+        interval = Interval(max(0.0, min(value, value + off.low)), min(1.0, max(value, value + off.high)), off.method)
     return Lowest(value, interval, n, float(null.mean()), percentiles(null, "permutations"))
 
 

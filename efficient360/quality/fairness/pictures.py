@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from efficient360.figures import Bars, Figure, Table
-from efficient360.formatting import count, number, significant
+from efficient360.formatting import class_name, count, number, significant
 from efficient360.formatting import interval as spelled
 from efficient360.quality.confidence_levels import Floats
 from efficient360.quality.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
@@ -87,9 +87,9 @@ def classes_table(of: Study, class_names: Sequence[str]) -> Table | None:
     for i in np.argsort(-np.maximum(true, false), kind="stable")[:MOST_CLASSES]:
         label = int(odds.compared[i])
         right, wrong, often = rates[0, :, i][told[:, i]], rates[0, :, width + i][told[:, i]], said[:, i]
-        name = class_names[label] if label < len(class_names) else str(label)
         rows.append((
-            name, _share(float(np.ptp(right))), _ratio(right), _share(float(right.min())), _share(float(np.ptp(wrong))), _share(float(wrong.max())),
+            class_name(label, class_names), _share(float(np.ptp(right))), _ratio(right), _share(float(right.min())),
+            _share(float(np.ptp(wrong))), _share(float(wrong.max())),
             _share(float(np.ptp(often))), _ratio(often), _share(float(often.min())),
         ))
     columns = ("class", "TPR gap", "ratio", "lowest", "FPR gap", "highest", "selection gap", "ratio", "lowest")

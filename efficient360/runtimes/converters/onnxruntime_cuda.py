@@ -4,10 +4,10 @@ import importlib.util
 import shutil
 from typing import ClassVar, final
 
+from efficient360.runtimes.converters.onnxruntime import MODEL
 from efficient360.runtimes.onnx_file import NEEDS, onnx_file
 from efficient360.runtimes.runtime import Build, Converted, Precision, Runtime, no_cuda
 
-MODEL = "model.onnx"
 PROVIDER = "CUDAExecutionProvider"
 
 
@@ -36,8 +36,8 @@ class OnnxRuntimeCuda(Runtime):
 
     def unavailable(self) -> str:
         """No GPU, or a build of ONNX Runtime without CUDA."""
-        if no_cuda() or importlib.util.find_spec("onnxruntime") is None:
-            return no_cuda()
+        if (reason := no_cuda()) or importlib.util.find_spec("onnxruntime") is None:
+            return reason
         providers = importlib.import_module("onnxruntime").get_available_providers()
         return "" if PROVIDER in providers else f"this build of ONNX Runtime has no {PROVIDER}"
 
