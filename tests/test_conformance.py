@@ -44,6 +44,7 @@ SMALL = {
     "faithfulness": {
         "explainers": ("gradient-x-input", "attention-rollout"), "baselines": ("mean",), "points": 2, "squares": 2, "draws": 1, "checked": 2, "shown": 1,
     },
+    "compression": {"variants": ("half", "quantization:4", "clustering:16", "pruning:50", "two_of_four", "low_rank:50", "token_merging:40"), "resamples": 50},
     "corruption": {"corruptions": ("gaussian_noise", "glass_blur", "elastic_transform"), "severities": (2,)},
     "stability": {"perturbations": ("gaussian_noise", "rotate"), "frames": 3},
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},

@@ -23,7 +23,7 @@ ORDER = [
     ["counting"],
     ["runtimes"],
     ["devices"],
-    ["acceleration", "attacks", "corruptions", "deployment", "doubt", "explaining", "privacy", "shifts", "spectra"],
+    ["acceleration", "attacks", "compression", "corruptions", "deployment", "doubt", "explaining", "privacy", "shifts", "spectra"],
     ["continuing"],
     ["dimensions"],
     ["registry"],

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from efficient360.checkpoint import Checkpoint
 from efficient360.checkpoints.reading import timm_weights
 from efficient360.counting.blocks import by_block
+from efficient360.counting.tensors import stored_tensors
 from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
 from efficient360.figures import Table
 from efficient360.formatting import count, scaled
@@ -58,21 +59,15 @@ def _stored_formats(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
 def _stored_bytes(network: nn.Module, stored: Mapping[str, Tensor]) -> dict[str, int]:
     """Bytes of each tensor of the network's state by name: in the file's number format where the tensor is the file's, else in its own."""
     found: dict[str, int] = {}
-    for name, tensor in _tensors(network).items():
+    for name, tensor in stored_tensors(network).items():
         same = name in stored and stored[name].shape == tensor.shape
         found[name] = tensor.numel() * (stored[name] if same else tensor).element_size()
     return found
 
 
-def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and stored buffers, each once."""
-    kept = network.state_dict().keys()
-    return {name: tensor for name, tensor in (*network.named_parameters(), *network.named_buffers()) if name in kept}
-
-
 def _formats(network: nn.Module, stored: Mapping[str, int]) -> Table:
     """Bytes of parameters and of buffers apart."""
-    tensors = _tensors(network)
+    tensors = stored_tensors(network)
     parameters = {name for name, _ in network.named_parameters()}
     rows = []
     for label, names in (("parameters", [n for n in tensors if n in parameters]), ("buffers", [n for n in tensors if n not in parameters])):

@@ -11,6 +11,8 @@ ABBREVIATIONS: Final = {
 
 WHOLE: Final = {
     "top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "nll": "Negative log-likelihood", "brier": "Brier score", "macs": "MACs", "mce": "mCE", "mfr": "mFR",
+    "best_compression": "Times smaller within tolerance", "compression_ratio": "Times smaller", "compressed_bytes": "Compressed file",
+    "accuracy_change": "Accuracy, change by compression", "same_answers": "Same answers as before", "macs_ratio": "Times fewer MACs",
     "shift_accuracy": "Accuracy on shifted images", "shift_baseline": "Accuracy on clean images of the same classes", "shift_gap": "Gap to clean images",
     "largest_gap_excess": "Largest accuracy gap beyond chance", "largest_odds_excess": "Largest gap within classes beyond chance",
     "accuracy_difference_excess": "Accuracy difference beyond chance",

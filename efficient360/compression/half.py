@@ -1,0 +1,42 @@
+"""Weights in sixteen bits."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Size, Tensor, nn
+
+from efficient360.compression.compressor import Compressed, Compressor
+from efficient360.compression.weights import Parts, coded
+from efficient360.measurement import Conditions
+
+
+@final
+@dataclass(frozen=True)
+class Half(Compressor):
+    """Weights stored as bfloat16, which has float32's range: what every network can have for nothing, and the others are to be held against.
+
+    Micikevicius et al. 2018, Mixed Precision Training; Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training.
+    """
+
+    name: ClassVar[str] = "half"
+    title: ClassVar[str] = "bfloat16"
+
+    @property
+    def conditions(self) -> Conditions:
+        return {"compressor": self.name}
+
+    @property
+    def strength(self) -> str:
+        return ""
+
+    def compress(self, network: nn.Module) -> Compressed:
+        return coded(network, _encode, _decode)
+
+
+def _encode(weight: Tensor) -> Parts:
+    return {"bfloat16": weight.to(torch.bfloat16)}
+
+
+def _decode(parts: Parts, _shape: Size) -> Tensor:
+    return parts["bfloat16"].float()

@@ -1,0 +1,95 @@
+"""Compressed networks as figures: accuracy against size and work, everything in a table, and what the numbers do not decide."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from efficient360.compression import metrics
+from efficient360.compression.trial import Trial
+from efficient360.figures import Curve, Series, Table
+from efficient360.findings import Finding
+from efficient360.formatting import count, interval, number, significant
+from efficient360.statistics import wilson
+
+FINE: Final = 0.001
+"""The loss that clustering with 64 clusters is said to stay under (Tabani et al. 2021): a tenth of a point."""
+SAID_OF: Final = {"compressor": "clustering", "clusters": 64}
+Z: Final = 1.96
+"""Half the width of a 95 % interval in standard errors."""
+
+
+def points(share: float) -> str:
+    """A share of accuracy in percentage points: ``1 point``, ``0.5 points``."""
+    return f"{100 * share:g} point{'' if share == 0.01 else 's'}"
+
+
+def against_size(trials: Sequence[Trial], chosen: Trial | None) -> Curve:
+    """Accuracy against how many times smaller the file is; a line for each way to make it so, and the variant that scores."""
+    smaller = [t for t in trials if t.ratio != 1]
+    mark = [] if chosen is None else [Series("smallest within tolerance", (chosen.ratio,), (float(chosen.right.mean()),), style="points")]
+    lines = _lines(smaller, lambda t: t.ratio)
+    return Curve("Accuracy against compression", "times smaller than in float32", "top-1 accuracy", (*lines, *mark, _as_it_is(trials, smaller)), x_log=True)
+
+
+def against_work(trials: Sequence[Trial]) -> Curve | None:
+    """Accuracy against how many times fewer multiply-adds it takes; ``None`` where no variant computes less."""
+    fewer = [t for t in trials if t.macs_ratio not in (None, 1)]
+    if not fewer:
+        return None
+    widest = max(_work(t) for t in fewer)
+    before = float(trials[0].before.mean())
+    reference = Series("as it is", (1.0, widest), (before, before), style="reference")
+    return Curve("Accuracy against work", "times fewer multiply-adds", "top-1 accuracy", (*_lines(fewer, _work), reference))
+
+
+def table(trials: Sequence[Trial], chosen: Trial | None, tolerance: float) -> Table:
+    """A row for each variant."""
+    rows = []
+    for t in trials:
+        work = "–" if t.macs_ratio is None else f"{100 / t.macs_ratio:.0f} %"
+        rows.append((
+            t.compressor.title, t.compressor.strength or "–", number(t.bytes, metrics.BYTES), number(t.ratio, metrics.RATIO),
+            number(float(t.right.mean()), metrics.ACCURACY), number(t.change, metrics.CHANGE), interval(t.change_interval, metrics.CHANGE),
+            number(float(t.same.mean()), metrics.SAME), work,
+        ))
+    told = "none is" if chosen is None else f"{_named(chosen)} is the smallest"
+    title = f"What was tried, on {count(len(trials[0].right))} images: {told} within {points(tolerance)}"
+    return Table(title, ("Way", "Strength", "File", "Times smaller", "Top-1", "Change", "95 % interval", "Same answers", "MACs"), tuple(rows))
+
+
+def findings(trials: Sequence[Trial], tolerance: float) -> Iterator[Finding]:
+    """What the numbers do not decide."""
+    undecided = [t for t in trials if t.change_interval.low < -tolerance < t.change_interval.high]
+    if undecided:
+        names = ", ".join(map(_named, undecided))
+        message = f"these images don't decide whether {len(undecided)} of {len(trials)} variants lose more than {points(tolerance)}: {names}"
+        yield Finding("undecided", message, "raise compression.examples")
+    for t in trials:
+        if t.compressor.conditions == SAID_OF and t.discordance:
+            needed = int(float(significant(t.discordance * (Z / FINE) ** 2, 2)))
+            told = interval(t.change_interval, metrics.CHANGE)
+            message = f"64 clusters change the accuracy by {told}; to tell a loss of 0.1 points takes some {count(needed)} images"
+            yield Finding("fine-loss", message, "take the interval, not the claim, or raise compression.examples")
+
+
+def _named(trial: Trial) -> str:
+    return f"{trial.compressor.title} ({trial.compressor.strength})" if trial.compressor.strength else trial.compressor.title
+
+
+def _work(trial: Trial) -> float:
+    assert trial.macs_ratio is not None
+    return trial.macs_ratio
+
+
+def _as_it_is(trials: Sequence[Trial], drawn: Sequence[Trial]) -> Series:
+    before = float(trials[0].before.mean())
+    return Series("as it is", (1.0, max([t.ratio for t in drawn] + [2.0])), (before, before), style="reference")
+
+
+def _lines(trials: Sequence[Trial], x: Callable[[Trial], float]) -> Iterator[Series]:
+    for title in dict.fromkeys(t.compressor.title for t in trials):
+        found = sorted((t for t in trials if t.compressor.title == title), key=x)
+        ends = [wilson(int(t.right.sum()), len(t.right)) for t in found]
+        yield Series(
+            title, tuple(x(t) for t in found), tuple(float(t.right.mean()) for t in found), tuple(e.low for e in ends), tuple(e.high for e in ends),
+            style="line" if len(found) > 1 else "points",
+        )

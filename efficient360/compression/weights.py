@@ -1,0 +1,57 @@
+"""Which parameters of a network are weights: the matrices of its linear layers and convolutions, where nearly all of its bytes are."""
+
+import copy
+from collections.abc import Callable, Mapping
+
+from torch import Size, Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from efficient360.compression.compressor import Compressed
+from efficient360.counting.tensors import stored_tensors
+from efficient360.errors import Unsupported
+
+Parts = Mapping[str, Tensor]
+"""What is stored in place of a weight."""
+
+
+def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights of linear layers, convolutions and multi-head attentions by parameter name, each once. Biases, norms, embeddings and tokens are none.
+
+    Raises:
+        Unsupported: There is none.
+    """
+    found = {id(weight) for module in network.modules() for weight in _weights(module)}
+    named = {name: parameter for name, parameter in network.named_parameters() if id(parameter) in found and parameter.is_floating_point()}
+    if not named:
+        message = f"{type(network).__name__} has no linear layer or convolution"
+        raise Unsupported("no-weights", message, "evaluate a network in floating point, as it was trained")
+    return named
+
+
+def coded(network: nn.Module, encode: Callable[[Tensor], Parts], decode: Callable[[Parts, Size], Tensor]) -> Compressed:
+    """A copy whose every weight went through a code and back: what it computes with is what is stored, no more.
+
+    Args:
+        network: Left unchanged.
+        encode: From a weight, ``(out, in, …)`` float32, to what is stored of it.
+        decode: Back to a weight of the shape given.
+
+    Raises:
+        Unsupported: As :func:`weights_of`.
+    """
+    copied = copy.deepcopy(network)
+    weights = weights_of(copied)
+    stored = {name: tensor for name, tensor in stored_tensors(copied).items() if name not in weights}
+    for name, weight in weights.items():
+        parts = encode(weight.detach().float())
+        weight.data = decode(parts, weight.shape).to(weight)
+        stored |= {f"{name}:{part}": tensor for part, tensor in parts.items()}
+    return Compressed(copied, stored, rebuilt=False)
+
+
+def _weights(module: nn.Module) -> list[Tensor]:
+    if isinstance(module, nn.Linear | _ConvNd):
+        return [module.weight]
+    if isinstance(module, nn.MultiheadAttention):
+        return [w for w in (module.in_proj_weight, module.q_proj_weight, module.k_proj_weight, module.v_proj_weight) if w is not None]
+    return []

@@ -1,0 +1,118 @@
+"""Approximation: how far the checkpoint can be compressed before it gets worse."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from efficient360.compression import metrics
+from efficient360.compression.best import best, chosen
+from efficient360.compression.compressor import Compressed, file_bytes
+from efficient360.compression.pictures import against_size, against_work, findings, table
+from efficient360.compression.trial import Trial
+from efficient360.compression.variants import LADDER, parse
+from efficient360.counting.operations import count, shadow
+from efficient360.counting.tensors import stored_tensors
+from efficient360.errors import SettingsError, Unsupported
+from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
+from efficient360.figures import Figure
+from efficient360.findings import findings_table
+from efficient360.recording import recorded
+from efficient360.rowlog import RowLog
+
+
+@final
+@dataclass(frozen=True)
+class Compression(Evaluator):
+    """Size, accuracy and answers after quantization, weight clustering, pruning, low rank and token merging, without training after.
+
+    Args:
+        variants: Ways and strengths, ``NAME`` or ``NAME:STRENGTH``.
+        examples: The most images, a stratified, seeded part of the split.
+        tolerance: Share of the images' accuracy that the headline variant may lose.
+        resamples: Resamples behind its interval, at least 2.
+    """
+
+    name: ClassVar[str] = "compression"
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[Metric, ...]] = metrics.METRICS
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    variants: tuple[str, ...] = LADDER
+    examples: int = 2000
+    tolerance: float = 0.01
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        if not self.variants or len({parse(variant) for variant in self.variants}) < len(self.variants):
+            raise self._refused("variants", "name at least one, and each once")
+        if self.examples < 1:
+            raise self._refused("examples", "give at least 1")
+        if not 0 <= self.tolerance < 1:
+            raise self._refused("tolerance", "give a share from 0 to below 1; 0.01 is a point")
+        if self.resamples < 2:
+            raise self._refused("resamples", "give at least 2")
+
+    def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
+        """Try every variant on the same images; one that does not suit the network is a failure of its own.
+
+        Raises:
+            Unsupported: The model is no network in torch, or no variant suits it.
+            OutOfTime: From ``context.deadline``; what is done is kept.
+        """
+        if not isinstance(model, TorchModel):
+            raise Unsupported("no-module", f"{type(model).__name__} has no weights that could be compressed", "evaluate the checkpoint itself, without --as")
+        assert context.examples is not None    # EXAMPLES is among the needs
+        examples = context.predicted(context.examples.subset(self.examples, context.seed))
+        first = np.concatenate([model.logits(batch).cpu().argmax(1).numpy() for batch in examples.batches(context.batch_size)])
+        tried = [self._tried(index, model, examples, first, context) for index in range(len(self.variants))]
+        trials = [one for one in tried if isinstance(one, Trial)]
+        if not trials:
+            raise Unsupported("no-variants", f"no variant suits {type(model.network).__name__}", "name others under compression.variants")
+        winner, work = chosen(trials, self.tolerance), against_work(trials)
+        figures: tuple[Figure, ...] = (
+            against_size(trials, winner), *([work] if work else []), table(trials, winner, self.tolerance),
+            findings_table(list(findings(trials, self.tolerance))),
+        )
+        yield best(trials, self.tolerance, self.resamples, [context.seed, 29], figures)
+        for one in tried:
+            yield from one.measurements() if isinstance(one, Trial) else [one]
+
+    def _tried(self, index: int, model: TorchModel, examples: Examples, first: NDArray[np.int64], context: Context) -> Trial | Failure:
+        context.deadline.check()
+        compressor = parse(self.variants[index])
+        try:
+            compressed = compressor.compress(model.network)
+        except Unsupported as error:
+            return replace(Failure.of(Status.UNSUPPORTED, error, metrics.ACCURACY), conditions=compressor.conditions)
+        module = shadow(model.module)
+        module.network = compressed.network
+
+        def row(batch: Batch) -> NDArray[Any]:
+            with torch.inference_mode():
+                logits: Tensor = module(batch.images.to(model.device))
+            return logits.argmax(1, keepdim=True).cpu().numpy()
+
+        log = RowLog(context.scratch / f"{self.variants[index].replace(':', '-')}.f32", 1)
+        told = lambda done, total: context.progress(index * total + done, len(self.variants) * total)  # noqa: E731
+        answers = recorded(log, examples, context.batch_size, row, context.deadline, told)[:, 0].astype(np.int64)
+        whole = file_bytes(stored_tensors(model.network))
+        return Trial(
+            compressor, compressed.file_bytes, whole / compressed.file_bytes, _work(model, compressed), answers == examples.labels, answers == first,
+            first == examples.labels,
+        )
+
+    def _refused(self, setting: str, hint: str) -> SettingsError:
+        return SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", hint)
+
+
+def _work(model: TorchModel, compressed: Compressed) -> float | None:
+    """Multiply-adds before over after; ``None`` where an operator can't be counted."""
+    if not compressed.rebuilt:
+        return 1.0
+    image = torch.full((1, *model.input_size), 0.5, device=model.device)
+    before, after = (count(network, image) for network in (model.network, compressed.network))
+    return None if before.uncounted or after.uncounted else before.macs / after.macs
