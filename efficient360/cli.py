@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _evaluate(commands.add_parser("evaluate", help="measure a checkpoint and write its report"))
+    _compress(commands.add_parser("compress", help="write a checkpoint as a smaller file, which evaluate takes like any other"))
     compare = commands.add_parser("compare", help="two runs side by side, with paired tests over the same examples")
     compare.add_argument("first", type=Path, help="folder of a run")
     compare.add_argument("second", type=Path, help="folder of the run to compare it with")
@@ -50,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _compress(command: argparse.ArgumentParser) -> None:
+    _checkpoint(command)
+    command.add_argument("variant", help="half, quantization:BITS, clustering:CLUSTERS, pruning:PERCENT or two_of_four")
+    command.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: CHECKPOINT-VARIANT.safetensors)")
+
+
 def _benchmark(command: argparse.ArgumentParser) -> None:
     command.add_argument("--models", default="", metavar="A,B", help="a zoo's name or YAML file, or checkpoints with commas; without it the page is redrawn")
     command.add_argument("--random-weights", action="store_true", help="build checkpoints that no zoo lists with random weights")
@@ -65,13 +72,19 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
     command.add_argument("--retry-failed", action="store_true", help="try again what crashed or hung in an earlier call")
 
 
-def _evaluate(command: argparse.ArgumentParser) -> None:
+def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, hf-hub:org/name, or a path to weights")
     what = command.add_argument_group("checkpoint")
     what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a bare weights file")
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
     what.add_argument("--random-weights", action="store_true", help="build the architecture with random weights; measures costs only")
     what.add_argument("--ema", action="store_true", help="take the moving average's weights where the file has both")
+    what.add_argument("--seed", type=int, default=0)
+    return what
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    what = _checkpoint(command)
     data = command.add_argument_group("data")
     data.add_argument("--dataset", default="", metavar="NAME", help="a data set's name, a card.yaml, imagefolder:DIR or parquet:FILES")
     data.add_argument("--data-dir", type=Path, metavar="DIR", help="local copy of the data set: Parquet files or class folders")
@@ -87,7 +100,6 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")
     how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="another value of a setting (repeatable)")
     how.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
-    how.add_argument("--seed", type=int, default=0)
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     how.add_argument("--batch-size", type=int, default=64, metavar="N", help="examples held at a time (default: 64)")
     how.add_argument("--max-minutes", type=float, metavar="M", help="time budget; what it does not reach is told as not run")

@@ -45,7 +45,6 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
 
 
 def _plan(options: argparse.Namespace) -> Any:
-    from efficient360.checkpoint import CheckpointSpec
     from efficient360.plan import Plan, chosen, overridden, read_protocol
     from efficient360.registry import evaluators
 
@@ -57,11 +56,8 @@ def _plan(options: argparse.Namespace) -> Any:
     only = [name.strip() for name in options.only.split(",") if name.strip()]
     from_files = [entry.name for entry in known.values() if entry.origin in {str(path) for path in options.plugin}]
     limit = options.max_examples or protocol.max_examples
-    checkpoint = CheckpointSpec(
-        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, ema=options.ema, seed=options.seed
-    )
     return Plan(
-        checkpoint=checkpoint,
+        checkpoint=_checkpoint(options),
         dataset=_dataset(options, limit) if options.dataset else None,
         protocol=protocol.name,
         steps=overridden(chosen(protocol, only, from_files, known), options.set),
@@ -73,6 +69,14 @@ def _plan(options: argparse.Namespace) -> Any:
         deployment=_deployment(options.deployment),
         plugins=tuple(options.plugin),
         command=shlex.join(["efficient360", *options.typed]),
+    )
+
+
+def _checkpoint(options: argparse.Namespace) -> Any:
+    from efficient360.checkpoint import CheckpointSpec
+
+    return CheckpointSpec(
+        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, ema=options.ema, seed=options.seed
     )
 
 
@@ -112,6 +116,14 @@ def _run_name(options: argparse.Namespace, protocol: str) -> str:
     parts += [f"as-{options.deployment.replace(':', '-')}"] if options.deployment else []
     parts += [protocol] + ([f"n{options.max_examples}"] if options.max_examples else [])
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+
+
+def compress(options: argparse.Namespace) -> int:
+    """Write a checkpoint as a smaller file, and tell what became of its size."""
+    from efficient360.compressing import compress as run
+
+    print(run(_checkpoint(options), options.variant, options.out))
+    return 0
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -208,6 +220,6 @@ def doctor(_: argparse.Namespace) -> int:
 
 
 RUN: Mapping[str, Command] = {
-    "evaluate": evaluate, "compare": compare, "report": report, "leaderboard": leaderboard, "benchmark": benchmark, "list": list_names, "show": show_one,
-    "devices": devices, "doctor": doctor,
+    "evaluate": evaluate, "compress": compress, "compare": compare, "report": report, "leaderboard": leaderboard, "benchmark": benchmark,
+    "list": list_names, "show": show_one, "devices": devices, "doctor": doctor,
 }

@@ -6,7 +6,7 @@ from efficient360.checkpoint import Checkpoint, Origin
 from efficient360.checkpoints.architectures import build_network
 from efficient360.checkpoints.fitting import fit
 from efficient360.checkpoints.reading import may_resample, timm_weights
-from efficient360.checkpoints.weights import digest
+from efficient360.checkpoints.weights import Weights
 from efficient360.errors import CheckpointError
 from efficient360.model import PixelsToLogits, TorchModel
 
@@ -31,15 +31,16 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
     if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:
-        tensors = network.state_dict()
+        weights = Weights(network.state_dict())
     else:
-        tensors = dict(timm_weights(checkpoint.path, checkpoint.spec.ema).tensors)
-    if digest(tensors) != checkpoint.digest:
+        weights = timm_weights(checkpoint.path, checkpoint.spec.ema)
+    if weights.digest != checkpoint.digest:
         raise CheckpointError(
             "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"
         )
     if checkpoint.path is not None:
-        network.load_state_dict(dict(fit(network, tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec)).tensors), strict=True)
+        fitted = fit(network, weights.tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
+        network.load_state_dict(dict(fitted.tensors), strict=True)
     shape = checkpoint.preprocessing
     module = PixelsToLogits(network, shape.mean, shape.std, keep).eval().requires_grad_(requires_grad=False).to(place)
     return TorchModel(module, shape.input_size, checkpoint.num_classes if keep is None else len(keep), device)

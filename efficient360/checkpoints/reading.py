@@ -1,21 +1,27 @@
 """A checkpoint's weights under timm's names, whichever library wrote the file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from efficient360.checkpoint import CheckpointSpec, Origin
 from efficient360.checkpoints.transformers_vit import converted, is_transformers
 from efficient360.checkpoints.weights import Weights, read_weights
+from efficient360.compression.packed_file import KEY
+from efficient360.compression.unpacking import unpacked_weights
 
 
 def timm_weights(path: Path, ema: bool) -> Weights:
-    """The weights of a file, renamed to timm's where ``transformers`` wrote them.
+    """The weights of a file, renamed to timm's where ``transformers`` wrote them, and made again of their codes in a compressed checkpoint.
 
     Raises:
-        CheckpointError: As for :func:`efficient360.checkpoints.weights.read_weights`.
+        CheckpointError: As for :func:`efficient360.checkpoints.weights.read_weights` and
+            :func:`efficient360.compression.unpacking.unpacked_weights`.
     """
     weights = read_weights(path, ema=ema)
+    if KEY in weights.note:
+        return replace(weights, tensors=unpacked_weights(weights.tensors, weights.note, path), packed=weights.tensors)
     if is_transformers(weights.tensors):
-        return Weights(converted(weights.tensors), weights.taken_from, weights.other_weights)
+        return replace(weights, tensors=converted(weights.tensors))
     return weights
 
 

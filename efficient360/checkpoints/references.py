@@ -13,6 +13,7 @@ from efficient360.checkpoints.locating import Found, locate
 from efficient360.checkpoints.preprocessing import preprocessing_of, require_input_size
 from efficient360.checkpoints.reading import may_resample, timm_weights
 from efficient360.checkpoints.weights import Weights, digest
+from efficient360.compression.packed_file import variant_of
 from efficient360.errors import CheckpointError
 
 __all__ = ["resolve", "zoo_names"]
@@ -79,7 +80,7 @@ def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: M
         )
     return Checkpoint(
         spec=spec, name=found.name, architecture=architecture, arguments=full, origin=found.origin, path=found.weights,
-        digest=digest(tensors), preprocessing=preprocessing, num_classes=full["num_classes"], class_names=names,
+        digest=weights.digest, preprocessing=preprocessing, num_classes=full["num_classes"], class_names=names,
         card=_card(found, architecture, weights, resampled, preprocessing),
     )
 
@@ -108,6 +109,8 @@ def _card(found: Found, architecture: str, weights: Weights, resampled: tuple[st
     source = "sidecar" if {"mean", "std"} <= found.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
     card = {"preprocessing_source": source, **found.sidecar.card, **found.card, "stored_dtype": ", ".join(dtypes)}
+    if weights.packed:
+        card["compressed"] = variant_of(weights.note)
     if weights.taken_from:
         card["taken_from"] = weights.taken_from
     if weights.other_weights:

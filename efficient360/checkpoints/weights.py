@@ -7,12 +7,12 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -38,11 +38,20 @@ class Weights:
         tensors: Tensor by name, dense, on the CPU, in the dtype they were stored in, all finite.
         taken_from: Key of the wrapper they stood under (``state_dict``, ``model_ema`` …), ``""`` for a plain state dict.
         other_weights: Key of weights in the same file that were not taken: the EMA's where the plain ones were, and the reverse.
+        note: Metadata in the header of a safetensors file.
+        packed: What the file holds where that is a compressed checkpoint, of which the tensors were made again; else empty.
     """
 
     tensors: Mapping[str, Tensor]
     taken_from: str = ""
     other_weights: str = ""
+    note: Mapping[str, str] = field(default_factory=dict)
+    packed: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """:func:`digest` of what the file holds: one that holds less has another than one that holds the same weights in full."""
+        return digest(self.packed or self.tensors)
 
 
 def read_weights(path: Path, ema: bool = False) -> Weights:
@@ -59,7 +68,7 @@ def read_weights(path: Path, ema: bool = False) -> Weights:
     tensors, taken_from, other = unwrap(_read(path), ema=ema, path=path)
     _require_dense(tensors, path)
     _require_finite(tensors, path)
-    return Weights(tensors, taken_from, other)
+    return Weights(tensors, taken_from, other, _note(path))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -102,6 +111,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, "safetensors file", str(error)) from error
+
+
+def _note(path: Path) -> dict[str, str]:
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def _read_torch(path: Path) -> Any:

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Size, Tensor, nn
 
-from efficient360.compression.compressor import Compressed, Compressor
+from efficient360.compression.compressor import Coder, Compressed, Parts
 from efficient360.compression.kmeans import centres_of, nearest
 from efficient360.compression.packing import packed, unpacked
-from efficient360.compression.weights import Parts, coded
+from efficient360.compression.weights import coded
 from efficient360.errors import SettingsError
 from efficient360.measurement import Conditions
 
 
 @final
 @dataclass(frozen=True)
-class Clustering(Compressor):
+class Clustering(Coder):
     """A table of ``clusters`` float32 values for each weight, found by k-means, and packed indices into it.
 
     Han, Mao & Dally 2016, Deep Compression, section 3; on vision transformers Tabani et al. 2021, Improving the Efficiency of Transformers for
@@ -40,6 +40,10 @@ class Clustering(Compressor):
             raise SettingsError("bad-strength", f"clustering with {self.clusters} clusters is not offered", "give 2 to 256; 64 is usual")
 
     @property
+    def variant(self) -> str:
+        return f"{self.name}:{self.clusters}"
+
+    @property
     def conditions(self) -> Conditions:
         return {"compressor": self.name, "clusters": self.clusters}
 
@@ -48,7 +52,7 @@ class Clustering(Compressor):
         return f"{self.clusters} clusters"
 
     def compress(self, network: nn.Module) -> Compressed:
-        return coded(network, self._encode, self._decode)
+        return coded(network, self, self._encode)
 
     @property
     def _bits(self) -> int:
@@ -61,5 +65,5 @@ class Clustering(Compressor):
         codes = nearest(values, table.astype(np.float64))
         return {"table": torch.from_numpy(table), "indices": packed(torch.from_numpy(codes), self._bits)}
 
-    def _decode(self, parts: Parts, shape: Size) -> Tensor:
+    def decode(self, parts: Parts, shape: Size) -> Tensor:
         return parts["table"][unpacked(parts["indices"], self._bits, shape.numel())].reshape(shape)

@@ -2,14 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, final
 
 import safetensors.torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from efficient360.measurement import Conditions
+
+Parts = Mapping[str, Tensor]
+"""What is stored in place of a weight, by name."""
 
 
 @final
@@ -21,16 +24,18 @@ class Compressed:
         network: A copy that computes with what is stored, in float32; the original is never changed.
         stored: All that a file of it holds, by name.
         rebuilt: Whether it computes with other operators than the original; else only its weights have other values.
+        note: What the file's header says beside names and shapes, to read it again.
     """
 
     network: nn.Module
     stored: Mapping[str, Tensor]
     rebuilt: bool
+    note: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def file_bytes(self) -> int:
-        """Bytes of the safetensors file that holds it, header included."""
-        return file_bytes(self.stored)
+    def file(self) -> bytes:
+        """The safetensors file that holds it."""
+        return file_of(self.stored, self.note)
 
 
 class Compressor(ABC):
@@ -40,6 +45,11 @@ class Compressor(ABC):
     """Stable snake_case name."""
     title: ClassVar[str]
     """What it is called in print."""
+
+    @property
+    @abstractmethod
+    def variant(self) -> str:
+        """``NAME`` or ``NAME:STRENGTH``, as :func:`efficient360.compression.variants.parse` reads it."""
 
     @property
     @abstractmethod
@@ -63,6 +73,18 @@ class Compressor(ABC):
         """
 
 
-def file_bytes(stored: Mapping[str, Tensor]) -> int:
-    """Bytes of the safetensors file that holds some tensors, header included."""
-    return len(safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in stored.items()}))
+class Coder(Compressor):
+    """A compressor that stores something else in place of each weight, from which a weight is made again: the architecture stays."""
+
+    @abstractmethod
+    def decode(self, parts: Parts, shape: Size) -> Tensor:
+        """A weight, float32 of ``shape``, of what is stored of it.
+
+        Raises:
+            KeyError, ValueError, IndexError, RuntimeError: The parts are not those of such a weight.
+        """
+
+
+def file_of(stored: Mapping[str, Tensor], note: Mapping[str, str]) -> bytes:
+    """The safetensors file that holds some tensors."""
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in stored.items()}, dict(note) or None)

@@ -6,14 +6,14 @@ from typing import ClassVar, final
 import torch
 from torch import Size, Tensor, nn
 
-from efficient360.compression.compressor import Compressed, Compressor
-from efficient360.compression.weights import Parts, coded
+from efficient360.compression.compressor import Coder, Compressed, Parts
+from efficient360.compression.weights import coded
 from efficient360.measurement import Conditions
 
 
 @final
 @dataclass(frozen=True)
-class Half(Compressor):
+class Half(Coder):
     """Weights stored as bfloat16, which has float32's range: what every network can have for nothing, and the others are to be held against.
 
     Micikevicius et al. 2018, Mixed Precision Training; Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training.
@@ -21,6 +21,10 @@ class Half(Compressor):
 
     name: ClassVar[str] = "half"
     title: ClassVar[str] = "bfloat16"
+
+    @property
+    def variant(self) -> str:
+        return self.name
 
     @property
     def conditions(self) -> Conditions:
@@ -31,12 +35,11 @@ class Half(Compressor):
         return ""
 
     def compress(self, network: nn.Module) -> Compressed:
-        return coded(network, _encode, _decode)
+        return coded(network, self, _encode)
+
+    def decode(self, parts: Parts, shape: Size) -> Tensor:
+        return parts["bfloat16"].float().reshape(shape)
 
 
 def _encode(weight: Tensor) -> Parts:
     return {"bfloat16": weight.to(torch.bfloat16)}
-
-
-def _decode(parts: Parts, _shape: Size) -> Tensor:
-    return parts["bfloat16"].float()

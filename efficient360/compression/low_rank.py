@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from efficient360.compression.compressor import Compressed, Compressor
-from efficient360.counting.tensors import stored_tensors
+from efficient360.compression.tensors import stored_tensors
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.measurement import Conditions
 
@@ -38,6 +38,10 @@ class LowRank(Compressor):
     def __post_init__(self) -> None:
         if not 1 <= self.percent <= 99:
             raise SettingsError("bad-strength", f"factors with {self.percent} percent of a layer's weights are not offered", "give 1 to 99")
+
+    @property
+    def variant(self) -> str:
+        return f"{self.name}:{self.percent}"
 
     @property
     def conditions(self) -> Conditions:

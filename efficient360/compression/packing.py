@@ -20,6 +20,12 @@ def packed(codes: Tensor, bits: int) -> Tensor:
 
 
 def unpacked(packed_codes: Tensor, bits: int, n: int) -> Tensor:
-    """The ``n`` codes, int64 ``(n,)``, that :func:`packed` packed."""
+    """The ``n`` codes, int64 ``(n,)``, that :func:`packed` packed.
+
+    Raises:
+        ValueError: There are more or fewer bytes than that takes.
+    """
+    if packed_codes.numel() != -(-n * bits // 8):
+        raise ValueError(f"{packed_codes.numel()} bytes for {n} codes of {bits} bits")
     planes = np.unpackbits(packed_codes.cpu().numpy(), count=n * bits).reshape(n, bits)
     return torch.from_numpy(np.packbits(np.pad(planes, ((0, 0), (8 - bits, 0))), axis=1)[:, 0].astype(np.int64))

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import Size, Tensor, nn
 
-from efficient360.compression.compressor import Compressed, Compressor
+from efficient360.compression.compressor import Coder, Compressed, Parts
 from efficient360.compression.packing import packed, unpacked
-from efficient360.compression.weights import Parts, coded, weights_of
+from efficient360.compression.weights import coded, weights_of
 from efficient360.errors import SettingsError
 from efficient360.measurement import Conditions
 
 
 @final
 @dataclass(frozen=True)
-class Pruning(Compressor):
+class Pruning(Coder):
     """The smallest weights of the whole network set to zero, whatever layer they stand in, without training after.
 
     Global magnitude pruning: Han et al. 2015, Learning both Weights and Connections; Blalock et al. 2020, What is the State of Neural Network Pruning?
@@ -38,6 +38,10 @@ class Pruning(Compressor):
             raise SettingsError("bad-strength", f"pruning {self.percent} percent of the weights is not offered", "give 1 to 99")
 
     @property
+    def variant(self) -> str:
+        return f"{self.name}:{self.percent}"
+
+    @property
     def conditions(self) -> Conditions:
         return {"compressor": self.name, "left_out": f"{self.percent} %"}
 
@@ -50,16 +54,13 @@ class Pruning(Compressor):
         out = len(sizes) * self.percent // 100
         # The smallest that stays; of several as small all stay.
         least = float(np.partition(sizes, out)[out])
-        return coded(network, lambda weight: sparse(weight, weight.abs() >= least), dense)
+        return coded(network, self, lambda weight: _sparse(weight, weight.abs() >= least))
+
+    def decode(self, parts: Parts, shape: Size) -> Tensor:
+        found = torch.zeros(shape.numel())
+        found[unpacked(parts["mask"], 1, shape.numel()).bool()] = parts["values"]
+        return found.reshape(shape)
 
 
-def sparse(weight: Tensor, stays: Tensor) -> Parts:
-    """A weight as a bit for every place and the values, float32, of those that stay; ``stays`` is of its shape."""
+def _sparse(weight: Tensor, stays: Tensor) -> Parts:
     return {"mask": packed(stays.flatten().to(torch.uint8), 1), "values": weight[stays].cpu()}
-
-
-def dense(parts: Parts, shape: Size) -> Tensor:
-    """The weight of which :func:`sparse` stored what stays, zero elsewhere."""
-    found = torch.zeros(shape.numel())
-    found[unpacked(parts["mask"], 1, shape.numel()).bool()] = parts["values"]
-    return found.reshape(shape)

@@ -7,9 +7,9 @@ import torch
 from torch import Size, Tensor, nn
 from torch.nn import functional
 
-from efficient360.compression.compressor import Compressed, Compressor
+from efficient360.compression.compressor import Coder, Compressed, Parts
 from efficient360.compression.packing import packed, unpacked
-from efficient360.compression.weights import Parts, coded
+from efficient360.compression.weights import coded
 from efficient360.errors import SettingsError
 from efficient360.measurement import Conditions
 
@@ -19,7 +19,7 @@ GROUP: Final = 64
 
 @final
 @dataclass(frozen=True)
-class Quantization(Compressor):
+class Quantization(Coder):
     """Weights rounded to the nearest of ``2**bits - 1`` steps around zero, a bfloat16 scale for every 64 inputs of an output: weights only, no calibration.
 
     The round-to-nearest baseline of Frantar et al. 2023 (GPTQ) and Dettmers & Zettlemoyer 2023 (The case for 4-bit precision), absmax scales.
@@ -40,6 +40,10 @@ class Quantization(Compressor):
             raise SettingsError("bad-strength", f"quantization to {self.bits} bits is not offered", "give 2 to 8 bits")
 
     @property
+    def variant(self) -> str:
+        return f"{self.name}:{self.bits}"
+
+    @property
     def conditions(self) -> Conditions:
         return {"compressor": self.name, "bits": self.bits}
 
@@ -48,7 +52,7 @@ class Quantization(Compressor):
         return f"{self.bits} bits"
 
     def compress(self, network: nn.Module) -> Compressed:
-        return coded(network, self._encode, self._decode)
+        return coded(network, self, self._encode)
 
     @property
     def _steps(self) -> int:
@@ -63,7 +67,7 @@ class Quantization(Compressor):
         inputs = weight.flatten(1).shape[1]
         return {"scales": scales, "codes": packed((steps.flatten(1)[:, :inputs] + self._steps).flatten(), self.bits)}
 
-    def _decode(self, parts: Parts, shape: Size) -> Tensor:
+    def decode(self, parts: Parts, shape: Size) -> Tensor:
         codes = unpacked(parts["codes"], self.bits, shape.numel()).reshape(shape[0], -1)
         groups = _grouped(codes.float() - self._steps) * parts["scales"].float().unsqueeze(-1)
         return groups.flatten(1)[:, : codes.shape[1]].reshape(shape)

@@ -10,7 +10,7 @@ from torch import nn
 
 from efficient360.compression.compressor import Compressed, Compressor
 from efficient360.compression.merging_blocks import MergingBlocks
-from efficient360.counting.tensors import stored_tensors
+from efficient360.compression.tensors import stored_tensors
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.measurement import Conditions
 
@@ -36,6 +36,10 @@ class TokenMerging(Compressor):
     def __post_init__(self) -> None:
         if not 1 <= self.percent <= 95:
             raise SettingsError("bad-strength", f"merging {self.percent} percent of the patches is not offered", "give 1 to 95")
+
+    @property
+    def variant(self) -> str:
+        return f"{self.name}:{self.percent}"
 
     @property
     def conditions(self) -> Conditions:

@@ -19,6 +19,8 @@ GRADED: Final[Mapping[str, Callable[[int], Compressor]]] = {
 """Those that take a strength."""
 PLAIN: Final[Mapping[str, Callable[[], Compressor]]] = {each.name: each for each in (Half, TwoOfFour)}
 """Those that take none."""
+CODERS: Final = ("half", "quantization:BITS", "clustering:CLUSTERS", "pruning:PERCENT", "two_of_four")
+"""How those are written whose result is a weights file of the same architecture."""
 LADDER: Final = (
     "half",
     *(f"quantization:{bits}" for bits in (8, 6, 5, 4, 3, 2)),

@@ -1,17 +1,15 @@
 """Which parameters of a network are weights: the matrices of its linear layers and convolutions, where nearly all of its bytes are."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from torch import Size, Tensor, nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from efficient360.compression.compressor import Compressed
-from efficient360.counting.tensors import stored_tensors
+from efficient360.compression.compressor import Coder, Compressed, Parts
+from efficient360.compression.packed_file import note_of, part_name
+from efficient360.compression.tensors import stored_tensors
 from efficient360.errors import Unsupported
-
-Parts = Mapping[str, Tensor]
-"""What is stored in place of a weight."""
 
 
 def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
@@ -28,13 +26,13 @@ def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
     return named
 
 
-def coded(network: nn.Module, encode: Callable[[Tensor], Parts], decode: Callable[[Parts, Size], Tensor]) -> Compressed:
+def coded(network: nn.Module, coder: Coder, encode: Callable[[Tensor], Parts]) -> Compressed:
     """A copy whose every weight went through a code and back: what it computes with is what is stored, no more.
 
     Args:
         network: Left unchanged.
+        coder: Makes weights again of what is stored.
         encode: From a weight, ``(out, in, …)`` float32, to what is stored of it.
-        decode: Back to a weight of the shape given.
 
     Raises:
         Unsupported: As :func:`weights_of`.
@@ -44,9 +42,9 @@ def coded(network: nn.Module, encode: Callable[[Tensor], Parts], decode: Callabl
     stored = {name: tensor for name, tensor in stored_tensors(copied).items() if name not in weights}
     for name, weight in weights.items():
         parts = encode(weight.detach().float())
-        weight.data = decode(parts, weight.shape).to(weight)
-        stored |= {f"{name}:{part}": tensor for part, tensor in parts.items()}
-    return Compressed(copied, stored, rebuilt=False)
+        weight.data = coder.decode(parts, weight.shape).to(weight)
+        stored |= {part_name(name, part): tensor for part, tensor in parts.items()}
+    return Compressed(copied, stored, rebuilt=False, note=note_of(coder.variant, {name: weight.shape for name, weight in weights.items()}))
 
 
 def _weights(module: nn.Module) -> list[Tensor]:

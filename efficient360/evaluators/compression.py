@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.compression import metrics
-from efficient360.compression.best import best, chosen
-from efficient360.compression.compressor import Compressed, file_bytes
-from efficient360.compression.pictures import against_size, against_work, findings, table
-from efficient360.compression.trial import Trial
+from efficient360.approximation import metrics
+from efficient360.approximation.best import best, chosen
+from efficient360.approximation.pictures import against_size, against_work, findings, table
+from efficient360.approximation.trial import Trial
+from efficient360.compression.compressor import Compressed, file_of
+from efficient360.compression.tensors import stored_tensors
 from efficient360.compression.variants import LADDER, parse
 from efficient360.counting.operations import count, shadow
-from efficient360.counting.tensors import stored_tensors
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
 from efficient360.figures import Figure
@@ -96,12 +96,12 @@ class Compression(Evaluator):
                 logits: Tensor = module(batch.images.to(model.device))
             return logits.argmax(1, keepdim=True).cpu().numpy()
 
-        log = RowLog(context.scratch / f"{self.variants[index].replace(':', '-')}.f32", 1)
+        log = RowLog(context.scratch / f"{compressor.variant.replace(':', '-')}.f32", 1)
         told = lambda done, total: context.progress(index * total + done, len(self.variants) * total)  # noqa: E731
         answers = recorded(log, examples, context.batch_size, row, context.deadline, told)[:, 0].astype(np.int64)
-        whole = file_bytes(stored_tensors(model.network))
+        whole, packed = len(file_of(stored_tensors(model.network), {})), len(compressed.file)
         return Trial(
-            compressor, compressed.file_bytes, whole / compressed.file_bytes, _work(model, compressed), answers == examples.labels, answers == first,
+            compressor, packed, whole / packed, _work(model, compressed), answers == examples.labels, answers == first,
             first == examples.labels,
         )
 

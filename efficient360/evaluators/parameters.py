@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from torch import Tensor, nn
+from torch import nn
 
 from efficient360.checkpoint import Checkpoint
 from efficient360.checkpoints.reading import timm_weights
+from efficient360.checkpoints.weights import Weights
+from efficient360.compression.packed_file import bytes_of
+from efficient360.compression.tensors import stored_tensors
 from efficient360.counting.blocks import by_block
-from efficient360.counting.tensors import stored_tensors
 from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
 from efficient360.figures import Table
 from efficient360.formatting import count, scaled
@@ -42,7 +44,7 @@ class Parameters(Evaluator):
         sizes = [(name, parameter.numel()) for name, parameter in model.network.named_parameters()]
         total = sum(size for _, size in sizes)
         yield Measurement(PARAMETERS, total, extra=(_share_by_block("Parameters by block", sizes, total),))
-        stored = _stored_bytes(model.network, _stored_formats(context.checkpoint))
+        stored = _stored_bytes(model.network, context.checkpoint)
         yield Measurement(WEIGHT_BYTES, sum(stored.values()), extra=(_formats(model.network, stored),))
 
 
@@ -51,17 +53,13 @@ def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Tab
     return Table(title, ("Block", "Parameters", "Share"), rows)
 
 
-def _stored_formats(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
-    """The tensors of the checkpoint's file by name; none where the weights are random."""
-    return {} if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema).tensors
-
-
-def _stored_bytes(network: nn.Module, stored: Mapping[str, Tensor]) -> dict[str, int]:
-    """Bytes of each tensor of the network's state by name: in the file's number format where the tensor is the file's, else in its own."""
+def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
+    """Bytes of each tensor of the network's state by name: as the file holds it where the tensor is the file's, else in its own number format."""
+    weights = Weights({}) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema)
     found: dict[str, int] = {}
     for name, tensor in stored_tensors(network).items():
-        same = name in stored and stored[name].shape == tensor.shape
-        found[name] = tensor.numel() * (stored[name] if same else tensor).element_size()
+        same = name in weights.tensors and weights.tensors[name].shape == tensor.shape
+        found[name] = bytes_of(name, weights.packed or weights.tensors) if same else bytes_of(name, {name: tensor})
     return found
 
 

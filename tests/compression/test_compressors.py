@@ -134,5 +134,5 @@ def test_deit_small_sizes_by_hand() -> None:
     weights = weights_of(network)
     rest = sum(p.numel() for name, p in network.named_parameters() if name not in weights)
     by_hand = sum(math.ceil(w.numel() * 6 / 8) + 64 * 4 for w in weights.values()) + 4 * rest
-    assert 0 <= compressed.file_bytes - by_hand < 40_000    # names and shapes in the header
-    assert 4 * sum(p.numel() for p in network.parameters()) / compressed.file_bytes == pytest.approx(5.19, abs=0.01)
+    assert 0 <= len(compressed.file) - by_hand < 60_000    # names and shapes in the header
+    assert 4 * sum(p.numel() for p in network.parameters()) / len(compressed.file) == pytest.approx(5.19, abs=0.01)

@@ -12,7 +12,8 @@ def test_names_and_strengths() -> None:
     made = [parse(variant) for variant in LADDER]
     assert len(set(made)) == len(LADDER)
     assert len({frozenset(one.conditions.items()) for one in made}) == len(LADDER)
-    for one in made:
+    for variant, one in zip(LADDER, made, strict=True):
+        assert one.variant == variant
         assert one.title
         assert bool(one.strength) == (len(one.conditions) > 1)
 

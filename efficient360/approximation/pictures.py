@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from efficient360.compression import metrics
-from efficient360.compression.trial import Trial
+from efficient360.approximation import metrics
+from efficient360.approximation.trial import Trial
 from efficient360.figures import Curve, Series, Table
 from efficient360.findings import Finding
 from efficient360.formatting import count, interval, number, significant

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.compression import metrics
+from efficient360.approximation import metrics
 from efficient360.compression.compressor import Compressor
 from efficient360.measurement import Interval, Measurement, Outcome
 from efficient360.quality.proportion_difference import newcombe_paired

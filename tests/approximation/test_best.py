@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from efficient360.compression.best import best, chosen
+from efficient360.approximation.best import best, chosen
+from efficient360.approximation.pictures import against_size, against_work, findings, points, table
+from efficient360.approximation.trial import Trial
 from efficient360.compression.clustering import Clustering
 from efficient360.compression.compressor import Compressor
 from efficient360.compression.half import Half
-from efficient360.compression.pictures import against_size, against_work, findings, points, table
 from efficient360.compression.quantization import Quantization
 from efficient360.compression.token_merging import TokenMerging
-from efficient360.compression.trial import Trial
 
 BEFORE = np.arange(1000) < 900
 

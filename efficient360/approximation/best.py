@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.compression import metrics
-from efficient360.compression.pictures import points
-from efficient360.compression.trial import Trial
+from efficient360.approximation import metrics
+from efficient360.approximation.pictures import points
+from efficient360.approximation.trial import Trial
 from efficient360.figures import Figure
 from efficient360.measurement import Interval, Measurement
 from efficient360.statistics import percentiles

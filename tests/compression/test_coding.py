@@ -6,10 +6,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from efficient360.compression.compressor import file_bytes
+from efficient360.compression.compressor import Coder, Compressed, Parts, file_of
+from efficient360.compression.tensors import stored_tensors
 from efficient360.compression.variants import LADDER, parse
 from efficient360.compression.weights import coded, weights_of
-from efficient360.counting.tensors import stored_tensors
 from efficient360.errors import Unsupported
 
 
@@ -28,7 +28,7 @@ def test_attention_of_torchs_own_and_tied_layers() -> None:
     second.weight = first.weight
     tied = nn.Sequential(first, second)
     assert set(weights_of(tied)) == {"0.weight"}
-    assert file_bytes(stored_tensors(tied)) < file_bytes(stored_tensors(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))))
+    assert len(file_of(stored_tensors(tied), {})) < len(file_of(stored_tensors(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))), {}))
 
 
 def test_a_network_without_layers_is_told() -> None:
@@ -36,8 +36,18 @@ def test_a_network_without_layers_is_told() -> None:
         weights_of(nn.Identity())
 
 
+class Untouched(Coder):
+    variant, conditions, strength = "untouched", {}, ""    # type: ignore[assignment]
+
+    def compress(self, network: nn.Module) -> Compressed:
+        raise NotImplementedError
+
+    def decode(self, parts: Parts, shape: torch.Size) -> torch.Tensor:
+        return parts[""]
+
+
 def test_a_code_that_keeps_everything_changes_nothing(vit: nn.Module, images: torch.Tensor) -> None:
-    kept = coded(vit, lambda weight: {"": weight}, lambda parts, _shape: parts[""])
+    kept = coded(vit, Untouched(), lambda weight: {"": weight})
     torch.testing.assert_close(kept.network(images), vit(images), rtol=0, atol=0)
 
 
@@ -54,8 +64,9 @@ def test_the_original_is_left_alone(vit: nn.Module, variant: str) -> None:
 @pytest.mark.parametrize("variant", LADDER)
 def test_the_bytes_are_those_of_the_file(vit: nn.Module, variant: str, tmp_path: Path) -> None:
     compressed = parse(variant).compress(vit)
-    safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in compressed.stored.items()}, tmp_path / "packed.safetensors")
-    assert compressed.file_bytes == (tmp_path / "packed.safetensors").stat().st_size
+    stored = {name: tensor.contiguous() for name, tensor in compressed.stored.items()}
+    safetensors.torch.save_file(stored, tmp_path / "packed.safetensors", dict(compressed.note) or None)
+    assert len(compressed.file) == (tmp_path / "packed.safetensors").stat().st_size
     assert compressed.rebuilt == variant.startswith(("low_rank", "token_merging"))
 
 
