@@ -8,7 +8,7 @@ from typing import Any
 from efficient360.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
-from efficient360.compression.compressor import Coder, file_of
+from efficient360.compression.compressor import Coder, file_of, variant_of, words_of
 from efficient360.compression.tensors import stored_tensors
 from efficient360.compression.variants import CODERS, parse
 from efficient360.errors import SettingsError
@@ -39,7 +39,7 @@ def compress(spec: CheckpointSpec, variant: str, out: Path | None) -> str:
         message = f"{variant} changes how the network computes, which a weights file can't hold"
         raise SettingsError("no-weights-file", message, f"choose {', '.join(CODERS)}; the compression evaluator measures {variant} all the same")
     checkpoint = resolve(spec)
-    name = f"{checkpoint.name}-{coder.variant.replace(':', '-')}"
+    name = f"{checkpoint.name}-{variant_of(coder).replace(':', '-')}"
     path = Path(f"{name}{SUFFIX}") if out is None else out
     _require_writable(path, checkpoint)
     network = load_model(checkpoint).network
@@ -47,7 +47,7 @@ def compress(spec: CheckpointSpec, variant: str, out: Path | None) -> str:
     _write(path.with_suffix(".json"), json.dumps(_card(checkpoint, name, coder), indent=2, default=list).encode())
     _write(path, compressed.file)
     whole = len(file_of(stored_tensors(network), {}))
-    way = f"{coder.title}, {coder.strength}" if coder.strength else coder.title
+    way = ", ".join(filter(None, (coder.title, words_of(coder))))
     sizes = f"{scaled(whole, 'B')} in float32, now {scaled(len(compressed.file), 'B')}: {significant(whole / len(compressed.file))} times smaller"
     return f"{checkpoint.name}, {way}\n{sizes}\n{path}\n  measure it: efficient360 evaluate {path} --dataset …"
 
@@ -68,7 +68,7 @@ def _card(checkpoint: Checkpoint, name: str, coder: Coder) -> Mapping[str, Any]:
         "name": name, "architecture": checkpoint.architecture, "model_args": dict(checkpoint.arguments), "num_classes": checkpoint.num_classes,
         "input_size": shape.input_size, "mean": shape.mean, "std": shape.std, "interpolation": shape.interpolation, "crop_pct": shape.crop_pct,
         "crop_mode": shape.crop_mode, "class_names": checkpoint.class_names,
-        "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": coder.variant},
+        "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(coder)},
         **{key: value for key, value in checkpoint.card.items() if key not in ("stored_dtype", "taken_from", "other_weights", "compressed", "adapted")},
     }
 

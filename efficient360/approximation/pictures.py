@@ -5,6 +5,8 @@ from typing import Final
 
 from efficient360.approximation import metrics
 from efficient360.approximation.trial import Trial
+from efficient360.compression.clustering import Clustering
+from efficient360.compression.compressor import words_of
 from efficient360.figures import Curve, Series, Table
 from efficient360.findings import Finding
 from efficient360.formatting import count, interval, number, significant
@@ -12,7 +14,7 @@ from efficient360.statistics import wilson
 
 FINE: Final = 0.001
 """The loss that clustering with 64 clusters is said to stay under (Tabani et al. 2021): a tenth of a point."""
-SAID_OF: Final = {"compressor": "clustering", "clusters": 64}
+SAID_OF: Final = Clustering(64)
 Z: Final = 1.96
 """Half the width of a 95 % interval in standard errors."""
 
@@ -47,7 +49,7 @@ def table(trials: Sequence[Trial], chosen: Trial | None, tolerance: float) -> Ta
     for t in trials:
         work = "–" if t.macs_ratio is None else f"{100 / t.macs_ratio:.0f} %"
         rows.append((
-            t.compressor.title, t.compressor.strength or "–", number(t.bytes, metrics.BYTES), number(t.ratio, metrics.RATIO),
+            t.compressor.title, words_of(t.compressor) or "–", number(t.bytes, metrics.BYTES), number(t.ratio, metrics.RATIO),
             number(float(t.right.mean()), metrics.ACCURACY), number(t.change, metrics.CHANGE), interval(t.change_interval, metrics.CHANGE),
             number(float(t.same.mean()), metrics.SAME), work,
         ))
@@ -64,7 +66,7 @@ def findings(trials: Sequence[Trial], tolerance: float) -> Iterator[Finding]:
         message = f"these images don't decide whether {len(undecided)} of {len(trials)} variants lose more than {points(tolerance)}: {names}"
         yield Finding("undecided", message, "raise compression.examples")
     for t in trials:
-        if t.compressor.conditions == SAID_OF and t.discordance:
+        if t.compressor == SAID_OF and t.discordance:
             needed = int(float(significant(t.discordance * (Z / FINE) ** 2, 2)))
             told = interval(t.change_interval, metrics.CHANGE)
             message = f"64 clusters change the accuracy by {told}; to tell a loss of 0.1 points takes some {count(needed)} images"
@@ -72,7 +74,8 @@ def findings(trials: Sequence[Trial], tolerance: float) -> Iterator[Finding]:
 
 
 def _named(trial: Trial) -> str:
-    return f"{trial.compressor.title} ({trial.compressor.strength})" if trial.compressor.strength else trial.compressor.title
+    words = words_of(trial.compressor)
+    return f"{trial.compressor.title} ({words})" if words else trial.compressor.title
 
 
 def _work(trial: Trial) -> float:

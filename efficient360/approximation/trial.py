@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.approximation import metrics
-from efficient360.compression.compressor import Compressor
+from efficient360.compression.compressor import Compressor, conditions_of
 from efficient360.measurement import Interval, Measurement, Outcome
 from efficient360.quality.proportion_difference import newcombe_paired
 from efficient360.statistics import wilson
@@ -57,7 +57,7 @@ class Trial:
 
     def measurements(self) -> list[Outcome]:
         """Its numbers."""
-        n, given = len(self.right), self.compressor.conditions
+        n, given = len(self.right), conditions_of(self.compressor)
         found: list[Outcome] = [
             Measurement(metrics.RATIO, self.ratio, conditions=given),
             Measurement(metrics.BYTES, self.bytes, conditions=given),

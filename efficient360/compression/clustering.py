@@ -40,16 +40,8 @@ class Clustering(Coder):
             raise SettingsError("bad-strength", f"clustering with {self.clusters} clusters is not offered", "give 2 to 256; 64 is usual")
 
     @property
-    def variant(self) -> str:
-        return f"{self.name}:{self.clusters}"
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name, "clusters": self.clusters}
-
-    @property
-    def strength(self) -> str:
-        return f"{self.clusters} clusters"
+    def strength(self) -> Conditions:
+        return {"clusters": self.clusters}
 
     def compress(self, network: nn.Module) -> Compressed:
         return coded(network, self, self._encode)

@@ -48,18 +48,8 @@ class Compressor(ABC):
 
     @property
     @abstractmethod
-    def variant(self) -> str:
-        """``NAME`` or ``NAME:STRENGTH``, as :func:`efficient360.compression.variants.parse` reads it."""
-
-    @property
-    @abstractmethod
-    def conditions(self) -> Conditions:
-        """What it does, for the conditions of its measurements."""
-
-    @property
-    @abstractmethod
-    def strength(self) -> str:
-        """How strongly it does it, in words; empty where there is nothing to choose."""
+    def strength(self) -> Conditions:
+        """How strongly it does it, its one setting: ``{"clusters": 64}``, ``{"left_out": "50 %"}``; empty where there is nothing to choose."""
 
     @abstractmethod
     def compress(self, network: nn.Module) -> Compressed:
@@ -83,6 +73,21 @@ class Coder(Compressor):
         Raises:
             KeyError, ValueError, IndexError, RuntimeError: The parts are not those of such a weight.
         """
+
+
+def variant_of(compressor: Compressor) -> str:
+    """``NAME`` or ``NAME:STRENGTH``, as :func:`efficient360.compression.variants.parse` reads it."""
+    return ":".join([compressor.name, *(str(value).removesuffix(" %") for value in compressor.strength.values())])
+
+
+def conditions_of(compressor: Compressor) -> Conditions:
+    """The conditions of what is measured of its result."""
+    return {"compressor": compressor.name, **compressor.strength}
+
+
+def words_of(compressor: Compressor) -> str:
+    """Its strength in words: ``64 clusters``, ``50 % left out``; empty where there is nothing to choose."""
+    return " ".join(f"{value} {setting.replace('_', ' ')}" for setting, value in compressor.strength.items())
 
 
 def file_of(stored: Mapping[str, Tensor], note: Mapping[str, str]) -> bytes:

@@ -23,16 +23,8 @@ class Half(Coder):
     title: ClassVar[str] = "bfloat16"
 
     @property
-    def variant(self) -> str:
-        return self.name
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name}
-
-    @property
-    def strength(self) -> str:
-        return ""
+    def strength(self) -> Conditions:
+        return {}
 
     def compress(self, network: nn.Module) -> Compressed:
         return coded(network, self, _encode)

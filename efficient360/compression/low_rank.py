@@ -40,16 +40,8 @@ class LowRank(Compressor):
             raise SettingsError("bad-strength", f"factors with {self.percent} percent of a layer's weights are not offered", "give 1 to 99")
 
     @property
-    def variant(self) -> str:
-        return f"{self.name}:{self.percent}"
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name, "kept": f"{self.percent} %"}
-
-    @property
-    def strength(self) -> str:
-        return f"{self.percent} % kept"
+    def strength(self) -> Conditions:
+        return {"kept": f"{self.percent} %"}
 
     def compress(self, network: nn.Module) -> Compressed:
         """As :meth:`Compressor.compress`; thin layers stay as they are.

@@ -38,16 +38,8 @@ class Pruning(Coder):
             raise SettingsError("bad-strength", f"pruning {self.percent} percent of the weights is not offered", "give 1 to 99")
 
     @property
-    def variant(self) -> str:
-        return f"{self.name}:{self.percent}"
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name, "left_out": f"{self.percent} %"}
-
-    @property
-    def strength(self) -> str:
-        return f"{self.percent} % left out"
+    def strength(self) -> Conditions:
+        return {"left_out": f"{self.percent} %"}
 
     def compress(self, network: nn.Module) -> Compressed:
         sizes = np.concatenate([weight.detach().float().abs().flatten().cpu().numpy() for weight in weights_of(network).values()])

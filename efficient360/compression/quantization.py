@@ -40,16 +40,8 @@ class Quantization(Coder):
             raise SettingsError("bad-strength", f"quantization to {self.bits} bits is not offered", "give 2 to 8 bits")
 
     @property
-    def variant(self) -> str:
-        return f"{self.name}:{self.bits}"
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name, "bits": self.bits}
-
-    @property
-    def strength(self) -> str:
-        return f"{self.bits} bits"
+    def strength(self) -> Conditions:
+        return {"bits": self.bits}
 
     def compress(self, network: nn.Module) -> Compressed:
         return coded(network, self, self._encode)

@@ -38,16 +38,8 @@ class TokenMerging(Compressor):
             raise SettingsError("bad-strength", f"merging {self.percent} percent of the patches is not offered", "give 1 to 95")
 
     @property
-    def variant(self) -> str:
-        return f"{self.name}:{self.percent}"
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name, "merged": f"{self.percent} %"}
-
-    @property
-    def strength(self) -> str:
-        return f"{self.percent} % merged"
+    def strength(self) -> Conditions:
+        return {"merged": f"{self.percent} %"}
 
     def compress(self, network: nn.Module) -> Compressed:
         """As :meth:`Compressor.compress`.

@@ -29,16 +29,8 @@ class TwoOfFour(Coder):
     title: ClassVar[str] = "2:4 sparsity"
 
     @property
-    def variant(self) -> str:
-        return self.name
-
-    @property
-    def conditions(self) -> Conditions:
-        return {"compressor": self.name}
-
-    @property
-    def strength(self) -> str:
-        return ""
+    def strength(self) -> Conditions:
+        return {}
 
     def compress(self, network: nn.Module) -> Compressed:
         return coded(network, self, _encode)

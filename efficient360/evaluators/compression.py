@@ -13,7 +13,7 @@ from efficient360.approximation import metrics
 from efficient360.approximation.best import best, chosen
 from efficient360.approximation.pictures import against_size, against_work, findings, table
 from efficient360.approximation.trial import Trial
-from efficient360.compression.compressor import Compressed, file_of
+from efficient360.compression.compressor import Compressed, conditions_of, file_of, variant_of
 from efficient360.compression.tensors import stored_tensors
 from efficient360.compression.variants import LADDER, parse
 from efficient360.counting.operations import count, shadow
@@ -87,7 +87,7 @@ class Compression(Evaluator):
         try:
             compressed = compressor.compress(model.network)
         except Unsupported as error:
-            return replace(Failure.of(Status.UNSUPPORTED, error, metrics.ACCURACY), conditions=compressor.conditions)
+            return replace(Failure.of(Status.UNSUPPORTED, error, metrics.ACCURACY), conditions=conditions_of(compressor))
         module = shadow(model.module)
         module.network = compressed.network
 
@@ -96,7 +96,7 @@ class Compression(Evaluator):
                 logits: Tensor = module(batch.images.to(model.device))
             return logits.argmax(1, keepdim=True).cpu().numpy()
 
-        log = RowLog(context.scratch / f"{compressor.variant.replace(':', '-')}.f32", 1)
+        log = RowLog(context.scratch / f"{variant_of(compressor).replace(':', '-')}.f32", 1)
         told = lambda done, total: context.progress(index * total + done, len(self.variants) * total)  # noqa: E731
         answers = recorded(log, examples, context.batch_size, row, context.deadline, told)[:, 0].astype(np.int64)
         whole, packed = len(file_of(stored_tensors(model.network), {})), len(compressed.file)

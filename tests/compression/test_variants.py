@@ -1,6 +1,7 @@
 import pytest
 
 from efficient360.compression.clustering import Clustering
+from efficient360.compression.compressor import conditions_of, variant_of, words_of
 from efficient360.compression.half import Half
 from efficient360.compression.variants import LADDER, parse
 from efficient360.errors import SettingsError
@@ -11,11 +12,13 @@ def test_names_and_strengths() -> None:
     assert parse("half") == Half()
     made = [parse(variant) for variant in LADDER]
     assert len(set(made)) == len(LADDER)
-    assert len({frozenset(one.conditions.items()) for one in made}) == len(LADDER)
+    assert len({frozenset(conditions_of(one).items()) for one in made}) == len(LADDER)
     for variant, one in zip(LADDER, made, strict=True):
-        assert one.variant == variant
+        assert variant_of(one) == variant
         assert one.title
-        assert bool(one.strength) == (len(one.conditions) > 1)
+    assert [words_of(parse(variant)) for variant in ("half", "clustering:64", "quantization:4", "pruning:50", "low_rank:25", "token_merging:10")] == [
+        "", "64 clusters", "4 bits", "50 % left out", "25 % kept", "10 % merged",
+    ]
 
 
 @pytest.mark.parametrize("variant", ["zip", "clustering", "clustering:", "clustering:many", "half:2", "quantization:-4", ""])
