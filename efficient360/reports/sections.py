@@ -138,11 +138,15 @@ def reasons(axis: Axis) -> list[str]:
 
 def headlines(report: Report) -> list[Headline]:
     """The first summary metric of each axis that has it, in radar order."""
-    firsts = [axis.parts[0].measurement for axis in report.axes if axis.parts]
-    return [
-        Headline(words(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
-        for m in firsts if m is not None
-    ]
+    return [found for found in map(headline, report.axes) if found is not None]
+
+
+def headline(axis: Axis) -> Headline | None:
+    """An axis's first summary metric; ``None`` where that has no value."""
+    m = axis.parts[0].measurement if axis.parts else None
+    if m is None:
+        return None
+    return Headline(words(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
 
 
 def gaps(records: Sequence[Record]) -> list[Gap]:

@@ -20,6 +20,8 @@ LINES = 12
 """About as many of a dimension's numbers are printed; the report has them all."""
 NAMED = 6
 """As many of the measures that are left to the report are named."""
+BAR, BLOCK = 10, "\u2588"
+"""Columns of a score of 1, and what fills them."""
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
@@ -48,6 +50,7 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
             more = f" and {len(beyond) - NAMED} more" if len(beyond) > NAMED else ""
             yield Padding(Text(f"in the report: {', '.join(beyond[:NAMED])}{more}", style="dim"), (0, 0, 0, 2))
     yield from _missing(report)
+    yield from _overview(report)
     if folder is not None:
         found = [name for name in FILES if (folder / name).exists()]
         yield Text.assemble("\n", (str(folder / "report.html"), "bold"), (f"\n  beside {', '.join(found[1:])}" if len(found) > 1 else "", "dim"), "\n")
@@ -94,12 +97,31 @@ def _missing(report: Report) -> Iterator[RenderableType]:
     if table.row_count:
         yield Text("\nNo value", style="bold")
         yield Padding(table, (0, 0, 0, 2), expand=False)
-    empty = [axis.dimension.title for axis in sections.unmeasured(report)]
+
+
+def _overview(report: Report) -> Iterator[RenderableType]:
+    """A line for each axis that was measured, where there are several; then what was not, and the time."""
+    empty = sections.unmeasured(report)
+    measured = [axis for axis in report.axes if axis not in empty]
+    if len(measured) > 1:
+        yield Text(f"\n{len(measured)} of {len(report.axes)} dimensions", style="bold")
+        width = max(len(axis.dimension.title) for axis in measured)
+        yield from (Padding(_score(axis, width), (0, 0, 0, 2), expand=False) for axis in measured)
     if empty:
-        yield Text.assemble("\n", ("Not measured", "bold"), (f"  {', '.join(empty)}", "dim"))
+        yield Text.assemble("\n", ("Not measured", "bold"), (f"  {', '.join(axis.dimension.title for axis in empty)}", "dim"))
     seconds = sum({(r.evaluator, r.key): r.seconds for r in report.records}.values())
     if seconds:
         yield Text(f"\nMeasured in {formatting.duration(seconds)}", style="dim")
+
+
+def _score(axis: Axis, width: int) -> Text:
+    """An axis in one line, cut off where the terminal ends."""
+    first = sections.headline(axis)
+    told = f"no score: {missing(axis)}" if axis.score is None else f"{first.value}  {first.title}" if first else ""
+    return Text.assemble(
+        f"{_line(axis.dimension.title):<{width}}  ", ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
+        (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"), (_line(told), "dim"), no_wrap=True, overflow="ellipsis",
+    )
 
 
 def _plain(text: str) -> Text:

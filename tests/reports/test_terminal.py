@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import synthetic
+from efficient360.reports import sections
 from efficient360.reports.terminal import summary
 
 
@@ -25,7 +26,7 @@ def test_measurements_stand_under_their_dimension() -> None:
 
 
 def test_values_stand_in_one_column() -> None:
-    lines = printed().splitlines()
+    lines = printed().partition(" dimensions\n")[0].splitlines()
     ends = {line.index(unit) + len(unit) for line in lines for unit in ("5.72 M", "22.9 MB", "1.26 GMAC", "0.412 nat", "89.3 %") if unit in line}
     assert len(ends) == 1
 
@@ -70,3 +71,23 @@ def test_the_time_spent_counts_each_evaluation_once() -> None:
     Console(file=out, width=80).print(summary(dataclasses.replace(report, records=timed)))
     evaluators = len({r.evaluator for r in report.records})
     assert f"Measured in {evaluators * 10 // 60} min {evaluators * 10 % 60:02d} s" in out.getvalue()
+
+
+def test_at_the_end_stands_a_line_for_each_measured_dimension() -> None:
+    lines = printed(100).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.endswith(" dimensions"))
+    report = synthetic.report()
+    measured = [axis for axis in report.axes if axis not in sections.unmeasured(report)]
+    assert lines[start].split() == [str(len(measured)), "of", "13", "dimensions"]
+    shown = lines[start + 1 : start + 1 + len(measured)]
+    performance = next(line for line in shown if line.strip().startswith("Performance"))
+    assert performance.split()[1:] == ["0.89", "\u2588" * 9, "89.3", "%", "Top-1", "accuracy"]
+    assert any(line.split()[-6:] == ["no", "score:", "1", "of", "2", "measured"] for line in shown)
+    assert lines.index(next(line for line in lines if line.startswith("Not measured"))) > start + len(measured)
+
+
+def test_a_run_of_one_dimension_has_no_overview() -> None:
+    report = synthetic.report()
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary(dataclasses.replace(report, records=[r for r in report.records if r.evaluator == "accuracy"])))
+    assert "dimensions" not in out.getvalue()
