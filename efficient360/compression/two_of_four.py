@@ -5,7 +5,6 @@ from typing import ClassVar, Final, final
 
 import torch
 from torch import Size, Tensor, nn
-from torch.nn import functional
 
 from efficient360.compression.compressor import Coder, Compressed, Parts
 from efficient360.compression.packing import packed, unpacked
@@ -15,14 +14,18 @@ from efficient360.measurement import Conditions
 RUN: Final = 4
 KEPT: Final = 2
 PLACE_BITS: Final = 2
+OUTPUTS, INPUTS = 8, 16
+"""The weights that sparse tensor cores take have multiples of these, as NVIDIA's ASP has it; others, a first convolution or a small classifier, stay whole."""
+WHOLE: Final = "float32"
 
 
 @final
 @dataclass(frozen=True)
 class TwoOfFour(Coder):
-    """Of every four consecutive inputs of an output the two smallest weights set to zero, without training after.
+    """Of every four consecutive inputs (of a convolution: input channels) the two smallest weights set to zero, without training after.
 
-    Mishra et al. 2021, Accelerating Sparse Deep Neural Networks. Stored as the float32 values that stay and two bits for the place of each.
+    Mishra et al. 2021, Accelerating Sparse Deep Neural Networks, section 3. Stored as the float32 values that stay and two bits for the place of each;
+    weights whose outputs are no multiple of 8 or whose inputs are none of 16 stay as they are.
     """
 
     name: ClassVar[str] = "two_of_four"
@@ -36,18 +39,17 @@ class TwoOfFour(Coder):
         return coded(network, self, _encode)
 
     def decode(self, parts: Parts, shape: Size) -> Tensor:
-        inputs = shape[1:].numel()
-        rows, runs = shape[0], -(-inputs // RUN)
-        places = unpacked(parts["places"], PLACE_BITS, len(parts["values"])).reshape(rows, runs, KEPT)
-        found = torch.zeros(rows, runs, RUN).scatter_(-1, places, parts["values"].reshape(rows, runs, KEPT))
-        return found.flatten(1)[:, :inputs].reshape(shape)
+        if WHOLE in parts:
+            return parts[WHOLE].float().reshape(shape)
+        rows = shape.numel() // RUN
+        places = unpacked(parts["places"], PLACE_BITS, rows * KEPT).reshape(rows, KEPT)
+        found = torch.zeros(rows, RUN).scatter_(1, places, parts["values"].reshape(rows, KEPT))
+        return found.reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
 
 def _encode(weight: Tensor) -> Parts:
-    runs = _in_fours(weight.flatten(1).cpu())
-    places = runs.abs().topk(KEPT, dim=-1).indices.sort(-1).values
-    return {"values": runs.gather(-1, places).flatten(), "places": packed(places.flatten(), PLACE_BITS)}
-
-
-def _in_fours(matrix: Tensor) -> Tensor:
-    return functional.pad(matrix, (0, -matrix.shape[1] % RUN)).reshape(len(matrix), -1, RUN)
+    if weight.shape[0] % OUTPUTS or weight.shape[1] % INPUTS:
+        return {WHOLE: weight}
+    runs = weight.movedim(1, -1).reshape(-1, RUN).cpu()
+    places = runs.abs().topk(KEPT, dim=1).indices.sort(1).values
+    return {"values": runs.gather(1, places).flatten(), "places": packed(places.flatten(), PLACE_BITS)}

@@ -71,12 +71,25 @@ def test_pruning_is_torchs_global_magnitude_pruning(vit: nn.Module, percent: int
 
 
 def test_of_every_four_the_two_largest_stay() -> None:
-    made = layer(inputs=10, outputs=1)
-    made[0].weight[0] = torch.tensor([1.0, -4.0, 2.0, 3.0, 0.0, 0.0, -1.0, 0.5, 7.0, -8.0])
+    made = layer(inputs=16, outputs=8)
+    made[0].weight[0] = torch.tensor([1.0, -4.0, 2.0, 3.0, 0.0, 0.0, -1.0, 0.5, 7.0, -8.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0])
     compressed = TwoOfFour().compress(made)
-    assert compressed.network[0].weight[0].tolist() == [0, -4, 0, 3, 0, 0, -1, 0.5, 7, -8]
-    assert compressed.stored["0.weight:values"].numel() == 6
-    assert compressed.stored["0.weight:places"].numel() == 2    # twelve bits
+    assert compressed.network[0].weight[0].tolist() == [0, -4, 0, 3, 0, 0, -1, 0.5, 7, -8, 0, 0, 0, 0, 3, 4]
+    assert compressed.stored["0.weight:values"].numel() == 64
+    assert compressed.stored["0.weight:places"].numel() == 16    # 64 places of two bits
+
+
+def test_of_a_convolution_the_fours_are_input_channels() -> None:
+    made = nn.Sequential(nn.Conv2d(16, 8, 3, bias=False)).requires_grad_(False)
+    found = TwoOfFour().compress(made).network[0].weight
+    assert ((found.reshape(8, 4, 4, 3, 3) != 0).sum(2) == 2).all()
+    assert torch.equal(found[found != 0], made[0].weight[found != 0])
+
+
+@pytest.mark.parametrize("made", [nn.Linear(16, 10), nn.Linear(24, 8), nn.Conv2d(3, 16, 4), nn.Conv2d(16, 16, 3, groups=16)])
+def test_weights_that_tensor_cores_do_not_take_stay_whole(made: nn.Module) -> None:
+    found = TwoOfFour().compress(nn.Sequential(made)).network[0]
+    assert torch.equal(found.weight, made.weight)
 
 
 def test_two_of_four_is_torchs_sparsifier() -> None:
