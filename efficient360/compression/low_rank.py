@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import torch
+from timm.layers import Linear
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +14,8 @@ from efficient360.compression.tensors import stored_tensors
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.measurement import Conditions
 
+PLAIN: Final = (nn.Linear, Linear)
+"""Layers that do no more than multiply and add; torch's own attention reads the weights of its layer past its ``forward``."""
 THIN: Final = 32
 """Layers with a side below this stay as they are: a classifier of ten classes has no rank to spare."""
 
@@ -50,7 +53,7 @@ class LowRank(Compressor):
             Unsupported: No linear layer is large enough (``no-linear-layers``).
         """
         copied = copy.deepcopy(network)
-        replaced = {name: layer for name, layer in copied.named_modules() if type(layer) is nn.Linear and self._rank(layer) and min(layer.weight.shape) >= THIN}
+        replaced = {name: layer for name, layer in copied.named_modules() if type(layer) in PLAIN and self._rank(layer) and min(layer.weight.shape) >= THIN}
         if not replaced:
             message = f"{type(network).__name__} has no linear layer of {THIN} inputs and outputs or more"
             raise Unsupported("no-linear-layers", message, "choose another compressor")

@@ -11,14 +11,16 @@ KEY: Final = "efficient360.compressed"
 _BETWEEN: Final = ":"
 
 
-def note_of(variant: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, str]:
+def note_of(variant: str, shapes: Mapping[str, Sequence[int]], same: Mapping[str, str]) -> dict[str, str]:
     """The header's metadata of a file.
 
     Args:
         variant: ``NAME`` or ``NAME:STRENGTH`` of the compressor.
         shapes: Of each coded weight by name.
+        same: Further names of tensors that stand once in the file.
     """
-    return {KEY: json.dumps({"variant": variant, "shapes": {name: list(shape) for name, shape in shapes.items()}}, separators=(",", ":"))}
+    said = {"variant": variant, "shapes": {name: list(shape) for name, shape in shapes.items()}, "same": dict(same)}
+    return {KEY: json.dumps(said, separators=(",", ":"))}
 
 
 def variant_of(note: Mapping[str, str]) -> str:

@@ -44,7 +44,8 @@ class TwoOfFour(Coder):
         rows = shape.numel() // RUN
         places = unpacked(parts["places"], PLACE_BITS, rows * KEPT).reshape(rows, KEPT)
         found = torch.zeros(rows, RUN).scatter_(1, places, parts["values"].reshape(rows, KEPT))
-        return found.reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
+        # Flat in between: the strides of a tensor that was never turned, by which convolutions choose how they compute.
+        return found.reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1).reshape(-1).reshape(shape)
 
 
 def _encode(weight: Tensor) -> Parts:

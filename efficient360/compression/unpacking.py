@@ -40,7 +40,8 @@ def unpacked_weights(tensors: Mapping[str, Tensor], note: Mapping[str, str], pat
                 parts[weight][part] = tensor
             else:
                 found[name] = tensor
-        return found | {name: _decoded(coder, parts[name], shape) for name, shape in shapes.items()}
+        found |= {name: _decoded(coder, parts[name], shape) for name, shape in shapes.items()}
+        return found | {str(name): found[first] for name, first in said["same"].items()}
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         message = f"{path} says that it is a compressed checkpoint, but what it holds does not fit ({type(error).__name__}: {reason})"

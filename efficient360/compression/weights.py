@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from efficient360.compression.compressor import Coder, Compressed, Parts, variant_of
 from efficient360.compression.packed_file import note_of, part_name
-from efficient360.compression.tensors import stored_tensors
+from efficient360.compression.tensors import stored_tensors, tied
 from efficient360.errors import Unsupported
 
 
@@ -44,7 +44,8 @@ def coded(network: nn.Module, coder: Coder, encode: Callable[[Tensor], Parts]) -
         parts = encode(weight.detach().float())
         weight.data = coder.decode(parts, weight.shape).to(weight)
         stored |= {part_name(name, part): tensor for part, tensor in parts.items()}
-    return Compressed(copied, stored, rebuilt=False, note=note_of(variant_of(coder), {name: weight.shape for name, weight in weights.items()}))
+    note = note_of(variant_of(coder), {name: weight.shape for name, weight in weights.items()}, tied(copied))
+    return Compressed(copied, stored, rebuilt=False, note=note)
 
 
 def _weights(module: nn.Module) -> list[Tensor]:

@@ -132,6 +132,13 @@ def test_low_rank_passes_thin_layers_by_and_tells_when_that_leaves_none(vit: nn.
         LowRank(50).compress(layer(inputs=100, outputs=10))
 
 
+def test_low_rank_leaves_the_layers_of_torchs_own_attention() -> None:
+    network = nn.TransformerEncoderLayer(64, 2, 128).eval()
+    found = LowRank(50).compress(network).network
+    assert isinstance(found.linear1, FactoredLinear)
+    assert isinstance(found.self_attn.out_proj, nn.Linear)
+
+
 def test_half_rounds_to_bfloat16(vit: nn.Module) -> None:
     found = weights_of(Half().compress(vit).network)
     for name, weight in weights_of(vit).items():

@@ -47,7 +47,7 @@ def test_an_ordinary_file_is_left_as_it_is() -> None:
 
 
 def note(variant: str = "quantization:4", shape: object = (2, 64)) -> dict[str, str]:
-    return {KEY: json.dumps({"variant": variant, "shapes": {"w": shape}})}
+    return {KEY: json.dumps({"variant": variant, "shapes": {"w": shape}, "same": {}})}
 
 
 PARTS = {"w:scales": torch.ones(2, 1).bfloat16(), "w:codes": torch.zeros(64, dtype=torch.uint8), "b": torch.ones(2)}
@@ -72,6 +72,7 @@ def test_by_hand() -> None:
         ({"w:codes": PARTS["w:codes"]}, note(), "packed-damaged", "KeyError: 'scales'"),
         ({}, note(), "packed-damaged", "0 bits for 128 weights"),
         ({**PARTS, "w:codes": torch.zeros(64)}, note(), "packed-damaged", "TypeError"),
+        (PARTS, {KEY: '{"variant": "quantization:4", "shapes": {"w": [2, 64]}, "same": {"v": "u"}}'}, "packed-damaged", "KeyError: 'u'"),
         (PARTS, note("zip:3"), "packed-unknown", "compressed as 'zip:3', which is not known here"),
         (PARTS, note("clustering:999"), "packed-unknown", "compressed as 'clustering:999', which is not known here"),
         (PARTS, note("token_merging:20"), "packed-unknown", "which leaves no weights to read"),
@@ -97,4 +98,15 @@ def test_weights_of_any_shape_come_back(outputs: int, inputs: int, variant: str,
 
 
 def test_the_note_names_shapes() -> None:
-    assert json.loads(note_of("half", {"w": torch.Size((2, 3))})[KEY]) == {"variant": "half", "shapes": {"w": [2, 3]}}
+    assert json.loads(note_of("half", {"w": torch.Size((2, 3))}, {"v": "w"})[KEY]) == {"variant": "half", "shapes": {"w": [2, 3]}, "same": {"v": "w"}}
+
+
+def test_a_weight_used_in_two_places_is_stored_once_and_read_twice() -> None:
+    first, second = nn.Linear(8, 8), nn.Linear(8, 8)
+    second.weight = first.weight
+    network = nn.Sequential(first, second).requires_grad_(False)
+    compressed = parse("quantization:4").compress(network)
+    assert {"0.weight:codes", "1.weight:codes"} & compressed.stored.keys() == {"0.weight:codes"}
+    read = unpacked_weights(compressed.stored, compressed.note, FILE)
+    assert read.keys() == network.state_dict().keys()
+    assert torch.equal(read["1.weight"], compressed.network.state_dict()["1.weight"])
