@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from efficient360 import formatting
+from efficient360.measurement import Status
 from efficient360.reports import sections
 from efficient360.reports.html import STATUSES, facts
 from efficient360.reports.radar import missing
@@ -91,9 +92,13 @@ def _missing(report: Report) -> Iterator[RenderableType]:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(min_width=20, max_width=28)
     table.add_column()
+    alike: dict[tuple[Status, str, str], list[str]] = {}
     for gap in sections.gaps(report.records):
-        why = Text.assemble((STATUSES[gap.failure.status], "yellow"), f"  {_line(gap.failure.message)}", (f" {_line(gap.failure.hint)}", "dim"))
-        table.add_row(_plain(f"{gap.of}{', ' if gap.conditions else ''}{gap.conditions}"), why)
+        reason = (gap.failure.status, gap.failure.message, gap.failure.hint)
+        alike.setdefault(reason, []).append(", ".join(filter(None, (gap.of, gap.conditions))))
+    for (status, message, hint), names in alike.items():
+        why = Text.assemble((STATUSES[status], "yellow"), f"  {_line(message)}", (f" → {_line(hint)}" if hint else "", "dim"))
+        table.add_row(_plain("; ".join(names)), why)
     if table.row_count:
         yield Text("\nNo value", style="bold")
         yield Padding(table, (0, 0, 0, 2), expand=False)

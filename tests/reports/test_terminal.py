@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import synthetic
+from efficient360.measurement import Failure
 from efficient360.reports import sections
 from efficient360.reports.terminal import summary
 
@@ -41,7 +42,7 @@ def test_no_line_is_wider_than_the_terminal_and_none_draws_boxes(width: int) -> 
 
 def test_gaps_and_failures_say_why() -> None:
     text = " ".join(printed().split())
-    assert "not possible Another process held the machine. Stop other work and run the command again." in text
+    assert "not possible Another process held the machine. → Stop other work and run the command again." in text
     assert "failed The process died with signal 9" in text
     assert "no score: 1 of 2 measured" in text
     assert "in the report: Corruption accuracy (20)" in text
@@ -91,3 +92,15 @@ def test_a_run_of_one_dimension_has_no_overview() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(summary(dataclasses.replace(report, records=[r for r in report.records if r.evaluator == "accuracy"])))
     assert "dimensions" not in out.getvalue()
+
+
+def test_what_is_missing_for_the_same_reason_is_told_once() -> None:
+    report = synthetic.report()
+    gap = next(r for r in report.records if isinstance(r.outcome, Failure) and r.outcome.metric is not None)
+    assert isinstance(gap.outcome, Failure)
+    assert gap.outcome.metric is not None
+    other = dataclasses.replace(gap, outcome=dataclasses.replace(gap.outcome, metric=dataclasses.replace(gap.outcome.metric, name="another_metric")))
+    out = io.StringIO()
+    Console(file=out, width=400).print(summary(dataclasses.replace(report, records=[*report.records, other])))
+    assert out.getvalue().count(gap.outcome.message) == 1
+    assert "; Another metric" in out.getvalue()
