@@ -25,9 +25,8 @@ from efficient360 import cli
 from efficient360.checkpoint import CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
-from efficient360.compression.compressor import file_of
+from efficient360.compression.compressor import full_bytes
 from efficient360.compression.kmeans import centres_of, nearest
-from efficient360.compression.tensors import stored_tensors
 from efficient360.compression.variants import parse
 from efficient360.compression.weights import weights_of
 
@@ -81,7 +80,7 @@ def sizes(asked: argparse.Namespace) -> None:
     for name in asked.architectures:
         torch.manual_seed(0)
         network = timm.create_model(name).eval()
-        whole = len(file_of(stored_tensors(network), {}))
+        whole = full_bytes(network)
         ratios = [whole / len(parse(variant).compress(network).file) for variant in VARIANTS]
         print(f"| {name} | {whole / 1e6:.1f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True)
 

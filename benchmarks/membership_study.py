@@ -179,7 +179,7 @@ def independent(told: dict[str, Any], scratch: Path, theirs: Any) -> tuple[Score
     if not len(shadows):
         return scores, n
     scaled, loss = (shadows.read(0, len(shadows)).reshape(len(shadows), 3, 2 * n)[:, i] for i in (0, 1))
-    inside = halves(2 * n, told["shadows"], SEED)[:, : 2 * n]
+    inside = halves(2 * n, told["shadows"], SEED)
     within, without = ([values[mask[:, i], i][:, None] for i in range(2 * n)] for values, mask in ((scaled, inside), (scaled, ~inside)))
     target = stat["logit"][:, None]
     scores[lira.ONLINE] = -theirs.compute_score_lira(target, within, without, "both", fix_variance=True, median_or_mean="mean")

@@ -8,8 +8,7 @@ from typing import Any
 from efficient360.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.checkpoints.building import load_model
 from efficient360.checkpoints.references import resolve
-from efficient360.compression.compressor import Coder, file_of, variant_of, words_of
-from efficient360.compression.tensors import stored_tensors
+from efficient360.compression.compressor import Coder, full_bytes, variant_of, words_of
 from efficient360.compression.variants import CODERS, parse
 from efficient360.errors import SettingsError
 from efficient360.formatting import scaled, significant
@@ -46,7 +45,7 @@ def compress(spec: CheckpointSpec, variant: str, out: Path | None) -> str:
     compressed = coder.compress(network)
     _write(path.with_suffix(".json"), json.dumps(_card(checkpoint, name, coder), indent=2, default=list).encode())
     _write(path, compressed.file)
-    whole = len(file_of(stored_tensors(network), {}))
+    whole = full_bytes(network)
     way = ", ".join(filter(None, (coder.title, words_of(coder))))
     sizes = f"{scaled(whole, 'B')} in float32, now {scaled(len(compressed.file), 'B')}: {significant(whole / len(compressed.file))} times smaller"
     return f"{checkpoint.name}, {way}\n{sizes}\n{path}\n  measure it: efficient360 evaluate {path} --dataset …"

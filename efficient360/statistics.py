@@ -57,6 +57,12 @@ def percentiles(draws: Any, method: str) -> Interval:
     return Interval(float(low), float(high), method)
 
 
+def percentiles_around(value: float, draws: Any, method: str) -> Interval:
+    """As :func:`percentiles`, and wide enough to hold ``value``, the measure on the sample itself, beside which resamples may all fall."""
+    found = percentiles(draws, method)
+    return Interval(min(found.low, value), max(found.high, value), found.method)
+
+
 def student(values: Values, method: str) -> Interval:
     """Student's t interval of the mean of independent ``values`` (Student 1908), shape ``(n,)`` with ``n`` at least 2. A constant sample gives a point."""
     mean = float(np.mean(values))

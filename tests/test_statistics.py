@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from efficient360.statistics import bootstrap_mean, clopper_pearson, holm, mcnemar, mean_interval, paired_p_value, wilson
+from efficient360.measurement import Interval
+from efficient360.statistics import (
+    bootstrap_mean,
+    clopper_pearson,
+    holm,
+    mcnemar,
+    mean_interval,
+    paired_p_value,
+    percentiles,
+    percentiles_around,
+    wilson,
+)
 
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -122,3 +133,10 @@ def test_holm_lies_between_the_raw_values_and_bonferroni_and_keeps_the_order(p_v
     assert min(adjusted) == pytest.approx(min(1, len(p_values) * min(p_values)))
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
+
+
+def test_percentiles_around_a_value_hold_it() -> None:
+    draws = np.arange(101.0)
+    assert percentiles_around(50.0, draws, "draws") == percentiles(draws, "draws") == Interval(2.5, 97.5, "draws")
+    assert percentiles_around(-1.0, draws, "draws") == Interval(-1.0, 97.5, "draws")
+    assert percentiles_around(99.0, draws, "draws") == Interval(2.5, 99.0, "draws")

@@ -9,8 +9,8 @@ from efficient360.approximation import metrics
 from efficient360.approximation.pictures import points
 from efficient360.approximation.trial import Trial
 from efficient360.figures import Figure
-from efficient360.measurement import Interval, Measurement
-from efficient360.statistics import percentiles
+from efficient360.measurement import Measurement
+from efficient360.statistics import percentiles_around
 
 EXACT = 1e-9
 """Below any difference of two shares of examples."""
@@ -45,8 +45,7 @@ def best(trials: Sequence[Trial], tolerance: float, resamples: int, seed: Sequen
     boxes[-1] = 1 - moved.shape[1] / n
     rng = np.random.default_rng(seed)
     drawn = np.stack([moved @ rng.multinomial(n, boxes)[:-1] for _ in range(resamples)]) / n
-    spread = percentiles(_largest(ratios, drawn, tolerance), "paired-bootstrap")
-    interval = Interval(min(value, spread.low), max(value, spread.high), spread.method)
+    interval = percentiles_around(value, _largest(ratios, drawn, tolerance), "paired-bootstrap")
     return Measurement(metrics.BEST, value, n, interval, {"tolerated": points(tolerance)}, extra=extra)
 
 

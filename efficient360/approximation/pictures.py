@@ -10,7 +10,6 @@ from efficient360.compression.compressor import words_of
 from efficient360.figures import Curve, Series, Table
 from efficient360.findings import Finding
 from efficient360.formatting import count, interval, number, significant
-from efficient360.statistics import wilson
 
 FINE: Final = 0.001
 """The loss that clustering with 64 clusters is said to stay under (Tabani et al. 2021): a tenth of a point."""
@@ -27,9 +26,9 @@ def points(share: float) -> str:
 def against_size(trials: Sequence[Trial], chosen: Trial | None) -> Curve:
     """Accuracy against how many times smaller the file is; a line for each way to make it so, and the variant that scores."""
     smaller = [t for t in trials if t.ratio != 1]
-    mark = [] if chosen is None else [Series("smallest within tolerance", (chosen.ratio,), (float(chosen.right.mean()),), style="points")]
-    lines = _lines(smaller, lambda t: t.ratio)
-    return Curve("Accuracy against compression", "times smaller than in float32", "top-1 accuracy", (*lines, *mark, _as_it_is(trials, smaller)), x_log=True)
+    mark = [] if chosen is None else [Series("smallest within tolerance", (chosen.ratio,), (chosen.accuracy,), style="points")]
+    lines, reference = _lines(smaller, lambda t: t.ratio), _as_it_is(trials[0], max([t.ratio for t in smaller] + [2.0]))
+    return Curve("Accuracy against compression", "times smaller than in float32", "top-1 accuracy", (*lines, *mark, reference), x_log=True)
 
 
 def against_work(trials: Sequence[Trial]) -> Curve | None:
@@ -37,9 +36,7 @@ def against_work(trials: Sequence[Trial]) -> Curve | None:
     fewer = [t for t in trials if t.macs_ratio not in (None, 1)]
     if not fewer:
         return None
-    widest = max(_work(t) for t in fewer)
-    before = float(trials[0].before.mean())
-    reference = Series("as it is", (1.0, widest), (before, before), style="reference")
+    reference = _as_it_is(trials[0], max(_work(t) for t in fewer))
     return Curve("Accuracy against work", "times fewer multiply-adds", "top-1 accuracy", (*_lines(fewer, _work), reference))
 
 
@@ -50,7 +47,7 @@ def table(trials: Sequence[Trial], chosen: Trial | None, tolerance: float) -> Ta
         work = "–" if t.macs_ratio is None else f"{100 / t.macs_ratio:.0f} %"
         rows.append((
             t.compressor.title, words_of(t.compressor) or "–", number(t.bytes, metrics.BYTES), number(t.ratio, metrics.RATIO),
-            number(float(t.right.mean()), metrics.ACCURACY), number(t.change, metrics.CHANGE), interval(t.change_interval, metrics.CHANGE),
+            number(t.accuracy, metrics.ACCURACY), number(t.change, metrics.CHANGE), interval(t.change_interval, metrics.CHANGE),
             number(float(t.same.mean()), metrics.SAME), work,
         ))
     told = "none is" if chosen is None else f"{_named(chosen)} is the smallest"
@@ -83,16 +80,15 @@ def _work(trial: Trial) -> float:
     return trial.macs_ratio
 
 
-def _as_it_is(trials: Sequence[Trial], drawn: Sequence[Trial]) -> Series:
-    before = float(trials[0].before.mean())
-    return Series("as it is", (1.0, max([t.ratio for t in drawn] + [2.0])), (before, before), style="reference")
+def _as_it_is(trial: Trial, widest: float) -> Series:
+    return Series("as it is", (1.0, widest), (trial.accuracy_before, trial.accuracy_before), style="reference")
 
 
 def _lines(trials: Sequence[Trial], x: Callable[[Trial], float]) -> Iterator[Series]:
     for title in dict.fromkeys(t.compressor.title for t in trials):
         found = sorted((t for t in trials if t.compressor.title == title), key=x)
-        ends = [wilson(int(t.right.sum()), len(t.right)) for t in found]
+        ends = [t.accuracy_interval for t in found]
         yield Series(
-            title, tuple(x(t) for t in found), tuple(float(t.right.mean()) for t in found), tuple(e.low for e in ends), tuple(e.high for e in ends),
+            title, tuple(x(t) for t in found), tuple(t.accuracy for t in found), tuple(e.low for e in ends), tuple(e.high for e in ends),
             style="line" if len(found) > 1 else "points",
         )

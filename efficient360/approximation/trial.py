@@ -40,9 +40,24 @@ class Trial:
     before: Flags
 
     @property
+    def accuracy(self) -> float:
+        """Share of the images answered rightly, in [0, 1]."""
+        return float(self.right.mean())
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """Of :attr:`accuracy`."""
+        return wilson(int(self.right.sum()), len(self.right))
+
+    @property
+    def accuracy_before(self) -> float:
+        """The original's, in [0, 1]."""
+        return float(self.before.mean())
+
+    @property
     def change(self) -> float:
         """Accuracy less the original's, in [-1, 1]."""
-        return float(self.right.mean() - self.before.mean())
+        return self.accuracy - self.accuracy_before
 
     @cached_property
     def change_interval(self) -> Interval:
@@ -61,7 +76,7 @@ class Trial:
         found: list[Outcome] = [
             Measurement(metrics.RATIO, self.ratio, conditions=given),
             Measurement(metrics.BYTES, self.bytes, conditions=given),
-            Measurement(metrics.ACCURACY, float(self.right.mean()), n, wilson(int(self.right.sum()), n), given),
+            Measurement(metrics.ACCURACY, self.accuracy, n, self.accuracy_interval, given),
             Measurement(metrics.CHANGE, self.change, n, self.change_interval, given),
             Measurement(metrics.SAME, float(self.same.mean()), n, wilson(int(self.same.sum()), n), given),
         ]

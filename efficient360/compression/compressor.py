@@ -9,6 +9,7 @@ from typing import ClassVar, final
 import safetensors.torch
 from torch import Size, Tensor, nn
 
+from efficient360.compression.tensors import stored_tensors
 from efficient360.measurement import Conditions
 
 Parts = Mapping[str, Tensor]
@@ -88,6 +89,11 @@ def conditions_of(compressor: Compressor) -> Conditions:
 def words_of(compressor: Compressor) -> str:
     """Its strength in words: ``64 clusters``, ``50 % left out``; empty where there is nothing to choose."""
     return " ".join(f"{value} {setting.replace('_', ' ')}" for setting, value in compressor.strength.items())
+
+
+def full_bytes(network: nn.Module) -> int:
+    """Bytes of the safetensors file that holds a network as it is."""
+    return len(file_of(stored_tensors(network), {}))
 
 
 def file_of(stored: Mapping[str, Tensor], note: Mapping[str, str]) -> bytes:

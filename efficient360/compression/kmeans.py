@@ -25,11 +25,12 @@ def centres_of(values: Floats, clusters: int) -> Floats:
         values: Flat, at least one.
         clusters: At least 1; with no more distinct values than that, these are the centres.
     """
-    distinct = np.unique(values.astype(np.float64))
+    ordered = np.sort(values.astype(np.float64))
+    distinct = ordered[np.diff(ordered, prepend=-np.inf) > 0]
     if len(distinct) <= clusters:
         return distinct
-    line = _Line(np.sort(values.astype(np.float64)))
-    found = line.settled(_begun(line.ordered, clusters))
+    line = _Line(ordered)
+    found = line.settled(_begun(ordered, clusters))
     for _ in range(ROUNDS if clusters > 2 else 0):
         moved = line.settled(line.relocated(found))
         if not line.errors(moved).sum() < (1 - GAIN) * line.errors(found).sum():

@@ -39,6 +39,7 @@ class TwoOfFour(Coder):
         return coded(network, self, _encode)
 
     def decode(self, parts: Parts, shape: Size) -> Tensor:
+        """As :meth:`Coder.decode`: the values that stay at their places, zeros between; or the whole weight."""
         if WHOLE in parts:
             return parts[WHOLE].float().reshape(shape)
         rows = shape.numel() // RUN

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from efficient360.devices.device import Block, Reading
 from efficient360.findings import Finding
 from efficient360.measurement import Interval
+from efficient360.statistics import percentiles_around
 
 WAITING = 0.06
 """A run is clean when it waited for at most this share of its wall time more than undisturbed ones do."""
@@ -110,8 +111,7 @@ def quantile_interval(blocks: Sequence[NDArray[np.float64]], percent: float) -> 
     middle = float(np.percentile(np.concatenate(blocks), percent))
     picks = generator.integers(len(blocks), size=(RESAMPLES, len(blocks)))
     drawn = [np.percentile(np.concatenate([blocks[i] for i in pick]), percent) for pick in picks]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(min(float(low), middle), max(float(high), middle), "block-bootstrap")
+    return percentiles_around(middle, drawn, "block-bootstrap")
 
 
 def energy(reading: Reading) -> tuple[float, ...]:

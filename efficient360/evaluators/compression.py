@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from efficient360.approximation import metrics
 from efficient360.approximation.best import best, chosen
 from efficient360.approximation.pictures import against_size, against_work, findings, table
 from efficient360.approximation.trial import Trial
-from efficient360.compression.compressor import Compressed, conditions_of, file_of, variant_of
-from efficient360.compression.tensors import stored_tensors
+from efficient360.compression.compressor import Compressed, conditions_of, full_bytes, variant_of
 from efficient360.compression.variants import LADDER, parse
-from efficient360.counting.operations import count, shadow
+from efficient360.counting.operations import OperationCount, count, shadow
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
 from efficient360.figures import Figure
@@ -67,8 +67,8 @@ class Compression(Evaluator):
             raise Unsupported("no-module", f"{type(model).__name__} has no weights that could be compressed", "evaluate the checkpoint itself, without --as")
         assert context.examples is not None    # EXAMPLES is among the needs
         examples = context.predicted(context.examples.subset(self.examples, context.seed))
-        first = np.concatenate([model.logits(batch).cpu().argmax(1).numpy() for batch in examples.batches(context.batch_size)])
-        tried = [self._tried(index, model, examples, first, context) for index in range(len(self.variants))]
+        original = _Original(model, np.concatenate([model.logits(batch).cpu().argmax(1).numpy() for batch in examples.batches(context.batch_size)]))
+        tried = [self._tried(index, original, examples, context) for index in range(len(self.variants))]
         trials = [one for one in tried if isinstance(one, Trial)]
         if not trials:
             raise Unsupported("no-variants", f"no variant suits {type(model.network).__name__}", "name others under compression.variants")
@@ -81,9 +81,9 @@ class Compression(Evaluator):
         for one in tried:
             yield from one.measurements() if isinstance(one, Trial) else [one]
 
-    def _tried(self, index: int, model: TorchModel, examples: Examples, first: NDArray[np.int64], context: Context) -> Trial | Failure:
+    def _tried(self, index: int, original: "_Original", examples: Examples, context: Context) -> Trial | Failure:
         context.deadline.check()
-        compressor = parse(self.variants[index])
+        model, compressor = original.model, parse(self.variants[index])
         try:
             compressed = compressor.compress(model.network)
         except Unsupported as error:
@@ -99,20 +99,45 @@ class Compression(Evaluator):
         log = RowLog(context.scratch / f"{variant_of(compressor).replace(':', '-')}.f32", 1)
         told = lambda done, total: context.progress(index * total + done, len(self.variants) * total)  # noqa: E731
         answers = recorded(log, examples, context.batch_size, row, context.deadline, told)[:, 0].astype(np.int64)
-        whole, packed = len(file_of(stored_tensors(model.network), {})), len(compressed.file)
+        packed = len(compressed.file)
         return Trial(
-            compressor, packed, whole / packed, _work(model, compressed), answers == examples.labels, answers == first,
-            first == examples.labels,
+            compressor, packed, original.bytes / packed, original.work_over(compressed), answers == examples.labels, answers == original.answers,
+            original.answers == examples.labels,
         )
 
     def _refused(self, setting: str, hint: str) -> SettingsError:
         return SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", hint)
 
 
-def _work(model: TorchModel, compressed: Compressed) -> float | None:
-    """Multiply-adds before over after; ``None`` where an operator can't be counted."""
-    if not compressed.rebuilt:
-        return 1.0
-    image = torch.full((1, *model.input_size), 0.5, device=model.device)
-    before, after = (count(network, image) for network in (model.network, compressed.network))
-    return None if before.uncounted or after.uncounted else before.macs / after.macs
+@final
+@dataclass(frozen=True)
+class _Original:
+    """What every variant is held against, looked at once.
+
+    Args:
+        model: The checkpoint's.
+        answers: Its answer to each image, int64 ``(n,)``.
+    """
+
+    model: TorchModel
+    answers: NDArray[np.int64]
+
+    @cached_property
+    def bytes(self) -> int:
+        """Of its file in float32."""
+        return full_bytes(self.model.network)
+
+    @cached_property
+    def operations(self) -> OperationCount:
+        """Of one image."""
+        return self._count(self.model.network)
+
+    def work_over(self, compressed: Compressed) -> float | None:
+        """Its multiply-adds over the compressed network's; ``None`` where an operator can't be counted."""
+        if not compressed.rebuilt:
+            return 1.0
+        before, after = self.operations, self._count(compressed.network)
+        return None if before.uncounted or after.uncounted else before.macs / after.macs
+
+    def _count(self, network: nn.Module) -> OperationCount:
+        return count(network, torch.full((1, *self.model.input_size), 0.5, device=self.model.device))

@@ -12,7 +12,7 @@ from efficient360.formatting import significant
 from efficient360.measurement import Conditions, Failure, Interval, Measurement, Outcome, Status
 from efficient360.privacy.accounting import Exposure
 from efficient360.privacy.metrics import KEPT, PRIVATE_ACCURACY, SPENT
-from efficient360.statistics import wilson
+from efficient360.statistics import percentiles_around, wilson
 
 RESAMPLES = 1000
 WITHOUT = "none"
@@ -87,9 +87,7 @@ def ratio_interval(private: NDArray[Any], plain: NDArray[Any], seed: int) -> Int
     drawn = np.random.default_rng(seed).multinomial(len(private), kinds / len(private), RESAMPLES)
     above, below = drawn[:, 0] + drawn[:, 1], drawn[:, 0] + drawn[:, 2]
     ratios = above[below > 0] / below[below > 0]
-    low, high = np.quantile(ratios, (0.025, 0.975)) if len(ratios) else (0.0, 0.0)
-    value = private.mean() / plain.mean()
-    return Interval(min(float(low), float(value)), max(float(high), float(value)), "paired-bootstrap")
+    return percentiles_around(float(private.mean() / plain.mean()), ratios if len(ratios) else np.zeros(1), "paired-bootstrap")
 
 
 def figures(layers: str, trained: Sequence[Trained], exposure: Exposure, examples: int) -> tuple[Figure, ...]:

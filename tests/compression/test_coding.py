@@ -6,8 +6,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from efficient360.compression.compressor import Coder, Compressed, Parts, file_of
-from efficient360.compression.tensors import stored_tensors
+from efficient360.compression.compressor import Coder, Compressed, Parts, full_bytes
 from efficient360.compression.variants import LADDER, parse
 from efficient360.compression.weights import coded, weights_of
 from efficient360.errors import Unsupported
@@ -28,7 +27,7 @@ def test_attention_of_torchs_own_and_tied_layers() -> None:
     second.weight = first.weight
     tied = nn.Sequential(first, second)
     assert set(weights_of(tied)) == {"0.weight"}
-    assert len(file_of(stored_tensors(tied), {})) < len(file_of(stored_tensors(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))), {}))
+    assert full_bytes(tied) < full_bytes(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))
 
 
 def test_a_network_without_layers_is_told() -> None:

@@ -98,7 +98,7 @@ def test_an_artefact_has_no_weights(on: Subject, tmp_path: Path) -> None:
         run(on, tmp_path, Artefact())
 
 
-def test_an_interruption_loses_a_batch_and_changes_nothing(on: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_loses_a_batch_and_changes_nothing(on: Subject, tmp_path: Path) -> None:
     whole = run(on, tmp_path / "whole")
     context = context_of(on, tmp_path, 5)
     done: list[int] = []

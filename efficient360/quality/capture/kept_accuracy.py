@@ -1,14 +1,16 @@
 """How much of the accuracy on clean images is kept under each condition, with intervals in pairs."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.measurement import Interval
 from efficient360.quality.confidence_levels import Floats
-from efficient360.statistics import percentiles
+from efficient360.statistics import percentiles_around
+
+METHOD: Final = "paired-bootstrap"
 
 
 @final
@@ -50,11 +52,6 @@ def kept(clean: NDArray[np.bool_], degraded: NDArray[np.bool_], resamples: int, 
     ratios = drawn[:, 1:] / np.maximum(drawn[:, :1], 1)
     value = degraded.sum(axis=0) / clean.sum()
     return Kept(
-        value, tuple(_quantiles(ratios[:, i], float(value[i])) for i in range(degraded.shape[1])), float(value.mean()),
-        _quantiles(ratios.mean(axis=1), float(value.mean())),
+        value, tuple(percentiles_around(float(value[i]), ratios[:, i], METHOD) for i in range(degraded.shape[1])), float(value.mean()),
+        percentiles_around(float(value.mean()), ratios.mean(axis=1), METHOD),
     )
-
-
-def _quantiles(draws: Floats, value: float) -> Interval:
-    found = percentiles(draws, "paired-bootstrap")
-    return Interval(min(value, found.low), max(value, found.high), found.method)
