@@ -20,17 +20,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from efficient360.attacks.attack import Subjects, misclassified
-from efficient360.attacks.catalogue import Budget, attack
-from efficient360.attacks.ensemble import strike
-from efficient360.attacks.threat import Norm, Threat
-from efficient360.attacks.victim import Victim
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.model import TorchModel
+from efficient360.methods.adversarial.attack import Subjects, misclassified
+from efficient360.methods.adversarial.catalogue import Budget, attack
+from efficient360.methods.adversarial.ensemble import strike
+from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.victim import Victim
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
 
 STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
 SAID = re.compile(r"robust accuracy after (\S+): [\d.]+% \(total time ([\d.]+) s\)")

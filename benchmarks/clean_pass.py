@@ -20,14 +20,14 @@ import psutil
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline
-from efficient360.predictions import predict
-from efficient360.rowlog import RowLog
+from efficient360.execution.predictions import predict
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
+from efficient360.storage.row_log import RowLog
 
 
 def opened(options: argparse.Namespace, examples: int):

@@ -21,14 +21,14 @@ import torch
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from efficient360 import cli
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.compression.compressor import full_bytes
-from efficient360.compression.kmeans import centres_of, nearest
-from efficient360.compression.variants import parse
-from efficient360.compression.weights import weights_of
+from efficient360.cli import parser as cli
+from efficient360.methods.compression.compressor import full_bytes
+from efficient360.methods.compression.kmeans import centres_of, nearest
+from efficient360.methods.compression.variants import parse
+from efficient360.methods.compression.weights import weights_of
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 VARIANTS = ("half", "quantization:8", "quantization:4", "clustering:64", "clustering:16", "pruning:50", "two_of_four", "low_rank:50")
 

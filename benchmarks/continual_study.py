@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from efficient360 import cli, formatting
-from efficient360.continuing import metrics, transfer
-from efficient360.measurement import Measurement
-from efficient360.outcome import from_json
+from efficient360.cli import parser as cli
+from efficient360.core import formatting
+from efficient360.core.measurement import Measurement
+from efficient360.core.outcome import from_json
+from efficient360.methods.continual_learning import metrics, transfer
 
 SETTINGS = {
     "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]", "seeds": "3", "batch": "32",

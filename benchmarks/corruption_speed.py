@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from efficient360.corruptions import frost
-from efficient360.corruptions.batches import Cell, corrupted
-from efficient360.corruptions.tables import COMMON, EXTRA, SEVERITIES
+from efficient360.methods.corruptions import frost
+from efficient360.methods.corruptions.batches import Cell, corrupted
+from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES
 
 Peer = Callable[[np.ndarray, int, str], np.ndarray]
 SIDE = 224
@@ -172,11 +172,11 @@ def _moments(image: np.ndarray) -> tuple[float, float, float]:
 
 def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
     """Share of right answers on the same images under both, at the strengths for 224 pixels that the peers know."""
-    from efficient360.checkpoint import CheckpointSpec
-    from efficient360.checkpoints.building import load_model
-    from efficient360.checkpoints.references import resolve
     from efficient360.datasets.loader import open_dataset
     from efficient360.datasets.spec import DatasetSpec
+    from efficient360.models.building import load_model
+    from efficient360.models.checkpoint import CheckpointSpec
+    from efficient360.models.references import resolve
 
     np.random.seed(0)    # what the peers draw from
     checkpoint = resolve(CheckpointSpec(asked.checkpoint))

@@ -23,22 +23,22 @@ from fairlearn.metrics import MetricFrame, demographic_parity_difference, equali
 from sklearn.metrics import accuracy_score
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.conformance import subject
+from efficient360.core.groupings import cut, grouped
+from efficient360.core.measurement import Measurement
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.group_fairness import TRAITS, GroupFairness
-from efficient360.measurement import Measurement
-from efficient360.model import Model
-from efficient360.predictions import predict
-from efficient360.quality.fairness.comparison import Answers
-from efficient360.quality.fairness.groupings import cut, grouped
-from efficient360.quality.fairness.study import Effort, study
-from efficient360.rowlog import RowLog
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.predictions import predict
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.methods.fairness.comparison import Answers
+from efficient360.methods.fairness.study import Effort, study
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import Model
+from efficient360.models.references import resolve
+from efficient360.storage.row_log import RowLog
 
 AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
 RACES = ["East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian"]

@@ -17,21 +17,21 @@ from captum.metrics import infidelity_perturb_func_decorator, sensitivity_max
 from clock import Clock
 from torch import Tensor
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.explaining.blanks import mean
-from efficient360.explaining.catalogue import EXPLAINERS, explainer
-from efficient360.explaining.chance import Chance
-from efficient360.explaining.explainer import Explainer
-from efficient360.explaining.grid import Grid, grid_of
-from efficient360.explaining.infidelity import Covered, covered, infidelity
-from efficient360.explaining.occlusion import Occlusion
-from efficient360.explaining.question import Question, questions
-from efficient360.explaining.sensitivity import max_sensitivity, nearby
-from efficient360.model import TorchModel
+from efficient360.methods.attribution.blanks import mean
+from efficient360.methods.attribution.catalogue import EXPLAINERS, explainer
+from efficient360.methods.attribution.chance import Chance
+from efficient360.methods.attribution.explainer import Explainer
+from efficient360.methods.attribution.grid import Grid, grid_of
+from efficient360.methods.attribution.infidelity import Covered, covered, infidelity
+from efficient360.methods.attribution.occlusion import Occlusion
+from efficient360.methods.attribution.question import Question, questions
+from efficient360.methods.attribution.sensitivity import max_sensitivity, nearby
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
 
 SEED, RADIUS, DRAWS = 0, 0.02, 4
 

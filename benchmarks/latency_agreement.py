@@ -19,12 +19,12 @@ import numpy as np
 import timm
 import torch
 
-from efficient360.devices.device import Job, Schedule
-from efficient360.devices.local import Local
-from efficient360.devices.timing import analyse
-from efficient360.measurement import Failure
-from efficient360.runtimes.building import Source, build
-from efficient360.runtimes.runtime import Artefact, Precision
+from efficient360.core.measurement import Failure
+from efficient360.deployment.devices.device import Job, Schedule
+from efficient360.deployment.devices.local import Local
+from efficient360.deployment.devices.timing import analyse
+from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 Tool = Callable[[Artefact, int, int], float]
 

@@ -25,20 +25,20 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from datasets import load_dataset
-from efficient360 import cli
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
+from efficient360.cli import parser as cli
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline
 from efficient360.evaluators.membership_inference import GRADIENT
-from efficient360.pixel_store import stored
-from efficient360.privacy import lira, rmia
-from efficient360.privacy.metrics import AUC, TPR
-from efficient360.privacy.shadow_training import Recipe, halves, trained, untrained
-from efficient360.privacy.sides import sides
-from efficient360.rowlog import RowLog
+from efficient360.methods.privacy import lira, rmia
+from efficient360.methods.privacy.metrics import AUC, TPR
+from efficient360.methods.privacy.shadow_training import Recipe, halves, trained, untrained
+from efficient360.methods.privacy.sides import sides
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.references import resolve
+from efficient360.storage.pixel_store import stored
+from efficient360.storage.row_log import RowLog
 
 SEED, SIZE, CLASSES = 0, (3, 32, 32), 10
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)

@@ -21,23 +21,23 @@ import torch
 from clock import Clock
 from torch import nn
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.doubt.detectors import DETECTORS, ON_LOGITS, Outputs, on_features
-from efficient360.doubt.disagreement import answers
-from efficient360.doubt.last_layer import fit_last_layer, widened
-from efficient360.doubt.nearness import Kind
-from efficient360.doubt.passing import outputs_of
-from efficient360.doubt.resampling import sample
-from efficient360.doubt.separation import separation
-from efficient360.doubt.unlike import UnlikeSet, made_sets, other
 from efficient360.evaluator import Deadline
-from efficient360.predictions import predict
+from efficient360.execution.predictions import predict
+from efficient360.methods.uncertainty.detectors import DETECTORS, ON_LOGITS, Outputs, on_features
+from efficient360.methods.uncertainty.disagreement import answers
+from efficient360.methods.uncertainty.last_layer import fit_last_layer, widened
+from efficient360.methods.uncertainty.nearness import Kind
+from efficient360.methods.uncertainty.passing import outputs_of
+from efficient360.methods.uncertainty.resampling import sample
+from efficient360.methods.uncertainty.separation import separation
+from efficient360.methods.uncertainty.unlike import UnlikeSet, made_sets, other
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 SEED, ROWS, NEIGHBOURS, DRAWS = 0, 256, 10, 100
 

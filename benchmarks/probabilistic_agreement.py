@@ -19,19 +19,19 @@ import numpy as np
 import torch
 from sklearn.metrics import log_loss
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.doubt.class_wise import Effort, class_wise
-from efficient360.doubt.conformal_scores import known, ranked
-from efficient360.doubt.conformal_splits import coverage_law, splits, threshold
-from efficient360.doubt.prediction_sets import Answers, made
-from efficient360.doubt.temperature import fitted, halves, scaled
-from efficient360.quality.calibration_error import calibration_error
-from efficient360.quality.confidence_levels import levels_of
-from efficient360.quality.selective_risk import area_under_generalized_risk, area_under_risk_coverage
+from efficient360.methods.uncertainty.calibration_error import calibration_error
+from efficient360.methods.uncertainty.class_wise import Effort, class_wise
+from efficient360.methods.uncertainty.confidence_levels import levels_of
+from efficient360.methods.uncertainty.conformal_scores import known, ranked
+from efficient360.methods.uncertainty.conformal_splits import coverage_law, splits, threshold
+from efficient360.methods.uncertainty.prediction_sets import Answers, made
+from efficient360.methods.uncertainty.selective_risk import area_under_generalized_risk, area_under_risk_coverage
+from efficient360.methods.uncertainty.temperature import fitted, halves, scaled
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 warnings.filterwarnings("ignore")
 SEED, BINS, ALPHA, PENALTY, FREE, SPLITS = 0, 15, 0.1, 0.01, 5, 20

@@ -17,9 +17,9 @@ from typing import final
 import timm
 import torch
 
-from efficient360.counting.growth import fit_power_law, macs_at_sizes
-from efficient360.counting.operations import OperationCount, count, reference_macs, shadow
 from efficient360.errors import Unsupported
+from efficient360.methods.complexity.growth import fit_power_law, macs_at_sizes
+from efficient360.methods.complexity.operations import OperationCount, count, reference_macs, shadow
 
 HERE = Path(__file__).parent
 SCALES = (1, 2, 3, 4)
@@ -28,7 +28,7 @@ HEAD = """# Parameters and MACs against published figures
 
 Written by `python benchmarks/published_macs.py` ({versions}). Random weights, one image, the size in the second column.
 
-- **ours**: `efficient360.counting.operations.count`; **unfused**: the same network built with attention spelled out; **torch**: `FlopCounterMode`
+- **ours**: `efficient360.methods.complexity.operations.count`; **unfused**: the same network built with attention spelled out; **torch**: `FlopCounterMode`
   with attention forced onto its unfused path, to be compared with **products** (ours without normalisation and resampling).
 - **timm**: what timm published for its own models, `results/benchmark-infer-amp-nchw-pt240-cu124-rtx4090.csv` of
   huggingface/pytorch-image-models, to two decimals. **authors**: a figure from somebody else's implementation, where one was found.

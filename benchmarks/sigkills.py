@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from efficient360.registry import dimensions
+from efficient360.plugins.registry import dimensions
 from efficient360.reports.folder import read
 
 EVALUATORS = "accuracy,calibration,parameters,macs"

@@ -21,20 +21,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efficient360.batch import Batch
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
+from efficient360.core.batch import Batch
+from efficient360.core.measurement import Measurement
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Context, Deadline, Examples
 from efficient360.evaluators.feature_spectrum import FeatureSpectrum
-from efficient360.measurement import Measurement
-from efficient360.model import TorchModel
-from efficient360.rowlog import RowLog
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.spectra.curvature import explored, traced
-from efficient360.spectra.hessian import LossHessian
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.methods.spectral.curvature import explored, traced
+from efficient360.methods.spectral.hessian import LossHessian
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
+from efficient360.storage.row_log import RowLog
 
 ZOO = (
     "vit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "pvt_v2_b0", "mobilevit_xxs", "poolformer_s12", "twins_svt_small",

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset, open_split
 from efficient360.datasets.spec import DatasetSpec
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 PEERS = {
     "accuracy_torchmetrics": ("accuracy", "calibration"),

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from efficient360.checkpoint import Checkpoint, Origin, Preprocessing
-from efficient360.checkpoint import CheckpointSpec as Spec
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
+from efficient360.models.checkpoint import Checkpoint, Origin, Preprocessing
+from efficient360.models.checkpoint import CheckpointSpec as Spec
 
 SIZE, SHIFT = 32, 4
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)

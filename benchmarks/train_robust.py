@@ -20,12 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
+from efficient360.core.statistics import wilson
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.statistics import wilson
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.references import resolve
 
 SHIFT = 2
 """Pixels by which a training image is moved, either way."""

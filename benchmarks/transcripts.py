@@ -21,17 +21,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.cli import run_command
-from efficient360.devices.addresses import device
-from efficient360.devices.cell import cell_of
-from efficient360.devices.device import Job, Schedule
+from efficient360.cli.parser import run_command
+from efficient360.core.formatting import scaled
+from efficient360.deployment.devices.addresses import device
+from efficient360.deployment.devices.cell import cell_of
+from efficient360.deployment.devices.device import Job, Schedule
+from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import Efficient360Error
-from efficient360.formatting import scaled
-from efficient360.runtimes.building import Source, build
-from efficient360.runtimes.runtime import Artefact, Precision
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -178,7 +178,7 @@ def phone(work: Path) -> Iterator[str]:
     ):
         path.write_text(text)
         path.chmod(0o755)
-    process = subprocess.Popen([sys.executable, str(ROOT / "tests/devices/small_adbd.py"), str(folder)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, str(ROOT / "tests/deployment/devices/small_adbd.py"), str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     serial = f"127.0.0.1:{process.stdout.readline().strip()}"
     subprocess.run(["adb", "connect", serial], check=True, capture_output=True)

@@ -24,12 +24,12 @@ import timm
 import torch
 from torch import nn
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.spectra.inventory import Inventory, MatrixWeight, inventory
-from efficient360.spectra.layers import Layer, layers_of
-from efficient360.spectra.weight_pictures import pictures
+from efficient360.methods.spectral.inventory import Inventory, MatrixWeight, inventory
+from efficient360.methods.spectral.layers import Layer, layers_of
+from efficient360.methods.spectral.weight_pictures import pictures
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 ZOO = (
     "deit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224", "mobilevit_xxs", "levit_128s", "pvt_v2_b0",

@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from efficient360.core.measurement import Metric
 from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
-from efficient360.measurement import Metric
-from efficient360.registry import dimensions, evaluators
+from efficient360.plugins.registry import dimensions, evaluators
 
 MARKS = {"dimensions.md": "<!-- dimensions -->", "evaluators.md": "<!-- evaluators -->"}
 

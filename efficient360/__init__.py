@@ -4,19 +4,19 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
-    "CheckpointSpec": "efficient360.checkpoint",
+    "CheckpointSpec": "efficient360.models.checkpoint",
     "DatasetSpec": "efficient360.datasets.spec",
     "Dimension": "efficient360.dimensions.dimension",
     "Efficient360Error": "efficient360.errors",
     "Evaluator": "efficient360.evaluator",
     "ExampleEvaluator": "efficient360.evaluator",
-    "Failure": "efficient360.measurement",
-    "Measurement": "efficient360.measurement",
-    "Metric": "efficient360.measurement",
-    "Plan": "efficient360.plan",
+    "Failure": "efficient360.core.measurement",
+    "Measurement": "efficient360.core.measurement",
+    "Metric": "efficient360.core.measurement",
+    "Plan": "efficient360.execution.plan",
     "Report": "efficient360.reports.report",
-    "Step": "efficient360.plan",
-    "evaluate": "efficient360.evaluation",
+    "Step": "efficient360.execution.plan",
+    "evaluate": "efficient360.api",
 }
 
 __all__ = list(_PUBLIC)

@@ -2,7 +2,7 @@
 
 import sys
 
-from efficient360.cli import run_command
+from efficient360.cli.parser import run_command
 
 
 def main() -> None:

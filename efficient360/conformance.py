@@ -15,21 +15,21 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.checkpoints.weights import digest
+from efficient360.core.measurement import Failure, Measurement, Metric, Outcome, Status
+from efficient360.core.outcome import Record, from_json, to_json
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.errors import Efficient360Error, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
-from efficient360.measurement import Failure, Measurement, Metric, Outcome, Status
-from efficient360.model import TorchModel
-from efficient360.outcome import Record, from_json, to_json
-from efficient360.plan import configure
-from efficient360.predictions import predict
-from efficient360.runner import checked
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.plan import configure
+from efficient360.execution.predictions import predict
+from efficient360.execution.runner import checked
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
+from efficient360.models.weights import digest
 
 CLASSES = 7
 EXAMPLES = 24

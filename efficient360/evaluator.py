@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.batch import Batch
-from efficient360.checkpoint import Checkpoint
-from efficient360.errors import OutOfTime, Unsupported
-from efficient360.examples import UNSEEN, Examples, OtherSet, ShiftedSet
-from efficient360.measurement import (
+from efficient360.core.batch import Batch
+from efficient360.core.examples import UNSEEN, Examples, OtherSet, ShiftedSet
+from efficient360.core.measurement import (
     BYTE,
     JOULE,
     MAC,
@@ -38,7 +36,9 @@ from efficient360.measurement import (
     Status,
     Unit,
 )
-from efficient360.model import Model, TorchModel
+from efficient360.errors import OutOfTime, Unsupported
+from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.model import Model, TorchModel
 
 __all__ = [
     "BYTE",

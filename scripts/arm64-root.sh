@@ -2,7 +2,7 @@
 # An ARM64 userland with Python, numpy and runtimes in a folder, to run artefacts under qemu-user as an ARM64 board would:
 #
 #     scripts/arm64-root.sh DIR
-#     EFFICIENT360_ARM64=DIR python -m pytest tests/devices/test_arm64.py
+#     EFFICIENT360_ARM64=DIR python -m pytest tests/deployment/devices/test_arm64.py
 #
 # Needs Debian 12, qemu-user-static, pip and the network, and no rights beyond a user's. Functional only: emulation says nothing about speed.
 set -eu

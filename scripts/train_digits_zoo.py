@@ -1,6 +1,6 @@
 """Train the embedded zoo: four small vision transformers on the digits data set, each from its own seeded recipe.
 
-    python scripts/train_digits_zoo.py                          every model, into efficient360/zoo
+    python scripts/train_digits_zoo.py                          every model, into efficient360/models/zoo
     python scripts/train_digits_zoo.py --only digits-vit --out /tmp/zoo
     python scripts/train_digits_zoo.py --held-out validation    choose settings: the test half is never looked at
 
@@ -24,10 +24,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from efficient360.core.statistics import wilson
 from efficient360.datasets.digits import CLASS_NAMES, digits
-from efficient360.statistics import wilson
 
-ZOO = Path(__file__).parents[1] / "efficient360" / "zoo"
+ZOO = Path(__file__).parents[1] / "efficient360" / "models" / "zoo"
 MEAN, STD = 0.5, 0.5
 WARMUP = 0.1
 VALIDATION_START = 646

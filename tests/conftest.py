@@ -10,9 +10,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from efficient360.checkpoint import CheckpointSpec
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.plan import Plan, Step
+from efficient360.execution.plan import Plan, Step
+from efficient360.models.checkpoint import CheckpointSpec
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
 CARD = {

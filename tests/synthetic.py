@@ -4,10 +4,10 @@ import importlib
 import math
 from typing import Any
 
+from efficient360.core.figures import Bars, Curve, Figure, Gallery, Heatmap, Picture, Series, Table
+from efficient360.core.measurement import BYTE, MAC, NAT, ONE, SECOND, Better, Failure, Interval, Measurement, Metric, Outcome, Status
+from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Anchor, Dimension
-from efficient360.figures import Bars, Curve, Figure, Gallery, Heatmap, Picture, Series, Table
-from efficient360.measurement import BYTE, MAC, NAT, ONE, SECOND, Better, Failure, Interval, Measurement, Metric, Outcome, Status
-from efficient360.outcome import Record
 from efficient360.reports.report import Report, axes_of
 
 NAMES = (

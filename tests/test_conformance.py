@@ -29,7 +29,7 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.registry import evaluators
+from efficient360.plugins.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
-from efficient360 import cli
-from efficient360.checkpoints.sidecar import parse_sidecar
+from efficient360.cli import parser as cli
+from efficient360.cli.listing import listing
 from efficient360.conformance import check
+from efficient360.core.measurement import ONE, Better, Failure, Interval, Measurement, Metric, Status
+from efficient360.core.outcome import Record, from_json
 from efficient360.datasets.card import parse_card
 from efficient360.dimensions.dimension import Dimension
-from efficient360.listing import listing
-from efficient360.measurement import ONE, Better, Failure, Interval, Measurement, Metric, Status
-from efficient360.outcome import Record, from_json
-from efficient360.plan import Plan, parse_protocol
-from efficient360.registry import dimensions, evaluators
+from efficient360.execution.plan import Plan, parse_protocol
+from efficient360.models.sidecar import parse_sidecar
+from efficient360.plugins.registry import dimensions, evaluators
 from efficient360.reports.report import Report, axes_of, to_json
 
 ROOT = Path(__file__).parents[1]
@@ -185,11 +185,11 @@ def test_every_field_of_a_report_is_documented() -> None:
 
 @pytest.mark.slow
 def test_every_field_of_a_header_is_documented(tmp_path: Path) -> None:
-    from efficient360.checkpoint import CheckpointSpec
     from efficient360.datasets.spec import DatasetSpec
-    from efficient360.events import Event, Opened
-    from efficient360.plan import Step
-    from efficient360.runner import run
+    from efficient360.execution.events import Event, Opened
+    from efficient360.execution.plan import Step
+    from efficient360.execution.runner import run
+    from efficient360.models.checkpoint import CheckpointSpec
 
     plan = Plan(CheckpointSpec("digits-vit"), DatasetSpec("digits", max_examples=2), "quick", (Step("parameters", {}),), tmp_path / "run")
     events: list[Event] = []
@@ -263,11 +263,11 @@ def test_documentation_builds(tmp_path: Path) -> None:
 def test_example_runtime_converts_and_answers_as_the_checkpoint_does(examples: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from efficient360.conformance import subject
-    from efficient360.devices.deployed import deployed
-    from efficient360.measurement import Failure
-    from efficient360.runtimes import images
-    from efficient360.runtimes.building import Source, build
-    from efficient360.runtimes.runtime import Precision
+    from efficient360.core.measurement import Failure
+    from efficient360.deployment.devices.deployed import deployed
+    from efficient360.deployment.runtimes import images
+    from efficient360.deployment.runtimes.building import Source, build
+    from efficient360.deployment.runtimes.runtime import Precision
 
     on = subject()
     artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), str(examples / "unoptimised.py"), Precision.FP32)

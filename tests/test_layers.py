@@ -7,56 +7,31 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "efficient360"
-ORDER = [
-    ["endings", "errors", "installed", "randomness"],
-    ["figures", "plugin_file"],
-    ["findings", "measurement"],
-    ["formatting", "statistics", "pictures"],
-    ["quality"],
-    ["batch", "checkpoint", "rowlog"],
-    ["model"],
-    ["compression"],
-    ["checkpoints"],
-    ["environment", "examples"],
-    ["evaluator"],
-    ["recording"],
-    ["pixel_store"],
-    ["counting"],
-    ["runtimes"],
-    ["devices"],
-    ["acceleration", "approximation", "attacks", "corruptions", "deployment", "doubt", "explaining", "privacy", "shifts", "spectra"],
-    ["continuing"],
-    ["dimensions"],
-    ["registry"],
-    ["datasets"],
-    ["outcome"],
-    ["events", "plan", "predictions", "store"],
-    ["scoring"],
-    ["evaluators", "examples_table"],
-    ["opening"],
-    ["identity"],
-    ["sharing"],
-    ["runner"],
-    ["worker"],
-    ["reports.report"],
-    ["comparison"],
-    ["reports"],
-    ["evaluation"],
-    ["leaderboard", "matrix"],
-    ["conformance", "doctor"],
-    ["listing", "console", "device_commands", "compressing"],
-    ["commands"],
+FLOORS = [
+    ["errors"],
+    ["core"],
+    ["methods.compression"],
+    ["models", "dimensions"],
+    ["evaluator", "plugins"],
+    ["deployment", "datasets", "storage"],
+    ["methods", "execution", "reports"],
+    ["evaluators"],
+    ["api", "benchmark", "leaderboard", "conformance"],
     ["cli"],
     ["__main__"],
 ]
-RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+"""Rooms from the ground up: each imports only from floors below its own. Rooms of one floor don't import one another, nor do the methods."""
+RANK = {room: rank for rank, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def room_of(module: str) -> str:
+    """The room of a module; every method is one."""
     parts = module.split(".")[1:]
-    if not parts:
-        return "__init__"
-    return ".".join(parts[:2]) if ".".join(parts[:2]) in RANK else parts[0]
+    return ".".join(parts[:2]) if parts[0] == "methods" else parts[0]
+
+
+def floor_of(room: str) -> int:
+    return RANK.get(room, RANK.get(room.partition(".")[0], -1))
 
 
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f.name != "__init__.py")
@@ -80,12 +55,10 @@ def imports(file: Path) -> set[str]:
 def test_imports_point_one_way(file: Path) -> None:
     module = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
     room = room_of(module)
-    assert room in RANK, f"{module} stands in no room: give it a place in ORDER"
+    assert floor_of(room) >= 0, f"{module} stands in no room: give it a place in FLOORS"
     for target in imports(file):
         other = room_of(target)
-        if other == room:
-            continue
-        assert RANK[other] < RANK[room], f"{module} imports {target}, which stands below it"
+        assert other == room or floor_of(other) < floor_of(room), f"{module} imports {target}, which stands on no lower floor"
 
 
 def test_no_cycle_within_a_room() -> None:
@@ -106,4 +79,4 @@ def test_no_cycle_within_a_room() -> None:
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_files_are_short(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= 300
+    assert len(file.read_text().splitlines()) <= 400

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from efficient360.batch import Batch
+from efficient360.core.batch import Batch
 
 
 def decoders_for(device: str) -> int:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.batch import Batch
+from efficient360.core.batch import Batch
 from efficient360.datasets.images import Transform, decode, stack
 from efficient360.datasets.subset import stratified
 from efficient360.errors import DatasetError

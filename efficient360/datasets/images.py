@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from efficient360.checkpoint import Preprocessing
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Preprocessing
 
 Transform = Callable[[Image.Image], NDArray[np.uint8]]
 

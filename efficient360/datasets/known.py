@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.examples import ExampleSet
+from efficient360.models.checkpoint import Checkpoint
 
 
 def unseen_classes(examples: ExampleSet, checkpoint: Checkpoint) -> tuple[int, ...]:

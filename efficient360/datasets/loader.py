@@ -9,7 +9,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
@@ -20,6 +19,7 @@ from efficient360.datasets.sources import open_table
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
+from efficient360.models.checkpoint import Checkpoint
 
 
 @final

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Checkpoint
 
 IMAGENET_CLASSES = 1000
 

@@ -4,7 +4,6 @@ import dataclasses
 from functools import partial
 from pathlib import Path
 
-from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.known import unseen_part
@@ -12,6 +11,7 @@ from efficient360.datasets.loader import Dataset, card_of, open_whole
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.datasets.stamps import stamp
 from efficient360.evaluator import UNSEEN, OtherSet
+from efficient360.models.checkpoint import Checkpoint
 
 
 def other_set(reference: str, checkpoint: Checkpoint, seed: int) -> OtherSet:

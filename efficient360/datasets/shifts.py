@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.checkpoint import Checkpoint
 from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
@@ -19,6 +18,7 @@ from efficient360.datasets.sources import open_table
 from efficient360.datasets.stamps import stamp
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
+from efficient360.models.checkpoint import Checkpoint
 
 
 def shifted_sets(card: Card, class_names: Sequence[str], data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> tuple[ShiftedSet, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import final
 
-from efficient360.measurement import Conditions
+from efficient360.core.measurement import Conditions
 
 ANCHORS_VERSION = "anchors-v1"
 

@@ -9,25 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from efficient360.acceleration import metrics, networks
-from efficient360.acceleration.bench import Bench, Cells
-from efficient360.acceleration.delegation import taken
-from efficient360.acceleration.networks import Network, Role
-from efficient360.acceleration.npu import estimate
-from efficient360.acceleration.peak import RUNTIMES, peak_of, peak_runtimes
-from efficient360.acceleration.pictures import figures
-from efficient360.acceleration.profile import Profile, profile
-from efficient360.acceleration.result import Result
-from efficient360.acceleration.speed import speed_of
-from efficient360.counting.operations import count
-from efficient360.devices.addresses import device
-from efficient360.devices.cell import Cell
-from efficient360.devices.device import Schedule
-from efficient360.devices.metrics import conditions
+from efficient360.deployment.devices.addresses import device
+from efficient360.deployment.devices.cell import Cell
+from efficient360.deployment.devices.device import Schedule
+from efficient360.deployment.devices.metrics import conditions
+from efficient360.deployment.hardware_fit import metrics, networks
+from efficient360.deployment.hardware_fit.bench import Bench, Cells
+from efficient360.deployment.hardware_fit.delegation import taken
+from efficient360.deployment.hardware_fit.networks import Network, Role
+from efficient360.deployment.hardware_fit.npu import estimate
+from efficient360.deployment.hardware_fit.peak import RUNTIMES, peak_of, peak_runtimes
+from efficient360.deployment.hardware_fit.pictures import figures
+from efficient360.deployment.hardware_fit.profile import Profile, profile
+from efficient360.deployment.hardware_fit.result import Result
+from efficient360.deployment.hardware_fit.speed import speed_of
+from efficient360.deployment.runtimes import catalogue, images
+from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
-from efficient360.runtimes import catalogue, images
-from efficient360.runtimes.runtime import Precision
+from efficient360.methods.complexity.operations import count
 
 TIMEOUT = 300.0
 Target = tuple[str, Precision]

@@ -7,6 +7,10 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 
+from efficient360.core.figures import Bars, Figure, Gallery, Picture
+from efficient360.core.formatting import class_name, count, number
+from efficient360.core.statistics import wilson
+from efficient360.core.thumbnails import data_uri
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -26,11 +30,7 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Bars, Figure, Gallery, Picture
-from efficient360.formatting import class_name, count, number
-from efficient360.pictures import data_uri
-from efficient360.quality.class_recall import Recalls, balanced_interval, recalls
-from efficient360.statistics import wilson
+from efficient360.methods.fairness.class_recall import Recalls, balanced_interval, recalls
 
 K = 5
 MOST_BARS, FEWER_BARS = 30, 15

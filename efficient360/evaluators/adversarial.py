@@ -7,21 +7,21 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 
-from efficient360.attacks.attack import Attack, Subjects
-from efficient360.attacks.catalogue import Budget, attack
-from efficient360.attacks.ensemble import strike
-from efficient360.attacks.findings import preflight
-from efficient360.attacks.front import Front, after_each, alone, blind_spots, combined, median, scouts, worst_case
-from efficient360.attacks.gallery import Case, gallery
-from efficient360.attacks.metrics import AT, BY, MEDIAN, RIGHT, ROBUST, WORST
-from efficient360.attacks.radius import accuracy_curve
-from efficient360.attacks.surrogate import transfer
-from efficient360.attacks.threat import Norm, Threat
-from efficient360.attacks.victim import Victim
+from efficient360.core.figures import Figure
+from efficient360.core.findings import Finding, findings_table
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Metric, Model, Need, Outcome, Scores, ScoreTable
-from efficient360.figures import Figure
-from efficient360.findings import Finding, findings_table
+from efficient360.methods.adversarial.attack import Attack, Subjects
+from efficient360.methods.adversarial.catalogue import Budget, attack
+from efficient360.methods.adversarial.ensemble import strike
+from efficient360.methods.adversarial.findings import preflight
+from efficient360.methods.adversarial.front import Front, after_each, alone, blind_spots, combined, median, scouts, worst_case
+from efficient360.methods.adversarial.gallery import Case, gallery
+from efficient360.methods.adversarial.metrics import AT, BY, MEDIAN, RIGHT, ROBUST, WORST
+from efficient360.methods.adversarial.radius import accuracy_curve
+from efficient360.methods.adversarial.surrogate import transfer
+from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.victim import Victim
 
 CHECKED = 16
 """Clean images that the checks before the attacks look at."""

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from efficient360.attacks.attack import Subjects
-from efficient360.attacks.catalogue import Budget, attack
-from efficient360.attacks.front import Front, alone, combined, median, worst_case
-from efficient360.attacks.gallery import Case, gallery
-from efficient360.attacks.metrics import AT, MEDIAN, RIGHT, ROBUST
-from efficient360.attacks.querying import QueryAttack, felled
-from efficient360.attacks.radius import accuracy_curve
-from efficient360.attacks.threat import Norm, Threat
-from efficient360.attacks.victim import Victim
+from efficient360.core.figures import Figure
+from efficient360.core.median_interval import FEWEST, median_interval
 from efficient360.errors import SettingsError
 from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator, Failure, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, Status
-from efficient360.figures import Figure
-from efficient360.quality.median_interval import FEWEST, median_interval
+from efficient360.methods.adversarial.attack import Subjects
+from efficient360.methods.adversarial.catalogue import Budget, attack
+from efficient360.methods.adversarial.front import Front, alone, combined, median, worst_case
+from efficient360.methods.adversarial.gallery import Case, gallery
+from efficient360.methods.adversarial.metrics import AT, MEDIAN, RIGHT, ROBUST
+from efficient360.methods.adversarial.querying import QueryAttack, felled
+from efficient360.methods.adversarial.radius import accuracy_curve
+from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.victim import Victim
 
 MEDIAN_QUERIES = Metric(
     "median_queries", ONE, Better.NEITHER, "Images shown to the model until it was fooled, median over the images that fell at the smallest ε.",

@@ -8,28 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from efficient360.doubt import calibration_metrics
-from efficient360.doubt.calibration_metrics import (
-    ACCURACY_AT,
-    AUGRC,
-    AURC,
-    BRIER,
-    CLASSWISE_ECE,
-    CLASSWISE_EXCESS,
-    CONFIDENCE,
-    CORRECT,
-    GROUPWISE_EXCESS,
-    NLL,
-    OVERCONFIDENCE,
-    TEMPERATURE,
-)
-from efficient360.doubt.calibration_pictures import parts_table, reliability_diagram, risk_coverage_curve
-from efficient360.doubt.calibration_study import CalibrationStudy, calibration_study
-from efficient360.doubt.class_wise import Effort, class_wise
-from efficient360.doubt.clean_logits import clean_logits
-from efficient360.doubt.group_wise import group_wise
-from efficient360.doubt.part_errors import PartErrors
-from efficient360.doubt.temperature import Temperature, cross_fitted, fitted, scaled
+from efficient360.core.arrays import Floats
+from efficient360.core.figures import Figure
+from efficient360.core.formatting import class_name
+from efficient360.core.groupings import grouped
+from efficient360.core.statistics import bootstrap_mean, mean_interval, percentiles, wilson
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     Batch,
@@ -47,12 +30,30 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Figure
-from efficient360.formatting import class_name
-from efficient360.quality.confidence_levels import Floats, levels_of
-from efficient360.quality.fairness.groupings import grouped
-from efficient360.quality.selective_risk import answered_rightly
-from efficient360.statistics import bootstrap_mean, mean_interval, percentiles, wilson
+from efficient360.methods.uncertainty import calibration_metrics
+from efficient360.methods.uncertainty.calibration_metrics import (
+    ACCURACY_AT,
+    AUGRC,
+    AURC,
+    BRIER,
+    CLASSWISE_ECE,
+    CLASSWISE_EXCESS,
+    CONFIDENCE,
+    CORRECT,
+    GROUPWISE_EXCESS,
+    NLL,
+    OVERCONFIDENCE,
+    TEMPERATURE,
+)
+from efficient360.methods.uncertainty.calibration_pictures import parts_table, reliability_diagram, risk_coverage_curve
+from efficient360.methods.uncertainty.calibration_study import CalibrationStudy, calibration_study
+from efficient360.methods.uncertainty.class_wise import Effort, class_wise
+from efficient360.methods.uncertainty.clean_logits import clean_logits
+from efficient360.methods.uncertainty.confidence_levels import levels_of
+from efficient360.methods.uncertainty.group_wise import group_wise
+from efficient360.methods.uncertainty.part_errors import PartErrors
+from efficient360.methods.uncertainty.selective_risk import answered_rightly
+from efficient360.methods.uncertainty.temperature import Temperature, cross_fitted, fitted, scaled
 
 SCALED: Conditions = {"temperature": "fitted"}
 

@@ -8,6 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from efficient360.core.figures import Bars, Figure, Gallery, Picture
+from efficient360.core.seeding import generators
+from efficient360.core.statistics import wilson
+from efficient360.core.thumbnails import data_uri
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import (
     ONE,
@@ -26,12 +30,8 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.figures import Bars, Figure, Gallery, Picture
-from efficient360.pictures import data_uri
-from efficient360.quality.capture.catalogue import CONDITIONS
-from efficient360.quality.capture.kept_accuracy import kept
-from efficient360.randomness import generators
-from efficient360.statistics import wilson
+from efficient360.methods.inclusiveness.catalogue import CONDITIONS
+from efficient360.methods.inclusiveness.kept_accuracy import kept
 
 CLEAN = Metric("clean_correct", ONE, Better.HIGHER, "Whether the clean image is answered rightly.", low=0, high=1)
 ACCURACY = Metric(

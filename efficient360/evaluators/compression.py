@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from efficient360.approximation import metrics
-from efficient360.approximation.best import best, chosen
-from efficient360.approximation.pictures import against_size, against_work, findings, table
-from efficient360.approximation.trial import Trial
-from efficient360.compression.compressor import Compressed, conditions_of, full_bytes, variant_of
-from efficient360.compression.variants import LADDER, parse
-from efficient360.counting.operations import OperationCount, count, shadow
+from efficient360.core.figures import Figure
+from efficient360.core.findings import findings_table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.figures import Figure
-from efficient360.findings import findings_table
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
+from efficient360.methods.complexity.operations import OperationCount, count, shadow
+from efficient360.methods.compression import metrics
+from efficient360.methods.compression.best import best, chosen
+from efficient360.methods.compression.compressor import Compressed, conditions_of, full_bytes, variant_of
+from efficient360.methods.compression.pictures import against_size, against_work, findings, table
+from efficient360.methods.compression.trial import Trial
+from efficient360.methods.compression.variants import LADDER, parse
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 
 @final

@@ -8,9 +8,19 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.doubt import conformal_metrics
-from efficient360.doubt.clean_logits import clean_logits
-from efficient360.doubt.conformal_metrics import (
+from efficient360.core.arrays import Floats
+from efficient360.core.examples import Examples
+from efficient360.core.figures import Figure
+from efficient360.core.groupings import Grouping, grouped
+from efficient360.core.permutation_null import centred
+from efficient360.core.statistics import wilson
+from efficient360.errors import SettingsError, Unsupported
+from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
+from efficient360.methods.fairness.lowest import lowest
+from efficient360.methods.fairness.tally import Tally
+from efficient360.methods.uncertainty import conformal_metrics
+from efficient360.methods.uncertainty.clean_logits import clean_logits
+from efficient360.methods.uncertainty.conformal_metrics import (
     COVERAGE,
     EMPTY,
     REMAINING,
@@ -23,22 +33,12 @@ from efficient360.doubt.conformal_metrics import (
     WORST_GROUP,
     WORST_GROUP_NULL,
 )
-from efficient360.doubt.conformal_pictures import size_curve, strata_table, summary_table
-from efficient360.doubt.conformal_scores import known, ranked
-from efficient360.doubt.conformal_splits import Splits, coverage_law, rank_of, splits
-from efficient360.doubt.prediction_sets import Answers, Made, Sets, made
-from efficient360.doubt.resampling import weights
-from efficient360.doubt.size_strata import violation
-from efficient360.errors import SettingsError, Unsupported
-from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
-from efficient360.examples import Examples
-from efficient360.figures import Figure
-from efficient360.quality.confidence_levels import Floats
-from efficient360.quality.fairness.groupings import Grouping, grouped
-from efficient360.quality.fairness.lowest import lowest
-from efficient360.quality.fairness.tally import Tally
-from efficient360.quality.permutation_null import centred
-from efficient360.statistics import wilson
+from efficient360.methods.uncertainty.conformal_pictures import size_curve, strata_table, summary_table
+from efficient360.methods.uncertainty.conformal_scores import known, ranked
+from efficient360.methods.uncertainty.conformal_splits import Splits, coverage_law, rank_of, splits
+from efficient360.methods.uncertainty.prediction_sets import Answers, Made, Sets, made
+from efficient360.methods.uncertainty.resampling import weights
+from efficient360.methods.uncertainty.size_strata import violation
 
 CURVE = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 """Levels on the axis of the picture."""

@@ -2,27 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final, final
 
-from efficient360.continuing import metrics
-from efficient360.continuing.doubts import doubts, known_groups
-from efficient360.continuing.ewc import Ewc
-from efficient360.continuing.fitting import Rates
-from efficient360.continuing.gathering import CORRUPTIONS, Gathering
-from efficient360.continuing.learner import require_learnable
-from efficient360.continuing.lwf import Lwf
-from efficient360.continuing.material import Material
-from efficient360.continuing.memory import MEMORIES
-from efficient360.continuing.method import Method
-from efficient360.continuing.pictures import methods_table, shown_methods, through_time
-from efficient360.continuing.plain_methods import Frozen, Joint, Lora, Naive
-from efficient360.continuing.replay import Replay
-from efficient360.continuing.results import Results
-from efficient360.continuing.scenario import Scenario
-from efficient360.continuing.trials import Effort, Steps, Trial
-from efficient360.corruptions.batches import Cell
-from efficient360.corruptions.tables import COMMON, EXTRA, SEVERITIES, suited
+from efficient360.core.figures import Figure, Table
+from efficient360.core.findings import findings_table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import (
     UNSEEN,
@@ -38,8 +23,24 @@ from efficient360.evaluator import (
     Status,
     TorchModel,
 )
-from efficient360.figures import Figure, Table
-from efficient360.findings import findings_table
+from efficient360.methods.continual_learning import metrics
+from efficient360.methods.continual_learning.doubts import doubts, known_groups
+from efficient360.methods.continual_learning.ewc import Ewc
+from efficient360.methods.continual_learning.fitting import Rates
+from efficient360.methods.continual_learning.gathering import CORRUPTIONS, Gathering
+from efficient360.methods.continual_learning.learner import require_learnable
+from efficient360.methods.continual_learning.lwf import Lwf
+from efficient360.methods.continual_learning.material import Material
+from efficient360.methods.continual_learning.memory import MEMORIES
+from efficient360.methods.continual_learning.method import Method
+from efficient360.methods.continual_learning.pictures import methods_table, shown_methods, through_time
+from efficient360.methods.continual_learning.plain_methods import Frozen, Joint, Lora, Naive
+from efficient360.methods.continual_learning.replay import Replay
+from efficient360.methods.continual_learning.results import Results
+from efficient360.methods.continual_learning.scenario import Scenario
+from efficient360.methods.continual_learning.trials import Effort, Steps, Trial
+from efficient360.methods.corruptions.batches import Cell, corrupted_batch
+from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES, suited
 
 AUTO: Final = "auto"
 GROUP: Final = "group:"
@@ -170,7 +171,8 @@ class Continual(Evaluator):
         gathering = Gathering(context, folder, known, self.images, self.tested, self.tasks)
         if stream == CORRUPTIONS:
             table = suited("auto", *context.checkpoint.preprocessing.input_size[1:])
-            return gathering.corruptions([Cell(name, self.severity, table) for name in self.corruptions])
+            cells = {name: Cell(name, self.severity, table) for name in self.corruptions}
+            return gathering.corruptions({name: partial(corrupted_batch, cell=cell) for name, cell in cells.items()}, self.severity)
         if stream.startswith(GROUP):
             return gathering.groups(stream.removeprefix(GROUP))
         if stream not in context.others:

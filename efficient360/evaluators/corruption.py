@@ -9,13 +9,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 import torch
 
-from efficient360.corruptions import frost
-from efficient360.corruptions.batches import Cell, corrupted_batches
-from efficient360.corruptions.gallery import gallery
-from efficient360.corruptions.protocol import Protocol
-from efficient360.corruptions.reference import ALEXNET, reference_for, require_known
-from efficient360.corruptions.results import Floats, Results
-from efficient360.corruptions.tables import COMMON, EXTRA, SEVERITIES, TABLES, suited
+from efficient360.core.figures import Figure
+from efficient360.core.statistics import bootstrap_mean, wilson
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -35,8 +30,13 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Figure
-from efficient360.statistics import bootstrap_mean, wilson
+from efficient360.methods.corruptions import frost
+from efficient360.methods.corruptions.batches import Cell, corrupted_batches
+from efficient360.methods.corruptions.gallery import gallery
+from efficient360.methods.corruptions.protocol import Protocol
+from efficient360.methods.corruptions.reference import ALEXNET, reference_for, require_known
+from efficient360.methods.corruptions.results import Floats, Results
+from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES, TABLES, suited
 
 _SOURCE = "Hendrycks & Dietterich 2019"
 CORRUPTION_ACCURACY = Metric(

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
-from efficient360.devices import metrics
-from efficient360.devices.profile import parse
+from efficient360.core.figures import Table
+from efficient360.core.formatting import duration, interval, number
+from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices.profile import parse
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluator import ONE, Better, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
 from efficient360.evaluators.latency import Latency
-from efficient360.figures import Table
-from efficient360.formatting import duration, interval, number
 
 LIMITED = "limited:"
 OUT_OF_REACH = ("worker-killed", "worker-hung")

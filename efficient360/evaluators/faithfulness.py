@@ -10,18 +10,20 @@ from typing import ClassVar, final
 
 import torch
 
+from efficient360.core.figures import Figure
+from efficient360.core.statistics import bootstrap_mean, wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Failure, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, Status, TorchModel
-from efficient360.explaining import summary
-from efficient360.explaining.blanks import BLANKS
-from efficient360.explaining.catalogue import explainer
-from efficient360.explaining.chance import Chance
-from efficient360.explaining.checks import Checks
-from efficient360.explaining.choice import choose
-from efficient360.explaining.explainer import Explainer
-from efficient360.explaining.gallery import gallery
-from efficient360.explaining.grid import grid_of
-from efficient360.explaining.metrics import (
+from efficient360.methods.attribution import summary
+from efficient360.methods.attribution.blanks import BLANKS
+from efficient360.methods.attribution.catalogue import explainer
+from efficient360.methods.attribution.chance import Chance
+from efficient360.methods.attribution.checks import Checks
+from efficient360.methods.attribution.choice import choose
+from efficient360.methods.attribution.explainer import Explainer
+from efficient360.methods.attribution.gallery import gallery
+from efficient360.methods.attribution.grid import grid_of
+from efficient360.methods.attribution.metrics import (
     BEST,
     COMPLETENESS,
     DELETION,
@@ -38,11 +40,9 @@ from efficient360.explaining.metrics import (
     SIMILARITY,
     SPARSENESS,
 )
-from efficient360.explaining.question import questions
-from efficient360.explaining.regions import Regions, fingerprint, read_regions
-from efficient360.explaining.study import Study
-from efficient360.figures import Figure
-from efficient360.statistics import bootstrap_mean, wilson
+from efficient360.methods.attribution.question import questions
+from efficient360.methods.attribution.regions import Regions, fingerprint, read_regions
+from efficient360.methods.attribution.study import Study
 
 DOUBLINGS = 2
 """How often Integrated Gradients doubles the steps of an image that is not complete."""

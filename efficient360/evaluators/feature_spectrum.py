@@ -6,21 +6,21 @@ from typing import ClassVar, Final, final
 
 import torch
 
+from efficient360.core.findings import findings_table
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Examples, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, TorchModel
-from efficient360.explaining.attention import captured
-from efficient360.findings import findings_table
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
-from efficient360.spectra import attention_part, curvature_part, filters_part
-from efficient360.spectra.attention_layers import LayerAttention, attention_watched
-from efficient360.spectra.attention_table import AttentionTable, layers_of, rows_of
-from efficient360.spectra.depth import through_depth
-from efficient360.spectra.depth_part import through_blocks
-from efficient360.spectra.feature_metrics import CLEAN, COLUMNS, METRICS
-from efficient360.spectra.frequency_bands import filtered
-from efficient360.spectra.hessian import LossHessian
-from efficient360.spectra.part import Part, deployed, nothing
+from efficient360.methods.attribution.attention import captured
+from efficient360.methods.spectral import attention_part, curvature_part, filters_part
+from efficient360.methods.spectral.attention_layers import LayerAttention, attention_watched
+from efficient360.methods.spectral.attention_table import AttentionTable, layers_of, rows_of
+from efficient360.methods.spectral.depth import through_depth
+from efficient360.methods.spectral.depth_part import through_blocks
+from efficient360.methods.spectral.feature_metrics import CLEAN, COLUMNS, METRICS
+from efficient360.methods.spectral.frequency_bands import filtered
+from efficient360.methods.spectral.hessian import LossHessian
+from efficient360.methods.spectral.part import Part, deployed, nothing
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 ROWS: Final = 32
 """Images a pass: their spectra take several times the memory of a block's tokens."""

@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import torch
 
+from efficient360.core.groupings import Grouping, crossings, cut, grouped
 from efficient360.datasets.derived_groups import PROXIES, luma
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator, Metric, Model, Need, Outcome, Scores, ScoreTable
-from efficient360.quality.fairness import metrics
-from efficient360.quality.fairness.comparison import Answers
-from efficient360.quality.fairness.groupings import Grouping, crossings, cut, grouped
-from efficient360.quality.fairness.outcomes import MOST_GROUPS, adjusted, largest, largest_odds, outcomes, too_many
-from efficient360.quality.fairness.study import Effort, Study, study
+from efficient360.methods.fairness import metrics
+from efficient360.methods.fairness.comparison import Answers
+from efficient360.methods.fairness.outcomes import MOST_GROUPS, adjusted, largest, largest_odds, outcomes, too_many
+from efficient360.methods.fairness.study import Effort, Study, study
 
 PREDICTION = Metric("prediction", ONE, Better.NEITHER, "Index of the most likely class; of equally likely ones, the first.", low=0)
 CONFIDENCE = Metric(

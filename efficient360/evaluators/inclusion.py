@@ -7,6 +7,9 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.core.figures import Figure
+from efficient360.core.formatting import class_name, count
+from efficient360.core.groupings import Grouping, crossings, grouped
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import (
     ONE,
@@ -24,11 +27,8 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.figures import Figure
-from efficient360.formatting import class_name, count
-from efficient360.quality.fairness.groupings import Grouping, crossings, grouped
-from efficient360.quality.fairness.lowest import lowest, lowest_table, sorted_classes
-from efficient360.quality.fairness.tally import Tally, tally
+from efficient360.methods.fairness.lowest import lowest, lowest_table, sorted_classes
+from efficient360.methods.fairness.tally import Tally, tally
 
 TENTH = 10
 FEWEST_CLASSES = 20

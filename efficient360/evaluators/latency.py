@@ -6,18 +6,18 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from efficient360.devices import metrics
-from efficient360.devices.addresses import device
-from efficient360.devices.cell import Cell, cell_of
-from efficient360.devices.deployed import DeployedModel
-from efficient360.devices.device import Facts, Job, Schedule
-from efficient360.devices.pictures import figures
-from efficient360.devices.timing import energy
+from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices.addresses import device
+from efficient360.deployment.devices.cell import Cell, cell_of
+from efficient360.deployment.devices.deployed import DeployedModel
+from efficient360.deployment.devices.device import Facts, Job, Schedule
+from efficient360.deployment.devices.pictures import figures
+from efficient360.deployment.devices.timing import energy
+from efficient360.deployment.runtimes import catalogue, images
+from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
-from efficient360.runtimes import catalogue, images
-from efficient360.runtimes.building import Source, build
-from efficient360.runtimes.runtime import Artefact, Precision
 
 
 @final

@@ -6,9 +6,8 @@ from typing import ClassVar, final
 
 import torch
 
-from efficient360.counting.blocks import block_of
-from efficient360.counting.growth import PowerLaw, fit_power_law, macs_at_sizes
-from efficient360.counting.operations import OperationCount, count, reference_macs
+from efficient360.core.figures import Curve, Series, Table
+from efficient360.core.formatting import scaled
 from efficient360.evaluator import (
     MAC,
     ONE,
@@ -25,8 +24,9 @@ from efficient360.evaluator import (
     TorchModel,
     Unsupported,
 )
-from efficient360.figures import Curve, Series, Table
-from efficient360.formatting import scaled
+from efficient360.methods.complexity.blocks import block_of
+from efficient360.methods.complexity.growth import PowerLaw, fit_power_law, macs_at_sizes
+from efficient360.methods.complexity.operations import OperationCount, count, reference_macs
 
 SCALES = (1, 2, 3, 4)
 """Multiples of the side that the model expects. Whole ones keep patches and windows unbroken."""
@@ -84,7 +84,7 @@ def _uncounted(counted: OperationCount, metric: Metric) -> Failure:
     listed = ", ".join(f"{name} ({calls}×)" for name, calls in counted.uncounted)
     return Failure(
         Status.FAILED, "uncounted-operators", f"the cost of these operators is not known, so the sum would be too low: {listed}",
-        "add a row for each to efficient360/counting/operators.py", metric,
+        "add a row for each to efficient360/methods/complexity/operators.py", metric,
     )
 
 

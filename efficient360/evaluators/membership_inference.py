@@ -10,22 +10,22 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.batch import Batch
+from efficient360.core.batch import Batch
+from efficient360.core.findings import Finding, findings_table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Evaluator, Failure, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.findings import Finding, findings_table
-from efficient360.privacy import findings, lira, looks, rmia, shadow_models
-from efficient360.privacy.attack import ONE_CHECKPOINT, Attack, outcomes, strongest, too_few
-from efficient360.privacy.blind import pixel_auc
-from efficient360.privacy.gradient_norms import gradient_norms
-from efficient360.privacy.metrics import AUC, BALANCED, PIXELS, STRONGEST, TNR, TPR
-from efficient360.privacy.pictures import roc_figure, sides_table
-from efficient360.privacy.references import References
-from efficient360.privacy.shadow_training import Recipe
-from efficient360.privacy.sides import FEWEST, Sides, sides, spare
-from efficient360.privacy.signals import ENTROPY, LOSS, MARGIN, SCALED, WIDTH, signals_of
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
+from efficient360.methods.privacy import findings, lira, looks, rmia, shadow_models
+from efficient360.methods.privacy.attack import ONE_CHECKPOINT, Attack, outcomes, strongest, too_few
+from efficient360.methods.privacy.blind import pixel_auc
+from efficient360.methods.privacy.gradient_norms import gradient_norms
+from efficient360.methods.privacy.metrics import AUC, BALANCED, PIXELS, STRONGEST, TNR, TPR
+from efficient360.methods.privacy.pictures import roc_figure, sides_table
+from efficient360.methods.privacy.references import References
+from efficient360.methods.privacy.shadow_training import Recipe
+from efficient360.methods.privacy.sides import FEWEST, Sides, sides, spare
+from efficient360.methods.privacy.signals import ENTROPY, LOSS, MARGIN, SCALED, WIDTH, signals_of
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 GRADIENT: Final = "gradient norm"
 Row = Callable[[Batch], NDArray[Any]]

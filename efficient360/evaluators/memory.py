@@ -9,8 +9,8 @@ from typing import ClassVar, final
 
 import torch
 
-from efficient360.counting.activation_memory import activation_peak, weight_bytes
-from efficient360.counting.process_memory import Reading, Request, measure_process
+from efficient360.core.figures import Table
+from efficient360.core.formatting import scaled
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     BYTE,
@@ -28,8 +28,8 @@ from efficient360.evaluator import (
     TorchModel,
     Unsupported,
 )
-from efficient360.figures import Table
-from efficient360.formatting import scaled
+from efficient360.methods.complexity.activation_memory import activation_peak, weight_bytes
+from efficient360.methods.complexity.process_memory import Reading, Request, measure_process
 
 WEIGHT_MEMORY = Metric("weight_memory", BYTE, Better.LOWER, "What parameters and buffers take in memory once loaded.", low=0)
 ACTIVATION_PEAK = Metric(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
+from efficient360.core.figures import Figure
+from efficient360.core.statistics import wilson
 from efficient360.errors import Efficient360Error, OutOfTime, SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -26,11 +28,9 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Figure
-from efficient360.shifts import pictures
-from efficient360.shifts.comparison import Comparison, clean_rights, compare
-from efficient360.shifts.part import Part, part_of
-from efficient360.statistics import wilson
+from efficient360.methods.distribution_shift import pictures
+from efficient360.methods.distribution_shift.comparison import Comparison, clean_rights, compare
+from efficient360.methods.distribution_shift.part import Part, part_of
 
 SHIFT_ACCURACY = Metric(
     "shift_accuracy", ONE, Better.HIGHER, "Share of the images of a shifted test set whose most likely class, of those the set covers, is the right one.",

@@ -7,21 +7,22 @@ from typing import ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.doubt.detectors import DETECTORS, ON_LOGITS, Floats, Outputs, Score, on_features
-from efficient360.doubt.far_images import GAUSSIAN, PHOTOGRAPHS, UNIFORM
-from efficient360.doubt.made_examples import MadeExamples
-from efficient360.doubt.nearness import Kind, sorted_by_openood
-from efficient360.doubt.passing import joined, outputs_of, parted, said
-from efficient360.doubt.unlike import UnlikeSet, made_sets, other, short
-from efficient360.doubt.unlike_metrics import AUPR, AUROC, FPR95
-from efficient360.doubt.unlike_pictures import scores_figure, sets_table
-from efficient360.doubt.unlike_scores import Scored, draws, scored
-from efficient360.doubt.unlike_summary import summaries, surer_outside
+from efficient360.core.arrays import Floats
+from efficient360.core.findings import Finding, findings_table
 from efficient360.errors import DatasetError, Efficient360Error, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Conditions, Context, Evaluator, Examples, Failure, Metric, Model, Need, OtherSet, Outcome, Status
-from efficient360.findings import Finding, findings_table
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
+from efficient360.methods.uncertainty.detectors import DETECTORS, ON_LOGITS, Outputs, Score, on_features
+from efficient360.methods.uncertainty.far_images import GAUSSIAN, PHOTOGRAPHS, UNIFORM
+from efficient360.methods.uncertainty.made_examples import MadeExamples
+from efficient360.methods.uncertainty.nearness import Kind, sorted_by_openood
+from efficient360.methods.uncertainty.passing import joined, outputs_of, parted, said
+from efficient360.methods.uncertainty.unlike import UnlikeSet, made_sets, other, short
+from efficient360.methods.uncertainty.unlike_metrics import AUPR, AUROC, FPR95
+from efficient360.methods.uncertainty.unlike_pictures import scores_figure, sets_table
+from efficient360.methods.uncertainty.unlike_scores import Scored, draws, scored
+from efficient360.methods.uncertainty.unlike_summary import summaries, surer_outside
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 DIGITS: Final = "digits"
 FIXED: Final = {"photographs and noise": (PHOTOGRAPHS, GAUSSIAN, UNIFORM), "noise": (GAUSSIAN, UNIFORM)}

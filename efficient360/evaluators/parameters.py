@@ -6,15 +6,15 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from efficient360.checkpoint import Checkpoint
-from efficient360.checkpoints.reading import timm_weights
-from efficient360.checkpoints.weights import Weights
-from efficient360.compression.packed_file import bytes_of
-from efficient360.compression.tensors import stored_tensors
-from efficient360.counting.blocks import by_block
+from efficient360.core.figures import Table
+from efficient360.core.formatting import count, scaled
 from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
-from efficient360.figures import Table
-from efficient360.formatting import count, scaled
+from efficient360.methods.complexity.blocks import by_block
+from efficient360.methods.compression.packed_file import bytes_of
+from efficient360.methods.compression.tensors import stored_tensors
+from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.reading import timm_weights
+from efficient360.models.weights import Weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned values; one that is used in several places counts once.", low=0)
 WEIGHT_BYTES = Metric(

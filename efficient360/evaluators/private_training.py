@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.privacy import starting_points
-from efficient360.privacy.accounting import Exposure, noise_for, spent
-from efficient360.privacy.kept import Trained, accuracy_outcomes, figures
-from efficient360.privacy.metrics import KEPT, PRIVATE_ACCURACY, SPENT
-from efficient360.privacy.private_training import Course, train
-from efficient360.privacy.starting_points import ALL, HEAD, ROWS, StartingPoint
-from efficient360.rowlog import RowLog
+from efficient360.methods.privacy import starting_points
+from efficient360.methods.privacy.accounting import Exposure, noise_for, spent
+from efficient360.methods.privacy.kept import Trained, accuracy_outcomes, figures
+from efficient360.methods.privacy.metrics import KEPT, PRIVATE_ACCURACY, SPENT
+from efficient360.methods.privacy.private_training import Course, train
+from efficient360.methods.privacy.starting_points import ALL, HEAD, ROWS, StartingPoint
+from efficient360.storage.row_log import RowLog
 
 
 @final

@@ -10,11 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from efficient360.corruptions.flip_gallery import chosen, gallery, pair
-from efficient360.corruptions.flip_protocol import FlipProtocol
-from efficient360.corruptions.other_run import other_run
-from efficient360.corruptions.sequence_tables import PERTURBATIONS, SEQUENCES, suited
-from efficient360.corruptions.sequences import Sequences, answers
+from efficient360.core.figures import Bars, Figure, Picture
+from efficient360.core.statistics import bootstrap_mean
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -34,8 +31,11 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.figures import Bars, Figure, Picture
-from efficient360.statistics import bootstrap_mean
+from efficient360.methods.corruptions.flip_gallery import chosen, gallery, pair
+from efficient360.methods.corruptions.flip_protocol import FlipProtocol
+from efficient360.methods.corruptions.other_run import other_run
+from efficient360.methods.corruptions.sequence_tables import PERTURBATIONS, SEQUENCES, suited
+from efficient360.methods.corruptions.sequences import Sequences, answers
 
 _SOURCE = "Hendrycks & Dietterich 2019, section 4.2"
 FLIP_RATE = Metric(

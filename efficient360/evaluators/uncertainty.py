@@ -6,22 +6,22 @@ from typing import ClassVar, Final, final
 
 from torch import nn
 
-from efficient360 import formatting
-from efficient360.doubt.calibration_metrics import BRIER, ECE, NLL
-from efficient360.doubt.detectors import Outputs
-from efficient360.doubt.disagreement import answers
-from efficient360.doubt.last_layer import fit_last_layer
-from efficient360.doubt.passes import answers_of, mean_answers
-from efficient360.doubt.passing import outputs_of
-from efficient360.doubt.stochastic import drop_paths, dropouts
-from efficient360.doubt.uncertain_answers import POINT, Answered, change, measurements
-from efficient360.doubt.uncertainty_metrics import ENTROPY, ERROR_AUROC, MUTUAL_INFORMATION, NLL_CHANGE
-from efficient360.doubt.uncertainty_pictures import entropy_figure, methods_table
+from efficient360.core import formatting
+from efficient360.core.findings import Finding, findings_table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.findings import Finding, findings_table
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
+from efficient360.methods.uncertainty.calibration_metrics import BRIER, ECE, NLL
+from efficient360.methods.uncertainty.detectors import Outputs
+from efficient360.methods.uncertainty.disagreement import answers
+from efficient360.methods.uncertainty.last_layer import fit_last_layer
+from efficient360.methods.uncertainty.passes import answers_of, mean_answers
+from efficient360.methods.uncertainty.passing import outputs_of
+from efficient360.methods.uncertainty.stochastic import drop_paths, dropouts
+from efficient360.methods.uncertainty.uncertain_answers import POINT, Answered, change, measurements
+from efficient360.methods.uncertainty.uncertainty_metrics import ENTROPY, ERROR_AUROC, MUTUAL_INFORMATION, NLL_CHANGE
+from efficient360.methods.uncertainty.uncertainty_pictures import entropy_figure, methods_table
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 LAPLACE: Final = "laplace"
 DROPOUT: Final = "mc-dropout"

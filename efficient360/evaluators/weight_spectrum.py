@@ -8,20 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from efficient360.core.findings import findings_table
+from efficient360.core.median_interval import FEWEST, median_interval
+from efficient360.core.seeding import generators
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.findings import findings_table
-from efficient360.quality.median_interval import FEWEST, median_interval
-from efficient360.randomness import generators
-from efficient360.recording import recorded
-from efficient360.rowlog import RowLog
-from efficient360.spectra.inventory import inventory
-from efficient360.spectra.layers import Layer, layers_of
-from efficient360.spectra.local_lipschitz import jacobian_norms
-from efficient360.spectra.margin_complexity import log10_complexity, log10_normalised, margins
-from efficient360.spectra.norm_product import NormProduct, norm_product
-from efficient360.spectra.weight_findings import findings
-from efficient360.spectra.weight_metrics import (
+from efficient360.methods.spectral.inventory import inventory
+from efficient360.methods.spectral.layers import Layer, layers_of
+from efficient360.methods.spectral.local_lipschitz import jacobian_norms
+from efficient360.methods.spectral.margin_complexity import log10_complexity, log10_normalised, margins
+from efficient360.methods.spectral.norm_product import NormProduct, norm_product
+from efficient360.methods.spectral.weight_findings import findings
+from efficient360.methods.spectral.weight_metrics import (
     ALPHA,
     ALPHA_DISTANCE,
     ALPHA_WITHIN,
@@ -40,7 +38,9 @@ from efficient360.spectra.weight_metrics import (
     STABLE,
     WITHIN,
 )
-from efficient360.spectra.weight_pictures import pictures
+from efficient360.methods.spectral.weight_pictures import pictures
+from efficient360.storage.resumable import recorded
+from efficient360.storage.row_log import RowLog
 
 PASS: Final = 8
 """The most images whose derivatives are taken at once: their activations are all held."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from efficient360 import formatting
-from efficient360.measurement import Better, Measurement, Metric
+from efficient360.core import formatting
+from efficient360.core.measurement import Better, Measurement, Metric
 from efficient360.reports import html
 from efficient360.reports.names import words
 from efficient360.reports.report import Report

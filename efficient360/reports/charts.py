@@ -6,8 +6,8 @@ from functools import partial
 from html import escape as escape_html
 from typing import Any
 
-from efficient360.figures import Bars, Curve, Heatmap, Series
-from efficient360.formatting import MINUS
+from efficient360.core.figures import Bars, Curve, Heatmap, Series
+from efficient360.core.formatting import MINUS
 from efficient360.reports.theme import LIGHT, SERIES
 
 Chart = dict[str, Any]

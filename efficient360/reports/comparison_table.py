@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from efficient360 import formatting
-from efficient360.comparison import Comparison, Row, Verdict
+from efficient360.core import formatting
+from efficient360.reports.comparison import Comparison, Row, Verdict
 from efficient360.reports.names import words
 
 _STYLE = {Verdict.TIE: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from efficient360.core.measurement import Failure, Status
+from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import RunError
-from efficient360.measurement import Failure, Status
-from efficient360.outcome import Record
 from efficient360.reports import html
 from efficient360.reports.report import Report, State, axes_of, from_json, to_json
-from efficient360.store import REPORT, Store, write_atomically
+from efficient360.storage.outcomes import REPORT, Store, write_atomically
 
 PAGE = "report.html"
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from efficient360 import formatting
+from efficient360.core import formatting
+from efficient360.core.figures import Bars, Curve, Figure, Heatmap
+from efficient360.core.measurement import Status
 from efficient360.dimensions.dimension import ANCHORS_VERSION
-from efficient360.figures import Bars, Curve, Figure, Heatmap
-from efficient360.measurement import Status
 from efficient360.reports import page, sections
 from efficient360.reports.charts import chart
 from efficient360.reports.radar import missing, radar

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from efficient360 import formatting
+from efficient360.core import formatting
 from efficient360.reports import theme
 from efficient360.reports.names import words
 

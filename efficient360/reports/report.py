@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from efficient360 import outcome as codec
+from efficient360.core import outcome as codec
+from efficient360.core.measurement import Failure, Measurement
+from efficient360.core.outcome import Json, Record
 from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
-from efficient360.measurement import Failure, Measurement
-from efficient360.outcome import Json, Record
 
 SCHEMA_VERSION = 1
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from efficient360 import formatting
-from efficient360.figures import Figure
-from efficient360.measurement import Better, Conditions, Failure, Measurement, Metric
-from efficient360.outcome import Record
+from efficient360.core import formatting
+from efficient360.core.figures import Figure
+from efficient360.core.measurement import Better, Conditions, Failure, Measurement, Metric
+from efficient360.core.outcome import Record
 from efficient360.reports.names import words
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.strip import Strip, strip

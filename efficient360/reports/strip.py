@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from efficient360.measurement import Measurement
+from efficient360.core.measurement import Measurement
 
 MANY = 200
 """Repeats drawn at most; more would only darken the strip."""

@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from efficient360 import formatting
-from efficient360.measurement import Status
+from efficient360.core import formatting
+from efficient360.core.measurement import Status
 from efficient360.reports import sections
 from efficient360.reports.html import STATUSES, facts
 from efficient360.reports.radar import missing

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from efficient360.measurement import Conditions, Measurement
-from efficient360.outcome import Record
+from efficient360.core.measurement import Conditions, Measurement
+from efficient360.core.outcome import Record
 from efficient360.reports.report import Report
 
 COLUMNS: Final = ("evaluator", "metric", "conditions", "value", "unit", "low", "high", "n", "status", "message")

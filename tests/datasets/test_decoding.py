@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from efficient360.batch import Batch
+from efficient360.core.batch import Batch
 from efficient360.datasets.decoding import ahead, decoders_for
 
 

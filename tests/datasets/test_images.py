@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from timm.data import create_transform
 
-from efficient360.checkpoint import Preprocessing
 from efficient360.datasets.images import decode, stack, transform_for
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Preprocessing
 
 RNG = np.random.default_rng(0)
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)

@@ -9,16 +9,16 @@ import pytest
 import timm
 from safetensors.torch import save_file
 
-from efficient360 import runner
-from efficient360.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.known import known_part, unseen_classes, unseen_part
 from efficient360.datasets.loader import card_of, open_dataset, open_split, open_whole
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
-from efficient360.events import Event, Finished, Opened
-from efficient360.plan import Plan, Step
+from efficient360.execution import runner
+from efficient360.execution.events import Event, Finished, Opened
+from efficient360.execution.plan import Plan, Step
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.references import resolve
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_heads": 2, "num_classes": 7}
 KNOWN = ("9", "0", "1", "2", "4", "5", "7")

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image as Pillow
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.datasets.card import card_names, parse_card, read_card
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 
 CONFIG = Preprocessing((3, 16, 16), (0.5,) * 3, (0.5,) * 3)
 TEN = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", CONFIG, 10)

@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.datasets.card import read_card
 from efficient360.datasets.matching import kept_outputs
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 
 BASE = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", Preprocessing((3, 8, 8), (0.5,) * 3, (0.5,) * 3), 3, ("cat", "dog", "owl"))
 

@@ -10,12 +10,12 @@ from PIL import Image as Pillow
 
 import datasets
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.datasets.card import Card, Shift, Source, parse_card, read_card
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.shifts import open_shift, shifted_sets
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 
 CONFIG = Preprocessing((3, 16, 16), (0.5,) * 3, (0.5,) * 3)
 FOUR = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", CONFIG, 4)

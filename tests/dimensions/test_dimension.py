@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficient360.core.measurement import BYTE, ONE, Better, Conditions, Failure, Measurement, Metric, Status
+from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
-from efficient360.measurement import BYTE, ONE, Better, Conditions, Failure, Measurement, Metric, Status
-from efficient360.outcome import Record
 from efficient360.reports.report import Axis, axes_of
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "", low=0, high=1)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from efficient360.batch import Batch
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.core.batch import Batch
+from efficient360.core.measurement import Outcome
 from efficient360.evaluator import Context, Deadline
-from efficient360.measurement import Outcome
-from efficient360.model import Model
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import Model
 
 
 @dataclass(frozen=True)

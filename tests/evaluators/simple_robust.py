@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from efficient360.batch import Batch
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.core.batch import Batch
+from efficient360.core.measurement import Outcome
 from efficient360.evaluator import Context, Deadline, ExampleEvaluator
-from efficient360.measurement import Outcome
-from efficient360.model import PixelsToLogits, TorchModel
-from efficient360.runner import checked
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.runner import checked
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE, CLASSES = (3, 4, 4), 5
 

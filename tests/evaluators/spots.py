@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from datasets import Dataset
-from efficient360.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
-from efficient360.model import TorchModel
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
 
 CLASSES = 4
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 4, "num_classes": CLASSES}

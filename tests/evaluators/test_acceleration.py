@@ -10,18 +10,18 @@ import pytest
 import torch
 
 from efficient360 import conformance
-from efficient360.acceleration import networks
-from efficient360.acceleration.products import Products, gemm_macs, gemm_network
-from efficient360.acceleration.twin import Twin
-from efficient360.counting.operations import count
-from efficient360.devices.device import Block, Device, Facts, Job, Reading, Schedule
+from efficient360.deployment.devices.device import Block, Device, Facts, Job, Reading, Schedule
+from efficient360.deployment.hardware_fit import networks
+from efficient360.deployment.hardware_fit.products import Products, gemm_macs, gemm_network
+from efficient360.deployment.hardware_fit.twin import Twin
+from efficient360.deployment.runtimes import catalogue
+from efficient360.deployment.runtimes.building import Source
+from efficient360.deployment.runtimes.runtime import Artefact, Converted, Delegation, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, OutOfTime, Status, TorchModel
 from efficient360.evaluators import acceleration
 from efficient360.evaluators.acceleration import Acceleration
-from efficient360.runtimes import catalogue
-from efficient360.runtimes.building import Source
-from efficient360.runtimes.runtime import Artefact, Converted, Delegation, Precision
+from efficient360.methods.complexity.operations import count
 
 CPU = "CPUExecutionProvider"
 TIMES = {

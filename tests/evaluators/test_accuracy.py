@@ -14,16 +14,16 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
 
 from efficient360 import conformance
-from efficient360.batch import Batch
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.core.batch import Batch
+from efficient360.core.figures import Bars, Gallery
+from efficient360.core.measurement import Failure, Measurement, Status
+from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.accuracy import Accuracy
-from efficient360.figures import Bars, Gallery
-from efficient360.measurement import Failure, Measurement, Status
-from efficient360.model import Model
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.statistics import wilson
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import Model
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from simple_robust import exact_radii, examples_of, linear_model, measured
 
+from efficient360.core.figures import Curve, Gallery, Table
+from efficient360.core.measurement import Failure, Measurement
 from efficient360.errors import CheckpointError, PluginError, SettingsError
 from efficient360.evaluators.adversarial import Adversarial
-from efficient360.figures import Curve, Gallery, Table
-from efficient360.measurement import Failure, Measurement
-from efficient360.model import PixelsToLogits, TorchModel
+from efficient360.models.model import PixelsToLogits, TorchModel
 
 FAST = {"scout_linf": (), "attacks": ("apgd-ce", "apgd-t"), "steps": 30, "targets": 4}
 
@@ -113,8 +113,8 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
         from dataclasses import dataclass
         from typing import ClassVar
 
-        from efficient360.attacks.attack import Attack, Found, misclassified
-        from efficient360.attacks.threat import Norm
+        from efficient360.methods.adversarial.attack import Attack, Found, misclassified
+        from efficient360.methods.adversarial.threat import Norm
 
 
         @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def test_a_broken_attack_file_is_named(text: str | None, code: str, tmp_path: Pa
 
 
 def test_a_surrogate_finds_what_masked_gradients_hide(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from efficient360.attacks import surrogate
+    from efficient360.methods.adversarial import surrogate
 
     hidden, plain = linear_model(levels=24), linear_model()
     images, labels = examples_of(hidden, 24)

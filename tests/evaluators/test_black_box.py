@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from efficient360 import conformance
+from efficient360.core.figures import Curve, Gallery
+from efficient360.core.measurement import Failure, Measurement, Outcome
+from efficient360.core.statistics import wilson
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.black_box import BlackBox
-from efficient360.figures import Curve, Gallery
-from efficient360.measurement import Failure, Measurement, Outcome
-from efficient360.model import Model
-from efficient360.plan import configure
-from efficient360.runner import checked
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.statistics import wilson
+from efficient360.execution.plan import configure
+from efficient360.execution.runner import checked
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.model import Model
 
 EPSILONS = (2.0, 8.0, 32.0)
 
@@ -220,9 +220,9 @@ from typing import ClassVar
 
 import torch
 
-from efficient360.attacks.attack import Found
-from efficient360.attacks.querying import Answered, QueryAttack
-from efficient360.attacks.threat import Norm
+from efficient360.methods.adversarial.attack import Found
+from efficient360.methods.adversarial.querying import Answered, QueryAttack
+from efficient360.methods.adversarial.threat import Norm
 
 
 @dataclass(frozen=True)
@@ -275,9 +275,9 @@ def test_a_part_of_the_split_is_taken_and_batches_are_bounded() -> None:
 def test_a_deployed_artefact_has_a_robust_accuracy(on: conformance.Subject, tmp_path: Path) -> None:
     """The evaluator's numbers of a converted network are its numbers of the network, as far as the two agree."""
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    from efficient360.devices.deployed import deployed
-    from efficient360.runtimes.building import Source, build
-    from efficient360.runtimes.runtime import Precision
+    from efficient360.deployment.devices.deployed import deployed
+    from efficient360.deployment.runtimes.building import Source, build
+    from efficient360.deployment.runtimes.runtime import Precision
 
     artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), "onnxruntime", Precision.FP32)
     assert not isinstance(artefact, Failure), artefact

@@ -8,15 +8,15 @@ from answered import Listed, found, listed, run
 from sklearn.metrics import brier_score_loss, log_loss
 from torch import Tensor
 
-from efficient360.batch import Batch
-from efficient360.doubt.calibration_metrics import AURC, BRIER, CONFIDENCE, CORRECT, ECE, NLL
-from efficient360.doubt.calibration_study import calibration_study
-from efficient360.doubt.temperature import cross_fitted
+from efficient360.core.batch import Batch
+from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Failure, Measurement, Model
 from efficient360.evaluators.calibration import Calibration
-from efficient360.figures import Curve, Table
-from efficient360.quality.confidence_levels import levels_of
+from efficient360.methods.uncertainty.calibration_metrics import AURC, BRIER, CONFIDENCE, CORRECT, ECE, NLL
+from efficient360.methods.uncertainty.calibration_study import calibration_study
+from efficient360.methods.uncertainty.confidence_levels import levels_of
+from efficient360.methods.uncertainty.temperature import cross_fitted
 
 
 @final

@@ -5,12 +5,12 @@ import pytest
 from answered import Known, context_of, found, listed, logits_of, run
 
 from efficient360 import conformance
+from efficient360.core.figures import Bars, Gallery
+from efficient360.core.seeding import generators
+from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluators.capture_conditions import CaptureConditions
-from efficient360.figures import Bars, Gallery
-from efficient360.quality.capture.catalogue import CONDITIONS
-from efficient360.randomness import generators
-from efficient360.statistics import wilson
+from efficient360.methods.inclusiveness.catalogue import CONDITIONS
 
 FEW = {"resamples": 199}
 

@@ -8,18 +8,18 @@ import timm
 import torch
 from torch import Tensor
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.conformance import Subject, context_of, subject
+from efficient360.core.figures import Curve, Table
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.dimensions.approximation import DIMENSION
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome
 from efficient360.evaluators.compression import Compression
-from efficient360.figures import Curve, Table
-from efficient360.model import TorchModel
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
 
 FEW = ("half", "clustering:64", "pruning:50", "low_rank:50", "token_merging:50")
 
@@ -60,7 +60,7 @@ def test_every_number_of_every_variant(on: Subject, tmp_path: Path) -> None:
 
 def test_what_is_tried_is_what_is_measured(on: Subject, tmp_path: Path) -> None:
     """Two bits a weight by hand: the network is loaded with them, and answers as the evaluator says."""
-    from efficient360.compression.quantization import Quantization
+    from efficient360.methods.compression.quantization import Quantization
 
     found = run(on, tmp_path, variants=("quantization:2",))
     module = on.model.module

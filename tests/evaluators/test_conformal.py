@@ -7,10 +7,10 @@ import pytest
 from answered import Known, Listed, context_of, found, listed
 from scipy import stats
 
+from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Failure, Measurement, Outcome
 from efficient360.evaluators.conformal import Conformal
-from efficient360.figures import Curve, Table
 
 
 def evaluated(examples: Listed, evaluator: Conformal | None = None, seed: int = 0) -> list[Outcome]:

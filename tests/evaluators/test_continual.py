@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.conformance import Subject, subject
-from efficient360.continuing.running import matrix
+from efficient360.core.figures import Curve, Table
 from efficient360.datasets.loader import open_dataset, open_split
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.dimensions.continual import DIMENSION
 from efficient360.errors import DatasetError, OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Context, Deadline, Examples, Failure, Measurement, Model, OtherSet, Outcome
 from efficient360.evaluators.continual import Continual
-from efficient360.figures import Curve, Table
+from efficient360.methods.continual_learning.running import matrix
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
 
 BRIEF = {"methods": ("naive", "joint"), "steps": 1, "batch": 2, "images": 4, "tested": 6, "tasks": 2, "corruptions": ("contrast", "brightness")}
 
@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on_where_it_was(on: Subject, tmp_path: Path, monkeypa
             raise KeyboardInterrupt
         return matrix(*given)    # type: ignore[arg-type]
 
-    monkeypatch.setattr("efficient360.continuing.trials.matrix", dying)
+    monkeypatch.setattr("efficient360.methods.continual_learning.trials.matrix", dying)
     with pytest.raises(KeyboardInterrupt):
         run(on, tmp_path / "killed", {})
     calls.clear()

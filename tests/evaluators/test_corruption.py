@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from efficient360 import conformance
-from efficient360.corruptions import frost
-from efficient360.corruptions.tables import COMMON, EXTRA
+from efficient360.core.figures import Gallery, Heatmap, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome, Status
+from efficient360.core.outcome import Record, to_json
+from efficient360.core.statistics import bootstrap_mean
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Examples
 from efficient360.evaluators.corruption import CORRECT, CORRUPTION_ACCURACY, Corruption
-from efficient360.figures import Gallery, Heatmap, Table
-from efficient360.measurement import Failure, Measurement, Outcome, Status
-from efficient360.model import Model
-from efficient360.outcome import Record, to_json
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.statistics import bootstrap_mean
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.methods.corruptions import frost
+from efficient360.methods.corruptions.tables import COMMON, EXTRA
+from efficient360.models.model import Model
 
 SUBJECT = conformance.subject()
 SOME = ("gaussian_noise", "brightness", "contrast")

@@ -5,11 +5,11 @@ import pytest
 from answered import Known, context_of, found
 
 from efficient360 import conformance
-from efficient360.devices import metrics
+from efficient360.core.measurement import Failure, Interval, Measurement, Outcome, Status
+from efficient360.deployment.devices import metrics
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluators.device_reach import DeviceReach
 from efficient360.evaluators.latency import Latency
-from efficient360.measurement import Failure, Interval, Measurement, Outcome, Status
 
 PROFILES = ("limited:1core-512mb", "limited:1core-1gb", "limited:1core-2gb")
 

@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.references import resolve
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.events import Event, Finished
-from efficient360.examples_table import read_examples
-from efficient360.plan import Plan, Step
-from efficient360.runner import run
+from efficient360.execution.events import Event, Finished
+from efficient360.execution.plan import Plan, Step
+from efficient360.execution.runner import run
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.references import resolve
+from efficient360.storage.per_example import read_examples
 
 AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
 RACES = ["East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian"]

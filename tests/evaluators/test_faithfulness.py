@@ -13,17 +13,17 @@ from PIL import Image
 from simple_robust import Held
 from torch import Tensor, nn
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.conformance import check, subject
+from efficient360.core.figures import Curve, Gallery, Heatmap, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome, Status
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.faithfulness import Faithfulness
-from efficient360.figures import Curve, Gallery, Heatmap, Table
-from efficient360.measurement import Failure, Measurement, Outcome, Status
-from efficient360.model import PixelsToLogits, TorchModel
-from efficient360.plan import configure
-from efficient360.runner import checked
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.plan import configure
+from efficient360.execution.runner import checked
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE = (3, 16, 16)
 ANY = ("integrated-gradients", "gradient-x-input", "occlusion")
@@ -231,7 +231,7 @@ def test_an_explainer_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
 
         import torch
 
-        from efficient360.explaining.explainer import Explainer
+        from efficient360.methods.attribution.explainer import Explainer
 
 
         @dataclass(frozen=True)

@@ -10,16 +10,16 @@ import torch
 from simple_robust import Held
 from torch import Tensor, nn
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.conformance import subject
+from efficient360.core.figures import Curve, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome, Status
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.feature_spectrum import FeatureSpectrum
-from efficient360.figures import Curve, Table
-from efficient360.measurement import Failure, Measurement, Outcome, Status
-from efficient360.model import Model, PixelsToLogits, TorchModel
-from efficient360.runner import checked
-from efficient360.scoring import outcomes_of, score_all
+from efficient360.execution.runner import checked
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import Model, PixelsToLogits, TorchModel
 
 SIZE = (3, 16, 16)
 FAST: Mapping[str, Any] = {"bands": (0.25, 0.5), "steps": 2, "probes": 2, "attention_examples": 4, "hessian_examples": 4}

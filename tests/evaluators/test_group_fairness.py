@@ -7,11 +7,11 @@ from fairlearn.metrics import MetricFrame, demographic_parity_difference, equali
 from sklearn.metrics import accuracy_score
 
 from efficient360 import conformance
+from efficient360.core.figures import Bars, Table
+from efficient360.core.measurement import Failure, Measurement, Status
+from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluators.group_fairness import GroupFairness
-from efficient360.figures import Bars, Table
-from efficient360.measurement import Failure, Measurement, Status
-from efficient360.statistics import wilson
 
 FEW = {"permutations": 199, "resamples": 199}
 PLAIN = GroupFairness(derived=(), **FEW)

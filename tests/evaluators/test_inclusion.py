@@ -5,11 +5,11 @@ import pytest
 from answered import context_of, found, listed, logits_of, planted, run
 
 from efficient360 import conformance
+from efficient360.core.figures import Curve, Table
+from efficient360.core.measurement import Failure
+from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluators.inclusion import Inclusion
-from efficient360.figures import Curve, Table
-from efficient360.measurement import Failure
-from efficient360.statistics import wilson
 
 FEW = Inclusion(permutations=499)
 

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from efficient360 import conformance
-from efficient360.devices.deployed import deployed
+from efficient360.deployment.devices.deployed import deployed
+from efficient360.deployment.runtimes import images
+from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, OutOfTime
 from efficient360.evaluators.latency import Latency
-from efficient360.model import PixelsToLogits, TorchModel
-from efficient360.runtimes import images
-from efficient360.runtimes.building import Source, build
-from efficient360.runtimes.runtime import Artefact, Precision
+from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE = (3, 4, 4)
 RUNTIME = '''
@@ -41,7 +41,7 @@ def load(folder, settings):
 
 
 try:
-    from efficient360.runtimes.runtime import Converted, Precision, Runtime
+    from efficient360.deployment.runtimes.runtime import Converted, Precision, Runtime
 except ImportError:  # on a device
     pass
 else:
@@ -56,7 +56,7 @@ else:
 
         def convert(self, build):
             from efficient360.errors import Unsupported
-            from efficient360.runtimes.program import load_program
+            from efficient360.deployment.runtimes.program import load_program
 
             if {unsupported}:
                 raise Unsupported("no-operator", "Linear in numpy lacks aten.softmax", "take another")
@@ -228,7 +228,7 @@ def test_bad_settings_are_named(settings: dict, said: str) -> None:
 
 
 def test_a_question_mark_leaves_out_what_is_not_installed(monkeypatch) -> None:
-    from efficient360.runtimes import catalogue
+    from efficient360.deployment.runtimes import catalogue
 
     monkeypatch.setattr(catalogue, "installed", lambda: ["torch"])
     assert list(Latency(("torch", "onnxruntime?")).surroundings()) == ["torch"]

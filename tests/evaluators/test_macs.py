@@ -11,7 +11,7 @@ from efficient360.dimensions.computation import DIMENSION
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, OutOfTime, Status, Unsupported
 from efficient360.evaluators import macs as module
 from efficient360.evaluators.macs import ACTIVATIONS, GROWTH, MACS, Macs
-from efficient360.model import PixelsToLogits
+from efficient360.models.model import PixelsToLogits
 
 
 class Deployed(Model):

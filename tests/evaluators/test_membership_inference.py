@@ -9,15 +9,15 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from efficient360.checkpoint import Checkpoint
-from efficient360.checkpoints.weights import digest
+from efficient360.core.figures import Curve, Table
+from efficient360.core.statistics import clopper_pearson
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, Status
 from efficient360.evaluators.membership_inference import MembershipInference
-from efficient360.figures import Curve, Table
-from efficient360.model import TorchModel
-from efficient360.statistics import clopper_pearson
+from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.model import TorchModel
+from efficient360.models.weights import digest
 
 N = 120
 
@@ -95,7 +95,7 @@ def test_rates_need_examples_and_say_how_many(overfitted: Case, tmp_path: Path, 
     short = [o for o in found if isinstance(o, Failure)]
     assert {o.code for o in short} == {"too-few-examples"}
     assert "a rate of 0.1 % needs 10,000 others, and there are 120" in {o.message for o in short}
-    monkeypatch.setattr("efficient360.privacy.attack.RATES", ((0.05, "5 %", 100),))
+    monkeypatch.setattr("efficient360.methods.privacy.attack.RATES", ((0.05, "5 %", 100),))
     found = run(overfitted, tmp_path / "b", gradient_examples=60)
     tpr = named(found, "tpr_at_fpr", attack="loss")
     assert (tpr.conditions["fpr"], tpr.n) == ("5 %", N)

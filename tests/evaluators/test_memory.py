@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.counting.process_memory import Reading, Request
+from efficient360.core.figures import Table
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, Status
 from efficient360.evaluators import memory
 from efficient360.evaluators.memory import Memory
-from efficient360.figures import Table
+from efficient360.methods.complexity.process_memory import Reading, Request
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.references import resolve
 
 
 @pytest.fixture(scope="module")

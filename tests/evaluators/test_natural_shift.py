@@ -12,24 +12,25 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 
 from datasets import Dataset, Features, Image, Value
-from efficient360 import conformance, runner
-from efficient360.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
+from efficient360 import conformance
+from efficient360.core.figures import Bars, Gallery, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome, Status
+from efficient360.core.proportion_difference import newcombe, newcombe_paired
+from efficient360.core.statistics import wilson
 from efficient360.datasets.digits import digits
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.natural_shift import NaturalShift
-from efficient360.events import Finished
-from efficient360.figures import Bars, Gallery, Table
-from efficient360.measurement import Failure, Measurement, Outcome, Status
-from efficient360.model import Model
-from efficient360.plan import Plan, Step
-from efficient360.quality.proportion_difference import newcombe, newcombe_paired
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.statistics import wilson
+from efficient360.execution import runner
+from efficient360.execution.events import Finished
+from efficient360.execution.plan import Plan, Step
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.model import Model
+from efficient360.models.references import resolve
 
 STEP = 20
 """An image filled with 20 · c is answered with class c, or with the nearest class that may be chosen."""

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from efficient360.conformance import context_of, subject
-from efficient360.doubt.nearness import Kind
-from efficient360.doubt.unlike_scores import draws, scored
-from efficient360.doubt.unlike_summary import surer_outside
+from efficient360.core.figures import Curve, Table
 from efficient360.errors import DatasetError, SettingsError
 from efficient360.evaluator import UNSEEN, Context, Failure, Measurement, Model, OtherSet, Status
 from efficient360.evaluators.out_of_distribution import OutOfDistribution
-from efficient360.figures import Curve, Table
+from efficient360.methods.uncertainty.nearness import Kind
+from efficient360.methods.uncertainty.unlike_scores import draws, scored
+from efficient360.methods.uncertainty.unlike_summary import surer_outside
 
 SMALL: dict[str, Any] = {"images": 20, "resamples": 20, "neighbours": 3}
 

@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from efficient360.checkpoint import CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
 from efficient360.conformance import Subject, check, subject
 from efficient360.evaluator import Context, Deadline, Model, Unsupported
 from efficient360.evaluators.parameters import PARAMETERS, WEIGHT_BYTES, Parameters
-from efficient360.model import PixelsToLogits
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.model import PixelsToLogits
+from efficient360.models.references import resolve
 
 
 class Deployed(Model):

@@ -7,19 +7,19 @@ import spots
 import torch
 from opacus.accountants import RDPAccountant
 
-from efficient360.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.checkpoints.building import load_model
-from efficient360.checkpoints.references import resolve
-from efficient360.checkpoints.weights import digest
+from efficient360.core.figures import Curve, Table
+from efficient360.core.statistics import wilson
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.loader import open_dataset, open_split
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Outcome
 from efficient360.evaluators.private_training import PrivateTraining
-from efficient360.figures import Curve, Table
-from efficient360.model import TorchModel
-from efficient360.statistics import wilson
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.model import TorchModel
+from efficient360.models.references import resolve
+from efficient360.models.weights import digest
 
 N = 160
 QUICK = {"steps": 12, "batch": 80, "epsilons": (1.0, 8.0), "head_rate": 0.05}

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from efficient360 import conformance
-from efficient360.corruptions.flip_gallery import chosen
-from efficient360.corruptions.sequence_tables import PERTURBATIONS
+from efficient360.core.figures import Bars, Gallery, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome, Status
+from efficient360.core.outcome import Record, to_json
+from efficient360.core.statistics import bootstrap_mean
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.stability import FLIP_RATE, Stability
-from efficient360.figures import Bars, Gallery, Table
-from efficient360.measurement import Failure, Measurement, Outcome, Status
-from efficient360.model import Model
-from efficient360.outcome import Record, to_json
-from efficient360.scoring import outcomes_of, score_all
-from efficient360.statistics import bootstrap_mean
+from efficient360.execution.scoring import outcomes_of, score_all
+from efficient360.methods.corruptions.flip_gallery import chosen
+from efficient360.methods.corruptions.sequence_tables import PERTURBATIONS
+from efficient360.models.model import Model
 
 SUBJECT = conformance.subject()
 COLUMN = 12

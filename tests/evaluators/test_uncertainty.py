@@ -11,13 +11,13 @@ import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
 from efficient360.conformance import ARCHITECTURE, Subject, context_of, subject
-from efficient360.doubt.disagreement import Answers
-from efficient360.doubt.uncertain_answers import Answered, change, measurements
+from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Failure, Measurement, Outcome, Status
 from efficient360.evaluators.uncertainty import Uncertainty, _findings
-from efficient360.figures import Curve, Table
-from efficient360.model import PixelsToLogits
+from efficient360.methods.uncertainty.disagreement import Answers
+from efficient360.methods.uncertainty.uncertain_answers import Answered, change, measurements
+from efficient360.models.model import PixelsToLogits
 
 SMALL: dict[str, Any] = {"resamples": 20, "weight_draws": 10, "passes": 3}
 

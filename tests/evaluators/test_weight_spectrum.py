@@ -9,15 +9,15 @@ import timm
 import torch
 from torch import nn
 
-from efficient360.checkpoint import Origin
 from efficient360.conformance import Subject, context_of, subject
+from efficient360.core.figures import Curve, Table
+from efficient360.core.measurement import Failure, Measurement, Outcome
 from efficient360.dimensions.spectral import DIMENSION
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.weight_spectrum import WeightSpectrum
-from efficient360.figures import Curve, Table
-from efficient360.measurement import Failure, Measurement, Outcome
-from efficient360.model import PixelsToLogits, TorchModel
+from efficient360.models.checkpoint import Origin
+from efficient360.models.model import PixelsToLogits, TorchModel
 
 
 @pytest.fixture(scope="module")

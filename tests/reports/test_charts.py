@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic
-from efficient360.figures import Bars, Curve, Heatmap, Series
+from efficient360.core.figures import Bars, Curve, Heatmap, Series
 from efficient360.reports import theme
 from efficient360.reports.charts import chart
 from efficient360.reports.radar import neighbours, outline, overlay, radar

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 import synthetic
-from efficient360.figures import Table
-from efficient360.measurement import ONE, Better, Interval, Measurement, Metric
-from efficient360.outcome import Record
+from efficient360.core.figures import Table
+from efficient360.core.measurement import ONE, Better, Interval, Measurement, Metric
+from efficient360.core.outcome import Record
 from efficient360.reports import page, sections
 from efficient360.reports.html import data, render
 from efficient360.reports.names import words

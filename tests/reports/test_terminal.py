@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import synthetic
-from efficient360.measurement import Failure
+from efficient360.core.measurement import Failure
 from efficient360.reports import sections
 from efficient360.reports.terminal import summary
 

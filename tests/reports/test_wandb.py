@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report, read_run
 
+from efficient360.core.measurement import Measurement
+from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
-from efficient360.measurement import Measurement
-from efficient360.outcome import Record
 from efficient360.reports import wandb_payload as payload
 from efficient360.reports import wandb_upload
 from efficient360.reports.report import Report

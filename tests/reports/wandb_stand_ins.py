@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from efficient360.core.measurement import BYTE, ONE, Better, Failure, Interval, Measurement, Metric, Status
+from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Anchor, Dimension
-from efficient360.measurement import BYTE, ONE, Better, Failure, Interval, Measurement, Metric, Status
-from efficient360.outcome import Record
 from efficient360.reports.report import Report, axes_of
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "share right", low=0, high=1)

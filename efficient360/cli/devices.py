@@ -1,0 +1,106 @@
+"""The commands ``devices`` and ``doctor``."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from efficient360.cli.doctor import Check, State, checks
+from efficient360.deployment.devices import adb_client
+from efficient360.deployment.devices.addresses import device
+from efficient360.deployment.devices.device import Facts
+from efficient360.deployment.devices.profile import size
+from efficient360.errors import DeviceError, Efficient360Error, SettingsError
+
+EXAMPLES = ("limited:1core-2gb", "limited:2core-4gb", "limited:1core-1gb-quota50")
+MARKS = {State.GOOD: ("✓", "green"), State.LACKING: ("✗", "red"), State.NOTE: ("·", "dim")}
+UNREACHED = 2
+
+
+def devices(options: argparse.Namespace) -> int:
+    """Print what is reachable: this machine, profiles of it, phones, and the addresses given.
+
+    Returns:
+        0, or 2 when an address that was given can't be used.
+    """
+    given = [(address, _known(address)) for address in options.address]
+    named = {address.partition("?")[0] for address in options.address}
+    rows = [*((address, found) for address, found in _found() if address not in named), *given]
+    Console().print(_listing(rows))
+    return UNREACHED if any(isinstance(found, Efficient360Error) for _, found in given) else 0
+
+
+def _found() -> Iterator[tuple[str, Facts | Efficient360Error]]:
+    yield "local", _known("local")
+    for address in EXAMPLES:
+        found = _known(address)
+        if not isinstance(found, SettingsError):  # an example that is larger than this machine is none
+            yield address, found
+    try:
+        phones = adb_client.states()
+    except DeviceError:  # without a client there are no phones; the doctor tells about clients
+        return
+    yield from ((f"adb://{serial}", _known(f"adb://{serial}")) for serial in phones)
+
+
+def _known(address: str) -> Facts | Efficient360Error:
+    try:
+        return device(address).describe()
+    except Efficient360Error as error:
+        return error
+
+
+def _listing(rows: Sequence[tuple[str, Facts | Efficient360Error]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
+    table.add_column(style="bold", overflow="fold", max_width=30)
+    table.add_column(overflow="fold")
+    here: Facts | None = None
+    for address, found in rows:
+        if isinstance(found, Efficient360Error):
+            table.add_row(_short(address), Group(Text(found.message, "red"), Text(f"→ {found.hint}")))
+            continue
+        table.add_row(_short(address), _described(found, here))
+        here = here or found
+    return table
+
+
+def _short(address: str) -> Text:
+    """An address without its options, which are paths for the most part."""
+    return Text(address.partition("?")[0])
+
+
+def _described(found: Facts, here: Facts | None) -> RenderableType:
+    """Two lines of a device; runtimes that are this machine's own are not told twice."""
+    cores = f"{found.cores} core{'s' if found.cores != 1 else ''}"
+    memory = size(found.memory) if found.memory else "memory unknown"
+    first = found.emulated or ", ".join([found.cpu, *found.isa])
+    second = f"{cores}, {memory}, {found.os}, {found.architecture}"
+    same = here is not None and found.emulated and found.runtimes == here.runtimes
+    versions = ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
+    third = "runtimes as on local" if same else versions or "no runtime found"
+    return Group(Text(first), *([] if same else [Text(second)]), Text(third, "dim"))
+
+
+def doctor() -> int:
+    """Print what is missing here and how to get it."""
+    console = Console()
+    area = ""
+    for check in checks():
+        if check.area != area:
+            area = check.area
+            console.print(Text(f"\n{area}", "bold"))
+        console.print(_line(check))
+    return 0
+
+
+def _line(check: Check) -> Table:
+    mark, style = MARKS[check.state]
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=1)
+    line.add_column(width=20, no_wrap=True)
+    line.add_column(overflow="fold")
+    advice = [Text(f"→ {check.advice}")] if check.advice else []
+    line.add_row(Text(mark, style), Text(check.name), Group(Text(check.found), *advice))
+    return line

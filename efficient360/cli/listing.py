@@ -1,0 +1,111 @@
+"""What there is to choose from, as text. Listings read names and first lines; only ``show evaluator`` imports a class."""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from efficient360.errors import CheckpointError, SettingsError
+
+ROOT = "efficient360"
+
+
+def listing(what: str, plugins: Sequence[Path]) -> list[str]:
+    """One line each: name, then what it is."""
+    if what == "evaluators":
+        from efficient360.plugins.registry import evaluators
+
+        return _aligned([(e.name, e.summary or e.origin) for e in evaluators(plugins).values()])
+    if what == "dimensions":
+        from efficient360.plugins.registry import dimensions
+
+        return _aligned([(d.name, d.question + ("" if d.anchors else "  (not measured yet)")) for d in dimensions(plugins)])
+    if what == "datasets":
+        rows = [(Path(str(f)).stem, _line(f.read_text(encoding="utf-8"), "title")) for f in _files("datasets/cards", ".yaml")]
+        return _aligned([*rows, ("imagefolder:DIR", "class folders of images"), ("parquet:FILES", "Parquet files with an image and a label column")])
+    if what == "protocols":
+        from efficient360.execution.plan import protocol_names
+
+        text = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files("configs/protocols", ".yaml")}
+        return _aligned([(name, _line(text[name], "description")) for name in protocol_names()])
+    if what == "runtimes":
+        from efficient360.deployment.runtimes.catalogue import names
+
+        return _aligned([(name, _runtime(name)) for name in names()])
+    rows = [(Path(str(f)).stem, json.loads(f.read_text(encoding="utf-8")).get("description", "")) for f in _files("models/zoo", ".json")]
+    return _aligned([*rows, ("TIMM_NAME[.TAG]", "any timm architecture, its weights from the hub"), ("hf-hub:ORG/NAME", "a timm checkpoint on the hub")])
+
+
+def _runtime(name: str) -> str:
+    from efficient360.deployment.runtimes import catalogue
+
+    found = catalogue.runtime(name)
+    absent = catalogue.missing(found)
+    state = f"not installed: {catalogue.how_to_get(found)}" if absent else found.unavailable() or "installed"
+    return f"{found.title}, {' '.join(found.precisions)}; {state}"
+
+
+def show(what: str, name: str, plugins: Sequence[Path]) -> str:
+    """One of them in full.
+
+    Raises:
+        Efficient360Error: No such name.
+    """
+    if what == "evaluator":
+        return _evaluator(name, plugins)
+    if what == "dimension":
+        return _dimension(name, plugins)
+    folder, suffix = {"dataset": ("datasets/cards", ".yaml"), "protocol": ("configs/protocols", ".yaml"), "checkpoint": ("models/zoo", ".json")}[what]
+    texts = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
+    if name not in texts:
+        kind = CheckpointError if what == "checkpoint" else SettingsError
+        raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", f"known: {', '.join(texts)}")
+    return str(texts[name]).rstrip()
+
+
+def _evaluator(name: str, plugins: Sequence[Path]) -> str:
+    from efficient360.plugins.registry import evaluator_class, evaluators
+
+    cls: Any = evaluator_class(name, evaluators(plugins))
+    lines = [f"{name} (version {cls.version})", "", inspect.getdoc(cls) or "", "", "needs: " + (", ".join(sorted(cls.needs)) or "nothing but the model")]
+    settings = [f"  {f.name}: {_default(f)}" for f in dataclasses.fields(cls)]
+    lines += ["settings:" if settings else "settings: none", *settings, "metrics:"]
+    for m in cls.metrics:
+        lines += [f"  {m.name} [{m.unit}], {'descriptive' if m.better == 'neither' else m.better + ' is better'}", f"    {m.description}"]
+        lines += [f"    {m.source}"] if m.source else []
+    return "\n".join(lines)
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default is not dataclasses.MISSING else field.default_factory()
+
+
+def _dimension(name: str, plugins: Sequence[Path]) -> str:
+    from efficient360.plugins.registry import dimensions
+
+    found = {d.name: d for d in dimensions(plugins)}
+    if name not in found:
+        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(found)}")
+    d = found[name]
+    lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "anchors:" if d.anchors else "nothing measures it yet"]
+    for a in d.anchors:
+        where = "".join(f", {key} {value}" for key, value in a.conditions.items())
+        lines += [f"  {a.metric} ({a.evaluator}{where}): {a.zero:g} scores 0, {a.one:g} scores 1, {a.scale}", f"    {a.source}"]
+    return "\n".join(lines)
+
+
+def _files(folder: str, suffix: str) -> list[Any]:
+    where = resources.files(ROOT).joinpath(*folder.split("/"))
+    return sorted((f for f in where.iterdir() if f.name.endswith(suffix)), key=lambda f: f.name)
+
+
+def _line(text: str, key: str) -> str:
+    return next((line.partition(":")[2].strip().strip("\"'") for line in text.splitlines() if line.startswith(f"{key}:")), "")
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}  {text}".rstrip() for name, text in rows]

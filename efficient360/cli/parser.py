@@ -1,0 +1,143 @@
+"""The command line: what can be typed. Parses, calls, prints; everything heavy is imported inside the commands."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from efficient360.errors import Efficient360Error
+
+OK, STRICT_FAILURE, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+EPILOG = """examples:
+  efficient360 evaluate digits-vit --dataset digits
+  efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
+  efficient360 evaluate deit_tiny_patch16_224 --random-weights
+  efficient360 compare runs/a runs/b"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="efficient360",
+        description="The whole picture of a vision transformer: from a checkpoint to an honest 360° report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    _evaluate(commands.add_parser("evaluate", help="measure a checkpoint and write its report"))
+    _compress(commands.add_parser("compress", help="write a checkpoint as a smaller file, which evaluate takes like any other"))
+    compare = commands.add_parser("compare", help="two runs side by side, with paired tests over the same examples")
+    compare.add_argument("first", type=Path, help="folder of a run")
+    compare.add_argument("second", type=Path, help="folder of the run to compare it with")
+    report = commands.add_parser("report", help="redraw a report from stored outcomes, without running a model")
+    report.add_argument("run", type=Path, help="folder of a run")
+    report.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
+    listing = commands.add_parser("list", help="what there is to choose from")
+    listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"))
+    listing.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    show = commands.add_parser("show", help="one of them in full")
+    show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
+    show.add_argument("name")
+    show.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    _benchmark(commands.add_parser("benchmark", help="models times runtimes times devices: latency, and a page"))
+    boards = commands.add_parser("leaderboard", help="many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = boards.add_parser("build", help="write a static page over runs")
+    build.add_argument("runs", type=Path, nargs="+", help="folders of runs")
+    build.add_argument("--out", type=Path, default=Path("site"), help="folder to write (default: site)")
+    devices = commands.add_parser("devices", help="what artefacts can be measured on, and the runtimes found there")
+    devices.add_argument("address", nargs="*", help="further devices to look at: ssh://user@host, adb://serial, limited:1core-2gb")
+    commands.add_parser("doctor", help="what is missing on this machine for a measurement, and how to get it")
+    return top
+
+
+def _compress(command: argparse.ArgumentParser) -> None:
+    _checkpoint(command)
+    command.add_argument("variant", help="half, quantization:BITS, clustering:CLUSTERS, pruning:PERCENT or two_of_four")
+    command.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: CHECKPOINT-VARIANT.safetensors)")
+
+
+def _benchmark(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--models", default="", metavar="A,B", help="a zoo's name or YAML file, or checkpoints with commas; without it the page is redrawn")
+    command.add_argument("--random-weights", action="store_true", help="build checkpoints that no zoo lists with random weights")
+    command.add_argument("--runtimes", default="all", metavar="A[:PRECISION],B", help="all, installed, or runtimes with commas (default: all, in fp32)")
+    command.add_argument("--device", default="local", metavar="A,B", help="devices with commas: local, limited:1core-2gb, ssh://user@host (default: local)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the cells and the page; the same command again resumes")
+    command.add_argument("--batch", type=int, default=1, metavar="N", help="images in a call (default: 1)")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="threads of the runtimes (default: as many as a device has cores)")
+    command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to see how well it repeats (default: 1)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--convert-only", action="store_true", help="convert now, measure in a later call")
+    command.add_argument("--keep-artefacts", action="store_true", help="leave converted models in DIR/artefacts after they are measured")
+    command.add_argument("--retry-failed", action="store_true", help="try again what crashed or hung in an earlier call")
+
+
+def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, hf-hub:org/name, or a path to weights")
+    what = command.add_argument_group("checkpoint")
+    what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a bare weights file")
+    what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
+    what.add_argument("--random-weights", action="store_true", help="build the architecture with random weights; measures costs only")
+    what.add_argument("--ema", action="store_true", help="take the moving average's weights where the file has both")
+    what.add_argument("--seed", type=int, default=0)
+    return what
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    what = _checkpoint(command)
+    data = command.add_argument_group("data")
+    data.add_argument("--dataset", default="", metavar="NAME", help="a data set's name, a card.yaml, imagefolder:DIR or parquet:FILES")
+    data.add_argument("--data-dir", type=Path, metavar="DIR", help="local copy of the data set: Parquet files or class folders")
+    data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
+    data.add_argument("--image-column", default="", metavar="COLUMN")
+    data.add_argument("--label-column", default="", metavar="COLUMN")
+    data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
+    data.add_argument("--max-examples", type=int, metavar="N", help="size of a stratified, seeded subset")
+    what.add_argument("--as", default="", dest="deployment", metavar="RUNTIME[:PRECISION]",
+                      help="evaluate the artefact it is converted to, such as onnxruntime:int8 (efficient360 list runtimes)")
+    how = command.add_argument_group("what is measured")
+    how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
+    how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")
+    how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="another value of a setting (repeatable)")
+    how.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
+    how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    how.add_argument("--batch-size", type=int, default=64, metavar="N", help="examples held at a time (default: 64)")
+    how.add_argument("--max-minutes", type=float, metavar="M", help="time budget; what it does not reach is told as not run")
+    where = command.add_argument_group("results")
+    where.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/CHECKPOINT-DATASET-PROTOCOL)")
+    where.add_argument("--strict", action="store_true", help="exit with code 3 when a metric has no value")
+    where.add_argument("--wandb", default="", metavar="PROJECT", help="log to this Weights & Biases project")
+    where.add_argument("--wandb-mode", choices=("online", "offline", "disabled"), default="online")
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What was typed after the program's name.
+
+    Returns:
+        Exit code: 0 done, 2 bad input, 3 failures under ``--strict``, 130 interrupted.
+    """
+    top = parser()
+    options = top.parse_args(arguments, argparse.Namespace(typed=list(arguments)))
+    if options.version:
+        from importlib.metadata import version
+
+        print(version("efficient360"))
+        return OK
+    if options.command is None:
+        top.print_help()
+        return OK
+    from efficient360.cli import commands
+
+    try:
+        return commands.RUN[options.command](options)
+    except Efficient360Error as error:
+        print(f"efficient360: {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nefficient360: interrupted; what was measured is kept, and the same command resumes", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return OK

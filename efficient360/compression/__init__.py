@@ -1,1 +1,0 @@
-"""Ways to approximate a network, each with the bytes that it really takes."""

@@ -1,0 +1,82 @@
+"""The only formatter: significant digits, SI prefixes, percent, ±. Every renderer prints through it."""
+
+from collections.abc import Sequence
+
+from efficient360.core.measurement import ONE, Conditions, Interval, Metric
+
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+MINUS = "−"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``value`` to ``digits`` significant digits without an exponent where it reads well: 0.0123, 4.51, 897."""
+    if value == 0:
+        return "0"
+    # The exponent of the rounded value: 9.996 is 10.0, not 10.00.
+    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])
+    if decimals > 8 or abs(value) >= 1e15:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    rounded = round(value, decimals)
+    return f"{rounded:.{max(0, decimals)}f}".replace("-", MINUS)
+
+
+def scaled(value: float, symbol: str, digits: int = 3) -> str:
+    """``value`` with an SI prefix before ``symbol``: 5.72 M, 1.26 GMAC, 22.9 MB."""
+    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f * (1 - 5e-4)), PREFIXES[-1] if value else (1.0, ""))
+    return f"{significant(value / factor, digits)} {prefix}{symbol}".rstrip()
+
+
+def is_fraction(metric: Metric) -> bool:
+    """Whether the metric reads best in percent: dimensionless and bounded by −1 or 0 below and 1 above."""
+    return metric.unit == ONE and metric.high == 1 and metric.low in (-1, 0)
+
+
+def number(value: float, metric: Metric, digits: int = 3) -> str:
+    """A value in its metric's unit, as people write it: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
+    if is_fraction(metric):
+        decimals = 1 if value == 0 or abs(value) >= 0.01 else 2
+        return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
+    if metric.unit == ONE:
+        return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
+    if "/" in metric.unit and abs(value) < 1e6:
+        return f"{round(value):,} {metric.unit}" if abs(value) >= 1e3 else f"{significant(value, digits)} {metric.unit}"
+    if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):
+        return f"{significant(value, digits)} {metric.unit}"
+    return scaled(value, metric.unit, digits)
+
+
+def interval(of: Interval | None, metric: Metric) -> str:
+    """An interval as ``87.1 – 91.1 %``, with as many digits as tell its ends apart; ``exact`` where the value has none."""
+    if of is None:
+        return "exact"
+    ends = [(number(of.low, metric, digits), number(of.high, metric, digits)) for digits in (3, 4, 5, 6)]
+    low, high = next(((a, b) for a, b in ends if a != b), ends[0])
+    low_number, _, low_unit = low.partition(" ")
+    return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
+
+
+def conditions(of: Conditions) -> str:
+    """Conditions as ``corruption fog, severity 3``; floats to four digits."""
+    return ", ".join(f"{key.replace('_', ' ')} {significant(v, 4) if isinstance(v, float) else v}" for key, v in of.items())
+
+
+def duration(seconds: float) -> str:
+    """A span as a person says it: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def class_name(label: int, names: Sequence[str]) -> str:
+    """What a class is called: its number where it has no name."""
+    return names[label] if label < len(names) else str(label)
+
+
+def count(n: int) -> str:
+    """A whole number with thin grouping: ``10,000``."""
+    return f"{n:,}"

@@ -1,0 +1,178 @@
+"""What raw times say: which runs were clean, the quantiles with the median's interval, and what disturbed them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.core.findings import Finding
+from efficient360.core.measurement import Interval
+from efficient360.core.statistics import percentiles_around
+from efficient360.deployment.devices.device import Block, Reading
+
+WAITING = 0.06
+"""A run is clean when it waited for at most this share of its wall time more than undisturbed ones do."""
+FEWEST = 30
+"""Clean runs that a median wants."""
+FEWEST_P90, FEWEST_P99 = 50, 1000
+RESAMPLES = 1000
+
+
+@final
+@dataclass(frozen=True)
+class Timing:
+    """Raw times, summarised. Seconds throughout.
+
+    Args:
+        p50: Median of the clean runs, of all where fewer than three are clean.
+        interval: 95 % interval of the median: bootstrap over whole blocks, so that drift between them counts.
+        p90: 90th percentile of all runs, disturbed ones included; ``None`` under 50 runs.
+        p90_interval: Its 95 % interval, by the same bootstrap.
+        p99: 99th percentile of all runs; ``None`` under 1000 runs.
+        p99_interval: Its 95 % interval.
+        clean: Number of clean runs.
+        runs: Number of runs.
+        samples: The runs that ``p50`` rests on.
+        findings: What disturbed it.
+    """
+
+    p50: float
+    interval: Interval
+    p90: float | None
+    p90_interval: Interval | None
+    p99: float | None
+    p99_interval: Interval | None
+    clean: int
+    runs: int
+    samples: tuple[float, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the number should not be relied on."""
+        return any(finding.code == "noisy" for finding in self.findings)
+
+
+def analyse(reading: Reading) -> Timing:
+    """Summarise a reading's blocks."""
+    blocks = reading.blocks
+    wall = np.concatenate([np.asarray(b.wall) for b in blocks])
+    keep = clean(blocks, reading.threads)
+    enough = int(keep.sum()) >= 3
+    used = [np.asarray(b.wall)[part] if enough else np.asarray(b.wall) for b, part in zip(blocks, _split(keep, blocks), strict=True)]
+    used = [part for part in used if len(part)]
+    samples = np.concatenate(used)
+    whole = [np.asarray(b.wall) for b in blocks]
+    tail = len(wall) >= FEWEST_P90, len(wall) >= FEWEST_P99
+    found = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
+    return Timing(
+        p50=float(np.median(samples)),
+        interval=quantile_interval(used, 50),
+        p90=float(np.percentile(wall, 90)) if tail[0] else None,
+        p90_interval=quantile_interval(whole, 90) if tail[0] else None,
+        p99=float(np.percentile(wall, 99)) if tail[1] else None,
+        p99_interval=quantile_interval(whole, 99) if tail[1] else None,
+        clean=int(keep.sum()),
+        runs=len(wall),
+        samples=tuple(samples.tolist()),
+        findings=tuple(found),
+    )
+
+
+def clean(blocks: Sequence[Block], threads: int) -> NDArray[np.bool_]:
+    """Which runs nothing disturbed.
+
+    A run that had to wait for a CPU has less process-CPU time in its wall time than the others. One thread that is never kept waiting uses all of it;
+    with more threads, some of which wait for each other by nature, the least waiting quarter of the runs sets the measure.
+
+    Returns:
+        Bool ``(n,)`` over the runs of all blocks in order.
+    """
+    wall = np.concatenate([np.asarray(b.wall) for b in blocks])
+    cpu = np.concatenate([np.asarray(b.cpu) for b in blocks])
+    if len(cpu) < len(wall) or _risen(blocks, "throttled") > 0:  # no CPU times are told; or a CPU quota makes every run wait, which is no disturbance
+        return np.ones(len(wall), np.bool_)
+    waiting = 1 - cpu / (threads * wall)
+    usual = 0.0 if threads == 1 else float(np.percentile(waiting, 25))
+    kept: NDArray[np.bool_] = waiting <= usual + WAITING
+    return kept
+
+
+def noisy(blocks: Sequence[Block], threads: int) -> bool:
+    """Whether too many runs were disturbed: fewer than half of them clean."""
+    return not blocks or float(clean(blocks, threads).mean()) < 0.5
+
+
+def quantile_interval(blocks: Sequence[NDArray[np.float64]], percent: float) -> Interval:
+    """95 % interval of a quantile over all blocks, by a seeded bootstrap that draws whole blocks (Efron & Tibshirani 1993, ch. 8)."""
+    generator = np.random.default_rng(0)
+    middle = float(np.percentile(np.concatenate(blocks), percent))
+    picks = generator.integers(len(blocks), size=(RESAMPLES, len(blocks)))
+    drawn = [np.percentile(np.concatenate([blocks[i] for i in pick]), percent) for pick in picks]
+    return percentiles_around(middle, drawn, "block-bootstrap")
+
+
+def energy(reading: Reading) -> tuple[float, ...]:
+    """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
+    if reading.idle is None:
+        return ()
+    found = []
+    for block in reading.blocks:
+        joules = drawn(block.before, block.after)
+        if joules is not None:
+            found.append((joules - reading.idle * block.seconds) / len(block.wall))
+    return tuple(found)
+
+
+def drawn(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
+    """Joules between two readings of the counters, one start from 0 in between made up for; ``None`` where they don't tell."""
+    if "energy" not in before or "energy" not in after:
+        return None
+    risen = after["energy"] - before["energy"]
+    whole = risen if risen >= 0 else risen + after.get("energy_range", 0.0)
+    return whole if whole >= 0 else None
+
+
+def _split(keep: NDArray[np.bool_], blocks: Sequence[Block]) -> list[NDArray[np.bool_]]:
+    return np.split(keep, np.cumsum([len(b.wall) for b in blocks])[:-1])
+
+
+def _few(reading: Reading, keep: NDArray[np.bool_]) -> Iterator[Finding]:
+    runs, kept = len(keep), int(keep.sum())
+    if not reading.steady:
+        yield Finding("unsteady", "the warm-up did not become steady", "look for a clock that changes or another load")
+    if kept < 0.5 * runs:
+        again = f", also after {reading.repeated} repeat" if reading.repeated else ""
+        yield Finding("noisy", f"only {kept} of {runs} runs were undisturbed{again}", "measure again on a machine that does nothing else")
+    elif kept < FEWEST:
+        yield Finding("few-runs", f"the median rests on {kept} runs; {FEWEST} are wanted", "allow more time for so slow a model")
+
+
+def _disturbances(blocks: Sequence[Block], threads: int) -> Iterator[Finding]:
+    seconds = sum(b.seconds for b in blocks)
+    others = (_risen(blocks, "busy") - _risen(blocks, "own")) / seconds
+    if others > 0.10:
+        yield Finding("foreign-load", f"other processes used {others:.2f} of a CPU core meanwhile", "stop them and measure again")
+    stolen = _risen(blocks, "steal") / seconds
+    if stolen > 0.01:
+        yield Finding("steal-time", f"the hypervisor took {100 * stolen:.1f} % of a CPU away", "take a dedicated machine")
+    held = _risen(blocks, "throttled") / seconds
+    if held > 0:
+        yield Finding("cpu-quota", f"a CPU quota held it back for {100 * held:.0f} % of the time", "read it as a figure of that quota")
+    if not all(len(b.cpu) for b in blocks):
+        yield Finding("no-cpu-times", "the device tells no CPU times, so nobody knows which runs were disturbed", "stop what else runs there")
+    switches = _risen(blocks, "involuntary") / seconds
+    if switches > 50 * threads and not held:  # a quota that is used up looks like preemption
+        yield Finding("preempted", f"it was preempted {switches:.0f} times a second", "stop other processes, or give it cores of its own")
+    if _risen(blocks, "throttles") > 0:
+        yield Finding("throttled", f"the CPU throttled {_risen(blocks, 'throttles'):.0f} times for heat", "let it cool, or call it a sustained-load figure")
+    clocks = [b.after["frequency"] for b in blocks if "frequency" in b.after]
+    if clocks and max(clocks) > 1.1 * min(clocks):
+        yield Finding("clock-changed", f"the CPU clock went from {max(clocks) / 1e9:.2f} to {min(clocks) / 1e9:.2f} GHz", "fix the frequency governor")
+
+
+def _risen(blocks: Sequence[Block], counter: str) -> float:
+    """By how much a counter rose within the blocks; 0 where the device does not count it."""
+    return sum(b.after[counter] - b.before[counter] for b in blocks if counter in b.before and counter in b.after)

@@ -1,0 +1,154 @@
+"""From a program to an artefact, in a process of its own: converters crash, hang and grow. What was built once is taken from its folder."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.core.measurement import Failure, Status
+from efficient360.core.processes import ending, last_words
+from efficient360.deployment.runtimes import catalogue
+from efficient360.deployment.runtimes.program import export_program
+from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
+from efficient360.errors import Unsupported
+
+COMMAND = (sys.executable, "-P", "-m", "efficient360.deployment.runtimes.build_process")
+RECORD = "artefact.json"
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """A network to build artefacts of.
+
+    Args:
+        identity: Digest of all that makes the program (weights, architecture, preprocessing, kept outputs): what may share stored artefacts.
+        module: Pixels in [0, 1] to logits; ``torch.nn.Module``.
+        size: ``(3, H, W)``.
+        calibration: Images float32 ``(n, 3, H, W)`` in [0, 1] for int8; ``None`` where there are none.
+        folder: Where programs and artefacts are kept.
+    """
+
+    identity: str
+    module: Any
+    size: tuple[int, int, int]
+    calibration: NDArray[np.float32] | None
+    folder: Path
+
+
+def build(source: Source, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
+    """Convert a network for a runtime, or take what an earlier call with the same input left.
+
+    Args:
+        source: The network.
+        runtime: Name of a runtime, or a plug-in's file.
+        precision: One of the runtime's.
+        batch: Images in a call.
+        timeout: Seconds a conversion may take.
+
+    Returns:
+        The artefact; or ``unsupported`` with the operator or reason, ``failed`` when the converter crashed, hung or raised.
+    """
+    found = catalogue.runtime(runtime)
+    if absent := catalogue.missing(found):
+        message = f"{found.title} can't be converted for: {', '.join(absent)} not installed"
+        return Failure(Status.UNSUPPORTED, "runtime-not-installed", message, catalogue.how_to_get(found))
+    if precision not in found.precisions:
+        return Failure(Status.UNSUPPORTED, "no-precision", f"{found.title} has no {precision} on a CPU", f"it has {', '.join(found.precisions)}")
+    if found.largest_batch is not None and batch > found.largest_batch:
+        return Failure(Status.UNSUPPORTED, "no-batch", f"{found.title} runs at most {found.largest_batch} image at a time", "take batch 1")
+    if precision is Precision.INT8 and source.calibration is None:
+        return Failure(Status.UNSUPPORTED, "no-calibration", "int8 wants images to calibrate with, and no data set was given", "add --dataset")
+    key = _key(source, runtime, precision, batch)
+    folder = source.folder / f"{Path(runtime).stem}-{precision}-b{batch}-{key}"
+    if (folder / RECORD).is_file():
+        data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return Artefact.from_json(data, folder / "files") if "error" not in data else Failure(**data["error"] | {"status": Status(data["error"]["status"])})
+    try:
+        program = _program(source, batch)
+    except Unsupported as error:
+        return Failure.of(Status.UNSUPPORTED, error)
+    return _converted(source, (runtime, precision, batch), program, folder, timeout)
+
+
+def _key(source: Source, runtime: str, precision: Precision, batch: int) -> str:
+    found = catalogue.runtime(runtime)
+    calibration = "" if precision is not Precision.INT8 or source.calibration is None else hashlib.sha256(source.calibration.tobytes()).hexdigest()
+    plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
+    parts = [source.identity, list(source.size), runtime, found.version, catalogue.versions(found), precision, batch, calibration, plugin]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _shared(source: Source, batch: int) -> Path:
+    identity = hashlib.sha256(json.dumps([source.identity, list(source.size)]).encode()).hexdigest()[:16]
+    return source.folder / f"shared-b{batch}-{identity}"
+
+
+def _program(source: Source, batch: int) -> Path:
+    path = _shared(source, batch) / "program.pt2"
+    if not path.is_file():
+        export_program(source.module, source.size, batch, path)
+    return path
+
+
+def _converted(source: Source, what: tuple[str, Precision, int], program: Path, folder: Path, timeout: float) -> Artefact | Failure:
+    runtime, precision, batch = what
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "files").mkdir(parents=True)
+    calibration = None
+    if precision is Precision.INT8 and source.calibration is not None:
+        calibration = part / "calibration.npy"
+        np.save(calibration, source.calibration)
+    request = {
+        "runtime": runtime, "precision": precision, "batch": batch, "size": source.size, "program": str(program),
+        "calibration": None if calibration is None else str(calibration), "shared": str(program.parent), "folder": str(part / "files"),
+    }
+    began = time.monotonic()
+    answer = _ask(request, timeout)
+    if isinstance(answer, Failure):
+        if answer.status is Status.UNSUPPORTED:  # the same input gives the same answer: kept like an artefact
+            _keep(part, folder, {"error": dataclasses.asdict(answer)}, calibration)
+        return answer
+    digest, size = files_digest(part / "files")
+    versions = catalogue.versions(catalogue.runtime(runtime))
+    data = {
+        "runtime": runtime, "precision": precision, "batch": batch, "size": list(source.size), "digest": digest, "bytes": size,
+        "converter": versions, "seconds": time.monotonic() - began, "converted": answer,
+    }
+    _keep(part, folder, data, calibration)
+    return Artefact.from_json(json.loads(json.dumps(data)), folder / "files")
+
+
+def _keep(part: Path, folder: Path, record: dict[str, Any], calibration: Path | None) -> None:
+    if calibration is not None:
+        calibration.unlink()
+    (part / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.replace(folder)
+
+
+def _ask(request: dict[str, Any], timeout: float) -> dict[str, Any] | Failure:
+    title = catalogue.runtime(request["runtime"]).title
+    try:
+        done = subprocess.run(COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace")
+    except subprocess.TimeoutExpired:
+        return Failure(Status.FAILED, "conversion-hung", f"converting for {title} took longer than {timeout:.0f} s", "raise the time limit")
+    answer = Path(request["folder"]).parent / "answer.json"
+    if done.returncode or not answer.is_file():
+        message = f"the converter for {title} {ending(done.returncode)}{last_words(done.stderr)}"
+        return Failure(Status.FAILED, "conversion-crashed", message, "the other runtimes are not touched by it")
+    data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    answer.unlink()
+    if "error" in data:
+        return Failure(**data["error"] | {"status": Status(data["error"]["status"])})
+    return data

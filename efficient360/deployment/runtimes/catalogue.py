@@ -1,0 +1,115 @@
+"""Runtimes by name, found by their files; a listing imports none of their libraries."""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from efficient360.deployment.runtimes.runtime import Precision, Runtime
+from efficient360.errors import PluginError, SettingsError
+from efficient360.plugins.plugin_file import imported
+
+CONVERTERS = "efficient360.deployment.runtimes.converters"
+ORDER = (
+    "torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm",
+    "torch_cuda", "torch_cuda_graphs", "onnxruntime_cuda",
+)
+"""How they are listed; a file that is not named here comes after them."""
+
+
+def names() -> list[str]:
+    """Names of the built-in runtimes."""
+    found = {file.stem for file in (Path(__file__).parent / "converters").glob("*.py") if not file.stem.startswith("_")}
+    return [name for name in ORDER if name in found] + sorted(found - set(ORDER))
+
+
+def runtime(name: str) -> Runtime:
+    """The runtime of a name, or of a plug-in's ``path/to/file.py``.
+
+    Raises:
+        SettingsError: No such runtime.
+        PluginError: The file has no Runtime, or can't be imported.
+    """
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    if name not in names():
+        raise SettingsError("unknown-runtime", f"there is no runtime called {name!r}", f"known: {', '.join(names())}, or a file.py with one")
+    module = importlib.import_module(f"{CONVERTERS}.{name}")
+    found: Runtime = module.RUNTIME
+    return found
+
+
+def missing(found: Runtime) -> list[str]:
+    """Modules that are not installed and that converting needs."""
+    return [module for module in found.converts_with if importlib.util.find_spec(module) is None]
+
+
+def installed() -> list[str]:
+    """Names of the built-in runtimes whose converters are all there and that this machine can run."""
+    return [name for name in names() if not missing(runtime(name)) and not runtime(name).unavailable()]
+
+
+def how_to_get(found: Runtime) -> str:
+    """What to type to install it."""
+    return found.hint or (f"pip install 'efficient360[{found.extra}]'" if found.extra else "reinstall efficient360")
+
+
+def versions(found: Runtime) -> dict[str, str]:
+    """Versions of the distributions that convert, by module."""
+    owners = _owners()
+    return {module: metadata.version(owners[module][0]) for module in found.converts_with if module in owners}
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    """Distributions by module; looking through a large environment takes more than a second."""
+    return metadata.packages_distributions()
+
+
+def target(text: str) -> tuple[str, Precision]:
+    """The runtime's name and the precision of ``runtime[:precision]``; fp32 where none is given.
+
+    Raises:
+        SettingsError: No such runtime, no such precision, or one that this runtime does not have.
+    """
+    name, _, wanted = text.partition(":")
+    found = runtime(name)
+    if wanted and wanted not in {p.value for p in found.precisions}:
+        has = ", ".join(p.value for p in found.precisions)
+        raise SettingsError("unknown-precision", f"{found.title} has no precision {wanted!r}", f"it has {has}")
+    return name, Precision(wanted or Precision.FP32)
+
+
+def targets(texts: Sequence[str]) -> list[tuple[str, Precision]]:
+    """As :func:`target` for many, in order and each once; ``installed`` stands for every installed runtime in fp32.
+
+    Raises:
+        SettingsError: As :func:`target`.
+    """
+    found: list[tuple[str, Precision]] = []
+    for text in texts:
+        many = [(name, Precision.FP32) for name in installed()] if text == "installed" else [target(text)]
+        found += [one for one in many if one not in found]
+    return found
+
+
+def wanted(texts: Sequence[str]) -> list[tuple[str, Precision]]:
+    """As :func:`targets`; a ``?`` at the end leaves out what is not installed.
+
+    Raises:
+        SettingsError: As :func:`target`, also of what is left out.
+    """
+    targets([text.removesuffix("?") for text in texts])
+    there = {"installed", *installed()}
+    return targets([text.removesuffix("?") for text in texts if not text.endswith("?") or text.removesuffix("?").partition(":")[0] in there])
+
+
+def _from_file(path: Path) -> Runtime:
+    if not path.is_file():
+        raise PluginError("no-plugin-file", f"there is no file {path}", "give the path of a Python file with a RUNTIME")
+    found = getattr(imported(path, "runtime"), "RUNTIME", None)
+    if not isinstance(found, Runtime):
+        raise PluginError("no-runtime", f"{path} has no RUNTIME", "let it end in RUNTIME = YourRuntime()")
+    return found

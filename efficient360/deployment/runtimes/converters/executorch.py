@@ -1,0 +1,73 @@
+"""ExecuTorch with the XNNPACK backend."""
+
+from typing import Any, ClassVar, final
+
+from efficient360.deployment.runtimes.calibration import calls
+from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
+
+MODEL = "model.pte"
+IN_INT8 = ("linear", "conv2d")
+"""What int8 quantizes; the quantizer's own choice adds sums and products, which costs accuracy in residual branches and scaled attention."""
+
+
+@final
+class ExecuTorch(Runtime):
+    """Lowered to XNNPACK from the program with plain attention: of a fused one only pieces would be delegated."""
+
+    name: ClassVar[str] = "executorch"
+    title: ClassVar[str] = "ExecuTorch"
+    extra: ClassVar[str] = "executorch"
+    converts_with: ClassVar[tuple[str, ...]] = ("executorch", "torchao")
+    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8)
+
+    def convert(self, build: Build) -> Converted:
+        """Write ``model.pte``."""
+        import torch
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        from efficient360.deployment.runtimes.program import images_for, load_program
+        from efficient360.deployment.runtimes.unfused import unfused
+
+        facts = {"backend": "XNNPACK", "attention": "plain operators"}
+        with torch.no_grad():
+            program = torch.export.export(unfused(load_program(build.program)), (images_for(build.size, build.batch),))
+            if build.precision is Precision.INT8:
+                program = _quantized(program, build)
+                facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
+        edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        delegation = _delegation(edge.exported_program().graph_module)
+        (build.folder / MODEL).write_bytes(edge.to_executorch().buffer)
+        return Converted(settings={"model": MODEL}, facts=facts, delegation=delegation)
+
+
+def _quantized(program: Any, build: Build) -> Any:
+    """The program with weights in 8 bits by channel and activations in 8 bits by tensor, their ranges taken from the calibration images."""
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    from efficient360.deployment.runtimes.program import images_for
+
+    assert build.calibration is not None  # given whenever int8 is asked for
+    quantizer: Any = XNNPACKQuantizer()
+    for operator in IN_INT8:
+        quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True))
+    observed = prepare_pt2e(program.module(), quantizer)
+    for images in calls(build.calibration, build.batch):
+        observed(torch.from_numpy(images))
+    return torch.export.export(convert_pt2e(observed), (images_for(build.size, build.batch),))
+
+
+def _delegation(graph_module: Any) -> Delegation:
+    """What the partitioner took, as ExecuTorch's own report counts it, without ``getitem``: it computes nothing."""
+    from executorch.devtools.backend_debug import get_delegation_info
+
+    info = get_delegation_info(graph_module)
+    kinds = [kind for kind in info.delegation_by_operator.values() if kind.op_type != "getitem"]
+    delegated = sum(kind.delegated for kind in kinds)
+    left = {kind.op_type: kind.non_delegated for kind in kinds if kind.non_delegated}
+    return Delegation("XNNPACK", delegated, delegated + sum(left.values()), info.num_delegated_subgraphs, left)
+
+
+RUNTIME = ExecuTorch()

@@ -1,0 +1,67 @@
+"""OpenVINO."""
+
+import logging
+import re
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.deployment.runtimes.calibration import calls
+from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
+from efficient360.errors import Unsupported
+
+MODEL = "model.xml"
+HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.INT8: "f32"}
+"""The precision OpenVINO is told to compute floating-point operators in: left alone it takes bf16 wherever the CPU has it."""
+
+
+@final
+class OpenVino(Runtime):
+    """OpenVINO's own representation, straight from the program."""
+
+    name: ClassVar[str] = "openvino"
+    title: ClassVar[str] = "OpenVINO"
+    extra: ClassVar[str] = "openvino"
+    converts_with: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
+    version: ClassVar[int] = 2
+    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.BF16, Precision.INT8)
+
+    def convert(self, build: Build) -> Converted:
+        """Write ``model.xml`` and ``model.bin``; bf16 is a matter of computing, its file is that of fp32.
+
+        Raises:
+            Unsupported: ``no-openvino-operator``: OpenVINO lacks an operator of the program; the message names it.
+        """
+        import openvino
+        from openvino.frontend import OpConversionFailure
+
+        from efficient360.deployment.runtimes.program import load_program
+
+        try:
+            model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape
+        except OpConversionFailure as error:
+            lacks = re.findall(r"No conversion rule found for operations: (.+)", str(error))
+            said = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
+            raise Unsupported("no-openvino-operator", said, "take another runtime") from error
+        facts = {"converter": "PyTorch frontend"}
+        if build.precision is Precision.INT8:
+            assert build.calibration is not None  # always there for int8
+            model = _quantized(model, list(calls(build.calibration, build.batch)))
+            facts["quantizer"] = "NNCF, transformer, weights in 7 of 8 bits"
+        openvino.save_model(model, build.folder / MODEL, compress_to_fp16=False)
+        return Converted(settings={"model": MODEL, "precision": HINTS[build.precision]}, facts=facts)
+
+
+def _quantized(model: Any, images: list[NDArray[np.float32]]) -> Any:
+    """NNCF's static quantization, all of it calibrated; weights keep 7 bits, since CPUs without VNNI overflow with 8 and answer wrongly without a word."""
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+
+    nncf.set_log_level(logging.ERROR)
+    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
+    transformer = nncf.ModelType.TRANSFORMER
+    return nncf.quantize(model, nncf.Dataset(images), model_type=transformer, subset_size=len(images), advanced_parameters=advanced)
+
+
+RUNTIME = OpenVino()

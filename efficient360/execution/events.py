@@ -1,0 +1,54 @@
+"""What a run says while it goes on. Plain data: it crosses the worker's pipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from efficient360.core.outcome import Record
+
+
+@final
+@dataclass(frozen=True)
+class Opened:
+    """The checkpoint and the data are open; nothing is measured yet.
+
+    Args:
+        header: What ``report.json`` says of checkpoint, dataset, environment and protocol.
+        keys: Key of each planned evaluator, in order.
+    """
+
+    header: Mapping[str, Any]
+    keys: Mapping[str, str]
+
+
+@final
+@dataclass(frozen=True)
+class Started:
+    """An evaluator begins; ``index`` counts from 0 among ``total``."""
+
+    evaluator: str
+    index: int
+    total: int
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` steps of what ``work`` names."""
+
+    work: str
+    done: int
+    total: int
+
+
+@final
+@dataclass(frozen=True)
+class Finished:
+    """An evaluator's outcomes are stored; ``cached`` when an earlier run had them."""
+
+    evaluator: str
+    records: Sequence[Record]
+    cached: bool
+
+
+Event = Opened | Started | Progress | Finished

@@ -1,0 +1,192 @@
+"""From a protocol and the command line to a frozen plan: what will be run, on what, with which settings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, final
+
+from efficient360.datasets.spec import DatasetSpec
+from efficient360.errors import SettingsError
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.plugins.registry import Entry
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """One evaluator with its settings as written; what is left out keeps the evaluator's default."""
+
+    evaluator: str
+    settings: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Protocol:
+    """A pinned list of evaluators.
+
+    Args:
+        name: What the user types.
+        description: One sentence.
+        steps: In the order they run.
+        max_examples: Size of the stratified subset; ``None`` takes all.
+    """
+
+    name: str
+    description: str
+    steps: tuple[Step, ...]
+    max_examples: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """All that determines a run.
+
+    Args:
+        checkpoint: What to evaluate.
+        dataset: On what; ``None`` measures only what needs no data.
+        protocol: Name of the protocol.
+        steps: Evaluators in order.
+        seed: Of all randomness.
+        batch_size: Examples held at a time; changes no number beyond rounding in the last bits.
+        device: ``cpu`` or ``cuda``.
+        deployment: ``runtime[:precision]`` whose artefact is evaluated in place of the checkpoint; ``""`` for the checkpoint itself.
+        max_minutes: Time budget of this invocation; what it doesn't reach is ``not-run``.
+        plugins: Files with further evaluators and dimensions.
+        out: The run's folder.
+        command: What the user typed.
+    """
+
+    checkpoint: CheckpointSpec
+    dataset: DatasetSpec | None
+    protocol: str
+    steps: tuple[Step, ...]
+    out: Path
+    seed: int = 0
+    batch_size: int = 64
+    device: str = "cpu"
+    deployment: str = ""
+    max_minutes: float | None = None
+    plugins: tuple[Path, ...] = ()
+    command: str = ""
+
+
+def protocol_names() -> list[str]:
+    """Names of the built-in protocols, from short to long."""
+    files = resources.files("efficient360").joinpath("configs", "protocols").iterdir()
+    names = {Path(str(f)).stem for f in files if str(f).endswith(".yaml")}
+    return [name for name in ("quick", "standard", "full") if name in names] + sorted(names - {"quick", "standard", "full"})
+
+
+def read_protocol(reference: str, known: Mapping[str, Entry]) -> Protocol:
+    """A built-in protocol by name, or a YAML file by path.
+
+    Raises:
+        SettingsError: No such protocol, not YAML, an unknown key or evaluator.
+    """
+    if reference.endswith((".yaml", ".yml")):
+        path = Path(reference)
+        if not path.is_file():
+            raise SettingsError("unknown-protocol", f"there is no protocol file {path}", "check the path")
+        return parse_protocol(path.read_text(encoding="utf-8"), str(path), known)
+    file = resources.files("efficient360").joinpath("configs", "protocols", f"{reference}.yaml")
+    if not file.is_file():
+        raise SettingsError("unknown-protocol", f"there is no protocol called {reference!r}", f"known: {', '.join(protocol_names())}; or a path to a YAML file")
+    return parse_protocol(file.read_text(encoding="utf-8"), reference, known)
+
+
+def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protocol:
+    """The protocol in a YAML text. Unknown keys are errors.
+
+    Raises:
+        SettingsError: As :func:`read_protocol`.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError("bad-protocol", f"the protocol {origin} is not YAML: {' '.join(str(error).split())}", "mend the file") from error
+    fields = {"name", "description", "max_examples", "evaluators"}
+    if not isinstance(data, dict) or not isinstance(data.get("evaluators"), dict):
+        raise SettingsError("bad-protocol", f"the protocol {origin} lists no evaluators", "give it a mapping called evaluators: {accuracy: {}, …}")
+    if unknown := sorted(set(data) - fields):
+        raise SettingsError("bad-protocol", f"the protocol {origin} has an unknown key {unknown[0]!r}", f"its keys are: {', '.join(sorted(fields))}")
+    limit = data.get("max_examples")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise SettingsError("bad-protocol", f"max_examples in {origin} is {limit!r}", "give a whole number of at least 1, or leave it out")
+    for name, settings in data["evaluators"].items():
+        if name not in known:
+            raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {name!r} that does not exist", f"known: {', '.join(known)}")
+        if settings is not None and not isinstance(settings, dict):
+            raise SettingsError("bad-protocol", f"the settings of {name} in {origin} are {settings!r}", "write them as a mapping: {bins: 15}")
+    steps = tuple(Step(name, settings or {}) for name, settings in data["evaluators"].items())
+    return Protocol(str(data.get("name", Path(origin).stem)), str(data.get("description", "")), steps, limit)
+
+
+def overridden(steps: Sequence[Step], texts: Sequence[str]) -> tuple[Step, ...]:
+    """Steps with some settings replaced.
+
+    Args:
+        steps: Evaluators with their settings.
+        texts: ``EVALUATOR.SETTING=VALUE`` each, the value in YAML.
+
+    Raises:
+        SettingsError: Not of that form, or of an evaluator that is not among the steps. Unknown settings are told by :func:`configure`.
+    """
+    import yaml
+
+    found = {step.evaluator: dict(step.settings) for step in steps}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        evaluator, dot, setting = name.partition(".")
+        if not (equals and dot and setting.isidentifier()):
+            raise SettingsError("bad-option", f"--set {text} is not EVALUATOR.SETTING=VALUE", "write it as --set latency.device=limited:1core-2gb")
+        if evaluator not in found:
+            raise SettingsError("bad-option", f"--set {text} names {evaluator!r}, which is not going to run", f"going to run: {', '.join(found)}")
+        try:
+            found[evaluator][setting] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError("bad-option", f"the value in --set {text} is not YAML", "quote it, or write lists as [a, b]") from error
+    return tuple(Step(name, settings) for name, settings in found.items())
+
+
+def chosen(protocol: Protocol, only: Sequence[str], plugins: Sequence[str], known: Mapping[str, Entry]) -> tuple[Step, ...]:
+    """The protocol's steps, narrowed to ``only``; evaluators of plug-in files join by being given.
+
+    Raises:
+        SettingsError: A name in ``only`` that does not exist.
+    """
+    for name in only:
+        if name not in known:
+            raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", f"known: {', '.join(known)}")
+    steps = {step.evaluator: step for step in protocol.steps}
+    steps |= {name: Step(name, {}) for name in plugins if name not in steps}
+    if not only:
+        return tuple(steps.values())
+    return tuple(steps.get(name, Step(name, {})) for name in only)
+
+
+def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
+    """An evaluator with its settings, validated against its fields and their types.
+
+    Raises:
+        SettingsError: An unknown setting or a value of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    fields = {f.name for f in dataclasses.fields(cls)}
+    name = cls.name
+    if unknown := sorted(set(settings) - fields):
+        has = ", ".join(sorted(fields)) or "none"
+        raise SettingsError("unknown-setting", f"the evaluator {name} has no setting {unknown[0]!r}", f"its settings are: {has}")
+    try:
+        return TypeAdapter(cls).validate_python(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"the setting {where} of {name} is {first['input']!r}: {first['msg']}"
+        raise SettingsError("bad-setting", message, f"see efficient360 show evaluator {name}") from error

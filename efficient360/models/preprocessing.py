@@ -1,0 +1,56 @@
+"""How a checkpoint wants its images: the user's size, the sidecar's values, then timm's configuration of the architecture."""
+
+from typing import Any
+
+from timm.data import resolve_data_config
+from torch import nn
+
+from efficient360.errors import CheckpointError
+from efficient360.models.architectures import pretrained_config
+from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
+from efficient360.models.sidecar import Sidecar
+
+
+def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> Preprocessing:
+    """The evaluation data config of timm under the sidecar's values; ``img_size`` among the user's arguments decides the size.
+
+    Raises:
+        CheckpointError: The images aren't RGB, or ``img_size`` is no size.
+    """
+    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **pretrained_config(architecture), **sidecar.preprocessing})
+    channels, *sides = config["input_size"]
+    channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
+    if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:
+        raise CheckpointError("not-rgb", f"{spec.reference} doesn't take images of three channels", "only RGB models are evaluated")
+    said = None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size")
+    asked = spec.arguments.get("img_size", said)
+    height, width = tuple(sides) if asked is None else _sides(asked)
+    return Preprocessing(
+        input_size=(3, height, width), mean=tuple(config["mean"]), std=tuple(config["std"]), interpolation=config["interpolation"],
+        crop_pct=float(config["crop_pct"]), crop_mode=config["crop_mode"],
+    )
+
+
+def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: CheckpointSpec) -> None:
+    """Check that a network with a fixed image size has the size of its preprocessing.
+
+    Raises:
+        CheckpointError: The sizes differ.
+    """
+    embed: Any = getattr(network, "patch_embed", None)
+    built = getattr(embed, "img_size", None)
+    if not built or not getattr(embed, "strict_img_size", True):
+        return
+    if tuple(built) != preprocessing.input_size[1:]:
+        height, width = preprocessing.input_size[1:]
+        raise CheckpointError(
+            "input-size-mismatch", f"{spec.reference}: images are prepared at {height} x {width}, the network is built for {built[0]} x {built[1]}",
+            "give input_size and model_args' img_size the same size in the sidecar",
+        )
+
+
+def _sides(size: Any) -> tuple[int, int]:
+    both = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(both) != 2 or not all(isinstance(side, int) and side > 0 for side in both):
+        raise CheckpointError("architecture-arguments", f"img_size is {size!r}, where a number of pixels is wanted", "--arch-arg img_size=224")
+    return int(both[0]), int(both[1])

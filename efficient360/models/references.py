@@ -1,0 +1,121 @@
+"""A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from efficient360.errors import CheckpointError
+from efficient360.methods.compression.packed_file import variant_of
+from efficient360.models.architectures import build_network, pretrained_config, require_architecture, skeleton
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.embedded import zoo_names
+from efficient360.models.fitting import fit, head_classes
+from efficient360.models.locating import Found, locate
+from efficient360.models.preprocessing import preprocessing_of, require_input_size
+from efficient360.models.reading import may_resample, timm_weights
+from efficient360.models.weights import Weights, digest
+
+__all__ = ["resolve", "zoo_names"]
+
+
+def resolve(spec: CheckpointSpec) -> Checkpoint:
+    """Find a checkpoint, read its weights and check that they fit.
+
+    Tried in order: name of an embedded checkpoint, local file or folder, ``hf-hub:organisation/name``, timm name or tag.
+    The sidecar's values go before timm's defaults, and what the user gave goes before both. Only the number of classes
+    is ever inferred from the weights.
+
+    Raises:
+        CheckpointError: It is not found, not readable safely, or does not fit its architecture.
+    """
+    found = locate(spec)
+    architecture = spec.architecture or found.sidecar.architecture
+    if not architecture:
+        raise CheckpointError(
+            "architecture-unknown", f"{spec.reference} comes without a sidecar that names its architecture",
+            'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
+        )
+    require_architecture(architecture)
+    said = found.sidecar.arguments if architecture == found.sidecar.architecture else {}
+    arguments = {**said, **spec.arguments}
+    if spec.random_weights:
+        return _random(spec, found, architecture, arguments)
+    if found.weights is None:
+        raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
+    return _trained(spec, found, architecture, arguments, timm_weights(found.weights, spec.ema))
+
+
+def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
+    count = arguments.get("num_classes", _said_classes(found, architecture) or pretrained_config(architecture).get("num_classes"))
+    full = {**arguments, "num_classes": _require_classes(count, spec)}
+    network = build_network(architecture, full, spec.seed)
+    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    require_input_size(network, preprocessing, spec)
+    names = found.sidecar.class_names
+    return Checkpoint(
+        spec=spec, name=f"{found.name}-random-{spec.seed}", architecture=architecture, arguments=full, origin=Origin.RANDOM, path=None,
+        digest=digest(network.state_dict()), preprocessing=preprocessing, num_classes=full["num_classes"],
+        class_names=names if len(names) == full["num_classes"] else (), card={"weights": f"random, seed {spec.seed}"},
+    )
+
+
+def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
+    tensors, config = weights.tensors, pretrained_config(architecture)
+    count = arguments.get("num_classes", _said_classes(found, architecture))
+    count = head_classes(config, tensors) if count is None else count
+    if count is None:
+        # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
+        _fit(spec, found, skeleton(architecture, arguments), tensors)
+    full = {**arguments, "num_classes": _require_classes(count, spec)}
+    network = skeleton(architecture, full)
+    resampled = _fit(spec, found, network, tensors)
+    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    require_input_size(network, preprocessing, spec)
+    names = found.sidecar.class_names
+    if names and len(names) != full["num_classes"]:
+        raise CheckpointError(
+            "class-names-mismatch", f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
+            "correct class_names or num_classes in the sidecar",
+        )
+    return Checkpoint(
+        spec=spec, name=found.name, architecture=architecture, arguments=full, origin=found.origin, path=found.weights,
+        digest=weights.digest, preprocessing=preprocessing, num_classes=full["num_classes"], class_names=names,
+        card=_card(found, architecture, weights, resampled, preprocessing),
+    )
+
+
+def _fit(spec: CheckpointSpec, found: Found, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    return fit(network, tensors, str(found.weights), may_resample(found.origin, spec)).resampled
+
+
+def _said_classes(found: Found, architecture: str) -> int | None:
+    return found.sidecar.num_classes if architecture == found.sidecar.architecture else None
+
+
+def _require_classes(count: Any, spec: CheckpointSpec) -> int:
+    if count is None:
+        raise CheckpointError(
+            "num-classes-unknown", f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights",
+            "--arch-arg num_classes=K",
+        )
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise CheckpointError("no-classifier", f"{spec.reference} has no classification head: num_classes is {count}", "give a checkpoint that classifies")
+    return count
+
+
+def _card(found: Found, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
+    """What is said beside the weights, and what was done to them."""
+    source = "sidecar" if {"mean", "std"} <= found.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
+    card = {"preprocessing_source": source, **found.sidecar.card, **found.card, "stored_dtype": ", ".join(dtypes)}
+    if weights.packed:
+        card["compressed"] = variant_of(weights.note)
+    if weights.taken_from:
+        card["taken_from"] = weights.taken_from
+    if weights.other_weights:
+        card["other_weights"] = weights.other_weights
+    if resampled:
+        what = "position embedding" if resampled == ("pos_embed",) else ", ".join(resampled[:3])
+        card["adapted"] = f"{what} resampled for {preprocessing.input_size[1]} x {preprocessing.input_size[2]} images"
+    return card

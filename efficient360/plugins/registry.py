@@ -1,0 +1,164 @@
+"""Names to classes, lazily. A listing reads source text and imports no evaluator, so it needs no torch.
+
+An evaluator is found in three places: a file of ``efficient360/evaluators``, an entry point of an installed package
+(``efficient360.evaluators``), or a lone file given with ``--plugin``. Dimensions likewise.
+"""
+
+import ast
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, final
+
+from efficient360.dimensions.dimension import Dimension
+from efficient360.errors import PluginError, SettingsError
+from efficient360.plugins import entry_points as installed
+from efficient360.plugins.plugin_file import imported
+
+EVALUATORS = "efficient360.evaluators"
+DIMENSIONS = "efficient360.dimensions"
+_HERE = Path(__file__).parents[1]
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """One evaluator that can be had.
+
+    Args:
+        name: Its name.
+        summary: First line of its docstring, ``""`` where only importing would tell.
+        origin: Where it comes from: ``built in``, a package or a file.
+        load: Imports and returns the class.
+    """
+
+    name: str
+    summary: str
+    origin: str
+    load: Callable[[], type[Any]]
+
+
+def evaluators(plugins: Sequence[Path] = ()) -> dict[str, Entry]:
+    """All evaluators by name, built-in ones first.
+
+    Raises:
+        PluginError: Two of the same name, or a plug-in file that can't be read.
+    """
+    found: dict[str, Entry] = {}
+    for entry in (*_built_in(), *_installed(), *(entry for path in plugins for entry in _in_file(path))):
+        if entry.name in found:
+            raise PluginError(
+                "duplicate-evaluator", f"two evaluators are called {entry.name!r}: {found[entry.name].origin} and {entry.origin}", "rename one of them"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def evaluator_class(name: str, known: dict[str, Entry]) -> type[Any]:
+    """The class behind a name.
+
+    Raises:
+        SettingsError: No such evaluator.
+        PluginError: It can't be imported.
+    """
+    if name not in known:
+        raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", f"known: {', '.join(known)}")
+    return known[name].load()
+
+
+def dimensions(plugins: Sequence[Path] = ()) -> list[Dimension]:
+    """All dimensions in radar order.
+
+    Raises:
+        PluginError: Two of the same name, or a plug-in that can't be imported.
+    """
+    modules = [importlib.import_module(f"{DIMENSIONS}.{stem}") for stem in _stems("dimensions") if stem != "dimension"]
+    named = [(module.DIMENSION, "built in") for module in modules]
+    named += [(_loaded(point), str(point.value)) for point in installed.points(DIMENSIONS)]
+    for path in plugins:
+        if "Dimension(" in _source(path):
+            named += [(value, str(path)) for value in vars(imported(path, "plugin")).values() if isinstance(value, Dimension)]
+    origins: dict[str, str] = {}
+    for dimension, origin in named:
+        if not isinstance(dimension, Dimension):
+            raise PluginError("no-dimension", f"{origin} is no Dimension", "point the entry point at a Dimension instance")
+        if dimension.name in origins:
+            message = f"two dimensions are called {dimension.name!r}: {origins[dimension.name]} and {origin}"
+            raise PluginError("duplicate-dimension", message, "rename one of them")
+        origins[dimension.name] = origin
+    return sorted((dimension for dimension, _ in named), key=lambda d: (d.order, d.name))
+
+
+def _stems(room: str) -> list[str]:
+    return sorted(file.stem for file in (_HERE / room).glob("*.py") if not file.stem.startswith("_"))
+
+
+def _built_in() -> Iterable[Entry]:
+    for stem in _stems("evaluators"):
+        module = f"{EVALUATORS}.{stem}"
+        summary = next((c.summary for c in _classes((_HERE / "evaluators" / f"{stem}.py").read_text(encoding="utf-8")) if c.name == stem), "")
+        yield Entry(stem, summary, "built in", lambda module=module, stem=stem: _named(importlib.import_module(module), stem))  # type: ignore[misc]
+
+
+def _installed() -> Iterable[Entry]:
+    for point in installed.points(EVALUATORS):
+        package = point.dist.name if point.dist else point.value
+        yield Entry(point.name, "", f"package {package}", lambda point=point: _loaded(point))  # type: ignore[misc]
+
+
+def _in_file(path: Path) -> Iterable[Entry]:
+    for found in _classes(_source(path)):
+        if found.name:
+            yield Entry(found.name, found.summary, str(path), lambda name=found.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
+
+
+@final
+@dataclass(frozen=True)
+class _ClassText:
+    name: str
+    summary: str
+
+
+def _classes(source: str) -> list[_ClassText]:
+    """Evaluator classes in a source text: those with a literal ``name`` and a base called …Evaluator."""
+    found = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Evaluator") for base in node.bases):
+            name = next((_literal_name(item) for item in node.body if _literal_name(item)), "")
+            found.append(_ClassText(name, (ast.get_docstring(node) or "").partition("\n")[0]))
+    return found
+
+
+def _literal_name(item: ast.stmt) -> str:
+    target = item.target if isinstance(item, ast.AnnAssign) else item.targets[0] if isinstance(item, ast.Assign) else None
+    value = getattr(item, "value", None)
+    if isinstance(target, ast.Name) and target.id == "name" and isinstance(value, ast.Constant):
+        return str(value.value)
+    return ""
+
+
+def _source(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+        ast.parse(text)
+    except OSError as error:
+        raise PluginError("no-plugin", f"the plug-in {path} can't be read: {error.strerror}", "check the path") from error
+    except (SyntaxError, ValueError) as error:
+        raise PluginError("broken-plugin", f"the plug-in {path} is no Python: {error}", "mend the file") from error
+    return text
+
+
+def _loaded(point: Any) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # a package's own code may raise anything
+        raise PluginError("broken-plugin", f"the entry point {point.value} can't be imported: {type(error).__name__}: {error}", "mend the package") from error
+
+
+def _named(module: ModuleType, name: str) -> type[Any]:
+    for value in vars(module).values():
+        if isinstance(value, type) and getattr(value, "name", None) == name and value.__module__ == module.__name__:
+            return value
+    raise PluginError("broken-plugin", f"{module.__name__} has no evaluator class with name = {name!r}", "give the class that name")

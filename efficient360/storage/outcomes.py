@@ -1,0 +1,175 @@
+"""A run's folder: outcomes that are only ever appended, scores kept batch by batch, and one writer at a time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from efficient360.core import outcome as codec
+from efficient360.core.measurement import Failure, Status
+from efficient360.core.outcome import Record
+from efficient360.errors import RunError
+
+OUTCOMES = "outcomes.jsonl"
+REPORT = "report.json"
+_RETRIED = (Status.FAILED, Status.NOT_RUN)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: to a neighbour first, then renamed over."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@final
+@dataclass(frozen=True)
+class Store:
+    """The stored outcomes of one run.
+
+    Args:
+        folder: ``runs/NAME``; made when something is written.
+    """
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """``outcomes.jsonl``."""
+        return self.folder / OUTCOMES
+
+    def work(self, key: str) -> Path:
+        """A folder for unfinished work under a key; it survives interruption."""
+        folder = self.folder / "work" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Add the outcomes of one evaluation as one group: read back whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(codec.to_json(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for record in records]
+        with self.path.open("ab") as file:
+            if file.tell() and not self._ends_whole():
+                file.write(b"\n")  # a kill tore the last line: the next one starts afresh, readers skip the torn one
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _ends_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def groups(self) -> list[list[Record]]:
+        """All whole groups in the order they were stored. Torn lines and groups are passed over."""
+        if not self.path.exists():
+            return []
+        whole: list[list[Record]] = []
+        group: list[Record] = []
+        for line in self.path.read_bytes().split(b"\n"):
+            record = _parsed(line)
+            if record is None:
+                continue
+            if record.part[0] == 0 or not group or group[-1].key != record.key:
+                group = []
+            if record.part[0] != len(group):
+                continue
+            group.append(record)
+            if len(group) == record.part[1]:
+                whole.append(group)
+                group = []
+        return whole
+
+    def latest(self, evaluator: str, key: str = "") -> list[Record]:
+        """The newest whole group of an evaluator, under ``key`` if one is given; empty when there is none."""
+        found = [g for g in self.groups() if g[0].evaluator == evaluator and key in ("", g[0].key)]
+        return found[-1] if found else []
+
+    def newest(self, keys: Mapping[str, str]) -> dict[str, list[Record]]:
+        """The newest whole group of each evaluator: of those in ``keys``, in that order, the one under their key; then what earlier runs left of others."""
+        groups = self.groups()
+        under_key = {(group[0].evaluator, group[0].key): group for group in groups}
+        planned = {name: under_key[name, key] for name, key in keys.items() if (name, key) in under_key}
+        return planned | {group[0].evaluator: group for group in groups if group[0].evaluator not in keys}
+
+    def finished(self, evaluator: str, key: str) -> list[Record]:
+        """The newest group if a rerun need not try again: not one that failed or was not reached."""
+        group = self.latest(evaluator, key)
+        return [] if is_retried(group) else group
+
+    def require_same(self, header: Mapping[str, Any]) -> None:
+        """Refuse to mix two evaluations in one folder.
+
+        Args:
+            header: Checkpoint and dataset of the run about to be written, as ``report.json`` tells them.
+
+        Raises:
+            RunError: The folder's report is of another checkpoint or on other data.
+        """
+        path = self.folder / REPORT
+        if not path.is_file():
+            return
+        try:
+            theirs = _identity(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError):
+            return  # an unreadable report is simply written anew; outcomes are keyed by themselves
+        for what, old, new in zip(("of another checkpoint", "on other data"), theirs, _identity(header), strict=True):
+            if old != new:
+                message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
+                raise RunError("another-run", message, "choose another folder with --out")
+
+    @contextlib.contextmanager
+    def writer(self, wait: float = 10.0) -> Iterator[None]:
+        """Hold the folder: one process writes at a time. The system lets go of it however the process ends.
+
+        Raises:
+            RunError: Another process holds it for longer than ``wait`` seconds, or the folder can't be written.
+        """
+        try:
+            (self.folder / "work").mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "work" / "lock").open("a")
+        except OSError as error:
+            raise RunError("unwritable-run", f"the folder {self.folder} can't be written: {error.strerror}", "choose another folder with --out") from error
+        with lock:
+            end = time.monotonic() + wait
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > end:
+                        hint = "wait for it, or choose another folder with --out"
+                        raise RunError("run-busy", f"another evaluation is writing to {self.folder}", hint) from None
+                    time.sleep(0.1)
+            yield
+
+
+def is_retried(group: Sequence[Record]) -> bool:
+    """Whether a rerun tries again what gave these outcomes: it failed or was not reached."""
+    return any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
+
+
+def _parsed(line: bytes) -> Record | None:
+    try:
+        data: Any = json.loads(line)
+        return codec.from_json(data)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    as_what = header["checkpoint"].get("deployment")
+    deployed = f" as {as_what['runtime']}:{as_what['precision']}" if as_what else ""
+    return header["checkpoint"]["digest"] + deployed, None if header["dataset"] is None else header["dataset"]["digest"]
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else f"{digest[:12]}…"

@@ -1,0 +1,115 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from efficient360.cli.commands import _plan
+from efficient360.cli.parser import parser, run_command
+from efficient360.execution.plan import Step
+
+
+def plan_of(*arguments: str):
+    import argparse
+
+    return _plan(parser().parse_args(["evaluate", *arguments], argparse.Namespace(typed=["evaluate", *arguments])))
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([]) == 0
+    assert "evaluate" in capsys.readouterr().out
+    assert run_command(["--version"]) == 0
+    assert capsys.readouterr().out.strip().count(".") == 2
+
+
+def test_a_command_line_becomes_a_plan() -> None:
+    plan = plan_of(
+        "model.safetensors", "--arch", "vit_tiny_patch16_224", "--arch-arg", "img_size=32", "--arch-arg", "depths=[2, 2]", "--arch-arg", "global_pool=avg",
+        "--dataset", "cifar10", "--data-dir", "here", "--only", "accuracy, macs", "--max-examples", "10", "--seed", "3", "--max-minutes", "1.5",
+    )
+    assert plan.checkpoint.arguments == {"img_size": 32, "depths": [2, 2], "global_pool": "avg"}
+    assert plan.steps == (Step("accuracy", {}), Step("macs", {}))
+    assert (plan.dataset.reference, plan.dataset.data_dir, plan.dataset.max_examples) == ("cifar10", Path("here"), 10)
+    assert (plan.seed, plan.max_minutes) == (3, 1.5)
+    assert plan.out == Path("runs/model-cifar10-quick-n10")
+    assert plan.command.startswith("efficient360 evaluate model.safetensors --arch")
+
+
+def test_folder_names_are_safe() -> None:
+    assert plan_of("hf-hub:org/name", "--dataset", "parquet:a/b*.parquet").out == Path("runs/hf-hub_org_name-b_.parquet-quick")
+    assert plan_of("deit_tiny_patch16_224", "--random-weights").out == Path("runs/deit_tiny_patch16_224-random-quick")
+
+
+def test_a_plugins_evaluator_joins_the_protocol(plugin) -> None:
+    assert plan_of("x", "--plugin", str(plugin())).steps[-1] == Step("brightness", {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "x", "--only", "acuracy"], "there is no evaluator called 'acuracy'"),
+        (["evaluate", "x", "--protocol", "fast"], "there is no protocol called 'fast'"),
+        (["evaluate", "x", "--arch-arg", "img_size"], "--arch-arg img_size is not KEY=VALUE"),
+        (["evaluate", "x", "--max-examples", "0"], "--max-examples is 0"),
+        (["evaluate", "x", "--max-minutes", "-1"], "--max-minutes is -1"),
+        (["evaluate", "x", "--plugin", "nowhere.py"], "the plug-in nowhere.py can't be read"),
+        (["report", "nowhere"], "nowhere holds no report.json"),
+        (["compare", "nowhere", "nowhere"], "nowhere holds no report.json"),
+        (["leaderboard", "build", "nowhere"], "nowhere holds no report.json"),
+        (["show", "evaluator", "acuracy"], "there is no evaluator called 'acuracy'"),
+        (["show", "dimension", "speed"], "there is no dimension called 'speed'"),
+        (["show", "dataset", "cifar11"], "there is no dataset called 'cifar11'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert run_command(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"efficient360: {words}")
+    assert "\n  → " in said
+    assert "Traceback" not in said
+
+
+def test_show_tells_settings_metrics_and_anchors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["show", "evaluator", "calibration"]) == 0
+    assert "bins: 15" in capsys.readouterr().out
+    assert run_command(["show", "dimension", "computation"]) == 0
+    assert "scores 1, log" in capsys.readouterr().out
+    assert run_command(["show", "protocol", "quick"]) == 0
+    assert "max_examples: 1000" in capsys.readouterr().out
+    assert run_command(["show", "dataset", "cifar10"]) == 0
+    assert "Krizhevsky" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_way(tmp_path: Path, tiny: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "efficient360", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    done = run("evaluate", str(tiny), "--dataset", "digits", "--out", "a")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in done.stderr
+    assert "a/report.html" in done.stdout
+    assert {f.name for f in (tmp_path / "a").iterdir()} >= {"report.json", "report.html", "outcomes.jsonl", "examples.parquet"}
+
+    strict = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "accuracy,parameters", "--strict", "--out", "b")
+    assert strict.returncode == 3, strict.stderr
+    assert "random weights" in strict.stdout
+
+    assert run("report", "a").returncode == 0
+    compared = run("compare", "a", "b")
+    assert compared.returncode == 0, compared.stderr
+    assert "Parameters" in compared.stdout
+    mixed = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")
+    assert mixed.returncode == 2
+    assert "a holds an evaluation on other data" in mixed.stderr
+    mixed = run("evaluate", "digits-vit", "--dataset", "digits", "--only", "parameters", "--out", "a")
+    assert mixed.returncode == 2
+    assert "a holds an evaluation of another checkpoint" in mixed.stderr
+    built = run("leaderboard", "build", "a", "b", "--out", "site")
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "site" / "index.html").exists()
+
+
+def _small() -> list[str]:
+    pairs = ("img_size=32", "patch_size=8", "embed_dim=32", "depth=2", "num_heads=2", "num_classes=10")
+    return [part for pair in pairs for part in ("--arch-arg", pair)]

@@ -1,0 +1,107 @@
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient360.core.figures import Bars, Curve, Figure, Gallery, Heatmap, Picture, Series, Table
+from efficient360.core.measurement import BYTE, ONE, Better, Failure, Interval, Measurement, Metric, Status
+from efficient360.core.outcome import Record, figure_from_json, figure_to_json, from_json, to_json
+
+text = st.text(max_size=8)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+row = st.lists(finite, max_size=4).map(tuple)
+words = st.lists(text, max_size=3).map(tuple)
+series = st.builds(Series, text, row, row, row, row, st.sampled_from(["line", "points", "reference"]))
+pictures = st.lists(st.builds(Picture, text, text, text), max_size=3).map(tuple)
+cells = st.lists(st.lists(st.none() | finite, max_size=3).map(tuple), max_size=3).map(tuple)
+rows = st.lists(st.lists(text | st.integers() | finite, max_size=3).map(tuple), max_size=3).map(tuple)
+figures = st.one_of(
+    st.builds(Curve, text, text, text, st.lists(series, max_size=3).map(tuple), st.booleans(), st.booleans()),
+    st.builds(Bars, text, text, text, words, row, row, row),
+    st.builds(Heatmap, text, text, text, words, words, cells),
+    st.builds(Table, text, words, rows),
+    st.builds(Gallery, text, pictures),
+)
+conditions = st.dictionaries(text, text | st.integers() | finite | st.booleans(), max_size=3)
+metrics = st.builds(Metric, st.sampled_from(["top1", "ece"]), st.sampled_from([ONE, BYTE]), st.sampled_from(list(Better)), text, text)
+intervals = st.tuples(finite, finite).map(lambda ends: Interval(min(ends), max(ends), "wilson"))
+measurements = st.builds(
+    Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, st.lists(figures, max_size=2).map(tuple)
+)
+failures = st.builds(Failure, st.sampled_from(list(Status)), text, text, text, st.none() | metrics, conditions)
+records = st.builds(
+    Record, text, measurements | failures, text, st.tuples(st.integers(0, 9), st.integers(1, 9)), conditions, st.integers(0, 10**6).map(lambda ms: ms / 1000)
+)
+
+
+@given(records)
+def test_a_record_survives_strict_json(record: Record) -> None:
+    line = json.dumps(to_json(record), allow_nan=False)
+    assert "\n" not in line
+    assert from_json(json.loads(line)) == record
+
+
+@pytest.mark.parametrize("kind", [Curve, Bars, Heatmap, Table, Gallery])
+def test_every_kind_of_figure_survives(kind: type[Figure]) -> None:
+    one = {
+        Curve: Curve("t", "x", "y", (Series("a", (1.0,), (2.0,), (1.5,), (2.5,), "points"),), x_log=True),
+        Bars: Bars("t", "x", "y", ("a",), (1.0,)),
+        Heatmap: Heatmap("t", "x", "y", ("a", "b"), ("c",), ((1.0, None),)),
+        Table: Table("t", ("a", "b"), (("x", 1), ("y", 2.5))),
+        Gallery: Gallery("t", (Picture("data:image/png;base64,AA==", "caption"),)),
+    }[kind]
+    data = json.loads(json.dumps(figure_to_json(one)))
+    assert data["kind"] == kind.kind
+    assert figure_from_json(data) == one
+
+
+def test_the_line_that_other_programs_read() -> None:
+    metric = Metric("top1", ONE, Better.HIGHER, "how often", "somewhere", 0, 1)
+    line = to_json(Record("accuracy", Measurement(metric, 0.893, 897, Interval(0.871, 0.911, "wilson")), "k", (1, 2), {"k": 5}, 1.23456))
+    assert line == {
+        "kind": "measurement", "evaluator": "accuracy", "metric": "top1", "unit": "1", "better": "higher", "bounds": [0, 1], "description": "how often",
+        "source": "somewhere", "value": 0.893, "n": 897, "interval": [0.871, 0.911], "interval_method": "wilson", "conditions": {}, "key": "k",
+        "part": [1, 2], "settings": {"k": 5}, "seconds": 1.235,
+    }
+    failure = to_json(Record("latency", Failure(Status.UNSUPPORTED, "no-device", "there is none", "plug one in")))
+    assert failure == {
+        "kind": "failure", "evaluator": "latency", "metric": None, "status": "unsupported", "code": "no-device", "message": "there is none",
+        "hint": "plug one in", "conditions": {}, "key": "", "part": [0, 1], "settings": {}, "seconds": 0.0,
+    }
+
+
+def test_an_exact_value_says_so() -> None:
+    line = to_json(Record("parameters", Measurement(Metric("weights", BYTE, Better.LOWER, ""), 12)))
+    assert (line["interval"], line["interval_method"]) == (None, "exact")
+
+
+GOOD = to_json(Record("accuracy", Measurement(Metric("top1", ONE, Better.HIGHER, ""), 0.5)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "rumour"}, "unknown kind of outcome 'rumour'"),
+        ({"metric": None}, "a measurement without a metric"),
+        ({"value": float("nan")}, "finite"),
+        ({"better": "bigger"}, "bigger"),
+        ({"part": [1]}, "unpack"),
+    ],
+)
+def test_a_line_that_is_no_outcome_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_json(GOOD | change)
+
+
+def test_a_record_without_its_value_is_refused() -> None:
+    with pytest.raises(KeyError):
+        from_json({k: v for k, v in GOOD.items() if k != "value"})
+
+
+def test_a_record_knows_its_metric() -> None:
+    record = from_json(GOOD)
+    assert record.metric is not None
+    assert record.metric.name == "top1"
+    assert replace(record, outcome=Failure(Status.FAILED, "x", "y")).metric is None

@@ -1,0 +1,116 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from efficient360.errors import SettingsError
+from efficient360.execution.plan import Step, chosen, configure, overridden, parse_protocol, protocol_names, read_protocol
+from efficient360.plugins.registry import evaluator_class, evaluators
+
+KNOWN = evaluators()
+
+
+@dataclass(frozen=True)
+class Sample:
+    name: ClassVar = "sample"
+    bins: int = 15
+    sizes: tuple[int, ...] = (1, 32)
+    kind: str = "plain"
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_built_in_protocols_are_valid_and_their_settings_configure(name: str) -> None:
+    protocol = read_protocol(name, KNOWN)
+    assert protocol.name == name
+    assert protocol.description
+    for step in protocol.steps:
+        configure(evaluator_class(step.evaluator, KNOWN), step.settings)
+
+
+def test_protocols_run_from_short_to_long() -> None:
+    assert protocol_names() == ["quick", "standard", "full"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("evaluators: [", "is not YAML"),
+        ("name: x", "lists no evaluators"),
+        ("- accuracy", "lists no evaluators"),
+        ("evaluators: {accuracy: {}}\ninherits: quick", "unknown key 'inherits'"),
+        ("evaluators: {acuracy: {}}", "names an evaluator 'acuracy' that does not exist"),
+        ("evaluators: {accuracy: 3}", "the settings of accuracy in mine.yaml are 3"),
+        ("evaluators: {accuracy: {}}\nmax_examples: 0", "max_examples in mine.yaml is 0"),
+        ("evaluators: {accuracy: {}}\nmax_examples: many", "max_examples in mine.yaml is 'many'"),
+    ],
+)
+def test_bad_protocols_are_explained(text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        parse_protocol(text, "mine.yaml", KNOWN)
+    assert caught.value.hint
+
+
+def test_unknown_protocols_are_explained() -> None:
+    with pytest.raises(SettingsError, match="there is no protocol called 'fast'") as caught:
+        read_protocol("fast", KNOWN)
+    assert "quick" in caught.value.hint
+    with pytest.raises(SettingsError, match="there is no protocol file nowhere.yaml"):
+        read_protocol("nowhere.yaml", KNOWN)
+
+
+def test_a_protocol_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("evaluators:\n  accuracy:\n  calibration: {bins: 10}\n")
+    protocol = read_protocol(str(path), KNOWN)
+    assert protocol.steps == (Step("accuracy", {}), Step("calibration", {"bins": 10}))
+    assert protocol.name == "mine"
+
+
+def test_only_narrows_keeps_settings_and_takes_any_evaluator() -> None:
+    protocol = parse_protocol("evaluators: {accuracy: {}, calibration: {bins: 10}}", "x", KNOWN)
+    assert chosen(protocol, ["calibration", "macs"], [], KNOWN) == (Step("calibration", {"bins": 10}), Step("macs", {}))
+    assert [s.evaluator for s in chosen(protocol, [], ["mine"], KNOWN)] == ["accuracy", "calibration", "mine"]
+    with pytest.raises(SettingsError, match="there is no evaluator called 'acuracy'"):
+        chosen(protocol, ["acuracy"], [], KNOWN)
+
+
+def test_settings_take_their_types() -> None:
+    assert configure(Sample, {"bins": 3, "sizes": [4]}) == Sample(3, (4,))
+    assert configure(Sample, {}) == Sample()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"bin": 3}, "has no setting 'bin'"),
+        ({"bins": "many"}, "the setting bins of sample is 'many'"),
+        ({"sizes": [1, "x"]}, "the setting sizes.1 of sample is 'x'"),
+    ],
+)
+def test_bad_settings_are_explained(settings: dict, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        configure(Sample, settings)
+    assert caught.value.hint
+
+
+def test_settings_are_replaced_one_by_one() -> None:
+    steps = (Step("latency", {"runs": 5}), Step("macs", {}))
+    found = overridden(steps, ["latency.device=limited:1core-2gb", "latency.runtimes=[torch, 'onnxruntime:int8']", "latency.runs=7"])
+    assert found == (Step("latency", {"runs": 7, "device": "limited:1core-2gb", "runtimes": ["torch", "onnxruntime:int8"]}), Step("macs", {}))
+    assert steps[0].settings == {"runs": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("latency", "--set latency is not EVALUATOR.SETTING=VALUE"),
+        ("latency=3", "--set latency=3 is not EVALUATOR.SETTING=VALUE"),
+        ("memory.batches=[1]", "--set memory.batches=[1] names 'memory', which is not going to run"),
+        ("latency.runtimes=[torch", "the value in --set latency.runtimes=[torch is not YAML"),
+    ],
+)
+def test_a_bad_replacement_is_named(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        overridden((Step("latency", {}),), [text])
+    assert caught.value.message == said

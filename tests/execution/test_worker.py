@@ -1,0 +1,79 @@
+"""Runs in a worker process of their own: crashes, kills and resuming."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from efficient360.api import evaluate
+from efficient360.core.measurement import Failure, Measurement, Status
+from efficient360.errors import CheckpointError
+from efficient360.execution.events import Event, Finished
+from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.plugins.registry import dimensions
+from efficient360.reports.folder import read
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_segmentation_fault_takes_nothing_with_it(make_plan, plugin) -> None:
+    path = plugin(score="os.kill(os.getpid(), signal.SIGSEGV)\n        yield")
+    events: list[Event] = []
+    report = evaluate(make_plan("brightness", "parameters", plugins=(path,)), events.append)
+    found = {r.evaluator: r.outcome for r in report.records}
+    assert isinstance(found["brightness"], Failure)
+    assert (found["brightness"].code, found["brightness"].message) == ("worker-died", "the process was ended by SIGSEGV")
+    assert isinstance(found["parameters"], Measurement)
+    assert [e.evaluator for e in events if isinstance(e, Finished)] == ["brightness", "parameters"]
+
+
+def test_bad_input_crosses_the_process_border(make_plan) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        evaluate(make_plan("parameters", checkpoint=CheckpointSpec("nowhere.safetensors")), lambda event: None)
+    assert caught.value.hint
+
+
+def command(out: Path, tiny: Path, plugin: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "efficient360", "evaluate", str(tiny), "--dataset", "digits", "--max-examples", "300", "--batch-size", "8",
+        "--only", "calibration,parameters,brightness", "--plugin", str(plugin), "--out", str(out),
+    ]
+
+
+def numbers(folder: Path) -> list:
+    data = json.loads((folder / "report.json").read_text())
+    for outcome in data["outcomes"]:
+        del outcome["seconds"]
+    return [data["outcomes"], data["dimensions"], data["checkpoint"], data["dataset"], data["state"]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_again_and_again_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin, seed: int) -> None:
+    path = plugin()
+    subprocess.run(command(tmp_path / "whole", tiny, path), check=True, capture_output=True)
+    chance = random.Random(seed)
+    killed = 0
+    for _ in range(4):
+        process = subprocess.Popen(command(tmp_path / "killed", tiny, path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=chance.uniform(2.5, 7))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+        if (tmp_path / "killed" / "report.json").exists():
+            read(tmp_path / "killed", dimensions())  # readable after every kill
+    subprocess.run(command(tmp_path / "killed", tiny, path), check=True, capture_output=True)
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
+
+
+def test_failed_and_unsupported_stand_in_the_report(make_plan, plugin) -> None:
+    path = plugin(score="raise ValueError('no')\n        yield")
+    report = evaluate(make_plan("brightness", plugins=(path,), dataset=None), lambda event: None)
+    assert [f.outcome.status for f in report.failures] == [Status.UNSUPPORTED]
+    assert report.state == "complete"

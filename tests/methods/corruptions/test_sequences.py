@@ -1,0 +1,88 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from efficient360.methods.corruptions.corruption import generator
+from efficient360.methods.corruptions.sequence_tables import PERTURBATIONS
+from efficient360.methods.corruptions.sequences import AT_ONCE, Sequences, answers
+from efficient360.methods.corruptions.tables import CIFAR_C
+from efficient360.models.model import Model
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)).float() / 255
+IDS = [f"test/{i}" for i in range(4)]
+SHOWN = Sequences(PERTURBATIONS, "cifar-p", 3)
+
+
+@dataclass(frozen=True)
+class Digest(Model):
+    """A class that depends on every pixel: other pixels, most likely another class."""
+
+    @property
+    def num_classes(self) -> int:
+        return 1009
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        return (3, 32, 32)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        assert len(images) <= AT_ONCE
+        weights = torch.arange(images[0].numel()) % 1013 + 1
+        named = ((images * 255).round().long().flatten(1) * weights).sum(1) % self.num_classes
+        return torch.nn.functional.one_hot(named, self.num_classes).float()
+
+
+def found(order: Sequence[int], size: int, threads: int, seed: int = 0, shown: Sequences = SHOWN) -> dict[tuple[str, str], list[int]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        every = {}
+        for start in range(0, len(order), size):
+            part = list(order[start : start + size])
+            for name, named in answers(Digest(), IMAGES[part], [IDS[i] for i in part], shown, seed):
+                every |= {(IDS[i], name): row.tolist() for i, row in zip(part, named, strict=True)}
+        return every
+    finally:
+        torch.set_num_threads(before)
+
+
+@given(st.permutations(range(4)), st.integers(1, 4), st.sampled_from([1, 2, 3]))
+@settings(max_examples=4, deadline=None)
+def test_order_batches_and_threads_change_nothing(order: list[int], size: int, threads: int) -> None:
+    assert found(order, size, threads) == found(range(4), 4, 1)
+
+
+def test_every_frame_is_named_whether_few_go_through_the_model_at_once_or_many() -> None:
+    """41 frames take two passes; each answer is that of the frame alone."""
+    shown = Sequences(("translate", "rotate"), "imagenet-p", None)
+    named = found(range(1), 1, 1, shown=shown)
+    pixels = (IMAGES[0] * 255).round().byte().numpy()
+    for name, length in (("translate", 41), ("rotate", 31)):
+        frames = torch.from_numpy(shown.made(pixels, IDS[0], name, 0)).float() / 255
+        assert named[IDS[0], name] == [int(Digest()(frame[None]).argmax()) for frame in frames]
+        assert len(frames) == length
+
+
+def test_another_seed_or_example_has_other_noise() -> None:
+    one, other = found(range(2), 2, 1), found(range(2), 2, 1, seed=1)
+    assert one["test/0", "gaussian_noise"] != other["test/0", "gaussian_noise"]
+    assert one["test/0", "rotate"] == other["test/0", "rotate"]
+    pixels = np.full((3, 32, 32), 99, np.uint8)
+    assert (SHOWN.made(pixels, "a", "snow", 0) != SHOWN.made(pixels, "b", "snow", 0)).any()
+
+
+def test_its_noise_is_not_that_of_the_corruption() -> None:
+    pixels = np.full((3, 32, 32), 99, np.uint8)
+    frame = SHOWN.made(pixels, "a", "gaussian_noise", 0)[1].astype(float)
+    corrupted = CIFAR_C["gaussian_noise"][0].apply(pixels, generator(0, "a", "gaussian_noise", 1)).astype(float)
+    assert abs(np.corrcoef(frame.ravel(), corrupted.ravel())[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize(("names", "frames", "shortened"), [(PERTURBATIONS, None, False), (("rotate",), 31, False), (("translate", "rotate"), 20, True)])
+def test_what_is_shortened_says_so(names: tuple[str, ...], frames: int | None, shortened: bool) -> None:
+    assert Sequences(names, "cifar-p", frames).shortened is shortened

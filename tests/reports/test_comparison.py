@@ -1,0 +1,109 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from efficient360.core.measurement import MAC, NAT, ONE, Better, Interval, Measurement, Metric
+from efficient360.core.outcome import Record
+from efficient360.errors import RunError
+from efficient360.reports import comparison_table
+from efficient360.reports.comparison import Verdict, compare
+from efficient360.reports.report import Report
+from efficient360.storage.per_example import write_examples
+from efficient360.storage.row_log import RowLog
+
+TOP1 = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)
+NLL = Metric("nll", NAT, Better.LOWER, "Negative log-likelihood.", low=0)
+MACS = Metric("macs", MAC, Better.LOWER, "Multiply-accumulates.", low=0)
+ECE = Metric("ece", ONE, Better.LOWER, "Calibration error.", low=0, high=1)
+RNG = np.random.default_rng(0)
+
+
+def run(folder: Path, name: str, right: np.ndarray, nll: np.ndarray, macs: float = 1e9, ece: float = 0.1, data: str = "d") -> Report:
+    folder.mkdir()
+    scores = folder / "scores"
+    scores.mkdir()
+    (scores / "columns.json").write_text(json.dumps([["top1", {}], ["nll", {}]]))
+    RowLog(scores / "scores.f64", 2, "float64").append(np.stack([right, nll], 1))
+    write_examples(folder, [f"x{i}" for i in range(len(right))], {"quality": scores})
+    measured = [
+        Record("quality", Measurement(TOP1, float(right.mean()), len(right), Interval(0, 1, "wilson"))),
+        Record("quality", Measurement(NLL, float(nll.mean()), len(nll), Interval(0, 9, "bootstrap"))),
+        Record("macs", Measurement(MACS, macs)),
+        Record("quality", Measurement(ECE, ece, len(right), Interval(ece - 0.01, ece + 0.01, "bootstrap"))),
+    ]
+    return Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": data}, {}, {}, measured, [])
+
+
+def rows(tmp_path: Path, first: dict, second: dict) -> dict:
+    a, b = run(tmp_path / "a", "A", **first), run(tmp_path / "b", "B", **second)
+    return {row.metric.name: row for row in compare(a, tmp_path / "a", b, tmp_path / "b").rows}
+
+
+def test_paired_tests_equal_scipy_called_by_hand(tmp_path: Path) -> None:
+    right = (RNG.random(400) < 0.7).astype(float)
+    better = np.maximum(right, (RNG.random(400) < 0.2).astype(float))
+    nll_a, nll_b = RNG.random(400), RNG.random(400)
+    found = rows(tmp_path, {"right": right, "nll": nll_a}, {"right": better, "nll": nll_b})
+    gained = int(((right == 0) & (better == 1)).sum())
+    p_top1, p_nll = stats.binomtest(0, gained, 0.5).pvalue, stats.ttest_rel(nll_a, nll_b).pvalue
+    assert found["top1"].p_value == pytest.approx(2 * p_top1)
+    assert found["nll"].p_value == pytest.approx(max(p_nll, 2 * p_top1))
+    assert found["top1"].verdict is Verdict.SECOND
+    assert found["top1"].difference == pytest.approx(gained / 400)
+    assert found["top1"].interval.low <= gained / 400 <= found["top1"].interval.high
+
+
+def test_equal_runs_tie_in_everything(tmp_path: Path) -> None:
+    same = {"right": (RNG.random(50) < 0.5).astype(float), "nll": RNG.random(50)}
+    assert {row.verdict for row in rows(tmp_path, same, same).values()} == {Verdict.TIE}
+
+
+def test_exact_values_and_intervals(tmp_path: Path) -> None:
+    same = {"right": np.ones(9), "nll": np.ones(9)}
+    found = rows(tmp_path, {**same, "macs": 2e9, "ece": 0.1}, {**same, "macs": 1e9, "ece": 0.2})
+    assert (found["macs"].verdict, found["macs"].basis) == (Verdict.SECOND, "exact values")
+    assert (found["ece"].verdict, found["ece"].basis) == (Verdict.FIRST, "intervals apart")
+
+
+def test_noise_is_called_a_tie(tmp_path: Path) -> None:
+    verdicts = []
+    for i in range(20):
+        base = RNG.random(300)
+        (tmp_path / str(i)).mkdir()
+        found = rows(
+            tmp_path / str(i),
+            {"right": (base < 0.8).astype(float), "nll": RNG.random(300)},
+            {"right": (RNG.random(300) < 0.8).astype(float), "nll": RNG.random(300)},
+        )
+        verdicts += [found["top1"].verdict, found["nll"].verdict]
+    assert sum(v is not Verdict.TIE for v in verdicts) <= 4  # 5 % false alarms a family of two
+
+
+def test_other_data_are_not_paired(tmp_path: Path) -> None:
+    same = {"right": np.ones(9), "nll": np.ones(9)}
+    found = rows(tmp_path, same, {**same, "data": "other"})
+    assert found["top1"].p_value is None
+    assert "other data" in found["top1"].basis
+
+
+def test_runs_that_share_nothing_are_refused(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", "A", np.ones(3), np.ones(3))
+    with pytest.raises(RunError, match="share no metric"):
+        compare(a, tmp_path / "a", dataclasses.replace(a, records=[]), tmp_path / "a")
+
+
+def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = run(tmp_path / "a", "first [bold]model", np.ones(60), np.ones(60), macs=2e9)
+    b = run(tmp_path / "b", "second", np.r_[np.ones(30), np.zeros(30)], np.ones(60))
+    comparison_table.show(compare(a, tmp_path / "a", b, tmp_path / "b"))
+    said = capsys.readouterr().out
+    assert "A  first [bold]model" in said
+    assert "A is better" in said
+    assert "tie" in said
+    assert "p < 0.001" in said
+    assert "−50.0 pt" in said
+    assert "60 examples" in said
