@@ -76,8 +76,14 @@ def compare(asked: argparse.Namespace) -> None:
     examples = open_dataset(DatasetSpec(asked.dataset, asked.data_dir, max_examples=asked.examples), checkpoint, SEED).examples
     threat = Threat(asked.norm, asked.epsilon / 255 if asked.norm is Norm.LINF else asked.epsilon)
     setting = {
-        "checkpoint": checkpoint.name, "digest": checkpoint.digest[:12], "dataset": asked.dataset, "norm": str(asked.norm), "epsilon": asked.epsilon,
-        "threads": asked.threads, "size": asked.chunk, "of": len(examples),
+        "checkpoint": checkpoint.name,
+        "digest": checkpoint.digest[:12],
+        "dataset": asked.dataset,
+        "norm": str(asked.norm),
+        "epsilon": asked.epsilon,
+        "threads": asked.threads,
+        "size": asked.chunk,
+        "of": len(examples),
     }
     done = {row["chunk"] for row in read(asked.log) if all(row[key] == value for key, value in setting.items())}
     for number, batch in enumerate(examples.batches(asked.chunk)):
@@ -106,8 +112,14 @@ def both(model: TorchModel, threat: Threat, all_of: Subjects, turn: int) -> dict
         results[name] = side(model, threat, subjects)
     (our, our_figures), (their, their_figures) = results["ours"], results["theirs"]
     return {
-        "n": len(all_of), "clean": len(subjects), "ours": our_figures, "theirs": their_figures, "only_ours": int((our & ~their).sum()),
-        "only_theirs": int((their & ~our).sum()), "torch": torch.__version__.partition("+")[0], "pyautoattack": version("pyautoattack"),
+        "n": len(all_of),
+        "clean": len(subjects),
+        "ours": our_figures,
+        "theirs": their_figures,
+        "only_ours": int((our & ~their).sum()),
+        "only_theirs": int((their & ~our).sum()),
+        "torch": torch.__version__.partition("+")[0],
+        "pyautoattack": version("pyautoattack"),
     }
 
 
@@ -173,20 +185,31 @@ def page(rows: list[dict[str, Any]]) -> str:
         settings.setdefault((row["checkpoint"], row["dataset"], row["norm"], row["epsilon"]), []).append(row)
     first = rows[0]
     accuracy = [line for chunks in settings.values() for line in accuracies(chunks)]
-    return "\n".join([
-        "# Agreement with the reference AutoAttack", "",
-        f"Written by `python benchmarks/autoattack_agreement.py` (torch {first['torch']}, pyautoattack {first['pyautoattack']}, {platform.machine()}, "
-        f"{first['threads']} thread, float32).", "",
-        "Both run the standard ensemble (APGD-CE, APGD-T with 9 classes, FAB-T with 9 classes, Square with 5000 queries) on the same images, chunk by chunk "
-        f"({first['size']} images, both sides in turn, the one that begins changing). Accuracies are over all images, after each stage on what stood before "
-        "it. **differ**: examples that stand on one side alone in the end.", "",
-        "## Robust accuracy, %", "",
-        "| checkpoint | threat | images | | clean | APGD-CE | + APGD-T | + FAB-T | + Square | difference, points | differ |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |", *accuracy, "",
-        "## Seconds", "",
-        "| checkpoint | threat | | APGD-CE | APGD-T | FAB-T | Square | all | ours ÷ theirs | by chunk |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |", *(line for chunks in settings.values() for line in times(chunks)), "",
-    ])
+    return "\n".join(
+        [
+            "# Agreement with the reference AutoAttack",
+            "",
+            f"Written by `python benchmarks/autoattack_agreement.py` (torch {first['torch']}, pyautoattack {first['pyautoattack']}, {platform.machine()}, "
+            f"{first['threads']} thread, float32).",
+            "",
+            "Both run the standard ensemble (APGD-CE, APGD-T with 9 classes, FAB-T with 9 classes, Square with 5000 queries) on the same images, chunk by chunk "
+            f"({first['size']} images, both sides in turn, the one that begins changing). Accuracies are over all images, after each stage on what stood before "
+            "it. **differ**: examples that stand on one side alone in the end.",
+            "",
+            "## Robust accuracy, %",
+            "",
+            "| checkpoint | threat | images | | clean | APGD-CE | + APGD-T | + FAB-T | + Square | difference, points | differ |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            *accuracy,
+            "",
+            "## Seconds",
+            "",
+            "| checkpoint | threat | | APGD-CE | APGD-T | FAB-T | Square | all | ours ÷ theirs | by chunk |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            *(line for chunks in settings.values() for line in times(chunks)),
+            "",
+        ]
+    )
 
 
 def accuracies(chunks: list[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,6 @@
 """The bad-input table: each case run as a user would, the sentence it gets and the exit code.
 
-    python benchmarks/bad_input.py > benchmarks/results/bad_input.md
+python benchmarks/bad_input.py > benchmarks/results/bad_input.md
 """
 
 import json
@@ -45,7 +45,10 @@ def prepare(folder: Path) -> None:
     features = Features({"image": Image(decode=False), "label": Value("int64")})
     pixels = b"P6 32 32 255\n" + np.zeros((32, 32, 3), np.uint8).tobytes()
     for name, cells, labels in (
-        ("corrupt", [pixels[:99], pixels], [0, 9]), ("range", [pixels, pixels], [0, -1]), ("beyond", [pixels, pixels], [0, 10]), ("empty", [], []),
+        ("corrupt", [pixels[:99], pixels], [0, 9]),
+        ("range", [pixels, pixels], [0, -1]),
+        ("beyond", [pixels, pixels], [0, 10]),
+        ("empty", [], []),
     ):
         Dataset.from_dict({"image": [{"bytes": c, "path": None} for c in cells], "label": labels}, features=features).to_parquet(folder / f"{name}.parquet")
     (folder / "broken.py").write_text("def f(:")

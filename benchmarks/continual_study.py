@@ -21,9 +21,16 @@ from efficient360.core.outcome import from_json
 from efficient360.methods.continual_learning import metrics, transfer
 
 SETTINGS = {
-    "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]", "seeds": "3", "batch": "32",
-    "streams": "[digits, corruptions]", "corruptions": "[gaussian_noise, fog, contrast]", "tasks": "3", "images": "200", "tested": "100",
-    "steps": "25", "head_rate": "0.01",
+    "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]",
+    "seeds": "3",
+    "batch": "32",
+    "streams": "[digits, corruptions]",
+    "corruptions": "[gaussian_noise, fog, contrast]",
+    "tasks": "3",
+    "images": "200",
+    "tested": "100",
+    "steps": "25",
+    "head_rate": "0.01",
 }
 SHOWN = (metrics.AVERAGE, metrics.PLASTICITY, metrics.FORGETTING, metrics.INTRANSIGENCE, metrics.SHARE, metrics.RETENTION)
 
@@ -54,7 +61,7 @@ def agreement(_asked: argparse.Namespace) -> None:
     rng, worst = np.random.default_rng(0), dict.fromkeys(("backward transfer", "forward transfer", "forgetting where a task is at its best once learned"), 0.0)
     for tasks in (2, 3, 5, 10) * 25:
         r, before = rng.random((tasks, tasks)), rng.random(tasks)
-        falling = np.minimum(r, np.diag(r))    # nothing is ever better than right after it was learned
+        falling = np.minimum(r, np.diag(r))  # nothing is ever better than right after it was learned
         for matrix, name, metric, ours in (
             (r, "backward transfer", BWT(), transfer.backward_transfer(r)),
             (falling, "forgetting where a task is at its best once learned", Forgetting(), transfer.forgetting(falling)),

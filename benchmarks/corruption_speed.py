@@ -119,7 +119,9 @@ def speed(asked: argparse.Namespace, peer: Peer) -> list[str]:
     planar = [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in images]
     lines = [
         f"## Speed at 224×224 against {asked.peer}, {asked.threads} thread(s) of ours, one of theirs; {asked.images} images at all five severities, in turns",
-        "", "| corruption | ours, images/s | theirs, images/s | ratio |", "| --- | --- | --- | --- |",
+        "",
+        "| corruption | ours, images/s | theirs, images/s | ratio |",
+        "| --- | --- | --- | --- |",
     ]
     totals = np.zeros(2)
     with ThreadPoolExecutor(asked.threads) as pool:
@@ -146,12 +148,15 @@ def speed(asked: argparse.Namespace, peer: Peer) -> list[str]:
 
 def compare(asked: argparse.Namespace, peer: Peer) -> list[str]:
     """Mean and standard deviation of an image's levels, and of its differences between neighbours: brightness, contrast, sharpness."""
-    np.random.seed(0)    # what the peers draw from
+    np.random.seed(0)  # what the peers draw from
     images = crops(asked.images)
     lines = [
         f"## Statistics at 224×224 against {asked.peer}: {asked.images} images each, levels 0 … 255, ours / theirs",
-        "", "Sharpness is the mean absolute difference between neighbours. z is the largest of the three differences over its standard error between images.",
-        "", "| corruption | severity | mean | deviation | sharpness | z |", "| --- | --- | --- | --- | --- | --- |",
+        "",
+        "Sharpness is the mean absolute difference between neighbours. z is the largest of the three differences over its standard error between images.",
+        "",
+        "| corruption | severity | mean | deviation | sharpness | z |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name in asked.names:
         for severity in SEVERITIES:
@@ -178,7 +183,7 @@ def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
     from efficient360.models.checkpoint import CheckpointSpec
     from efficient360.models.references import resolve
 
-    np.random.seed(0)    # what the peers draw from
+    np.random.seed(0)  # what the peers draw from
     checkpoint = resolve(CheckpointSpec(asked.checkpoint))
     model, spec = load_model(checkpoint), DatasetSpec(asked.dataset, Path(asked.data_dir), max_examples=asked.examples)
     batch = next(open_dataset(spec, checkpoint, 0).examples.batches(asked.examples))
@@ -191,8 +196,11 @@ def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
 
     lines = [
         f"## Accuracy of {checkpoint.name} on the same {len(batch)} images, against {asked.peer}: clean {right(list(pixels)).mean():.1%}",
-        "", "z is the difference over its standard error from pairs.", "",
-        "| corruption | severity | ours | theirs | z |", "| --- | --- | --- | --- | --- |",
+        "",
+        "z is the difference over its standard error from pairs.",
+        "",
+        "| corruption | severity | ours | theirs | z |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for name in asked.names:
         for severity in asked.severities:

@@ -65,9 +65,13 @@ def compare(labels, predicted, groups, outcomes, name: str) -> float:
     odds = [equalized_odds_difference(labels == c, predicted == c, sensitive_features=groups) for c in classes]
     parity = [demographic_parity_difference(labels == c, predicted == c, sensitive_features=groups) for c in classes]
     theirs = {
-        ("accuracy_difference", name): frame.difference(), ("accuracy_ratio", name): frame.ratio(), ("worst_group_accuracy", name): frame.group_min(),
-        ("equalized_odds_difference", name, "mean"): np.mean(odds), ("equalized_odds_difference", name, "worst"): np.max(odds),
-        ("demographic_parity_difference", name, "mean"): np.mean(parity), ("demographic_parity_difference", name, "worst"): np.max(parity),
+        ("accuracy_difference", name): frame.difference(),
+        ("accuracy_ratio", name): frame.ratio(),
+        ("worst_group_accuracy", name): frame.group_min(),
+        ("equalized_odds_difference", name, "mean"): np.mean(odds),
+        ("equalized_odds_difference", name, "worst"): np.max(odds),
+        ("demographic_parity_difference", name, "mean"): np.mean(parity),
+        ("demographic_parity_difference", name, "worst"): np.max(parity),
     } | {("group_accuracy", name, str(group)): value for group, value in frame.by_group.items()}
     worst = max(abs(told[key] - value) for key, value in theirs.items())
     gap, p = told["accuracy_difference", name], told["accuracy_difference_p_value", name]
@@ -121,13 +125,21 @@ def faces(_options: argparse.Namespace) -> None:
     wrong = rng.random(n) < np.where(race == 3, 0.15, 0.05)
     said = np.where(wrong, 1 - gender, gender)
     columns = {
-        "image": [face(80 + 25 * r, 210 if s else 30, rng) for r, s in zip(race, said, strict=True)], "age": age, "gender": gender, "race": race,
+        "image": [face(80 + 25 * r, 210 if s else 30, rng) for r, s in zip(race, said, strict=True)],
+        "age": age,
+        "gender": gender,
+        "race": race,
         "service_test": [False] * n,
     }
-    features = Features({
-        "image": Image(decode=False), "age": ClassLabel(names=AGES), "gender": ClassLabel(names=["Male", "Female"]), "race": ClassLabel(names=RACES),
-        "service_test": Value("bool"),
-    })
+    features = Features(
+        {
+            "image": Image(decode=False),
+            "age": ClassLabel(names=AGES),
+            "gender": ClassLabel(names=["Male", "Female"]),
+            "race": ClassLabel(names=RACES),
+            "service_test": Value("bool"),
+        }
+    )
     checkpoint = subject().checkpoint
     with tempfile.TemporaryDirectory() as folder:
         Dataset.from_dict(columns, features=features).to_parquet(Path(folder) / "validation-00000-of-00001.parquet")

@@ -96,8 +96,14 @@ def captums(model: TorchModel, grid: Grid, question: Question, values: Tensor, w
         return torch.where(drawn, baselines, images)
 
     found: Tensor = captum_infidelity(
-        model.module, cover, question.images, grid.spread(values).expand(-1, 3, -1, -1) / pixels, mean(question.images), target=question.classes,
-        n_perturb_samples=number, normalize=True,
+        model.module,
+        cover,
+        question.images,
+        grid.spread(values).expand(-1, 3, -1, -1) / pixels,
+        mean(question.images),
+        target=question.classes,
+        n_perturb_samples=number,
+        normalize=True,
     )
     return found
 
@@ -130,13 +136,23 @@ def page(name: str, asked: argparse.Namespace, n: int, seconds: dict[str, float]
             ("occlusion", "explain occlusion", "captum occlusion", "occlusion"),
         )
     ]
-    return "\n".join([
-        "# Explanations and their measures against captum's", "",
-        f"Written by `python benchmarks/faithfulness_agreement.py` ({name} on {asked.dataset}, {n} images, {asked.rows} a pass, {asked.squares} squares, "
-        f"{asked.steps} steps, torch {torch.__version__.partition('+')[0]}, captum {version('captum')}, {platform.machine()}, {asked.threads} thread).", "",
-        "| what | ours, ms an image | captum | ours ÷ captum | largest difference |", "| --- | --- | --- | --- | --- |", *ratios, "",
-        "| explainer | ms an image |", "| --- | --- |", *lines, "",
-    ])
+    return "\n".join(
+        [
+            "# Explanations and their measures against captum's",
+            "",
+            f"Written by `python benchmarks/faithfulness_agreement.py` ({name} on {asked.dataset}, {n} images, {asked.rows} a pass, {asked.squares} squares, "
+            f"{asked.steps} steps, torch {torch.__version__.partition('+')[0]}, captum {version('captum')}, {platform.machine()}, {asked.threads} thread).",
+            "",
+            "| what | ours, ms an image | captum | ours ÷ captum | largest difference |",
+            "| --- | --- | --- | --- | --- |",
+            *ratios,
+            "",
+            "| explainer | ms an image |",
+            "| --- | --- |",
+            *lines,
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -46,11 +46,16 @@ def main() -> None:
                 print(f"{runtime}: {artefact.message}", file=sys.stderr)
                 continue
             rows.append(row(title, *turns(artefact, images, tool, asked)))
-    table = "\n".join([
-        f"{asked.model}, random weights, batch 1, float32, {asked.threads} thread(s), {asked.rounds} turns of {asked.seconds:g} s each.",
-        "Ours and theirs take turns, with as many runs each. p50 is the median over turns of each turn's, in brackets least and most; so is the ratio.", "",
-        "| runtime's own tool | ours, ms | theirs, ms | ours ÷ theirs | our undisturbed runs |", "| --- | --- | --- | --- | --- |", *rows,
-    ])
+    table = "\n".join(
+        [
+            f"{asked.model}, random weights, batch 1, float32, {asked.threads} thread(s), {asked.rounds} turns of {asked.seconds:g} s each.",
+            "Ours and theirs take turns, with as many runs each. p50 is the median over turns of each turn's, in brackets least and most; so is the ratio.",
+            "",
+            "| runtime's own tool | ours, ms | theirs, ms | ours ÷ theirs | our undisturbed runs |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
     print(table)
     if asked.out:
         asked.out.write_text(f"# Agreement with the runtimes' own tools\n\n{table}\n", encoding="utf-8")
@@ -82,10 +87,27 @@ def turns(artefact: Artefact, images: Path, tool: Tool, asked: argparse.Namespac
 
 def benchmark_app(artefact: Artefact, threads: int, runs: int) -> float:
     """p50 in ms by OpenVINO's benchmark_app, over so many runs; a number of threads wants -hint none, with the one stream of our hint of latency."""
-    done = run([
-        script("benchmark_app"), "-m", str(artefact.folder / "model.xml"), "-d", "CPU", "-api", "sync", "-hint", "none", "-nstreams", "1",
-        "-nthreads", str(threads), "-infer_precision", "f32", "-niter", str(runs),
-    ])
+    done = run(
+        [
+            script("benchmark_app"),
+            "-m",
+            str(artefact.folder / "model.xml"),
+            "-d",
+            "CPU",
+            "-api",
+            "sync",
+            "-hint",
+            "none",
+            "-nstreams",
+            "1",
+            "-nthreads",
+            str(threads),
+            "-infer_precision",
+            "f32",
+            "-niter",
+            str(runs),
+        ]
+    )
     found = re.search(r"Median:\s+([\d.]+) ms", done)
     if found is None:
         raise SystemExit(f"benchmark_app told no median: {done[-500:]}")
@@ -96,10 +118,21 @@ def litert_benchmark(artefact: Artefact, threads: int, runs: int) -> float:
     """p50 in ms by LiteRT's litert-benchmark, over so many runs."""
     with TemporaryDirectory() as scratch:
         result = Path(scratch) / "result.json"
-        run([
-            script("litert-benchmark"), "--model", str(artefact.folder / "model.tflite"), "--num_threads", str(threads), "--warmup_runs", "10",
-            "--num_runs", str(runs), "--result_json", str(result),
-        ])
+        run(
+            [
+                script("litert-benchmark"),
+                "--model",
+                str(artefact.folder / "model.tflite"),
+                "--num_threads",
+                str(threads),
+                "--warmup_runs",
+                "10",
+                "--num_runs",
+                str(runs),
+                "--result_json",
+                str(result),
+            ]
+        )
         return float(json.loads(result.read_text(encoding="utf-8"))["latency"]["median_ms"])
 
 

@@ -91,8 +91,16 @@ def prepare(asked: argparse.Namespace) -> None:
         right = float((module(pixels.images(np.arange(len(examples)))).argmax(1).numpy() == examples.labels).mean())
     save_file(dict(module.network.state_dict()), asked.folder / "vit-by-heart.safetensors", metadata={"format": "pt"})
     card = {
-        "name": "vit-by-heart", "architecture": checkpoint.architecture, "model_args": VIT, "input_size": SIZE, "interpolation": "bilinear", "crop_pct": 1.0,
-        "mean": MEAN, "std": STD, "num_classes": CLASSES, "class_names": list(examples.class_names),
+        "name": "vit-by-heart",
+        "architecture": checkpoint.architecture,
+        "model_args": VIT,
+        "input_size": SIZE,
+        "interpolation": "bilinear",
+        "crop_pct": 1.0,
+        "mean": MEAN,
+        "std": STD,
+        "num_classes": CLASSES,
+        "class_names": list(examples.class_names),
         "training": {"data": f"{len(examples)} images of the cifar10 train split", "schedule": f"{asked.epochs} epochs, no augmentation"},
         "measured": {"train_top1": right},
     }
@@ -114,7 +122,7 @@ def table(asked: argparse.Namespace) -> None:
     """Both implementations' figures, and how far they differ."""
     sys.path.insert(0, str(asked.privacy))
     for name in ("tensorflow_privacy", "tensorflow_privacy.privacy", "tensorflow_privacy.privacy.privacy_tests"):
-        package = types.ModuleType(name)    # their own __init__ files import TensorFlow
+        package = types.ModuleType(name)  # their own __init__ files import TensorFlow
         package.__path__ = [str(asked.privacy / name.replace(".", "/"))]
         sys.modules[name] = package
     folder = "tensorflow_privacy.privacy.privacy_tests.membership_inference_attack"
@@ -122,10 +130,13 @@ def table(asked: argparse.Namespace) -> None:
     package.__path__ = [str(asked.privacy / folder.replace(".", "/"))]
     theirs = importlib.import_module(f"{folder}.advanced_mia")
     lines = [
-        "# Membership inference, and the same attacks by other implementations", "",
+        "# Membership inference, and the same attacks by other implementations",
+        "",
         f"Written by `python benchmarks/membership_study.py` (tensorflow-privacy 0.8.11's `advanced_mia`, scikit-learn, "
-        f"torch {torch.__version__.partition('+')[0]}, {platform.machine()}). **gap**: largest difference of the AUC and of the TPR from theirs.", "",
-        "| checkpoint | top-1, evaluated split | members | attack | AUC | TPR at 1 % FPR | gap |", "| --- | --- | --- | --- | --- | --- | --- |",
+        f"torch {torch.__version__.partition('+')[0]}, {platform.machine()}). **gap**: largest difference of the AUC and of the TPR from theirs.",
+        "",
+        "| checkpoint | top-1, evaluated split | members | attack | AUC | TPR at 1 % FPR | gap |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for run in asked.folders:
         lines += rows(run, theirs)

@@ -86,8 +86,12 @@ def read(asked: argparse.Namespace, work: Path) -> tuple[str, dict[str, Any]]:
     training = open_split(dataset.card, "train", asked.data_dir, checkpoint, SEED)
     part = training.subset(asked.training, SEED)
     return checkpoint.name, {
-        "model": model, "inside": said(dataset.examples, "test"), "labels": dataset.examples.labels,
-        "training": said(part, "train"), "training_labels": part.labels, "stands_for": len(training) / len(part),
+        "model": model,
+        "inside": said(dataset.examples, "test"),
+        "labels": dataset.examples.labels,
+        "training": said(part, "train"),
+        "training_labels": part.labels,
+        "stands_for": len(training) / len(part),
         "sets": [(one.name, str(one.kind), said(one.examples, one.name)) for one in sets],
     }
 
@@ -144,8 +148,10 @@ def detectors(data: dict[str, Any]) -> list[str]:
     clock = Clock()
     lines = [
         f"Detectors beside pytorch-ood {version('pytorch-ood')}, whose figures stand in brackets: {len(data['inside'].logits):,} images in distribution, "
-        f"{len(data['training_labels']):,} training images, k = {NEIGHBOURS}.", "",
-        "| detector | set | kind | images | AUROC | FPR95 |", "| --- | --- | --- | --- | --- | --- |",
+        f"{len(data['training_labels']):,} training images, k = {NEIGHBOURS}.",
+        "",
+        "| detector | set | kind | images | AUROC | FPR95 |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     summary = ["", "| detector | largest difference | ours, s | pytorch-ood, s | ratio |", "| --- | --- | --- | --- | --- |"]
     for name in DETECTORS:
@@ -196,13 +202,16 @@ def laplace(data: dict[str, Any]) -> list[str]:
     nll = lambda p: float(-np.log(p[np.arange(len(truth)), truth]).mean())  # noqa: E731
     return [
         f"Last-layer Laplace beside laplace-torch {version('laplace-torch')}: the whole matrix of {k * d:,} weights on the same {len(labels):,} features, "
-        f"which stand for themselves alone here; {DRAWS} draws.", "",
-        "| | ours | laplace-torch |", "| --- | --- | --- |",
+        f"which stand for themselves alone here; {DRAWS} draws.",
+        "",
+        "| | ours | laplace-torch |",
+        "| --- | --- | --- |",
         f"| prior precision by marginal likelihood | {fitted.precision:.4g} | {precision:.4g} |",
         f"| NLL (plain answer {nll(plain):.4f}) | {nll(mine):.4f} | {nll(probability):.4f} |",
         f"| fit, s | {ours.seconds['fit']:.2f} | {theirs.seconds['fit']:.2f} (ratio {ours.seconds['fit'] / theirs.seconds['fit']:.2g}) |",
         f"| predict, s | {ours.seconds['predict']:.2f} | {theirs.seconds['predict']:.2f} (ratio {ours.seconds['predict'] / theirs.seconds['predict']:.2g}) |",
-        "", f"Covariance of the logits under one prior: largest relative difference {off:.1e}. Largest difference of a mean probability, both of "
+        "",
+        f"Covariance of the logits under one prior: largest relative difference {off:.1e}. Largest difference of a mean probability, both of "
         f"{DRAWS} draws: {np.abs(mine - probability).max():.3f}.",
     ]
 

@@ -1,7 +1,7 @@
 """Temperature, calibration error, selective risk and conformal sets against torch-uncertainty, torchmetrics, netcal and torchcp, on the same logits.
 
-    pip install torch-uncertainty netcal torchcp tensorboard gpytorch pyro-ppl
-    python benchmarks/probabilistic_agreement.py CHECKPOINT --dataset cifar10 [--data-dir DIR] [--out FILE]
+pip install torch-uncertainty netcal torchcp tensorboard gpytorch pyro-ppl
+python benchmarks/probabilistic_agreement.py CHECKPOINT --dataset cifar10 [--data-dir DIR] [--out FILE]
 """
 
 import argparse
@@ -55,10 +55,17 @@ def main() -> None:
     labels, ids = examples.labels, list(examples.ids)
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch-uncertainty", "torchmetrics", "netcal", "torchcp"))
     lines = [
-        "# Calibration and prediction sets against other packages", "",
+        "# Calibration and prediction sets against other packages",
+        "",
         f"Written by `python benchmarks/probabilistic_agreement.py` ({checkpoint.name} on {asked.dataset}, {len(labels):,} images, {packages}, "
-        f"torch {torch.__version__.partition('+')[0]}, {platform.machine()}, {asked.threads} thread).", "",
-        *temperatures(logits, labels, ids), "", *errors(logits, labels), "", *conformal(logits, labels, ids), "",
+        f"torch {torch.__version__.partition('+')[0]}, {platform.machine()}, {asked.threads} thread).",
+        "",
+        *temperatures(logits, labels, ids),
+        "",
+        *errors(logits, labels),
+        "",
+        *conformal(logits, labels, ids),
+        "",
     ]
     print("\n".join(lines))
     if asked.out:
@@ -102,9 +109,13 @@ def temperatures(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list
         except Exception as error:  # a peer that does not run is told, not hidden
             rows.append(f"| {name} | did not run: {type(error).__name__} | | |")
     return [
-        "## Temperature", "",
-        f"Fitted on one half of the images; NLL and ECE are the other half's. Before: {_after(logits, labels, ~first, 1.0)}.", "",
-        "| who | temperature | NLL, ECE after | our time ÷ theirs |", "| --- | --- | --- | --- |", *rows,
+        "## Temperature",
+        "",
+        f"Fitted on one half of the images; NLL and ECE are the other half's. Before: {_after(logits, labels, ~first, 1.0)}.",
+        "",
+        "| who | temperature | NLL, ECE after | our time ÷ theirs |",
+        "| --- | --- | --- | --- |",
+        *rows,
     ]
 
 
@@ -154,15 +165,19 @@ def errors(logits: np.ndarray, labels: np.ndarray) -> list[str]:
         ("AUGRC", float(ours[2]), "torch-uncertainty, from coverage 0", augrc),
     ]
     return [
-        "## Errors", "", "| what | ours | who | theirs | difference |", "| --- | --- | --- | --- | --- |",
-        *(f"| {what} | {value:.6f} | {who} | {their:.6f} | {value - their:+.1e} |" for what, value, who, their in rows), "",
+        "## Errors",
+        "",
+        "| what | ours | who | theirs | difference |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {what} | {value:.6f} | {who} | {their:.6f} | {value - their:+.1e} |" for what, value, who, their in rows),
+        "",
         f"ECE, AURC and AUGRC together took {1000 * seconds:.1f} ms here and {1000 * spent:.1f} ms in torch-uncertainty: a ratio of {seconds / spent:.2f}.",
     ]
 
 
 def conformal(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list[str]:
     """Thresholds and sets of the same split without the lot, then coverage over twenty splits with it."""
-    stand_in: Any = types.ModuleType("torchsort")    # torchcp's training losses want it; its scores don't
+    stand_in: Any = types.ModuleType("torchsort")  # torchcp's training losses want it; its scores don't
     stand_in.soft_rank = stand_in.soft_sort = None
     sys.modules.setdefault("torchsort", stand_in)
     from torchcp.classification.predictor import SplitPredictor
@@ -172,9 +187,10 @@ def conformal(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list[st
     calibrating = drawn.calibrating[:, 0]
     tensor, truth = torch.from_numpy(logits), torch.from_numpy(labels)
     peers = {"thr": LAC(), "aps": APS(randomized=False), "raps": RAPS(randomized=False, penalty=PENALTY, kreg=FREE)}
-    of, mine = timed(lambda: ranked(logits, labels))    # once for all three, as the evaluator does
+    of, mine = timed(lambda: ranked(logits, labels))  # once for all three, as the evaluator does
     rows, theirs = [], 0.0
     for name, score in known(PENALTY, FREE).items():
+
         def ours(score: Any = score) -> tuple[float, np.ndarray, np.ndarray]:
             scores = score.of(of.probability, np.zeros(len(labels)))
             true = np.take_along_axis(scores, of.place[:, None], axis=1)[:, 0]
@@ -197,9 +213,16 @@ def conformal(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list[st
             f"| {100 * alike:.2f} % |"
         )
     return [
-        "## Prediction sets", "", f"One split, α = {ALPHA}, APS and RAPS without the lot, so that both packages must give the same sets.", "",
+        "## Prediction sets",
+        "",
+        f"One split, α = {ALPHA}, APS and RAPS without the lot, so that both packages must give the same sets.",
+        "",
         "| method | our threshold | torchcp's | our coverage | torchcp's | our size | torchcp's | same set |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows, "", f"All three took {mine / theirs:.2f} of torchcp's time.", "",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+        f"All three took {mine / theirs:.2f} of torchcp's time.",
+        "",
         *_many(logits, labels, drawn),
     ]
 
@@ -216,8 +239,11 @@ def _many(logits: np.ndarray, labels: np.ndarray, drawn: Any) -> list[str]:
         rows.append(f"| {name} | {coverages.mean():.4f} | {coverages.min():.4f} – {coverages.max():.4f} | {within} of {SPLITS} | {sets.mean_size:.3f} |")
     return [
         f"{SPLITS} random splits, {drawn.size:,} to calibrate and {tested:,} to test, with the lot. By the beta-binomial law 95 % of splits cover "
-        f"{100 * low:.2f} – {100 * high:.2f} %.", "",
-        "| method | mean coverage | lowest – highest | within the law | mean size |", "| --- | --- | --- | --- | --- |", *rows,
+        f"{100 * low:.2f} – {100 * high:.2f} %.",
+        "",
+        "| method | mean coverage | lowest – highest | within the law | mean size |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
     ]
 
 

@@ -86,10 +86,21 @@ def row(name: str, size: int, published: dict[str, str]) -> tuple[str, list[str]
     equal = (found.fused.macs, found.fused.activations) == (found.unfused.macs, found.unfused.activations)
     mark, second = "" if equal else " ≠", "" if found.reference == found.fused.products else " ≠"
     cells = [
-        name, str(size), f"{millions:.2f}", published["parameters"], f"{gmacs:.3f}", f"{found.unfused.macs / 1e9:.3f}{mark}",
-        f"{found.fused.products / 1e9:.3f}", f"{found.reference / 1e9:.3f}{second}", published["gmacs"], f"{100 * away['gmacs']:.2f} %",
-        published["authors_gmacs"], f"{100 * away['authors']:.2f} %" if published["authors_gmacs"] else "",
-        f"{activations:.2f}", published["activations"], found.growth,
+        name,
+        str(size),
+        f"{millions:.2f}",
+        published["parameters"],
+        f"{gmacs:.3f}",
+        f"{found.unfused.macs / 1e9:.3f}{mark}",
+        f"{found.fused.products / 1e9:.3f}",
+        f"{found.reference / 1e9:.3f}{second}",
+        published["gmacs"],
+        f"{100 * away['gmacs']:.2f} %",
+        published["authors_gmacs"],
+        f"{100 * away['authors']:.2f} %" if published["authors_gmacs"] else "",
+        f"{activations:.2f}",
+        published["activations"],
+        found.growth,
     ]
     notes = [f"- {name}: {key} {100 * distance:.1f} % off" for key, distance in away.items() if distance > TOLERANCE]
     notes += [f"- {name}: uncounted {found.fused.uncounted}"] if found.fused.uncounted else []

@@ -26,7 +26,19 @@ EVALUATORS = "accuracy,calibration,parameters,macs"
 
 def command(out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "efficient360", "evaluate", "digits-vit", "--dataset", "digits", "--only", EVALUATORS, "--batch-size", "1", "--out", str(out),
+        sys.executable,
+        "-m",
+        "efficient360",
+        "evaluate",
+        "digits-vit",
+        "--dataset",
+        "digits",
+        "--only",
+        EVALUATORS,
+        "--batch-size",
+        "1",
+        "--out",
+        str(out),
     ]
 
 

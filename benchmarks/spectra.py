@@ -37,8 +37,16 @@ from efficient360.models.references import resolve
 from efficient360.storage.row_log import RowLog
 
 ZOO = (
-    "vit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "pvt_v2_b0", "mobilevit_xxs", "poolformer_s12", "twins_svt_small",
-    "convit_tiny", "xcit_nano_12_p16_224", "mixer_s32_224",
+    "vit_tiny_patch16_224",
+    "deit_small_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "pvt_v2_b0",
+    "mobilevit_xxs",
+    "poolformer_s12",
+    "twins_svt_small",
+    "convit_tiny",
+    "xcit_nano_12_p16_224",
+    "mixer_s32_224",
 )
 QUICK = FeatureSpectrum(examples=64, attention_examples=32, hessian_examples=16, steps=10, probes=6)
 FEATURES = FeatureSpectrum(examples=8, bands=(0.25,), attention_examples=8, hessian_examples=0)
@@ -136,10 +144,22 @@ def against_pyhessian(model: TorchModel, images: Tensor, labels: Tensor, rounds:
     module.requires_grad_(False)
     spread = [np.std(t, ddof=1) / len(t) ** 0.5 for t in (estimates, traces)]
     return [
-        ["largest eigenvalue", f"{state.ritz()[0]:.2f} ± {state.ritz()[2]:.2f}", f"{values[0]:.2f}", f"{clock['our eigenvalue']:.1f}",
-         f"{clock['their eigenvalue']:.1f}", f"{clock['our eigenvalue'] / clock['their eigenvalue']:.2f}"],
-        [f"trace, {rounds} probes", f"{np.mean(estimates):.0f} ± {spread[0]:.0f}", f"{np.mean(traces):.0f} ± {spread[1]:.0f}", f"{clock['our trace']:.1f}",
-         f"{clock['their trace']:.1f}", f"{clock['our trace'] / clock['their trace']:.2f}"],
+        [
+            "largest eigenvalue",
+            f"{state.ritz()[0]:.2f} ± {state.ritz()[2]:.2f}",
+            f"{values[0]:.2f}",
+            f"{clock['our eigenvalue']:.1f}",
+            f"{clock['their eigenvalue']:.1f}",
+            f"{clock['our eigenvalue'] / clock['their eigenvalue']:.2f}",
+        ],
+        [
+            f"trace, {rounds} probes",
+            f"{np.mean(estimates):.0f} ± {spread[0]:.0f}",
+            f"{np.mean(traces):.0f} ± {spread[1]:.0f}",
+            f"{clock['our trace']:.1f}",
+            f"{clock['their trace']:.1f}",
+            f"{clock['our trace'] / clock['their trace']:.2f}",
+        ],
     ]
 
 

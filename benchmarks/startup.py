@@ -1,6 +1,6 @@
 """Start-up time of the command against an empty interpreter, interleaved in one run.
 
-    python benchmarks/startup.py [--repeats 20]
+python benchmarks/startup.py [--repeats 20]
 """
 
 import argparse

@@ -123,11 +123,15 @@ def page(took: float, report: dict[str, Any], peers: dict[str, Peer]) -> str:
     seconds = seconds_of(report)
     measured = [d for d in report["dimensions"] if d.get("score") is not None]
     lines = [
-        "# The whole picture, and the reference tools one after the other", "",
-        f"`{report['command']}`: **{took / 60:.1f} min**, {len(measured)} of {len(report['dimensions'])} axes scored, {len(report['outcomes'])} outcomes.", "",
-        "| evaluator | seconds | share |", "| --- | --- | --- |",
+        "# The whole picture, and the reference tools one after the other",
+        "",
+        f"`{report['command']}`: **{took / 60:.1f} min**, {len(measured)} of {len(report['dimensions'])} axes scored, {len(report['outcomes'])} outcomes.",
+        "",
+        "| evaluator | seconds | share |",
+        "| --- | --- | --- |",
         *(f"| {name} | {value:.1f} | {100 * value / took:.0f} % |" for name, value in sorted(seconds.items(), key=lambda item: -item[1])),
-        f"| opening, start-up, report | {took - sum(seconds.values()):.1f} | {100 - 100 * sum(seconds.values()) / took:.0f} % |", "",
+        f"| opening, start-up, report | {took - sum(seconds.values()):.1f} | {100 - 100 * sum(seconds.values()) / took:.0f} % |",
+        "",
     ]
     if peers:
         lines += ["| reference tool | its seconds | our evaluators | our seconds | ratio ours / its |", "| --- | --- | --- | --- | --- |"]

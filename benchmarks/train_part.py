@@ -47,7 +47,12 @@ def main() -> None:
     torch.set_num_threads(1)
     names, pixels, labels = part(asked, "train", asked.images)
     arguments = {
-        "img_size": SIZE, "patch_size": asked.patch, "embed_dim": asked.width, "depth": asked.depth, "num_heads": asked.width // 32, "num_classes": len(names)
+        "img_size": SIZE,
+        "patch_size": asked.patch,
+        "embed_dim": asked.width,
+        "depth": asked.depth,
+        "num_heads": asked.width // 32,
+        "num_classes": len(names),
     }
     torch.manual_seed(asked.seed)
     network = timm.create_model("vit_tiny_patch16_224", **arguments)
@@ -59,10 +64,19 @@ def main() -> None:
     with torch.inference_mode():
         right = torch.cat([network.eval()(normalised(some)).argmax(1) for some in held_out.split(256)]) == truth
     card = {
-        "name": asked.name, "architecture": "vit_tiny_patch16_224", "model_args": arguments, "input_size": [3, SIZE, SIZE], "interpolation": "bilinear",
-        "crop_pct": 1.0, "mean": MEAN, "std": STD, "num_classes": len(names), "class_names": names,
+        "name": asked.name,
+        "architecture": "vit_tiny_patch16_224",
+        "model_args": arguments,
+        "input_size": [3, SIZE, SIZE],
+        "interpolation": "bilinear",
+        "crop_pct": 1.0,
+        "mean": MEAN,
+        "std": STD,
+        "num_classes": len(names),
+        "class_names": names,
         "training": {
-            "data": f"{asked.dataset}, train split without {', '.join(asked.leave_out)}: {len(labels)} images", "seed": asked.seed,
+            "data": f"{asked.dataset}, train split without {', '.join(asked.leave_out)}: {len(labels)} images",
+            "seed": asked.seed,
             "schedule": f"{asked.updates} updates of {asked.batch}, AdamW {asked.rate:g}, cosine, flip and shift",
         },
         "measured": {"test_top1": float(right.float().mean()), "n": len(truth)},
@@ -75,7 +89,7 @@ def main() -> None:
 def part(asked: argparse.Namespace, split: str, most: int) -> tuple[list[str], Tensor, Tensor]:
     """Class names, images in [0, 1] and labels of a split, without the classes that are left out."""
     shape = Preprocessing((3, SIZE, SIZE), MEAN, STD, "bilinear")
-    stand_in = Checkpoint(Spec("-"), "-", "-", {}, Origin.RANDOM, None, "-", shape, 1)    # tells only how large the images are to be
+    stand_in = Checkpoint(Spec("-"), "-", "-", {}, Origin.RANDOM, None, "-", shape, 1)  # tells only how large the images are to be
     opened = open_dataset(DatasetSpec(asked.dataset, asked.data_dir, split, max_examples=most), stand_in, asked.seed).examples
     kept = [i for i, name in enumerate(opened.class_names) if name not in asked.leave_out]
     batches = [(batch.images, batch.labels) for batch in opened.batches(512)]

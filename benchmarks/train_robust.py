@@ -149,14 +149,27 @@ def card(name: str, base: Checkpoint, asked: argparse.Namespace, measured: dict[
     """What stands beside the weights."""
     shape = base.preprocessing
     return {
-        "name": name, "architecture": base.architecture, "model_args": dict(base.arguments), "input_size": list(shape.input_size), "mean": list(shape.mean),
-        "std": list(shape.std), "interpolation": shape.interpolation, "crop_pct": shape.crop_pct, "num_classes": base.num_classes,
+        "name": name,
+        "architecture": base.architecture,
+        "model_args": dict(base.arguments),
+        "input_size": list(shape.input_size),
+        "mean": list(shape.mean),
+        "std": list(shape.std),
+        "interpolation": shape.interpolation,
+        "crop_pct": shape.crop_pct,
+        "num_classes": base.num_classes,
         "class_names": list(base.class_names),
         "training": {
-            "from": base.name, "data": f"{asked.dataset}, {asked.train_split} split, at most {asked.images} images",
+            "from": base.name,
+            "data": f"{asked.dataset}, {asked.train_split} split, at most {asked.images} images",
             "method": f"adversarial training, PGD with {asked.steps} steps, L∞ {asked.epsilon:g}/255, radius growing over the first 30 %",
-            "updates": asked.updates, "batch": asked.batch, "optimiser": f"AdamW, peak rate {asked.rate:g}, linear warm-up, cosine decay", "seed": asked.seed,
-            "script": "benchmarks/train_robust.py", "torch": torch.__version__.partition("+")[0], "timm": timm.__version__,
+            "updates": asked.updates,
+            "batch": asked.batch,
+            "optimiser": f"AdamW, peak rate {asked.rate:g}, linear warm-up, cosine decay",
+            "seed": asked.seed,
+            "script": "benchmarks/train_robust.py",
+            "torch": torch.__version__.partition("+")[0],
+            "timm": timm.__version__,
         },
         "measured": measured,
     }

@@ -32,8 +32,16 @@ from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
 
 ZOO = (
-    "deit_tiny_patch16_224", "deit_small_patch16_224", "swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224", "mobilevit_xxs", "levit_128s", "pvt_v2_b0",
-    "tiny_vit_5m_224", "cait_xxs24_224", "efficientvit_b0",
+    "deit_tiny_patch16_224",
+    "deit_small_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "xcit_nano_12_p16_224",
+    "mobilevit_xxs",
+    "levit_128s",
+    "pvt_v2_b0",
+    "tiny_vit_5m_224",
+    "cait_xxs24_224",
+    "efficientvit_b0",
 )
 SMALLEST = 128
 TITLE = """# Agreement with weightwatcher
@@ -95,10 +103,7 @@ def compared(name: str, network: nn.Module, size: tuple[int, int, int]) -> Row:
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     found, layers, mine = ours(network, size)
     _, theirs_fused = analysed(network)
-    wide = [
-        (weight, layer) for weight, layer in zip(found.weights, layers, strict=True)
-        if isinstance(weight, MatrixWeight) and layer.law is not None
-    ]
+    wide = [(weight, layer) for weight, layer in zip(found.weights, layers, strict=True) if isinstance(weight, MatrixWeight) and layer.law is not None]
     if not wide:
         return Row(name, parameters, len(layers), 0, np.nan, np.nan, np.nan, np.nan, np.nan, mine, theirs_fused)
     apart = nn.Sequential(*(nn.Linear(w.blocks.shape[2], w.blocks.shape[1], bias=False) for w, _ in wide))

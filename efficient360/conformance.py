@@ -179,6 +179,7 @@ def context_of(on: Subject, scratch: Path, batch_size: int) -> Context:
         scratch: An empty folder of its own.
         batch_size: Examples at a time.
     """
+
     def predicted(examples: Examples) -> Examples:
         if not isinstance(examples, ExampleSet):
             return examples
@@ -233,5 +234,3 @@ def _differences(first: Sequence[Outcome], other: Sequence[Outcome], tolerance: 
                 yield f"its {identity[0]} changes when {how}: {a.value} and {b.value}"
         elif type(a) is not type(b):
             yield f"its {identity[0]} is measured once and missing once when {how}"
-
-

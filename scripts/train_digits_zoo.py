@@ -67,25 +67,37 @@ class Recipe:
 
 RECIPES = (
     Recipe(
-        "digits-vit", "plain ViT", "A plain vision transformer: class token, learned positions, global attention.",
-        "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4}, epochs=60,
+        "digits-vit",
+        "plain ViT",
+        "A plain vision transformer: class token, learned positions, global attention.",
+        "vit_tiny_patch16_224",
+        {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4},
+        epochs=60,
     ),
     Recipe(
-        "digits-vit-reg", "ViT with registers", "A vision transformer with four register tokens and average pooling in place of a class token.",
+        "digits-vit-reg",
+        "ViT with registers",
+        "A vision transformer with four register tokens and average pooling in place of a class token.",
         "vit_small_patch16_224",
         {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4, "reg_tokens": 4, "class_token": False, "global_pool": "avg"},
         epochs=60,
     ),
     Recipe(
-        "digits-swin", "Swin", "A Swin transformer: attention in shifted 4×4 windows over two resolutions.",
+        "digits-swin",
+        "Swin",
+        "A Swin transformer: attention in shifted 4×4 windows over two resolutions.",
         "swin_tiny_patch4_window7_224",
         {"img_size": 32, "patch_size": 4, "window_size": 4, "embed_dim": 32, "depths": [2, 2], "num_heads": [2, 4], "drop_path_rate": 0.0},
-        epochs=60, batch=25,
+        epochs=60,
+        batch=25,
     ),
     Recipe(
-        "digits-hybrid", "hybrid conv-ViT", "A CoAtNet: a convolutional stem and stage, then attention with relative positions.",
+        "digits-hybrid",
+        "hybrid conv-ViT",
+        "A CoAtNet: a convolutional stem and stage, then attention with relative positions.",
         "coatnet_pico_rw_224",
-        {"img_size": 32, "embed_dim": [32, 64], "depths": [1, 2], "block_type": ["C", "T"], "stem_width": [16, 24]}, epochs=40,
+        {"img_size": 32, "embed_dim": [32, 64], "depths": [1, 2], "block_type": ["C", "T"], "stem_width": [16, 24]},
+        epochs=40,
     ),
 )
 
@@ -199,7 +211,7 @@ def save(recipe: Recipe, model: nn.Module, facts: Mapping[str, Any], folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{recipe.name}.safetensors"
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path, metadata={"format": "pt"})
-    path.chmod(0o644)    # safetensors writes files that only their owner can read
+    path.chmod(0o644)  # safetensors writes files that only their owner can read
     (folder / f"{recipe.name}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

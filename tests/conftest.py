@@ -16,8 +16,14 @@ from efficient360.models.checkpoint import CheckpointSpec
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
 CARD = {
-    "architecture": "vit_tiny_patch16_224", "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3,
-    "interpolation": "bicubic", "crop_pct": 1.0, "class_names": [str(i) for i in range(10)],
+    "architecture": "vit_tiny_patch16_224",
+    "model_args": ARGUMENTS,
+    "input_size": [3, 32, 32],
+    "mean": [0.5] * 3,
+    "std": [0.5] * 3,
+    "interpolation": "bicubic",
+    "crop_pct": 1.0,
+    "class_names": [str(i) for i in range(10)],
 }
 
 
@@ -39,8 +45,12 @@ def make_plan(tiny: Path, tmp_path: Path):
 
     def make(*evaluators: str, **changes: object) -> Plan:
         fields: dict = {
-            "checkpoint": CheckpointSpec(str(tiny)), "dataset": DatasetSpec("digits", max_examples=60), "protocol": "test",
-            "steps": tuple(Step(name, {}) for name in evaluators), "out": tmp_path / "run", "batch_size": 16,
+            "checkpoint": CheckpointSpec(str(tiny)),
+            "dataset": DatasetSpec("digits", max_examples=60),
+            "protocol": "test",
+            "steps": tuple(Step(name, {}) for name in evaluators),
+            "out": tmp_path / "run",
+            "batch_size": 16,
         }
         return Plan(**fields | changes)
 

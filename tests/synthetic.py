@@ -11,8 +11,19 @@ from efficient360.dimensions.dimension import Anchor, Dimension
 from efficient360.reports.report import Report, axes_of
 
 NAMES = (
-    "performance", "memory", "computation", "latency", "robustness", "fairness", "inclusiveness", "privacy", "transparency", "spectral", "continual",
-    "probabilistic", "approximation",
+    "performance",
+    "memory",
+    "computation",
+    "latency",
+    "robustness",
+    "fairness",
+    "inclusiveness",
+    "privacy",
+    "transparency",
+    "spectral",
+    "continual",
+    "probabilistic",
+    "approximation",
 )
 HOSTILE_NAME = "<img src=x onerror=alert(1)>"
 HOSTILE_CLASS = "\"quotes' & </script><script>alert(2)</script>"
@@ -103,9 +114,7 @@ def dimensions() -> list[Dimension]:
         "latency": (Anchor("latency", "latency_p50", 1.0, 0.001, "one second; one millisecond"),),
         "privacy": (Anchor("membership", "attack_auc", 1.0, 0.5, "certainty; a coin"),),
     }
-    return [
-        Dimension(d.name, d.title, d.question, d.order, stand_ins[d.name], d.caveat) if d.name in stand_ins else d for d in found
-    ]
+    return [Dimension(d.name, d.title, d.question, d.order, stand_ins[d.name], d.caveat) if d.name in stand_ins else d for d in found]
 
 
 def outcomes() -> list[Record]:
@@ -148,12 +157,21 @@ def report(name: str = "deit_tiny_digits", digest: str = "d" * 64, state: str = 
         updated="2026-01-05T09:41:12+00:00",
         command="efficient360 evaluate deit_tiny_digits --dataset digits --protocol quick",
         checkpoint={
-            "reference": name, "name": name, "architecture": "deit_tiny_patch16_224", "arguments": {"num_classes": 10, "img_size": 32}, "digest": "a" * 64,
-            "preprocessing": {"input_size": [3, 32, 32], "mean": [0.5, 0.5, 0.5], "crop_pct": 1.0}, "card": {"licence": "Apache-2.0"},
+            "reference": name,
+            "name": name,
+            "architecture": "deit_tiny_patch16_224",
+            "arguments": {"num_classes": 10, "img_size": 32},
+            "digest": "a" * 64,
+            "preprocessing": {"input_size": [3, 32, 32], "mean": [0.5, 0.5, 0.5], "crop_pct": 1.0},
+            "card": {"licence": "Apache-2.0"},
         },
         dataset={"name": "digits", "split": "test", "examples": 897, "digest": digest, "licence": "CC0", "classes": list(CLASSES)},
         environment={
-            "host": "laptop", "cpu": "some CPU", "gpu": None, "versions": {"python": "3.11.7", "torch": "2.14.0"}, "git": {"commit": "1" * 40, "dirty": False},
+            "host": "laptop",
+            "cpu": "some CPU",
+            "gpu": None,
+            "versions": {"python": "3.11.7", "torch": "2.14.0"},
+            "git": {"commit": "1" * 40, "dirty": False},
         },
         protocol={"name": "quick", "seed": 0, "max_minutes": None, "evaluators": evaluators},
         records=records,

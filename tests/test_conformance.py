@@ -34,15 +34,31 @@ from efficient360.plugins.registry import evaluators
 SAMPLE = Path(__file__).parent / "sample_package"
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
 SLOW = {
-    "acceleration", "adversarial", "black_box", "capture_conditions", "continual", "corruption", "device_reach", "faithfulness", "latency",
-    "membership_inference", "memory", "private_training",
+    "acceleration",
+    "adversarial",
+    "black_box",
+    "capture_conditions",
+    "continual",
+    "corruption",
+    "device_reach",
+    "faithfulness",
+    "latency",
+    "membership_inference",
+    "memory",
+    "private_training",
 }
 SMALL = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
     "black_box": {"epsilons": (4,), "queries": 40, "shown": 1},
     "acceleration": {"runtimes": ("onnxruntime?", "torch"), "runs": 6, "seconds": 0.1},
     "faithfulness": {
-        "explainers": ("gradient-x-input", "attention-rollout"), "baselines": ("mean",), "points": 2, "squares": 2, "draws": 1, "checked": 2, "shown": 1,
+        "explainers": ("gradient-x-input", "attention-rollout"),
+        "baselines": ("mean",),
+        "points": 2,
+        "squares": 2,
+        "draws": 1,
+        "checked": 2,
+        "shown": 1,
     },
     "compression": {"variants": ("half", "quantization:4", "clustering:16", "pruning:50", "two_of_four", "low_rank:50", "token_merging:40"), "resamples": 50},
     "corruption": {"corruptions": ("gaussian_noise", "glass_blur", "elastic_transform"), "severities": (2,)},

@@ -176,7 +176,8 @@ def _keys(data: Any) -> Iterator[str]:
 def test_every_field_of_a_report_is_documented() -> None:
     metric = Metric("top1", ONE, Better.HIGHER, "d", low=0, high=1)
     records = [
-        Record("accuracy", Measurement(metric, 0.5, 4, Interval(0.1, 0.9, "wilson"), samples=(0.5,))), Record("macs", Failure(Status.FAILED, "c", "m")),
+        Record("accuracy", Measurement(metric, 0.5, 4, Interval(0.1, 0.9, "wilson"), samples=(0.5,))),
+        Record("macs", Failure(Status.FAILED, "c", "m")),
     ]
     report = Report("complete", "", "", "", {}, None, {}, {}, records, axes_of(dimensions(), records))
     told = (ROOT / "docs" / "reading-a-report.md").read_text(encoding="utf-8")

@@ -79,8 +79,15 @@ def _board(group: Sequence[Cell]) -> Board:
             turns.setdefault(cell.turn, {})[cell.model.name, cell.target.label] = cell
     passes = [turns[turn] for turn in sorted(turns)]
     return Board(
-        newest.device, newest.target.batch, newest.target.threads, tuple(models.values()), sorted(titles, key=_order), titles,
-        passes[0] if passes else {}, passes[1:], peak,
+        newest.device,
+        newest.target.batch,
+        newest.target.threads,
+        tuple(models.values()),
+        sorted(titles, key=_order),
+        titles,
+        passes[0] if passes else {},
+        passes[1:],
+        peak,
     )
 
 

@@ -239,8 +239,12 @@ def cell_key(model: tuple[str, tuple[int, int, int]], target: Target, converter:
         turn: Which pass.
     """
     parts = [
-        *model, dataclasses.asdict(target), converter, dataclasses.asdict(device),
-        [schedule.runs, schedule.seconds, schedule.blocks, schedule.warm_runs, schedule.warm_seconds, schedule.most], turn,
+        *model,
+        dataclasses.asdict(target),
+        converter,
+        dataclasses.asdict(device),
+        [schedule.runs, schedule.seconds, schedule.blocks, schedule.warm_runs, schedule.warm_seconds, schedule.most],
+        turn,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 

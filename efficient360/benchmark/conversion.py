@@ -16,9 +16,7 @@ from efficient360.deployment.runtimes.runtime import Artefact, Precision
 FAILED = "failed.json"
 
 
-def convert(
-    subject: Subject, targets: Sequence[What], batch: int, retry_failed: bool, told: Callable[[str], None]
-) -> dict[What, Artefact | Failure]:
+def convert(subject: Subject, targets: Sequence[What], batch: int, retry_failed: bool, told: Callable[[str], None]) -> dict[What, Artefact | Failure]:
     """Build artefacts, or take what an earlier call left.
 
     Args:

@@ -21,7 +21,8 @@ def utilisation_sheet(board: Board) -> Sheet | None:
     rows = []
     for label, shares in found:
         boxes = [
-            Box(f"{100 * shares.means[family]:.0f} %", f"{shares.models[family]} models") if family in shares.means else MISSING for family in Family
+            Box(f"{100 * shares.means[family]:.0f} %", f"{shares.models[family]} models") if family in shares.means else MISSING
+            for family in Family
             if family is not Family.UNKNOWN
         ]
         rows.append((Box(column(board, label)), *boxes, MISSING if shares.gap is None else Box(f"{shares.gap:.2f}×")))
@@ -36,8 +37,13 @@ def pairs_sheet(board: Board) -> Sheet | None:
     """Each ViT and hybrid beside the CNN nearest in multiply-adds, each in its best runtime."""
     rows = [
         (
-            Box(pair.model, FAMILIES[pair.family]), Box(scaled(pair.macs, "MAC")), Box(f"{100 * pair.used:.0f} %"), Box(pair.cnn),
-            Box(scaled(pair.cnn_macs, "MAC")), Box(f"{100 * pair.cnn_used:.0f} %"), Box(f"{pair.cnn_used / pair.used:.2f}×"),
+            Box(pair.model, FAMILIES[pair.family]),
+            Box(scaled(pair.macs, "MAC")),
+            Box(f"{100 * pair.used:.0f} %"),
+            Box(pair.cnn),
+            Box(scaled(pair.cnn_macs, "MAC")),
+            Box(f"{100 * pair.cnn_used:.0f} %"),
+            Box(f"{pair.cnn_used / pair.used:.2f}×"),
         )
         for pair in pairs(board)
     ]
@@ -53,11 +59,19 @@ def costs_sheet(board: Board) -> Sheet:
     rows = []
     for label in board.labels:
         of, share = costs(board, label), coverage(board, label)
-        rows.append((
-            Box(column(board, label)), Box(f"{share.counted} of {share.cells}"), _seconds(of.imports), _seconds(of.load), _seconds(of.first),
-            MISSING if of.start is None else Box(f"{of.start:.0f}×"), _bytes(of.memory), _bytes(of.grown),
-            MISSING if of.artefact is None else Box(f"{of.artefact:.2f}×"),
-        ))
+        rows.append(
+            (
+                Box(column(board, label)),
+                Box(f"{share.counted} of {share.cells}"),
+                _seconds(of.imports),
+                _seconds(of.load),
+                _seconds(of.first),
+                MISSING if of.start is None else Box(f"{of.start:.0f}×"),
+                _bytes(of.memory),
+                _bytes(of.grown),
+                MISSING if of.artefact is None else Box(f"{of.artefact:.2f}×"),
+            )
+        )
     note = (
         "Medians over the models whose answers are right, in a fresh process each: importing the runtime, loading the model, its first inference, and how many "
         "steady inferences the last two cost; most memory of the process, and what of it came after the import; artefact bytes over those of the parameters."
@@ -71,11 +85,14 @@ def coverage_sheet(boards: Sequence[Board]) -> Sheet:
     rows = []
     for board in boards:
         whole = coverage(board)
-        rows.append((
-            Box(board.name, "emulated" if board.device.emulated else ""), Box(str(whole.cells)),
-            Box(str(whole.measured), f"{100 * whole.measured / max(whole.cells, 1):.0f} %"),
-            Box(str(whole.counted), f"{100 * whole.counted / max(whole.cells, 1):.0f} %"),
-        ))
+        rows.append(
+            (
+                Box(board.name, "emulated" if board.device.emulated else ""),
+                Box(str(whole.cells)),
+                Box(str(whole.measured), f"{100 * whole.measured / max(whole.cells, 1):.0f} %"),
+                Box(str(whole.counted), f"{100 * whole.counted / max(whole.cells, 1):.0f} %"),
+            )
+        )
     return Sheet("Coverage", "Cells with a latency, and those whose logits are the model's too.", ("Device", "Cells", "Measured", "Right as well"), tuple(rows))
 
 
@@ -85,10 +102,16 @@ def repeat_sheet(boards: Sequence[Board]) -> Sheet | None:
     for board in boards:
         if (found := repeatability(board)) is not None:
             rho = MISSING if found.ranks is None else Box(f"{found.ranks.rho:.4f}")
-            rows.append((
-                Box(board.name), Box(str(found.cells)), rho, Box(f"{100 * found.median:.1f} %"), Box(f"{100 * found.largest:.1f} %"),
-                Box(f"{100 * found.bias:+.1f} %".replace("-", "−")),
-            ))
+            rows.append(
+                (
+                    Box(board.name),
+                    Box(str(found.cells)),
+                    rho,
+                    Box(f"{100 * found.median:.1f} %"),
+                    Box(f"{100 * found.largest:.1f} %"),
+                    Box(f"{100 * found.bias:+.1f} %".replace("-", "−")),
+                )
+            )
     if not rows:
         return None
     note = "p50 of the second pass against the first: rank correlation (Spearman), relative differences (median and largest in size, then median with sign)."

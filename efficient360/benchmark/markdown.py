@@ -15,9 +15,10 @@ def render(boards: Sequence[Board]) -> str:
     parts.append("\n".join(f"- {plain(one.title)}: **{plain(one.value)}** ({plain(one.detail)})" for one in headlines(boards[0])))
     parts += [_table(sheet) for sheet in (*matrices(boards), *sheets(boards), *(sheet for board in boards for sheet in device_sheets(board)))]
     if found := reasons(boards):
-        parts.append("## What has no number or does not count\n\n" + "\n".join(
-            f"- {plain(reason.model)}, {plain(reason.column)} ({plain(reason.where)}): {plain(reason.text)}" for reason in found
-        ))
+        parts.append(
+            "## What has no number or does not count\n\n"
+            + "\n".join(f"- {plain(reason.model)}, {plain(reason.column)} ({plain(reason.where)}): {plain(reason.text)}" for reason in found)
+        )
     return "\n\n".join(parts) + "\n"
 
 

@@ -68,7 +68,9 @@ def costs(board: Board, label: str) -> Costs:
 
     held = [(n.memory, n.memory_before) for cell in cells if (n := cell.counts) is not None]
     return Costs(
-        imports=part(lambda n: [c.imports for c in n.cold]), load=part(lambda n: [c.load for c in n.cold]), first=part(lambda n: [c.first for c in n.cold]),
+        imports=part(lambda n: [c.imports for c in n.cold]),
+        load=part(lambda n: [c.load for c in n.cold]),
+        first=part(lambda n: [c.first for c in n.cold]),
         start=part(lambda n: [(c.load + c.first) / n.p50 for c in n.cold]),
         memory=_median([after for after, _ in held if after is not None]),
         grown=_median([after - before for after, before in held if after is not None and before is not None]),

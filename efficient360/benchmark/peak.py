@@ -47,8 +47,15 @@ def facts(seed: int) -> ModelFacts:
     parts = ["matrix products", RECIPE, SIDE, WIDTH, DEPTH, CLASSES, seed, str(torch.__version__)]
     identity = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return ModelFacts(
-        name=NAME, role=Role.PEAK, family=Family.UNKNOWN, weights=f"random, seed {seed}", identity=identity, size=(3, SIDE, SIDE), classes=CLASSES,
-        parameters=DEPTH * WIDTH * (WIDTH + 1) + CLASSES * (WIDTH + 1), macs=MACS,
+        name=NAME,
+        role=Role.PEAK,
+        family=Family.UNKNOWN,
+        weights=f"random, seed {seed}",
+        identity=identity,
+        size=(3, SIDE, SIDE),
+        classes=CLASSES,
+        parameters=DEPTH * WIDTH * (WIDTH + 1) + CLASSES * (WIDTH + 1),
+        macs=MACS,
     )
 
 

@@ -37,7 +37,8 @@ def publish(folder: Path) -> Path:
     if not found:
         raise RunError("no-cells", f"{folder} holds no measured cells", "name models with --models to measure some")
     written = {
-        "index.html": page.render(found), "matrix.md": markdown.render(found),
+        "index.html": page.render(found),
+        "matrix.md": markdown.render(found),
         "matrix.json": json.dumps(plain(found), ensure_ascii=False, allow_nan=False, indent=1),
     }
     try:
@@ -50,25 +51,36 @@ def publish(folder: Path) -> Path:
 
 def plain(found: Sequence[Board]) -> dict[str, Any]:
     """The page's numbers as JSON data for other programs: seconds, bytes, multiply-adds."""
-    devices = [
-        {"first": one.name, "second": other.name, **dataclasses.asdict(between(one, other))} for i, one in enumerate(found) for other in found[i + 1 :]
-    ]
+    devices = [{"first": one.name, "second": other.name, **dataclasses.asdict(between(one, other))} for i, one in enumerate(found) for other in found[i + 1 :]]
     return {"schema_version": SCHEMA, "boards": [_board(board) for board in found], "between_devices": devices}
 
 
 def _board(board: Board) -> dict[str, Any]:
     return {
-        "name": board.name, "device": _data(board.device), "batch": board.batch, "threads": board.threads, "models": [_data(m) for m in board.models],
-        "columns": [_column(board, label) for label in board.labels], "cells": [_cell(board, *place) for place in board.cells],
-        "coverage": _data(coverage(board)), "best_fp32": _data(fragmentation(board, Precision.FP32)), "peak": _data(peak(board)),
-        "pairs": [_data(pair) for pair in pairs(board)], "repeatability": _data(repeatability(board)), "disturbances": disturbances(board),
+        "name": board.name,
+        "device": _data(board.device),
+        "batch": board.batch,
+        "threads": board.threads,
+        "models": [_data(m) for m in board.models],
+        "columns": [_column(board, label) for label in board.labels],
+        "cells": [_cell(board, *place) for place in board.cells],
+        "coverage": _data(coverage(board)),
+        "best_fp32": _data(fragmentation(board, Precision.FP32)),
+        "peak": _data(peak(board)),
+        "pairs": [_data(pair) for pair in pairs(board)],
+        "repeatability": _data(repeatability(board)),
+        "disturbances": disturbances(board),
     }
 
 
 def _column(board: Board, label: str) -> dict[str, Any]:
     return {
-        "label": label, "title": board.titles[label], "costs": _data(costs(board, label)), "relative_to_litert": _data(relative(board, label, BASE)),
-        "utilisation": _data(families(board, label)), "macs_and_latency": _data(macs_and_latency(board, label)[1]),
+        "label": label,
+        "title": board.titles[label],
+        "costs": _data(costs(board, label)),
+        "relative_to_litert": _data(relative(board, label, BASE)),
+        "utilisation": _data(families(board, label)),
+        "macs_and_latency": _data(macs_and_latency(board, label)[1]),
     }
 
 

@@ -67,7 +67,9 @@ def fragmentation(board: Board, precision: Precision) -> Fragmentation | None:
         for label, numbers in ranked:
             regrets.setdefault(label, []).append(numbers.p50 / ranked[0][1].p50)
     return Fragmentation(
-        models=len(rankings), wins=dict(wins.most_common()), clear=dict(Counter(ranked[0][0] for ranked in rankings if is_clear(ranked))),
+        models=len(rankings),
+        wins=dict(wins.most_common()),
+        clear=dict(Counter(ranked[0][0] for ranked in rankings if is_clear(ranked))),
         spread=float(gmean([ranked[-1][1].p50 / ranked[0][1].p50 for ranked in rankings])),
         lead=float(gmean([ranked[1][1].p50 / ranked[0][1].p50 for ranked in rankings])),
         regret={label: (float(gmean(values)), len(values)) for label, values in regrets.items()},

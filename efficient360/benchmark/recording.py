@@ -38,9 +38,20 @@ def measured(subject: Subject, artefact: Artefact, reading: Reading) -> Measured
     assert timing is not None  # a reading always has one
     joules = energy(reading)
     return Measured(
-        p50=timing.p50, low=timing.interval.low, high=timing.interval.high, p90=timing.p90, p99=timing.p99, clean=timing.clean, runs=timing.runs,
-        repeated=reading.repeated, cold=tuple(reading.cold), memory=reading.memory, memory_before=reading.memory_before,
-        energy=float(np.median(joules)) if joules else None, findings=timing.findings, parity=cell.parity,
+        p50=timing.p50,
+        low=timing.interval.low,
+        high=timing.interval.high,
+        p90=timing.p90,
+        p99=timing.p99,
+        clean=timing.clean,
+        runs=timing.runs,
+        repeated=reading.repeated,
+        cold=tuple(reading.cold),
+        memory=reading.memory,
+        memory_before=reading.memory_before,
+        energy=float(np.median(joules)) if joules else None,
+        findings=timing.findings,
+        parity=cell.parity,
     )
 
 

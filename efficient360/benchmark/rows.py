@@ -50,9 +50,7 @@ def rows(plan: MatrixPlan, artefacts: Path) -> list[Row]:
     fast = [name for name in peak.RUNTIMES if name in there] or there[:1]
     yardstick = peak.facts(plan.seed)
     folder = artefacts / _folder(yardstick.name, yardstick.identity)
-    found = [
-        Row(yardstick.name, yardstick.identity, yardstick.size, [(n, Precision.FP32) for n in fast], folder, partial(peak.open_peak, plan.seed, folder))
-    ]
+    found = [Row(yardstick.name, yardstick.identity, yardstick.size, [(n, Precision.FP32) for n in fast], folder, partial(peak.open_peak, plan.seed, folder))]
     for entry in plan.models:
         checkpoint = resolve(entry.spec)
         identity = identity_of(checkpoint, plan.seed)

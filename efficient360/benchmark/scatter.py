@@ -95,10 +95,16 @@ def scatters(board: Board) -> list[Scatter]:
     for label, points, rho in found:
         drawn = [Point(x.at(m), y.at(s), families[name], f"{name}: {scaled(m, 'MAC')}, {scaled(s, 's')}") for name, m, s in points]
         fact = "" if rho is None else f"rank correlation {rho.rho:.2f} over {rho.points} models".replace("-", "−")
-        charts.append(Scatter(
-            column(board, label), fact, drawn, [Tick(x.at(v), scaled(v, "", 1)) for v in x.ticks()],
-            [Tick(y.at(v), significant(1e3 * v, 1)) for v in y.ticks()], None if top is None else _line(x, y, top.speed),
-        ))
+        charts.append(
+            Scatter(
+                column(board, label),
+                fact,
+                drawn,
+                [Tick(x.at(v), scaled(v, "", 1)) for v in x.ticks()],
+                [Tick(y.at(v), significant(1e3 * v, 1)) for v in y.ticks()],
+                None if top is None else _line(x, y, top.speed),
+            )
+        )
     return charts
 
 

@@ -69,8 +69,15 @@ def open_subject(entry: Entry, checkpoint: Checkpoint, seed: int, folder: Path) 
     weights = "trained" if checkpoint.trained else SENSITIVE.format(seed=seed)
     identity = identity_of(checkpoint, seed)
     facts = ModelFacts(
-        name=entry.name, role=Role.MODEL, family=entry.family, weights=weights, identity=identity, size=model.size, classes=model.classes,
-        parameters=sum(parameter.numel() for parameter in model.network.parameters()), macs=_macs(model),
+        name=entry.name,
+        role=Role.MODEL,
+        family=entry.family,
+        weights=weights,
+        identity=identity,
+        size=model.size,
+        classes=model.classes,
+        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+        macs=_macs(model),
     )
     return subject_of(facts, model, seed, folder)
 

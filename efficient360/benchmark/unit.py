@@ -82,7 +82,15 @@ class Unit:
         artefact = self.built[slot.what]
         numbers = measured(self.subject, artefact, outcome) if isinstance(outcome, Reading) and isinstance(artefact, Artefact) else None
         return Cell(
-            key=slot.key, created=now(), model=self.subject.facts, target=slot.target, device=self.facts, schedule=self.schedule, turn=self.turn,
-            artefact=artefact_facts(artefact) if isinstance(artefact, Artefact) else None, measured=numbers,
-            gap=outcome if isinstance(outcome, Gap) else None, samples=file if numbers is not None else "",
+            key=slot.key,
+            created=now(),
+            model=self.subject.facts,
+            target=slot.target,
+            device=self.facts,
+            schedule=self.schedule,
+            turn=self.turn,
+            artefact=artefact_facts(artefact) if isinstance(artefact, Artefact) else None,
+            measured=numbers,
+            gap=outcome if isinstance(outcome, Gap) else None,
+            samples=file if numbers is not None else "",
         )

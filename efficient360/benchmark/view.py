@@ -94,8 +94,15 @@ def provenance(boards: Sequence[Board]) -> list[tuple[str, Mapping[str, Any]]]:
         device = board.device
         cells = list(board.cells.values())
         facts = {
-            "cpu": device.cpu, "architecture": device.architecture, "os": device.os, "cores": device.cores, "memory": formatting.scaled(device.memory, "B"),
-            "instruction_sets": list(device.isa), "emulated": device.emulated or "no", "threads": board.threads, "batch": board.batch,
+            "cpu": device.cpu,
+            "architecture": device.architecture,
+            "os": device.os,
+            "cores": device.cores,
+            "memory": formatting.scaled(device.memory, "B"),
+            "instruction_sets": list(device.isa),
+            "emulated": device.emulated or "no",
+            "threads": board.threads,
+            "batch": board.batch,
         }
         found.append((f"Device {board.name}", facts))
         found.append((f"Disturbances on {board.name}", {code: f"{n} of {len(cells)} cells" for code, n in disturbances(board).items()} or {"cells": "none"}))
@@ -104,9 +111,18 @@ def provenance(boards: Sequence[Board]) -> list[tuple[str, Mapping[str, Any]]]:
     found.append(("Weights", {cell.model.name: cell.model.weights for cell in cells}))
     newest = max(cells, key=lambda cell: cell.created)
     schedule = newest.schedule
-    found.append(("Schedule", {
-        "timed_runs_at_least": schedule.runs, "timed_seconds_at_least": schedule.seconds, "blocks_that_take_turns": schedule.blocks,
-        "seconds_after_which_a_slow_model_stops": schedule.most, "warm_up_runs_at_least": schedule.warm_runs, "first_cell": min(c.created for c in cells),
-        "last_cell": newest.created,
-    }))
+    found.append(
+        (
+            "Schedule",
+            {
+                "timed_runs_at_least": schedule.runs,
+                "timed_seconds_at_least": schedule.seconds,
+                "blocks_that_take_turns": schedule.blocks,
+                "seconds_after_which_a_slow_model_stops": schedule.most,
+                "warm_up_runs_at_least": schedule.warm_runs,
+                "first_cell": min(c.created for c in cells),
+                "last_cell": newest.created,
+            },
+        )
+    )
     return found

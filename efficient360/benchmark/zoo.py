@@ -110,7 +110,5 @@ def _entry(item: Any, origin: str, seed: int) -> Entry:
     arguments, random_weights = item.get("arguments", {}), item.get("random_weights", False)
     if not isinstance(arguments, dict) or not isinstance(random_weights, bool):
         raise SettingsError("bad-zoo", f"the model {name} in {origin} is written wrongly", "arguments is a mapping, random_weights is true or false")
-    spec = CheckpointSpec(
-        str(item.get("reference", name)), str(item.get("architecture", "")), arguments, random_weights=random_weights, seed=seed
-    )
+    spec = CheckpointSpec(str(item.get("reference", name)), str(item.get("architecture", "")), arguments, random_weights=random_weights, seed=seed)
     return Entry(name, spec, Family(family))

@@ -195,9 +195,17 @@ def benchmark(options: argparse.Namespace) -> int:
 
     if options.models:
         plan = MatrixPlan(
-            models=read_models(options.models, options.random_weights, options.seed), targets=read_targets(options.runtimes),
-            devices=read_devices(options.device), out=options.out, batch=options.batch, threads=options.threads, turns=options.repeat, seed=options.seed,
-            convert_only=options.convert_only, keep_artefacts=options.keep_artefacts, retry_failed=options.retry_failed,
+            models=read_models(options.models, options.random_weights, options.seed),
+            targets=read_targets(options.runtimes),
+            devices=read_devices(options.device),
+            out=options.out,
+            batch=options.batch,
+            threads=options.threads,
+            turns=options.repeat,
+            seed=options.seed,
+            convert_only=options.convert_only,
+            keep_artefacts=options.keep_artefacts,
+            retry_failed=options.retry_failed,
         )
         run(plan, Meter(sys.stderr))
     if not options.convert_only:
@@ -220,6 +228,14 @@ def doctor(_: argparse.Namespace) -> int:
 
 
 RUN: Mapping[str, Command] = {
-    "evaluate": evaluate, "compress": compress, "compare": compare, "report": report, "leaderboard": leaderboard, "benchmark": benchmark,
-    "list": list_names, "show": show_one, "devices": devices, "doctor": doctor,
+    "evaluate": evaluate,
+    "compress": compress,
+    "compare": compare,
+    "report": report,
+    "leaderboard": leaderboard,
+    "benchmark": benchmark,
+    "list": list_names,
+    "show": show_one,
+    "devices": devices,
+    "doctor": doctor,
 }

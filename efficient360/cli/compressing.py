@@ -64,9 +64,17 @@ def _card(checkpoint: Checkpoint, name: str, coder: Coder) -> Mapping[str, Any]:
     """The sidecar: all that is said of the original, and what was done to it."""
     shape = checkpoint.preprocessing
     return {
-        "name": name, "architecture": checkpoint.architecture, "model_args": dict(checkpoint.arguments), "num_classes": checkpoint.num_classes,
-        "input_size": shape.input_size, "mean": shape.mean, "std": shape.std, "interpolation": shape.interpolation, "crop_pct": shape.crop_pct,
-        "crop_mode": shape.crop_mode, "class_names": checkpoint.class_names,
+        "name": name,
+        "architecture": checkpoint.architecture,
+        "model_args": dict(checkpoint.arguments),
+        "num_classes": checkpoint.num_classes,
+        "input_size": shape.input_size,
+        "mean": shape.mean,
+        "std": shape.std,
+        "interpolation": shape.interpolation,
+        "crop_pct": shape.crop_pct,
+        "crop_mode": shape.crop_mode,
+        "class_names": checkpoint.class_names,
         "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(coder)},
         **{key: value for key, value in checkpoint.card.items() if key not in ("stored_dtype", "taken_from", "other_weights", "compressed", "adapted")},
     }

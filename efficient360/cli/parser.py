@@ -93,8 +93,13 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     data.add_argument("--label-column", default="", metavar="COLUMN")
     data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
     data.add_argument("--max-examples", type=int, metavar="N", help="size of a stratified, seeded subset")
-    what.add_argument("--as", default="", dest="deployment", metavar="RUNTIME[:PRECISION]",
-                      help="evaluate the artefact it is converted to, such as onnxruntime:int8 (efficient360 list runtimes)")
+    what.add_argument(
+        "--as",
+        default="",
+        dest="deployment",
+        metavar="RUNTIME[:PRECISION]",
+        help="evaluate the artefact it is converted to, such as onnxruntime:int8 (efficient360 list runtimes)",
+    )
     how = command.add_argument_group("what is measured")
     how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
     how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")

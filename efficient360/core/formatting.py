@@ -35,7 +35,7 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
     """A value in its metric's unit, as people write it: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
     if is_fraction(metric):
         decimals = 1 if value == 0 or abs(value) >= 0.01 else 2
-        return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
+        return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)  # + 0.0 turns −0.0 into 0.0
     if metric.unit == ONE:
         return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
     if "/" in metric.unit and abs(value) < 1e6:

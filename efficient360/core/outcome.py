@@ -69,9 +69,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
             extra=tuple(figure_from_json(f) for f in data.get("extra", ())),
         )
     elif data["kind"] == "failure":
-        outcome = Failure(
-            Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"]
-        )
+        outcome = Failure(Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"])
     else:
         raise ValueError(f"unknown kind of outcome {data['kind']!r}")
     index, count = data["part"]
@@ -82,8 +80,12 @@ def _metric(metric: Metric | None) -> Json:
     if metric is None:
         return {"metric": None}
     return {
-        "metric": metric.name, "unit": metric.unit, "better": metric.better.value, "bounds": [metric.low, metric.high],
-        "description": metric.description, "source": metric.source,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "better": metric.better.value,
+        "bounds": [metric.low, metric.high],
+        "description": metric.description,
+        "source": metric.source,
     }
 
 

@@ -89,7 +89,7 @@ def paired_p_value(first: Values, second: Values) -> float:
         return mcnemar(first, second)
     difference = first - second
     if len(difference) < 2:
-        return 1.0    # one pair says nothing of the spread
+        return 1.0  # one pair says nothing of the spread
     if np.ptp(difference) == 0:
         return 1.0 if difference[0] == 0 else 0.0
     return float(stats.ttest_rel(first, second).pvalue)

@@ -76,6 +76,9 @@ def _otsu(values: Luma) -> NDArray[np.int64]:
 
 
 PROXIES: Final[Mapping[str, Callable[[Luma], Values]]] = {
-    "brightness": brightness, "contrast": contrast, "object_scale": object_scale, "stroke_width": stroke_width,
+    "brightness": brightness,
+    "contrast": contrast,
+    "object_scale": object_scale,
+    "stroke_width": stroke_width,
 }
 """What can be derived, by name."""

@@ -148,7 +148,8 @@ def _labels(table: Any, card: Card, checkpoint: Checkpoint) -> tuple[Sequence[st
     wrong = np.flatnonzero((values < 0) | (values >= len(names)))
     if len(wrong):
         raise DatasetError(
-            "label-out-of-range", f"{len(wrong)} labels of {card.name} are outside 0 … {len(names) - 1}, the first is {values[wrong[0]]} in row {wrong[0]}",
+            "label-out-of-range",
+            f"{len(wrong)} labels of {card.name} are outside 0 … {len(names) - 1}, the first is {values[wrong[0]]} in row {wrong[0]}",
             "a split whose labels are −1 is unlabelled: evaluate another (--split); else the checkpoint was trained for other classes",
         )
     return names, values.astype(np.int64)

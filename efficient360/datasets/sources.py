@@ -49,8 +49,9 @@ def _local_copy(card: Card, split: str, theirs: str, data_dir: Path) -> Any:
         if (data_dir / name).is_dir():
             return _folder(data_dir / name, "train")
     raise DatasetError(
-        "no-local-split", f"{data_dir} holds neither {theirs}-*.parquet nor a folder {theirs}/",
-        f"put the {split} split of {card.name} there, or leave out --data-dir"
+        "no-local-split",
+        f"{data_dir} holds neither {theirs}-*.parquet nor a folder {theirs}/",
+        f"put the {split} split of {card.name} there, or leave out --data-dir",
     )
 
 
@@ -87,9 +88,9 @@ def _require_answer(repository: str, what: str) -> None:
         return
     try:
         hub.get_hf_file_metadata(hub.hf_hub_url(repository, "README.md", repo_type="dataset"))
-    except errors.HfHubHTTPError:    # an answer; what it says, the loader puts into words
+    except errors.HfHubHTTPError:  # an answer; what it says, the loader puts into words
         return
-    except Exception as error:    # the HTTP library below raises its own kinds, which change with its versions
+    except Exception as error:  # the HTTP library below raises its own kinds, which change with its versions
         raise _explained(what, error) from error
 
 

@@ -39,8 +39,15 @@ class Deployment:
         artefact = self.model.artefact
         compared = {key: value for key, value in dataclasses.asdict(self.parity).items() if key != "per_image"}
         return {
-            "runtime": artefact.runtime, "precision": artefact.precision.value, "version": self.model.version, "converter": dict(artefact.converter),
-            "bytes": artefact.bytes, "digest": artefact.digest, "facts": dict(artefact.converted.facts), "calibration": self.calibration, "parity": compared,
+            "runtime": artefact.runtime,
+            "precision": artefact.precision.value,
+            "version": self.model.version,
+            "converter": dict(artefact.converter),
+            "bytes": artefact.bytes,
+            "digest": artefact.digest,
+            "facts": dict(artefact.converted.facts),
+            "calibration": self.calibration,
+            "parity": compared,
         }
 
 

@@ -9,7 +9,11 @@ DIMENSION = Dimension(
     order=13,
     anchors=(
         Anchor(
-            "compression", "best_compression", zero=2.0, one=16.0, scale=Scale.LOG,
+            "compression",
+            "best_compression",
+            zero=2.0,
+            one=16.0,
+            scale=Scale.LOG,
             source="0: 2 times, what sixteen bits a weight give any network for nothing (Micikevicius et al. 2018); "
             "1: 16 times, two bits a weight, the fewest at which networks trained for it keep their accuracy (Zhu et al. 2017, Trained Ternary Quantization)",
         ),

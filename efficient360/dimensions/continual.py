@@ -11,11 +11,19 @@ DIMENSION = Dimension(
     order=11,
     anchors=(
         Anchor(
-            "continual", "retention", zero=0.0, one=1.0, conditions=_CONDITIONS,
+            "continual",
+            "retention",
+            zero=0.0,
+            one=1.0,
+            conditions=_CONDITIONS,
             source="the metric itself: nothing left of what it knew, and all of it (forgetting of the original task, Li & Hoiem 2018)",
         ),
         Anchor(
-            "continual", "share_of_joint", zero=0.0, one=1.0, conditions=_CONDITIONS,
+            "continual",
+            "share_of_joint",
+            zero=0.0,
+            one=1.0,
+            conditions=_CONDITIONS,
             source="the metric itself: nothing learned or kept, and as much as when all tasks are learned together "
             "(Lopez-Paz & Ranzato 2017; van de Ven, Tuytelaars & Tolias 2022)",
         ),

@@ -9,7 +9,11 @@ DIMENSION = Dimension(
     order=4,
     anchors=(
         Anchor(
-            "latency", "best_latency", zero=1.0, one=1e-3, scale=Scale.LOG,
+            "latency",
+            "best_latency",
+            zero=1.0,
+            one=1e-3,
+            scale=Scale.LOG,
             source="0: 1 s, the limit for a user's flow of thought; a third of the way: 0.1 s, the limit for a response that seems instantaneous "
             "(Nielsen, Usability Engineering, 1993, section 5.5); 1: 1 ms, three decades below",
         ),

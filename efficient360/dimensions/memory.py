@@ -9,12 +9,21 @@ DIMENSION = Dimension(
     order=2,
     anchors=(
         Anchor(
-            "parameters", "weight_bytes", zero=1.2e9, one=1e6, scale=Scale.LOG,
+            "parameters",
+            "weight_bytes",
+            zero=1.2e9,
+            one=1e6,
+            scale=Scale.LOG,
             source="0: ViT-L/16 in float32, 307 M parameters (Dosovitskiy et al. 2021, Table 1); "
             "1: 1 MB, the flash of a microcontroller (Lin et al., MCUNet, 2020)",
         ),
         Anchor(
-            "memory", "activation_peak", zero=1e9, one=3.2e5, scale=Scale.LOG, conditions={"batch": 1},
+            "memory",
+            "activation_peak",
+            zero=1e9,
+            one=3.2e5,
+            scale=Scale.LOG,
+            conditions={"batch": 1},
             source="0: 1 GB, what a phone lets one app hold without trouble; 1: 320 kB, the SRAM of a microcontroller (Lin et al., MCUNet, 2020)",
         ),
     ),

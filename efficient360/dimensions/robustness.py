@@ -9,11 +9,19 @@ DIMENSION = Dimension(
     order=5,
     anchors=(
         Anchor(
-            "corruption", "corruption_accuracy", zero=0.0, one=1.0, conditions={"over": "15 corruptions, 5 severities"},
+            "corruption",
+            "corruption_accuracy",
+            zero=0.0,
+            one=1.0,
+            conditions={"over": "15 corruptions, 5 severities"},
             source="the bounds of the metric itself",
         ),
         Anchor(
-            "adversarial", "robust_accuracy", zero=0.0, one=1.0, conditions={"norm": "linf", "epsilon": "4/255", "attack": "worst case"},
+            "adversarial",
+            "robust_accuracy",
+            zero=0.0,
+            one=1.0,
+            conditions={"norm": "linf", "epsilon": "4/255", "attack": "worst case"},
             source="the bounds of the metric itself, at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
         ),
     ),

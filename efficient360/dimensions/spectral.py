@@ -10,7 +10,10 @@ DIMENSION = Dimension(
     anchors=(
         # Of all that spectra tell, this one number holds for any width, needs no data, has limits known in advance, and stands in a bound as such.
         Anchor(
-            "weight_spectrum", "stable_rank_ratio", zero=1.0, one=0.0,
+            "weight_spectrum",
+            "stable_rank_ratio",
+            zero=1.0,
+            one=0.0,
             source="0: random matrices of the same shapes, whose spectra end at the edge of Marchenko & Pastur 1967; 1: one direction a matrix, the least that "
             "a sum of stable ranks, as in the bound of Neyshabur, Bhojanapalli & Srebro 2018 (Theorem 1), can come to",
         ),

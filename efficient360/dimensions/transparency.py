@@ -9,7 +9,10 @@ DIMENSION = Dimension(
     order=9,
     anchors=(
         Anchor(
-            "faithfulness", "best_faithfulness", zero=0.0, one=1.0,
+            "faithfulness",
+            "best_faithfulness",
+            zero=0.0,
+            one=1.0,
             source="0: cells ranked at random; 1: with its highest cell alone the class is certain and without it gone, the bound of insertion less "
             "deletion (Petsiuk, Das & Saenko 2018)",
         ),

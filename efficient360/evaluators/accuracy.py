@@ -35,16 +35,18 @@ from efficient360.methods.fairness.class_recall import Recalls, balanced_interva
 K = 5
 MOST_BARS, FEWER_BARS = 30, 15
 
-TOP1 = Metric(
-    "top1", ONE, Better.HIGHER, "Share of images whose most likely class is the right one.", "Russakovsky et al. 2015, section 4.1", low=0, high=1
-)
+TOP1 = Metric("top1", ONE, Better.HIGHER, "Share of images whose most likely class is the right one.", "Russakovsky et al. 2015, section 4.1", low=0, high=1)
 TOP5 = Metric(
     "top5", ONE, Better.HIGHER, "Share of images whose right class is among the five most likely.", "Russakovsky et al. 2015, section 4.1", low=0, high=1
 )
 BALANCED_ACCURACY = Metric(
-    "balanced_accuracy", ONE, Better.HIGHER,
+    "balanced_accuracy",
+    ONE,
+    Better.HIGHER,
     "Mean over the classes of the share of a class's images that are named rightly: every class counts the same, however rare.",
-    "Brodersen et al. 2010", low=0, high=1,
+    "Brodersen et al. 2010",
+    low=0,
+    high=1,
 )
 CONFIDENCE = Metric(
     "confidence", ONE, Better.NEITHER, "Probability given to the predicted class.", "Hendrycks & Gimpel 2017 (maximum softmax probability)", low=0, high=1
@@ -80,7 +82,7 @@ class Accuracy(ExampleEvaluator):
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Whether the label ranks first and among the first five, the confidence, and the prediction."""
-        logits, labels = model.logits(batch).cpu().double(), batch.labels.cpu()[:, None]    # (B, K), (B, 1)
+        logits, labels = model.logits(batch).cpu().double(), batch.labels.cpu()[:, None]  # (B, K), (B, 1)
         true = logits.gather(1, labels)
         earlier = torch.arange(logits.shape[1]) < labels
         rank = ((logits > true) | ((logits == true) & earlier)).sum(1)
@@ -112,14 +114,17 @@ class Accuracy(ExampleEvaluator):
         if not len(chosen):
             return
         batches = examples.select([table.ids[i] for i in chosen]).batches(1)
-        yield Gallery("Hardest mistakes", tuple(
-            Picture(
-                data_uri(batch.images[0]),
-                f"predicted {class_name(prediction[i], examples.class_names)}, is {class_name(table.labels[i], examples.class_names)}",
-                f"{table.ids[i]}, confidence {number(float(confidence[i]), CONFIDENCE)}",
-            )
-            for i, batch in zip(chosen, batches, strict=True)
-        ))
+        yield Gallery(
+            "Hardest mistakes",
+            tuple(
+                Picture(
+                    data_uri(batch.images[0]),
+                    f"predicted {class_name(prediction[i], examples.class_names)}, is {class_name(table.labels[i], examples.class_names)}",
+                    f"{table.ids[i]}, confidence {number(float(confidence[i]), CONFIDENCE)}",
+                )
+                for i, batch in zip(chosen, batches, strict=True)
+            ),
+        )
 
 
 def by_class_figure(of: Recalls, names: Sequence[str]) -> Bars:
@@ -131,6 +136,11 @@ def by_class_figure(of: Recalls, names: Sequence[str]) -> Bars:
         title = f"Accuracy by class: the {FEWER_BARS} lowest of {count(len(of.classes))}"
     intervals = [wilson(int(of.hits[i]), int(of.counts[i])) for i in shown]
     return Bars(
-        title, "class", "accuracy", tuple(class_name(of.classes[i], names) for i in shown), tuple(float(of.values[i]) for i in shown),
-        tuple(i.low for i in intervals), tuple(i.high for i in intervals),
+        title,
+        "class",
+        "accuracy",
+        tuple(class_name(of.classes[i], names) for i in shown),
+        tuple(float(of.values[i]) for i in shown),
+        tuple(i.low for i in intervals),
+        tuple(i.high for i in intervals),
     )

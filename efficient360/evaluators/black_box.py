@@ -25,8 +25,12 @@ from efficient360.methods.adversarial.threat import Norm, Threat
 from efficient360.methods.adversarial.victim import Victim
 
 MEDIAN_QUERIES = Metric(
-    "median_queries", ONE, Better.NEITHER, "Images shown to the model until it was fooled, median over the images that fell at the smallest ε.",
-    "Ilyas et al. 2018 (median queries of successful attacks)", low=0,
+    "median_queries",
+    ONE,
+    Better.NEITHER,
+    "Images shown to the model until it was fooled, median over the images that fell at the smallest ε.",
+    "Ilyas et al. 2018 (median queries of successful attacks)",
+    low=0,
 )
 QUERIES = Metric("queries", ONE, Better.NEITHER, "Images shown to the model until it was fooled, at the ε at which it was; 0 where it was not.", low=0)
 

@@ -95,7 +95,7 @@ class Calibration(ExampleEvaluator):
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """NLL, Brier score, confidence and right or wrong of each example."""
-        logp = model.logits(batch).cpu().double().log_softmax(1)    # (B, K)
+        logp = model.logits(batch).cpu().double().log_softmax(1)  # (B, K)
         probability = logp.exp()
         truth = torch.nn.functional.one_hot(batch.labels.cpu(), logp.shape[1])
         confidence, predicted = probability.max(1)
@@ -106,7 +106,7 @@ class Calibration(ExampleEvaluator):
 
     def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
         """Calibration errors with their chance level, raw and scaled, by class and by group, the temperature, and what confidence is worth for selection."""
-        assert context.examples is not None    # the runner gives an ExampleEvaluator its examples
+        assert context.examples is not None  # the runner gives an ExampleEvaluator its examples
         logits = clean_logits(model, context.examples, context.batch_size, context.deadline.check)
         raw = self._study(table.column(CONFIDENCE), table.column(CORRECT), context, 0)
         try:
@@ -133,7 +133,8 @@ class Calibration(ExampleEvaluator):
         yield from study.measurements({}, pictures)
         yield Measurement(OVERCONFIDENCE, float(gap.mean()), n, bootstrap_mean(gap, context.seed, self.resamples))
         for metric, draws, area, extra in (
-            (AURC, study.aurcs, study.aurc, (risk_coverage_curve(levels),)), (AUGRC, study.augrcs, study.augrc, ()),
+            (AURC, study.aurcs, study.aurc, (risk_coverage_curve(levels),)),
+            (AUGRC, study.augrcs, study.augrc, ()),
         ):
             yield Measurement(metric, area, n, percentiles(draws, "bootstrap"), extra=extra)
         for coverage in self.coverages:
@@ -178,8 +179,6 @@ def _scaled(
     yield from study.measurements(SCALED)
 
 
-def _excesses(
-    metric: Metric, of: PartErrors, n: int, given: Conditions, names: tuple[str, str], extra: tuple[Figure, ...] = ()
-) -> Iterator[Outcome]:
+def _excesses(metric: Metric, of: PartErrors, n: int, given: Conditions, names: tuple[str, str], extra: tuple[Figure, ...] = ()) -> Iterator[Outcome]:
     for over, excess, figures in zip(names, (of.mean_excess(), of.worst_excess()), (extra, ()), strict=True):
         yield Measurement(metric, excess.value, n, excess.interval, {**given, "over": over}, extra=figures)

@@ -35,16 +35,29 @@ from efficient360.methods.inclusiveness.kept_accuracy import kept
 
 CLEAN = Metric("clean_correct", ONE, Better.HIGHER, "Whether the clean image is answered rightly.", low=0, high=1)
 ACCURACY = Metric(
-    "capture_accuracy", ONE, Better.HIGHER, "Share of images answered rightly under one capture condition.", "Hendrycks & Dietterich 2019, section 3",
-    low=0, high=1,
+    "capture_accuracy",
+    ONE,
+    Better.HIGHER,
+    "Share of images answered rightly under one capture condition.",
+    "Hendrycks & Dietterich 2019, section 3",
+    low=0,
+    high=1,
 )
 RATIO = Metric(
-    "capture_ratio", ONE, Better.HIGHER, "Accuracy under one capture condition over the accuracy on the same images clean; 1 when nothing is lost.",
-    "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1", low=0,
+    "capture_ratio",
+    ONE,
+    Better.HIGHER,
+    "Accuracy under one capture condition over the accuracy on the same images clean; 1 when nothing is lost.",
+    "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1",
+    low=0,
 )
 MEAN_RATIO = Metric(
-    "mean_capture_ratio", ONE, Better.HIGHER, "Mean over the capture conditions of the share of the clean accuracy that is kept; 1 when nothing is lost.",
-    "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1", low=0,
+    "mean_capture_ratio",
+    ONE,
+    Better.HIGHER,
+    "Mean over the capture conditions of the share of the clean accuracy that is kept; 1 when nothing is lost.",
+    "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1",
+    low=0,
 )
 
 
@@ -73,9 +86,7 @@ class CaptureConditions(ExampleEvaluator):
     def __post_init__(self) -> None:
         for name in self.conditions:
             if name not in CONDITIONS:
-                raise SettingsError(
-                    "bad-setting", f"the setting conditions of capture_conditions names {name!r}", f"choose among {', '.join(CONDITIONS)}"
-                )
+                raise SettingsError("bad-setting", f"the setting conditions of capture_conditions names {name!r}", f"choose among {', '.join(CONDITIONS)}")
         if not self.conditions or len(set(self.conditions)) < len(self.conditions):
             hint = "name at least one condition, and each once"
             raise SettingsError("bad-setting", f"the setting conditions of capture_conditions is {list(self.conditions)}", hint)
@@ -116,8 +127,13 @@ class CaptureConditions(ExampleEvaluator):
         columns = [clean, *degraded.T]
         intervals = [wilson(int(column.sum()), len(column)) for column in columns]
         return Bars(
-            "Accuracy under capture conditions", "capture condition", "accuracy", ("clean", *(CONDITIONS[name].title for name in self.conditions)),
-            tuple(float(column.mean()) for column in columns), tuple(i.low for i in intervals), tuple(i.high for i in intervals),
+            "Accuracy under capture conditions",
+            "capture condition",
+            "accuracy",
+            ("clean", *(CONDITIONS[name].title for name in self.conditions)),
+            tuple(float(column.mean()) for column in columns),
+            tuple(i.low for i in intervals),
+            tuple(i.high for i in intervals),
         )
 
     def _gallery(self, examples: Examples) -> Sequence[Figure]:

@@ -65,7 +65,7 @@ class Compression(Evaluator):
         """
         if not isinstance(model, TorchModel):
             raise Unsupported("no-module", f"{type(model).__name__} has no weights that could be compressed", "evaluate the checkpoint itself, without --as")
-        assert context.examples is not None    # EXAMPLES is among the needs
+        assert context.examples is not None  # EXAMPLES is among the needs
         examples = context.predicted(context.examples.subset(self.examples, context.seed))
         original = _Original(model, np.concatenate([model.logits(batch).cpu().argmax(1).numpy() for batch in examples.batches(context.batch_size)]))
         tried = [self._tried(index, original, examples, context) for index in range(len(self.variants))]
@@ -74,7 +74,9 @@ class Compression(Evaluator):
             raise Unsupported("no-variants", f"no variant suits {type(model.network).__name__}", "name others under compression.variants")
         winner, work = chosen(trials, self.tolerance), against_work(trials)
         figures: tuple[Figure, ...] = (
-            against_size(trials, winner), *([work] if work else []), table(trials, winner, self.tolerance),
+            against_size(trials, winner),
+            *([work] if work else []),
+            table(trials, winner, self.tolerance),
             findings_table(list(findings(trials, self.tolerance))),
         )
         yield best(trials, self.tolerance, self.resamples, [context.seed, 29], figures)
@@ -101,7 +103,12 @@ class Compression(Evaluator):
         answers = recorded(log, examples, context.batch_size, row, context.deadline, told)[:, 0].astype(np.int64)
         packed = len(compressed.file)
         return Trial(
-            compressor, packed, original.bytes / packed, original.work_over(compressed), answers == examples.labels, answers == original.answers,
+            compressor,
+            packed,
+            original.bytes / packed,
+            original.work_over(compressed),
+            answers == examples.labels,
+            answers == original.answers,
             original.answers == examples.labels,
         )
 

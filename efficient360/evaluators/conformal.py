@@ -94,7 +94,7 @@ class Conformal(Evaluator):
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
         """Set sizes, coverage, and coverage by size, class and group."""
-        assert context.examples is not None    # EXAMPLES is among the needs
+        assert context.examples is not None  # EXAMPLES is among the needs
         if model.num_classes < 2 or len(context.examples) < 2:
             raise Unsupported("too-few-classes", "a set of classes says nothing with fewer than two classes or examples", HINT)
         examples = context.predicted(context.examples)

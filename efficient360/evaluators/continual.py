@@ -191,8 +191,13 @@ class Continual(Evaluator):
     def _methods(self) -> list[Method]:
         rates = Rates(self.rate, self.head_rate)
         known: list[Method] = [
-            Naive(rates), Ewc(rates, self.ewc_strength, FISHER_IMAGES), Lwf(rates, self.lwf_strength), Replay(rates, self.memory, self.memory_kind),
-            Frozen(rates), Lora(Rates(self.lora_rate, self.head_rate), self.rank), Joint(rates),
+            Naive(rates),
+            Ewc(rates, self.ewc_strength, FISHER_IMAGES),
+            Lwf(rates, self.lwf_strength),
+            Replay(rates, self.memory, self.memory_kind),
+            Frozen(rates),
+            Lora(Rates(self.lora_rate, self.head_rate), self.rank),
+            Joint(rates),
         ]
         by_name = {method.name: method for method in known}
         return [by_name[name] for name in self.methods]
@@ -204,8 +209,11 @@ class Continual(Evaluator):
 
     def _protocol(self, material: Material) -> Table:
         rows: list[tuple[str, str | int]] = [
-            ("stream", material.title), ("training images a task", f"at most {self.images}"), ("test images a task", f"at most {self.tested}"),
-            ("steps a task", f"{self.steps} of {self.batch} images"), ("seeds, each with its own order", self.seeds),
+            ("stream", material.title),
+            ("training images a task", f"at most {self.images}"),
+            ("test images a task", f"at most {self.tested}"),
+            ("steps a task", f"{self.steps} of {self.batch} images"),
+            ("seeds, each with its own order", self.seeds),
             ("learning rates", f"{self.rate:g}; head {self.head_rate:g}; adapters {self.lora_rate:g}"),
         ]
         if material.name == CORRUPTIONS:

@@ -40,21 +40,33 @@ from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES, T
 
 _SOURCE = "Hendrycks & Dietterich 2019"
 CORRUPTION_ACCURACY = Metric(
-    "corruption_accuracy", ONE, Better.HIGHER,
+    "corruption_accuracy",
+    ONE,
+    Better.HIGHER,
     "Share of corrupted images whose most likely class is the right one: a mean over corruptions and severities; severity 0 is the clean images.",
-    _SOURCE, low=0, high=1,
+    _SOURCE,
+    low=0,
+    high=1,
 )
 MEAN_CORRUPTION_ERROR = Metric(
     "mean_corruption_error", ONE, Better.LOWER, "Share of corrupted images named wrongly, not divided by a reference model's.", _SOURCE, low=0, high=1
 )
 RELATIVE_CORRUPTION_ERROR = Metric(
-    "relative_corruption_error", ONE, Better.LOWER, "Mean corruption error less the error on the same images clean: what corruption costs.",
-    _SOURCE, low=-1, high=1,
+    "relative_corruption_error",
+    ONE,
+    Better.LOWER,
+    "Mean corruption error less the error on the same images clean: what corruption costs.",
+    _SOURCE,
+    low=-1,
+    high=1,
 )
 MCE = Metric(
-    "mce", ONE, Better.LOWER,
+    "mce",
+    ONE,
+    Better.LOWER,
     "Mean corruption error (mCE): each corruption's error divided by the reference model's, then averaged; 1 is as bad as the reference.",
-    _SOURCE, low=0,
+    _SOURCE,
+    low=0,
 )
 RELATIVE_MCE = Metric(
     "relative_mce", ONE, Better.LOWER, "As mCE, of errors beyond the clean error: 1 loses as much to corruption as the reference does.", _SOURCE
@@ -210,8 +222,12 @@ def _mean(metric: Metric, values: Floats, conditions: Conditions, seed: int, fig
 
 def _no_frost(over: str) -> Failure:
     return Failure(
-        Status.UNSUPPORTED, "no-frost", f"frost is laid over photographs that are not installed; the means are over {over}",
-        "install the extra: pip install 'efficient360[robustness]', and run again", CORRUPTION_ACCURACY, {"corruption": "frost"},
+        Status.UNSUPPORTED,
+        "no-frost",
+        f"frost is laid over photographs that are not installed; the means are over {over}",
+        "install the extra: pip install 'efficient360[robustness]', and run again",
+        CORRUPTION_ACCURACY,
+        {"corruption": "frost"},
     )
 
 

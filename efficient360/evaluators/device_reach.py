@@ -17,9 +17,13 @@ OUT_OF_REACH = ("worker-killed", "worker-hung")
 """How a worker ends for which the profile has too little memory or speed."""
 
 REACH = Metric(
-    "device_reach", ONE, Better.HIGHER,
+    "device_reach",
+    ONE,
+    Better.HIGHER,
     "Share of the device profiles on which the fastest runtime whose answers agree stays within the time budget and the profile's memory.",
-    "0.1 s, the limit for a response that seems instantaneous: Nielsen, Usability Engineering, 1993, section 5.5", low=0, high=1,
+    "0.1 s, the limit for a response that seems instantaneous: Nielsen, Usability Engineering, 1993, section 5.5",
+    low=0,
+    high=1,
 )
 
 
@@ -44,7 +48,11 @@ class DeviceReach(Evaluator):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
     profiles: tuple[str, ...] = (
-        "limited:1core-256mb-quota10", "limited:1core-512mb-quota25", "limited:1core-1gb-quota50", "limited:1core-2gb", "limited:2core-4gb"
+        "limited:1core-256mb-quota10",
+        "limited:1core-512mb-quota25",
+        "limited:1core-1gb-quota50",
+        "limited:1core-2gb",
+        "limited:2core-4gb",
     )
     budget: float = 0.1
     runtimes: tuple[str, ...] = ("onnxruntime?", "torch")

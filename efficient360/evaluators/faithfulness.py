@@ -71,7 +71,17 @@ class Faithfulness(ExampleEvaluator):
     name: ClassVar[str] = "faithfulness"
     version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (
-        BEST, FAITHFULNESS, INSERTION, DELETION, INFIDELITY, SENSITIVITY, SPARSENESS, SIMILARITY, COMPLETENESS, POINTING, LOCALISATION,
+        BEST,
+        FAITHFULNESS,
+        INSERTION,
+        DELETION,
+        INFIDELITY,
+        SENSITIVITY,
+        SPARSENESS,
+        SIMILARITY,
+        COMPLETENESS,
+        POINTING,
+        LOCALISATION,
     )
     columns: ClassVar[tuple[Metric, ...]] = (PROBABILITY, MARKED, POINTED, INSIDE)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
@@ -101,7 +111,7 @@ class Faithfulness(ExampleEvaluator):
             raise _bad("baselines", list(self.baselines), f"name at least one of {', '.join(BLANKS)}, each once")
         if not self.explainers or len({one.name for one in self._known()}) < len(self.explainers):
             raise _bad("explainers", list(self.explainers), "name at least one explainer, each once")
-        _ = self._regions    # refused now if it is no good
+        _ = self._regions  # refused now if it is no good
 
     def sample_size(self) -> int | None:
         return self.examples
@@ -119,7 +129,7 @@ class Faithfulness(ExampleEvaluator):
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Curves, areas, infidelity and sparseness of every explainer that the model supports, and of the random one."""
-        assert isinstance(model, TorchModel)    # GRADIENTS is among the needs
+        assert isinstance(model, TorchModel)  # GRADIENTS is among the needs
         study = Study(model, grid_of(model), self._supported(model)[0], self.baselines, self.points, self.squares, self._regions)
         parts = [(list(study.measure(question)), real) for question, real in questions(model, batch, self.rows)]
         for column in zip(*(scores for scores, _ in parts), strict=True):
@@ -129,7 +139,7 @@ class Faithfulness(ExampleEvaluator):
     def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
         """The best explainer with all pictures, the two checks, pointing and localisation where objects are marked, and who was not supported."""
         assert isinstance(model, TorchModel)
-        assert context.examples is not None    # the runner gives an ExampleEvaluator its examples
+        assert context.examples is not None  # the runner gives an ExampleEvaluator its examples
         explainers, failures = self._supported(model)
         # A network of shuffled weights seldom lets an integral converge: no more steps are spent on it, nor on what is held against it.
         plain = [one for one in self._known(doublings=0) if one.name in {other.name for other in explainers}]

@@ -136,7 +136,7 @@ def _attention_of(model: TorchModel, batch: Batch) -> Sequence[LayerAttention]:
 
 
 def _some(context: Context, n: int) -> Examples:
-    assert context.examples is not None    # the runner gives an ExampleEvaluator its examples
+    assert context.examples is not None  # the runner gives an ExampleEvaluator its examples
     return context.examples.subset(n, context.seed)
 
 

@@ -75,7 +75,7 @@ class GroupFairness(ExampleEvaluator):
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Prediction, confidence and the proxies of each example."""
-        logits = model.logits(batch).cpu().double()    # (B, K)
+        logits = model.logits(batch).cpu().double()  # (B, K)
         yield Scores(PREDICTION, logits.argmax(1))
         yield Scores(CONFIDENCE, logits.softmax(1).amax(1))
         if self.derived:

@@ -37,28 +37,52 @@ NULL = "mean over permutations"
 
 CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the predicted class is the true one.", low=0, high=1)
 WORST_CLASS = Metric(
-    "worst_class_accuracy", ONE, Better.HIGHER, "Accuracy of the class that fares worst, among those with enough examples.", "Sagawa et al. 2020, over classes",
-    low=0, high=1,
+    "worst_class_accuracy",
+    ONE,
+    Better.HIGHER,
+    "Accuracy of the class that fares worst, among those with enough examples.",
+    "Sagawa et al. 2020, over classes",
+    low=0,
+    high=1,
 )
 WORST_CLASS_NULL = Metric(
-    "worst_class_accuracy_null", ONE, Better.NEITHER,
-    "Accuracy that the worst class would show by chance if all were equally hard; its interval holds 95 % of such cases.", NULL, low=0, high=1,
+    "worst_class_accuracy_null",
+    ONE,
+    Better.NEITHER,
+    "Accuracy that the worst class would show by chance if all were equally hard; its interval holds 95 % of such cases.",
+    NULL,
+    low=0,
+    high=1,
 )
 LOWEST_TENTH = Metric(
     "lowest_tenth_accuracy", ONE, Better.HIGHER, "Mean accuracy of the tenth of the classes that fare worst.", "lower tail mean over classes", low=0, high=1
 )
 LOWEST_TENTH_NULL = Metric(
-    "lowest_tenth_accuracy_null", ONE, Better.NEITHER,
-    "Mean accuracy that the lowest tenth of the classes would show by chance if all were equally hard; its interval holds 95 % of such cases.", NULL,
-    low=0, high=1,
+    "lowest_tenth_accuracy_null",
+    ONE,
+    Better.NEITHER,
+    "Mean accuracy that the lowest tenth of the classes would show by chance if all were equally hard; its interval holds 95 % of such cases.",
+    NULL,
+    low=0,
+    high=1,
 )
 WORST_GROUP = Metric(
-    "worst_group_accuracy", ONE, Better.HIGHER, "Accuracy of the group that fares worst, over the data set's group columns and where they cross.",
-    "Sagawa et al. 2020", low=0, high=1,
+    "worst_group_accuracy",
+    ONE,
+    Better.HIGHER,
+    "Accuracy of the group that fares worst, over the data set's group columns and where they cross.",
+    "Sagawa et al. 2020",
+    low=0,
+    high=1,
 )
 WORST_GROUP_NULL = Metric(
-    "worst_group_accuracy_null", ONE, Better.NEITHER,
-    "Accuracy that the worst group of that grouping would show by chance if all were alike; its interval holds 95 % of such cases.", NULL, low=0, high=1,
+    "worst_group_accuracy_null",
+    ONE,
+    Better.NEITHER,
+    "Accuracy that the worst group of that grouping would show by chance if all were alike; its interval holds 95 % of such cases.",
+    NULL,
+    low=0,
+    high=1,
 )
 
 
@@ -149,4 +173,3 @@ def _told(grouping: Grouping, correct: NDArray[np.float64], least: int) -> tuple
     """Names of the groups of at least ``least`` examples, and their right answers."""
     positions, among = grouping.among(grouping.sizes >= least)
     return among.names, tally(among.codes, correct[positions], len(among.names))
-

@@ -37,8 +37,18 @@ class Latency(Evaluator):
     name: ClassVar[str] = "latency"
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metrics.BEST, metrics.P50, metrics.P90, metrics.P99, metrics.THROUGHPUT, metrics.BEST_THROUGHPUT, metrics.COLD_START, metrics.RUNTIME_MEMORY,
-        metrics.ARTEFACT_BYTES, metrics.LOGIT_DIFFERENCE, metrics.AGREEMENT, metrics.ENERGY,
+        metrics.BEST,
+        metrics.P50,
+        metrics.P90,
+        metrics.P99,
+        metrics.THROUGHPUT,
+        metrics.BEST_THROUGHPUT,
+        metrics.COLD_START,
+        metrics.RUNTIME_MEMORY,
+        metrics.ARTEFACT_BYTES,
+        metrics.LOGIT_DIFFERENCE,
+        metrics.AGREEMENT,
+        metrics.ENERGY,
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})

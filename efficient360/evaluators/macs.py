@@ -34,16 +34,25 @@ AGREEMENT = 0.02
 """The largest relative difference between the two counts that passes without a word."""
 
 MACS = Metric(
-    "macs", MAC, Better.LOWER,
+    "macs",
+    MAC,
+    Better.LOWER,
     "Multiply-adds for one image in convolutions, linear layers and attention, with small estimates for normalisation; 1 MAC is 2 FLOP.",
-    "fvcore's convention, with both products of fused attention counted", low=0,
+    "fvcore's convention, with both products of fused attention counted",
+    low=0,
 )
 ACTIVATIONS = Metric(
-    "activations", ONE, Better.LOWER, "Values that convolutions, linear layers and matrix products put out for one image.",
-    "Radosavovic et al. 2020, Designing Network Design Spaces", low=0,
+    "activations",
+    ONE,
+    Better.LOWER,
+    "Values that convolutions, linear layers and matrix products put out for one image.",
+    "Radosavovic et al. 2020, Designing Network Design Spaces",
+    low=0,
 )
 GROWTH = Metric(
-    "macs_growth", ONE, Better.LOWER,
+    "macs_growth",
+    ONE,
+    Better.LOWER,
     "Exponent of MACs against pixels from the model's own image size to four times its side: 1 is linear, 2 quadratic.",
     "least squares on logarithms at 1, 2, 3 and 4 times the side",
 )
@@ -83,8 +92,11 @@ class Macs(Evaluator):
 def _uncounted(counted: OperationCount, metric: Metric) -> Failure:
     listed = ", ".join(f"{name} ({calls}×)" for name, calls in counted.uncounted)
     return Failure(
-        Status.FAILED, "uncounted-operators", f"the cost of these operators is not known, so the sum would be too low: {listed}",
-        "add a row for each to efficient360/methods/complexity/operators.py", metric,
+        Status.FAILED,
+        "uncounted-operators",
+        f"the cost of these operators is not known, so the sum would be too low: {listed}",
+        "add a row for each to efficient360/methods/complexity/operators.py",
+        metric,
     )
 
 
@@ -136,13 +148,16 @@ def _growth(model: TorchModel, context: Context) -> Outcome:
 def _curve(pixels: list[int], macs: list[int], law: PowerLaw) -> Curve:
     x = tuple(float(n) for n in pixels)
     return Curve(
-        "MACs against resolution", "pixels", "MACs",
+        "MACs against resolution",
+        "pixels",
+        "MACs",
         (
             Series("counted", x, tuple(float(n) for n in macs), style="points"),
             Series(f"pixels^{law.exponent:.2f} (R² {law.r_squared:.4f})", x, tuple(law.factor * n**law.exponent for n in x)),
             Series("linear", x, tuple(macs[0] * n / x[0] for n in x), style="reference"),
         ),
-        x_log=True, y_log=True,
+        x_log=True,
+        y_log=True,
     )
 
 

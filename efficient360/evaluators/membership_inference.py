@@ -164,7 +164,10 @@ def _with_references(references: References, found: Sequence[NDArray[Any]], seed
     tier, n = f"{len(references)} shadow models", len(found[0])
     scaled, loss = (np.concatenate([side[:, column] for side in found]) for column in (SCALED, LOSS))
     for name, score, signal in (
-        (lira.ONLINE, lira.online, scaled), (lira.OFFLINE, lira.offline, scaled), (rmia.ONLINE, rmia.online, loss), (rmia.OFFLINE, rmia.offline, loss)
+        (lira.ONLINE, lira.online, scaled),
+        (lira.OFFLINE, lira.offline, scaled),
+        (rmia.ONLINE, rmia.online, loss),
+        (rmia.OFFLINE, rmia.offline, loss),
     ):
         try:
             scores = score(signal, references, seed)

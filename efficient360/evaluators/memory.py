@@ -33,16 +33,25 @@ from efficient360.methods.complexity.process_memory import Reading, Request, mea
 
 WEIGHT_MEMORY = Metric("weight_memory", BYTE, Better.LOWER, "What parameters and buffers take in memory once loaded.", low=0)
 ACTIVATION_PEAK = Metric(
-    "activation_peak", BYTE, Better.LOWER,
-    "Most bytes of tensors that one forward makes and holds at once, beside weights and input; counted, so the same on every machine.", low=0,
+    "activation_peak",
+    BYTE,
+    Better.LOWER,
+    "Most bytes of tensors that one forward makes and holds at once, beside weights and input; counted, so the same on every machine.",
+    low=0,
 )
 PROCESS_PEAK = Metric(
-    "process_peak", BYTE, Better.LOWER,
-    "Peak resident memory of a fresh process that loads the checkpoint and runs one forward, Python and its libraries included.", low=0,
+    "process_peak",
+    BYTE,
+    Better.LOWER,
+    "Peak resident memory of a fresh process that loads the checkpoint and runs one forward, Python and its libraries included.",
+    low=0,
 )
 CUDA_PEAK = Metric(
-    "cuda_peak", BYTE, Better.LOWER,
-    "Most bytes of tensors on the GPU in that process (torch.cuda.max_memory_allocated): weights, input, activations and workspaces.", low=0,
+    "cuda_peak",
+    BYTE,
+    Better.LOWER,
+    "Most bytes of tensors on the GPU in that process (torch.cuda.max_memory_allocated): weights, input, activations and workspaces.",
+    low=0,
 )
 REPEATS = 3
 
@@ -96,7 +105,7 @@ class Memory(Evaluator):
             context.progress(progress[0] + repeat, progress[1])
             reading = measure_process(request, self._seconds(context))
             if isinstance(reading, Failure):
-                context.deadline.check()    # ended by the time budget, not by its own limit
+                context.deadline.check()  # ended by the time budget, not by its own limit
                 yield dataclasses.replace(reading, metric=PROCESS_PEAK, conditions=conditions)
                 if on_cuda:
                     yield dataclasses.replace(reading, metric=CUDA_PEAK, conditions=conditions)
@@ -123,16 +132,13 @@ def _activations(model: TorchModel, batch: int, seed: int) -> Outcome:
 
 def _repeated(metric: Metric, samples: list[int], batch: int, *extra: Table) -> Measurement:
     interval = Interval(min(samples), max(samples), "range")
-    return Measurement(
-        metric, statistics.median(samples), len(samples), interval, {"batch": batch}, tuple(float(s) for s in samples), extra
-    )
+    return Measurement(metric, statistics.median(samples), len(samples), interval, {"batch": batch}, tuple(float(s) for s in samples), extra)
 
 
 def _table(readings: list[Reading], batch: int) -> Table:
-    rows = tuple(
-        (i, scaled(r.baseline, "B"), scaled(r.loaded, "B"), scaled(r.peak, "B"), scaled(r.peak - r.baseline, "B")) for i, r in enumerate(readings, 1)
-    )
+    rows = tuple((i, scaled(r.baseline, "B"), scaled(r.loaded, "B"), scaled(r.peak, "B"), scaled(r.peak - r.baseline, "B")) for i, r in enumerate(readings, 1))
     return Table(
         f"Peak resident memory on the way, batch {batch}",
-        ("repeat", "Python and libraries", "model loaded", "after one forward", "beyond Python and libraries"), rows,
+        ("repeat", "Python and libraries", "model loaded", "after one forward", "beyond Python and libraries"),
+        rows,
     )

@@ -33,15 +33,25 @@ from efficient360.methods.distribution_shift.comparison import Comparison, clean
 from efficient360.methods.distribution_shift.part import Part, part_of
 
 SHIFT_ACCURACY = Metric(
-    "shift_accuracy", ONE, Better.HIGHER, "Share of the images of a shifted test set whose most likely class, of those the set covers, is the right one.",
-    "Taori et al. 2020, section 2; among fewer classes as Hendrycks et al. 2021 (ImageNet-A, ImageNet-R)", low=0, high=1,
+    "shift_accuracy",
+    ONE,
+    Better.HIGHER,
+    "Share of the images of a shifted test set whose most likely class, of those the set covers, is the right one.",
+    "Taori et al. 2020, section 2; among fewer classes as Hendrycks et al. 2021 (ImageNet-A, ImageNet-R)",
+    low=0,
+    high=1,
 )
 SHIFT_BASELINE = Metric(
     "shift_baseline", ONE, Better.HIGHER, "The same share of the clean images of the same classes.", "Hendrycks et al. 2021 (ImageNet-R)", low=0, high=1
 )
 SHIFT_GAP = Metric(
-    "shift_gap", ONE, Better.LOWER, "Accuracy on clean images less accuracy on shifted ones, the same classes to choose from on both: what the shift costs.",
-    "Recht et al. 2019; Hendrycks et al. 2021 (ImageNet-R)", low=-1, high=1,
+    "shift_gap",
+    ONE,
+    Better.LOWER,
+    "Accuracy on clean images less accuracy on shifted ones, the same classes to choose from on both: what the shift costs.",
+    "Recht et al. 2019; Hendrycks et al. 2021 (ImageNet-R)",
+    low=-1,
+    high=1,
 )
 CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the predicted class of the clean image is the true one.", low=0, high=1)
 CONFIDENCE = Metric("confidence", ONE, Better.NEITHER, "Probability given to the predicted class.", low=0, high=1)
@@ -96,7 +106,7 @@ class NaturalShift(ExampleEvaluator):
                 yield _failure(shift, errors[shift.name])
                 continue
             yield from self._measured(found[shift.name], figures)
-            figures = ()    # they are of all sets: the first one carries them
+            figures = ()  # they are of all sets: the first one carries them
 
     def _chosen(self, known: Sequence[ShiftedSet]) -> list[ShiftedSet]:
         by_name = {shift.name: shift for shift in known}

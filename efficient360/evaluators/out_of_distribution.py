@@ -163,9 +163,7 @@ class OutOfDistribution(Evaluator):
         assert features is not None  # the same model offered them of the evaluated images
         return features, chosen.labels
 
-    def _results(
-        self, tried: Mapping[str, Score | Failure], inside: Outputs, sets: Sequence[tuple[UnlikeSet, Outputs]], context: Context
-    ) -> list[Scored]:
+    def _results(self, tried: Mapping[str, Score | Failure], inside: Outputs, sets: Sequence[tuple[UnlikeSet, Outputs]], context: Context) -> list[Scored]:
         """Every detector on every set, detector by detector."""
         on, results = draws(len(inside.logits), self.resamples, context.seed), []
         for name, score in tried.items():

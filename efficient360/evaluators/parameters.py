@@ -18,8 +18,11 @@ from efficient360.models.weights import Weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned values; one that is used in several places counts once.", low=0)
 WEIGHT_BYTES = Metric(
-    "weight_bytes", BYTE, Better.LOWER,
-    "Bytes of the checkpoint's tensors, parameters and stored buffers, in the number format they are stored in.", low=0,
+    "weight_bytes",
+    BYTE,
+    Better.LOWER,
+    "Bytes of the checkpoint's tensors, parameters and stored buffers, in the number format they are stored in.",
+    low=0,
 )
 
 

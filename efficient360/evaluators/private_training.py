@@ -95,9 +95,7 @@ class PrivateTraining(Evaluator):
                 for metric in self.metrics:
                     yield Failure(Status.UNSUPPORTED, error.code, error.message, error.hint, metric, {"layers": layers})
 
-    def _hits(
-        self, layers: str, start: StartingPoint, training: Examples, test: Examples, noises: Sequence[float], context: Context
-    ) -> NDArray[np.bool_]:
+    def _hits(self, layers: str, start: StartingPoint, training: Examples, test: Examples, noises: Sequence[float], context: Context) -> NDArray[np.bool_]:
         """Right or wrong on each test example after a training with each noise, bool ``(len(noises), m)``."""
         log = RowLog(context.scratch / f"{layers}-hits.f32", len(test))
         log.truncate(len(log))
@@ -117,7 +115,8 @@ class PrivateTraining(Evaluator):
 
 
 _STARTS: Final[Mapping[str, Callable[[TorchModel, Examples, Examples, Context], StartingPoint]]] = {
-    HEAD: starting_points.head, ALL: starting_points.all_layers,
+    HEAD: starting_points.head,
+    ALL: starting_points.all_layers,
 }
 
 

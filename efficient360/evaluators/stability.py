@@ -39,17 +39,24 @@ from efficient360.methods.corruptions.sequences import Sequences, answers
 
 _SOURCE = "Hendrycks & Dietterich 2019, section 4.2"
 FLIP_RATE = Metric(
-    "flip_rate", ONE, Better.LOWER,
+    "flip_rate",
+    ONE,
+    Better.LOWER,
     "Flip probability: share of frames whose most likely class is another than that of the frame before; with noise, than that of the clean image.",
-    _SOURCE, low=0, high=1,
+    _SOURCE,
+    low=0,
+    high=1,
 )
 MEAN_FLIP_RATE = Metric(
     "mean_flip_rate", ONE, Better.LOWER, "Flip probability, mean over perturbations, not divided by a reference model's.", _SOURCE, low=0, high=1
 )
 MFR = Metric(
-    "mfr", ONE, Better.LOWER,
+    "mfr",
+    ONE,
+    Better.LOWER,
     "Mean flip rate (mFR): each perturbation's flip probability divided by the reference model's, then averaged; 1 flips as often as the reference.",
-    _SOURCE, low=0,
+    _SOURCE,
+    low=0,
 )
 Floats = NDArray[np.float64]
 

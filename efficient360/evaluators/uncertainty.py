@@ -116,6 +116,7 @@ def _findings(changes: Sequence[Measurement]) -> Iterator[Finding]:
     for one in changes:
         if one.interval is not None and one.interval.low > 0:
             yield Finding(
-                "worse-averaged", f"{one.conditions['method']} raises the negative log-likelihood by {formatting.number(one.value, one.metric)}",
+                "worse-averaged",
+                f"{one.conditions['method']} raises the negative log-likelihood by {formatting.number(one.value, one.metric)}",
                 "keep the plain answer: a model that is not sure enough only gets less sure (see its overconfidence under calibration)",
             )

@@ -80,7 +80,7 @@ class WeightSpectrum(Evaluator):
             Unsupported: The network has no weight that acts as a linear operator (``no-operators``).
             OutOfTime: From ``context.deadline``.
         """
-        assert isinstance(model, TorchModel)    # GRADIENTS is among the needs
+        assert isinstance(model, TorchModel)  # GRADIENTS is among the needs
         found = inventory(model.network, torch.full((1, *model.input_size), 0.5, device=model.device))
         if not found.weights:
             message = f"{type(model.network).__name__} holds no linear layer, convolution or Fourier filter"
@@ -189,7 +189,7 @@ _NO_DATA = ("no-dataset", "no data set was given", "add --dataset")
 
 
 def _margins(batch: Batch) -> NDArray[np.float64]:
-    assert batch.clean_logits is not None    # predicted examples carry them
+    assert batch.clean_logits is not None  # predicted examples carry them
     return margins(batch.clean_logits.cpu().numpy(), batch.labels.cpu().numpy())
 
 

@@ -77,12 +77,20 @@ def header_of(opening: Opening, planned: list[Any]) -> dict[str, Any]:
     if dataset is not None:
         card = dataset.card
         header["dataset"] = {
-            "name": card.name, "title": card.title, "split": dataset.split, "examples": len(dataset.examples), "available": dataset.available,
-            "digest": dataset.examples.digest, "classes": len(dataset.examples.class_names),
+            "name": card.name,
+            "title": card.title,
+            "split": dataset.split,
+            "examples": len(dataset.examples),
+            "available": dataset.available,
+            "digest": dataset.examples.digest,
+            "classes": len(dataset.examples.class_names),
             "kept_outputs": None if opening.keep is None else len(opening.keep),
             "unseen": list(dataset.unseen),
             "source": dataclasses.asdict(card.source),
-            "license": card.license, "citation": card.citation, "notes": card.notes, "groups": list(card.groups),
+            "license": card.license,
+            "citation": card.citation,
+            "notes": card.notes,
+            "groups": list(card.groups),
         }
     plain_json: dict[str, Any] = json.loads(json.dumps(header, default=str))
     return plain_json

@@ -51,16 +51,20 @@ def build(reports: Sequence[Run], out: Path) -> Path:
 def render(found: Sequence[Board]) -> str:
     """The page over ``found``; plotly.js is loaded from beside it."""
     scripts = (page.script("efficient360.reports", "draw.js"), page.script(PACKAGE, "board.js"))
-    return page.environment(PACKAGE).get_template("index.html.j2").render(
-        boards=found,
-        facts=facts,
-        best_first=best_first,
-        charts=[_charts(board) for board in found],
-        series=[[role, LIGHT[role]] for role in SERIES],
-        chosen_at_first=CHOSEN_AT_FIRST,
-        anchors_version=ANCHORS_VERSION,
-        scripts=scripts,
-        policy=page.policy(*scripts).replace("script-src ", "script-src 'self' "),
+    return (
+        page.environment(PACKAGE)
+        .get_template("index.html.j2")
+        .render(
+            boards=found,
+            facts=facts,
+            best_first=best_first,
+            charts=[_charts(board) for board in found],
+            series=[[role, LIGHT[role]] for role in SERIES],
+            chosen_at_first=CHOSEN_AT_FIRST,
+            anchors_version=ANCHORS_VERSION,
+            scripts=scripts,
+            policy=page.policy(*scripts).replace("script-src ", "script-src 'self' "),
+        )
     )
 
 
@@ -80,8 +84,13 @@ def _plain_board(board: Board) -> dict[str, Any]:
 def _plain_entry(entry: Entry) -> dict[str, Any]:
     checkpoint: Mapping[str, Any] = entry.report.checkpoint
     return {
-        "id": entry.id, "name": checkpoint.get("name"), "architecture": checkpoint.get("architecture"), "digest": checkpoint.get("digest"),
-        "state": entry.report.state, "created": entry.report.created, "report": entry.link or None,
+        "id": entry.id,
+        "name": checkpoint.get("name"),
+        "architecture": checkpoint.get("architecture"),
+        "digest": checkpoint.get("digest"),
+        "state": entry.report.state,
+        "created": entry.report.created,
+        "report": entry.link or None,
         "values": {key: {"value": cell.value, "interval": cell.interval or None, "n": cell.n} for key, cell in entry.cells.items()},
         "scores": {axis.dimension.name: axis.score for axis in entry.report.axes},
     }

@@ -106,7 +106,8 @@ def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         told = ", ".join(f"{key}={value!r}" for key, value in given.items())
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            "architecture-arguments", f"{architecture} can't be built with {told}: {reason}",
+            "architecture-arguments",
+            f"{architecture} can't be built with {told}: {reason}",
             "correct the --arch-arg values or the sidecar's model_args",
         ) from error
     if NORM_EPS in arguments:

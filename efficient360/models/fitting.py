@@ -107,14 +107,16 @@ def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[
         has, needs = tensors.get(f"{head}.weight"), wanted.get(f"{head}.weight")
         if has is not None and needs is not None and has.shape[0] != needs.shape[0] and has.shape[1:] == needs.shape[1:]:
             return CheckpointError(
-                "class-count-mismatch", f"{origin}: the file's head has {has.shape[0]} classes, the architecture {needs.shape[0]}",
+                "class-count-mismatch",
+                f"{origin}: the file's head has {has.shape[0]} classes, the architecture {needs.shape[0]}",
                 f"--arch-arg num_classes={has.shape[0]}",
             )
     common = len(wanted.keys() & tensors.keys())
     text = _complaint(wanted, tensors)
     if common < len(wanted) / 2:
         return CheckpointError(
-            "wrong-architecture", f"{origin} doesn't hold {name}: {common or 'none'} of its {len(wanted)} tensors are there, {text}",
+            "wrong-architecture",
+            f"{origin} doesn't hold {name}: {common or 'none'} of its {len(wanted)} tensors are there, {text}",
             f"name the architecture it was trained with (--arch); the file's first tensors are {_first(list(tensors))}",
         )
     return CheckpointError("weights-mismatch", f"{origin} doesn't fit {name}: {text}", _hint(network, wanted, tensors))
@@ -122,6 +124,7 @@ def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The argument that the differing shapes point at."""
+
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
 

@@ -66,18 +66,17 @@ def fetch(repository: Repository, name: str) -> Path | None:
         return Path(hub.hf_hub_download(repository.name, name, revision=repository.revision))
     except errors.GatedRepoError as error:
         raise CheckpointError(
-            "hub-gated", f"the hub's repository {repository} wants its terms accepted first",
-            f"accept them at https://huggingface.co/{repository.name} and run hf auth login"
+            "hub-gated",
+            f"the hub's repository {repository} wants its terms accepted first",
+            f"accept them at https://huggingface.co/{repository.name} and run hf auth login",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise CheckpointError(
-            "hub-repository-not-found", f"the hub has no repository {repository.name}, or it is private",
-            "check the name; for a private one, run hf auth login"
+            "hub-repository-not-found", f"the hub has no repository {repository.name}, or it is private", "check the name; for a private one, run hf auth login"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise CheckpointError(
-            "hub-revision-not-found", f"the hub's repository {repository.name} has no revision {repository.revision!r}",
-            "name a branch, tag or commit of it"
+            "hub-revision-not-found", f"the hub's repository {repository.name} has no revision {repository.revision!r}", "name a branch, tag or commit of it"
         ) from error
     except errors.RemoteEntryNotFoundError:
         return None
@@ -111,6 +110,7 @@ def _unreachable(repository: Repository, name: str, error: Exception) -> Checkpo
     text = str(error).strip()
     reason = text.splitlines()[0][:160] if text else type(error).__name__
     return CheckpointError(
-        "hub-unreachable", f"the hub can't be reached for {repository}/{name}, and it is not in the local cache ({reason})",
+        "hub-unreachable",
+        f"the hub can't be reached for {repository}/{name}, and it is not in the local cache ({reason})",
         "check the connection, download it elsewhere and give its path, or use an embedded checkpoint (efficient360 list checkpoints)",
     )

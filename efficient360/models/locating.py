@@ -77,7 +77,8 @@ def _folder(folder: Path) -> Found:
         )
     if not files:
         raise CheckpointError(
-            "no-weights-in-folder", f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
+            "no-weights-in-folder",
+            f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
             "give the folder that holds model.safetensors, or the file itself",
         )
     if len(files) > 1:
@@ -91,9 +92,7 @@ def _folder(folder: Path) -> Found:
 def _repository(repository: Repository, spec: CheckpointSpec) -> Found:
     config = fetch(repository, "config.json")
     if config is None and not spec.architecture:
-        raise CheckpointError(
-            "hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch"
-        )
+        raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
     if config is not None and _is_transformers(config):
         # It lands beside config.json, where the sidecar is read from.
         fetch(repository, "preprocessor_config.json")
@@ -155,7 +154,8 @@ def _transformers_config(data: Mapping[str, Any]) -> bool:
 def _nowhere(reference: str, path: Path) -> CheckpointError:
     if not reference:
         return CheckpointError(
-            "checkpoint-not-found", "the checkpoint's reference is empty",
+            "checkpoint-not-found",
+            "the checkpoint's reference is empty",
             "give a path, an embedded name, hf-hub:organisation/name or a timm name",
         )
     if path.suffix.lower() in SUFFIXES or reference.startswith((".", "/", "~")):
@@ -167,6 +167,7 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
     if reference.count("/") == 1:
         hints.append(f"for the hub's repository write hf-hub:{reference}")
     return CheckpointError(
-        "checkpoint-not-found", f"{reference!r} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
+        "checkpoint-not-found",
+        f"{reference!r} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
         "; ".join(hints) or "efficient360 list checkpoints names the embedded ones; timm.list_pretrained() names timm's",
     )

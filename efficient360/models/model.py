@@ -79,9 +79,7 @@ def _logits_of(output: Any) -> Tensor:
         return found
     if isinstance(output, tuple | list) and output and all(isinstance(o, Tensor) and o.shape == output[0].shape for o in output):
         return torch.stack(list(output)).mean(0)
-    raise CheckpointError(
-        "no-logits", f"the network returned {type(output).__name__}, not logits", "use an architecture with a classification head"
-    )
+    raise CheckpointError("no-logits", f"the network returned {type(output).__name__}, not logits", "use an architecture with a classification head")
 
 
 @final
@@ -190,7 +188,8 @@ def preflight(model: Model, seed: int) -> None:
         first, second = model(images), model(images)
     if tuple(first.shape) != (2, model.num_classes):
         raise CheckpointError(
-            "logits-shape", f"the model returned logits of shape {tuple(first.shape)} where (2, {model.num_classes}) was expected",
+            "logits-shape",
+            f"the model returned logits of shape {tuple(first.shape)} where (2, {model.num_classes}) was expected",
             "give the number of classes it was trained with, --arch-arg num_classes=K",
         )
     if not bool(torch.isfinite(first).all()):

@@ -26,8 +26,12 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     asked = spec.arguments.get("img_size", said)
     height, width = tuple(sides) if asked is None else _sides(asked)
     return Preprocessing(
-        input_size=(3, height, width), mean=tuple(config["mean"]), std=tuple(config["std"]), interpolation=config["interpolation"],
-        crop_pct=float(config["crop_pct"]), crop_mode=config["crop_mode"],
+        input_size=(3, height, width),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config["interpolation"],
+        crop_pct=float(config["crop_pct"]),
+        crop_mode=config["crop_mode"],
     )
 
 
@@ -44,7 +48,8 @@ def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: C
     if tuple(built) != preprocessing.input_size[1:]:
         height, width = preprocessing.input_size[1:]
         raise CheckpointError(
-            "input-size-mismatch", f"{spec.reference}: images are prepared at {height} x {width}, the network is built for {built[0]} x {built[1]}",
+            "input-size-mismatch",
+            f"{spec.reference}: images are prepared at {height} x {width}, the network is built for {built[0]} x {built[1]}",
             "give input_size and model_args' img_size the same size in the sidecar",
         )
 

@@ -33,7 +33,8 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     architecture = spec.architecture or found.sidecar.architecture
     if not architecture:
         raise CheckpointError(
-            "architecture-unknown", f"{spec.reference} comes without a sidecar that names its architecture",
+            "architecture-unknown",
+            f"{spec.reference} comes without a sidecar that names its architecture",
             'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
         )
     require_architecture(architecture)
@@ -54,9 +55,17 @@ def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Ma
     require_input_size(network, preprocessing, spec)
     names = found.sidecar.class_names
     return Checkpoint(
-        spec=spec, name=f"{found.name}-random-{spec.seed}", architecture=architecture, arguments=full, origin=Origin.RANDOM, path=None,
-        digest=digest(network.state_dict()), preprocessing=preprocessing, num_classes=full["num_classes"],
-        class_names=names if len(names) == full["num_classes"] else (), card={"weights": f"random, seed {spec.seed}"},
+        spec=spec,
+        name=f"{found.name}-random-{spec.seed}",
+        architecture=architecture,
+        arguments=full,
+        origin=Origin.RANDOM,
+        path=None,
+        digest=digest(network.state_dict()),
+        preprocessing=preprocessing,
+        num_classes=full["num_classes"],
+        class_names=names if len(names) == full["num_classes"] else (),
+        card={"weights": f"random, seed {spec.seed}"},
     )
 
 
@@ -75,12 +84,21 @@ def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: M
     names = found.sidecar.class_names
     if names and len(names) != full["num_classes"]:
         raise CheckpointError(
-            "class-names-mismatch", f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
+            "class-names-mismatch",
+            f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
             "correct class_names or num_classes in the sidecar",
         )
     return Checkpoint(
-        spec=spec, name=found.name, architecture=architecture, arguments=full, origin=found.origin, path=found.weights,
-        digest=weights.digest, preprocessing=preprocessing, num_classes=full["num_classes"], class_names=names,
+        spec=spec,
+        name=found.name,
+        architecture=architecture,
+        arguments=full,
+        origin=found.origin,
+        path=found.weights,
+        digest=weights.digest,
+        preprocessing=preprocessing,
+        num_classes=full["num_classes"],
+        class_names=names,
         card=_card(found, architecture, weights, resampled, preprocessing),
     )
 
@@ -96,7 +114,8 @@ def _said_classes(found: Found, architecture: str) -> int | None:
 def _require_classes(count: Any, spec: CheckpointSpec) -> int:
     if count is None:
         raise CheckpointError(
-            "num-classes-unknown", f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights",
+            "num-classes-unknown",
+            f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights",
             "--arch-arg num_classes=K",
         )
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:

@@ -46,7 +46,10 @@ def _translated(found: Mapping[str, Any], path: Path, input_size: tuple[int, int
         if not numbers or len(values) != 3 or (key == "image_std" and min(values) <= 0):
             raise _wrong(path, key, values, "one number for each of three channels")
     return {
-        "input_size": input_size, "mean": tuple(float(v) for v in mean), "std": tuple(float(v) for v in std), "interpolation": _RESAMPLING[filter_number],
+        "input_size": input_size,
+        "mean": tuple(float(v) for v in mean),
+        "std": tuple(float(v) for v in std),
+        "interpolation": _RESAMPLING[filter_number],
         **_crop(found, path, input_size[1]),
     }
 

@@ -77,8 +77,12 @@ def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
     preprocessing, told = processing_of(origin.parent, (3, high, wide))
     placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
     return Sidecar(
-        architecture=_HEADS[head], arguments=arguments, preprocessing=preprocessing, num_classes=arguments["num_classes"],
-        class_names=() if placeholder else names, card={"format": f"transformers {head}", "preprocessing_source": told},
+        architecture=_HEADS[head],
+        arguments=arguments,
+        preprocessing=preprocessing,
+        num_classes=arguments["num_classes"],
+        class_names=() if placeholder else names,
+        card={"format": f"transformers {head}", "preprocessing_source": told},
     )
 
 
@@ -133,7 +137,8 @@ def _head(config: Mapping[str, Any], origin: Path) -> str:
     head = str(heads[0]) if heads else ""
     if kind not in MODEL_TYPES:
         raise CheckpointError(
-            "transformers-model-type", f"{origin} is a transformers {kind} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
+            "transformers-model-type",
+            f"{origin} is a transformers {kind} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
             "use its timm counterpart where there is one",
         )
     if head not in _HEADS:

@@ -73,7 +73,8 @@ def _tensors(inner: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     if wrong:
         kind = type(inner[wrong[0]]).__name__
         raise CheckpointError(
-            "no-state-dict", f"{path} holds no plain state dict: {wrong[0]!r} holds {kind}, not a tensor (found {_keys(inner)})",
+            "no-state-dict",
+            f"{path} holds no plain state dict: {wrong[0]!r} holds {kind}, not a tensor (found {_keys(inner)})",
             f"save model.state_dict(), alone or under one of {', '.join(PLAIN_KEYS)}",
         )
     return dict(inner)

@@ -163,7 +163,8 @@ def _require_dense(tensors: Mapping[str, Tensor], path: Path) -> None:
         if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
             kind = "quantized" if tensor.is_quantized else "without data" if tensor.is_meta else "sparse"
             raise CheckpointError(
-                "weights-not-dense", f"{path} holds a tensor that is {kind}: {name}",
+                "weights-not-dense",
+                f"{path} holds a tensor that is {kind}: {name}",
                 "save the dense floating-point weights; compression is evaluated from those",
             )
 

@@ -33,8 +33,12 @@ def finite(values: Sequence[float | None]) -> list[float | None]:
 def _axis(text: str) -> Chart:
     return {
         "title": {"text": escape(text), "font": {"color": LIGHT["muted"], "size": 12}, "standoff": 8},
-        "gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "zeroline": False, "automargin": True,
-        "fixedrange": True, "tickfont": {"color": LIGHT["muted"], "size": 11},
+        "gridcolor": LIGHT["grid"],
+        "linecolor": LIGHT["rule"],
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "tickfont": {"color": LIGHT["muted"], "size": 11},
     }
 
 
@@ -47,8 +51,16 @@ def _log(values: Sequence[float]) -> Chart:
 
 def _layout(x: Chart, y: Chart, height: int) -> Chart:
     return {
-        "xaxis": x, "yaxis": y, "height": height, "margin": {"l": 52, "r": 12, "t": 12, "b": 44}, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
-        "font": {"color": LIGHT["ink"], "size": 12}, "dragmode": False, "showlegend": False, "hovermode": "closest",
+        "xaxis": x,
+        "yaxis": y,
+        "height": height,
+        "margin": {"l": 52, "r": 12, "t": 12, "b": 44},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"color": LIGHT["ink"], "size": 12},
+        "dragmode": False,
+        "showlegend": False,
+        "hovermode": "closest",
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11.5}},
         "hoverlabel": {"bgcolor": LIGHT["sheet"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}, "align": "left"},
     }
@@ -92,8 +104,15 @@ def _series(series: Series, colour: str) -> list[Chart]:
     if series.style == "points":
         return [main | {"error_y": _errors(series.y, series.low, series.high, colour)}]
     band: Chart = {
-        "type": "scatter", "x": [*x, *reversed(x)], "y": [*finite(series.high), *reversed(finite(series.low))], "mode": "none", "fill": "toself",
-        "fillcolor": colour, "opacity": 0.15, "hoverinfo": "skip", "showlegend": False,
+        "type": "scatter",
+        "x": [*x, *reversed(x)],
+        "y": [*finite(series.high), *reversed(finite(series.low))],
+        "mode": "none",
+        "fill": "toself",
+        "fillcolor": colour,
+        "opacity": 0.15,
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
     return [band, main]
 
@@ -110,7 +129,10 @@ def _bars(figure: Bars) -> Chart:
     names = [escape(label) for label in figure.labels]
     lying = len(names) <= MANY_BARS
     trace: Chart = {
-        "type": "bar", "text": names, "textposition": "none", "marker": {"color": LIGHT["accent"], "opacity": 0.55},
+        "type": "bar",
+        "text": names,
+        "textposition": "none",
+        "marker": {"color": LIGHT["accent"], "opacity": 0.55},
         "hovertemplate": f"%{{text}}: %{{{'x' if lying else 'y'}:.4~g}}<extra></extra>",
     }
     trace |= {"orientation": "h", "x": values, "y": positions} if lying else {"orientation": "v", "x": positions, "y": values}
@@ -128,10 +150,18 @@ def _heatmap(figure: Heatmap) -> Chart:
     cells = [finite(row) for row in figure.values]
     small = len(columns) <= 12
     trace: Chart = {
-        "type": "heatmap", "z": cells, "x": list(range(len(columns))), "y": list(range(len(rows))), "xgap": 2, "ygap": 2, "hoverongaps": False,
-        "colorscale": [[0, LIGHT["heat"]], [1, LIGHT["accent"]]], "showscale": not small,
+        "type": "heatmap",
+        "z": cells,
+        "x": list(range(len(columns))),
+        "y": list(range(len(rows))),
+        "xgap": 2,
+        "ygap": 2,
+        "hoverongaps": False,
+        "colorscale": [[0, LIGHT["heat"]], [1, LIGHT["accent"]]],
+        "showscale": not small,
         "colorbar": {"thickness": 10, "outlinewidth": 0, "len": 0.9},
-        "customdata": [[[r, c] for c in columns] for r in rows], "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{z:.4~g}<extra></extra>",
+        "customdata": [[[r, c] for c in columns] for r in rows],
+        "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{z:.4~g}<extra></extra>",
     }
     if small:
         spell = ".2f" if all(v is None or abs(v) <= 1 for row in cells for v in row) else ".3g"

@@ -29,22 +29,26 @@ def render(report: Report) -> str:
     charts: dict[str, Any] = {"radar": radar(report.axes)}
     charts |= {name: chart(f) for drawn in drawings for f, name in drawn if name is not None and isinstance(f, Curve | Bars | Heatmap)}
     scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
-    return page.environment(PACKAGE).get_template("report.html.j2").render(
-        report=report,
-        headlines=sections.headlines(report),
-        sections=list(zip(shown, drawings, strict=True)),
-        unmeasured=[(axis, sections.reasons(axis)) for axis in sections.unmeasured(report)],
-        failures=sections.gaps(report.records),
-        facts=facts(report),
-        missing=missing,
-        statuses=STATUSES,
-        number=formatting.number,
-        at=at,
-        provenance=[(title, page.rows(part)) for title, part in provenance(report)],
-        anchors_version=ANCHORS_VERSION,
-        charts=charts,
-        scripts=scripts,
-        policy=page.policy(*scripts),
+    return (
+        page.environment(PACKAGE)
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            headlines=sections.headlines(report),
+            sections=list(zip(shown, drawings, strict=True)),
+            unmeasured=[(axis, sections.reasons(axis)) for axis in sections.unmeasured(report)],
+            failures=sections.gaps(report.records),
+            facts=facts(report),
+            missing=missing,
+            statuses=STATUSES,
+            number=formatting.number,
+            at=at,
+            provenance=[(title, page.rows(part)) for title, part in provenance(report)],
+            anchors_version=ANCHORS_VERSION,
+            charts=charts,
+            scripts=scripts,
+            policy=page.policy(*scripts),
+        )
     )
 
 

@@ -16,9 +16,7 @@ from efficient360.reports.names import words
 def environment(package: str) -> jinja2.Environment:
     """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an unknown name is an error."""
     loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("efficient360.reports")]
-    found = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    found = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"words": words, "cell": cell}
     found.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
     found.tests |= {"picture": is_picture, "figures": is_figures}

@@ -53,17 +53,34 @@ def outline(scores: Sequence[float | None], texts: Sequence[str], name: str, ind
     measured = [i for i, s in enumerate(scores) if s is not None]
     dots: Chart = {"mode": "markers", "marker": {"color": colour, "size": 7, "line": {"color": LIGHT["paper"], "width": 1.5}}}
     return [
-        common | {
-            "r": area[0], "theta": area[1], "mode": "none", "fill": "toself", "fillcolor": colour, "opacity": 0.14,
-            "hoverinfo": "skip", "showlegend": False,
+        common
+        | {
+            "r": area[0],
+            "theta": area[1],
+            "mode": "none",
+            "fill": "toself",
+            "fillcolor": colour,
+            "opacity": 0.14,
+            "hoverinfo": "skip",
+            "showlegend": False,
         },
-        common | {
-            "r": line[0], "theta": line[1], "mode": "lines", "line": {"color": colour, "width": 2, "dash": dash}, "connectgaps": False,
+        common
+        | {
+            "r": line[0],
+            "theta": line[1],
+            "mode": "lines",
+            "line": {"color": colour, "width": 2, "dash": dash},
+            "connectgaps": False,
             "hoverinfo": "skip",
         },
-        common | dots | {
-            "r": [scores[i] for i in measured], "theta": [i * step for i in measured], "text": [texts[i] for i in measured],
-            "hovertemplate": "%{text}<extra></extra>", "showlegend": False,
+        common
+        | dots
+        | {
+            "r": [scores[i] for i in measured],
+            "theta": [i * step for i in measured],
+            "text": [texts[i] for i in measured],
+            "hovertemplate": "%{text}<extra></extra>",
+            "showlegend": False,
         },
     ]
 
@@ -120,12 +137,28 @@ def layout(labels: Sequence[str]) -> Chart:
         "polar": {
             "bgcolor": "rgba(0,0,0,0)",
             "radialaxis": {
-                "range": [0, 1], "tickvals": list(RINGS), "ticktext": ["", "½", "", "1"], "angle": 90 + step / 2, "tickangle": 90 + step / 2,
-                "showline": False, "ticks": "", "gridcolor": LIGHT["grid"], "tickfont": {"color": LIGHT["faint"], "size": 11}, "layer": "below traces",
+                "range": [0, 1],
+                "tickvals": list(RINGS),
+                "ticktext": ["", "½", "", "1"],
+                "angle": 90 + step / 2,
+                "tickangle": 90 + step / 2,
+                "showline": False,
+                "ticks": "",
+                "gridcolor": LIGHT["grid"],
+                "tickfont": {"color": LIGHT["faint"], "size": 11},
+                "layer": "below traces",
             },
             "angularaxis": {
-                "direction": "clockwise", "rotation": 90, "tickvals": [i * step for i in range(len(labels))], "ticktext": list(labels),
-                "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)", "gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "layer": "below traces",
+                "direction": "clockwise",
+                "rotation": 90,
+                "tickvals": [i * step for i in range(len(labels))],
+                "ticktext": list(labels),
+                "ticks": "outside",
+                "ticklen": 6,
+                "tickcolor": "rgba(0,0,0,0)",
+                "gridcolor": LIGHT["grid"],
+                "linecolor": LIGHT["rule"],
+                "layer": "below traces",
             },
         },
         "showlegend": False,

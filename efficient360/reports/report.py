@@ -126,8 +126,14 @@ def _axis_json(axis: Axis) -> Json:
         for p in axis.parts
     ]
     return {
-        "name": d.name, "title": d.title, "question": d.question, "caveat": d.caveat, "score": axis.score, "coverage": axis.coverage,
-        "anchors_version": ANCHORS_VERSION, "parts": parts,
+        "name": d.name,
+        "title": d.title,
+        "question": d.question,
+        "caveat": d.caveat,
+        "score": axis.score,
+        "coverage": axis.coverage,
+        "anchors_version": ANCHORS_VERSION,
+        "parts": parts,
     }
 
 

@@ -124,8 +124,12 @@ def _score(axis: Axis, width: int) -> Text:
     first = sections.headline(axis)
     told = f"no score: {missing(axis)}" if axis.score is None else f"{first.value}  {first.title}" if first else ""
     return Text.assemble(
-        f"{_line(axis.dimension.title):<{width}}  ", ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
-        (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"), (_line(told), "dim"), no_wrap=True, overflow="ellipsis",
+        f"{_line(axis.dimension.title):<{width}}  ",
+        ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
+        (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"),
+        (_line(told), "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 

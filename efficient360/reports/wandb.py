@@ -72,9 +72,7 @@ def target(text: str) -> Target:
     """
     entity, _, project = text.rpartition("/")
     if not project or "/" in entity or FORBIDDEN & set(text) or len(project) > 128:
-        raise SettingsError(
-            "wandb-project", f"{text!r} can't be a W&B project", "give PROJECT or ENTITY/PROJECT: at most 128 characters, none of \\ # ? % :"
-        )
+        raise SettingsError("wandb-project", f"{text!r} can't be a W&B project", "give PROJECT or ENTITY/PROJECT: at most 128 characters, none of \\ # ? % :")
     return Target(project, entity)
 
 
@@ -115,15 +113,22 @@ def _payload(report: Report, folder: Path, to: Target) -> dict[str, Any]:
     name = str(report.checkpoint.get("name") or folder.name)
     digests = {"checkpoint_digest": report.checkpoint.get("digest"), "dataset_digest": (report.dataset or {}).get("digest")}
     return {
-        "folder": str(folder.resolve()), "project": to.project, "entity": to.entity, "name": name,
-        "tags": payload.tags(report), "config": payload.config(report), "metrics": payload.metrics(report), "particulars": payload.particulars(report),
+        "folder": str(folder.resolve()),
+        "project": to.project,
+        "entity": to.entity,
+        "name": name,
+        "tags": payload.tags(report),
+        "config": payload.config(report),
+        "metrics": payload.metrics(report),
+        "particulars": payload.particulars(report),
         "tables": {
             "outcomes": {"columns": payload.COLUMNS, "data": payload.rows(report)},
             "axes": {"columns": payload.AXIS_COLUMNS, "data": payload.axis_rows(report)},
         },
         "radar": radar(report.axes),
         "artifact": {
-            "name": f"evaluation-{payload.plain(name)}"[:128], "metadata": digests,
+            "name": f"evaluation-{payload.plain(name)}"[:128],
+            "metadata": digests,
             "files": [str((folder / file).resolve()) for file in FILES if (folder / file).is_file()],
         },
     }

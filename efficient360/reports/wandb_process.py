@@ -24,8 +24,16 @@ def bounded(module: Sequence[str], folder: Path, seconds: float, environment: Ma
     # WANDB_MODE would overrule what was asked on our command line.
     inherited = {key: value for key, value in os.environ.items() if key != "WANDB_MODE"}
     process = subprocess.Popen(
-        [sys.executable, "-m", *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-        errors="replace", cwd=folder, env={**inherited, **environment}, start_new_session=True,
+        [sys.executable, "-m", *module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        cwd=folder,
+        env={**inherited, **environment},
+        start_new_session=True,
     )
     try:
         said, _ = process.communicate(text, timeout=seconds)

@@ -27,8 +27,15 @@ def write(given: Mapping[str, Any]) -> dict[str, str]:
     import wandb
 
     run = wandb.init(
-        project=given["project"], entity=given["entity"] or None, mode="offline", dir=given["folder"], name=given["name"], job_type="evaluation",
-        tags=given["tags"], config=given["config"], settings=_settings(),
+        project=given["project"],
+        entity=given["entity"] or None,
+        mode="offline",
+        dir=given["folder"],
+        name=given["name"],
+        job_type="evaluation",
+        tags=given["tags"],
+        config=given["config"],
+        settings=_settings(),
     )
     tables = {name: wandb.Table(**table, allow_mixed_types=True) for name, table in given["tables"].items()}
     run.log({**given["metrics"], **tables, "radar": wandb.Plotly(go.Figure(given["radar"]))})
@@ -49,7 +56,13 @@ def _settings() -> Any:
     import wandb
 
     return wandb.Settings(
-        silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True,
+        silent=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
         x_save_requirements=False,
     )
 

@@ -34,9 +34,7 @@ class PixelStore:
         return torch.from_numpy(self.log.take(rows)).view(-1, *self.size).float().div_(255)
 
 
-def stored(
-    path: Path, parts: Sequence[Examples], size: tuple[int, int, int], batch_size: int, deadline: Deadline, progress: Progress
-) -> PixelStore:
+def stored(path: Path, parts: Sequence[Examples], size: tuple[int, int, int], batch_size: int, deadline: Deadline, progress: Progress) -> PixelStore:
     """The pixels of some examples, one part after the other, going on where an interrupted pass left off.
 
     Args:

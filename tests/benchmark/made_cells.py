@@ -24,19 +24,53 @@ def made_parity(passed=True):
 
 
 def made_cell(
-    model="m", runtime="litert", p50=0.010, *, width=0.01, passed=True, family=Family.VIT, macs=1_000_000_000, device="local", emulated="", turn=1,
-    precision=Precision.FP32, gap=None, role=Role.MODEL, findings=(), created="2026-01-01T00:00:00Z", memory=100_000_000,
+    model="m",
+    runtime="litert",
+    p50=0.010,
+    *,
+    width=0.01,
+    passed=True,
+    family=Family.VIT,
+    macs=1_000_000_000,
+    device="local",
+    emulated="",
+    turn=1,
+    precision=Precision.FP32,
+    gap=None,
+    role=Role.MODEL,
+    findings=(),
+    created="2026-01-01T00:00:00Z",
+    memory=100_000_000,
 ):
     """A cell whose interval reaches ``width`` of the median to either side; ``gap`` is the reason where it has no numbers."""
     numbers = Measured(
-        p50, p50 * (1 - width), p50 * (1 + width), None, None, 40, 40, 0, (ColdStart(0.2, 0.1, 0.02),), memory, 40_000_000, None, tuple(findings),
+        p50,
+        p50 * (1 - width),
+        p50 * (1 + width),
+        None,
+        None,
+        40,
+        40,
+        0,
+        (ColdStart(0.2, 0.1, 0.02),),
+        memory,
+        40_000_000,
+        None,
+        tuple(findings),
         made_parity(passed),
     )
     return Cell(
-        key=f"{model}-{runtime}-{precision}-{device}-{turn}", created=created, model=made_model(model, family, macs, role),
-        target=Target(runtime, TITLES.get(runtime, runtime), "1.0", precision, 1, 2), device=made_device(device, emulated), schedule=Schedule(), turn=turn,
-        artefact=None if gap else ArtefactFacts("d", 4_400_000, {"onnx": "1"}, 3.0, {}, None), measured=None if gap else numbers,
-        gap=Gap("conversion", Status.UNSUPPORTED, "no-operator", gap, "take another runtime") if gap else None, samples="",
+        key=f"{model}-{runtime}-{precision}-{device}-{turn}",
+        created=created,
+        model=made_model(model, family, macs, role),
+        target=Target(runtime, TITLES.get(runtime, runtime), "1.0", precision, 1, 2),
+        device=made_device(device, emulated),
+        schedule=Schedule(),
+        turn=turn,
+        artefact=None if gap else ArtefactFacts("d", 4_400_000, {"onnx": "1"}, 3.0, {}, None),
+        measured=None if gap else numbers,
+        gap=Gap("conversion", Status.UNSUPPORTED, "no-operator", gap, "take another runtime") if gap else None,
+        samples="",
     )
 
 

@@ -24,8 +24,11 @@ def one_board(*cells):
 
 def test_ranking_leaves_out_what_fails_parity_and_what_has_no_number():
     board = one_board(
-        made_cell(runtime="litert", p50=0.010), made_cell(runtime="ncnn", p50=0.002, passed=False), made_cell(runtime="openvino", p50=0.008),
-        made_cell(runtime="tvm", gap="no operator"), made_cell(runtime="onnxruntime", p50=0.001, precision=Precision.INT8),
+        made_cell(runtime="litert", p50=0.010),
+        made_cell(runtime="ncnn", p50=0.002, passed=False),
+        made_cell(runtime="openvino", p50=0.008),
+        made_cell(runtime="tvm", gap="no operator"),
+        made_cell(runtime="onnxruntime", p50=0.001, precision=Precision.INT8),
     )
     assert [label for label, _ in ranking(board, "m", FP32)] == ["openvino:fp32", "litert:fp32"]
     assert coverage(board) == Coverage(cells=5, measured=4, counted=3)
@@ -56,13 +59,17 @@ def test_a_model_with_one_runtime_has_no_winner():
 
 def test_fragmentation_by_hand():
     board = one_board(
-        made_cell("a", "litert", 0.010), made_cell("a", "openvino", 0.020),
-        made_cell("b", "litert", 0.040), made_cell("b", "openvino", 0.010),
-        made_cell("c", "litert", 0.010), made_cell("c", "openvino", 0.0105), made_cell("c", "ncnn", 0.080),
+        made_cell("a", "litert", 0.010),
+        made_cell("a", "openvino", 0.020),
+        made_cell("b", "litert", 0.040),
+        made_cell("b", "openvino", 0.010),
+        made_cell("c", "litert", 0.010),
+        made_cell("c", "openvino", 0.0105),
+        made_cell("c", "ncnn", 0.080),
         made_cell("d", "litert", 0.010),
     )
     found = fragmentation(board, FP32)
-    assert found.models == 3    # d has nothing to compare with
+    assert found.models == 3  # d has nothing to compare with
     assert found.wins == {"litert:fp32": 2, "openvino:fp32": 1}
     assert found.clear == {"litert:fp32": 1, "openvino:fp32": 1}
     assert found.clear_share == pytest.approx(2 / 3)
@@ -74,8 +81,12 @@ def test_fragmentation_by_hand():
 
 def test_relative_speed_is_the_geometric_mean_over_models_that_both_run():
     board = one_board(
-        made_cell("a", "litert", 0.010), made_cell("a", "openvino", 0.005), made_cell("b", "litert", 0.010), made_cell("b", "openvino", 0.020),
-        made_cell("c", "litert", 0.010), made_cell("c", "openvino", 0.001, passed=False),
+        made_cell("a", "litert", 0.010),
+        made_cell("a", "openvino", 0.005),
+        made_cell("b", "litert", 0.010),
+        made_cell("b", "openvino", 0.020),
+        made_cell("c", "litert", 0.010),
+        made_cell("c", "openvino", 0.001, passed=False),
     )
     found = relative(board, "openvino:fp32", "litert:fp32")
     assert (found.mean, found.low, found.high, found.models) == (pytest.approx(1.0), 0.5, 2.0, 2)
@@ -105,7 +116,7 @@ def test_devices_agree_over_the_cells_that_both_have():
     assert found.by_runtime["litert:fp32"].rho == pytest.approx(0.8)
     assert set(found.by_runtime) == {"litert:fp32"}
     assert found.overall.points == 5
-    assert found.same_best == (2, 4)    # a and b change their fastest runtime; c and d have one runtime on both
+    assert found.same_best == (2, 4)  # a and b change their fastest runtime; c and d have one runtime on both
 
 
 def test_macs_against_latency_leaves_out_uncounted_models():
@@ -118,9 +129,12 @@ def test_macs_against_latency_leaves_out_uncounted_models():
 
 def test_utilisation_is_macs_over_time_over_the_best_product():
     board = one_board(
-        made_cell("matrix products", "openvino", 0.010, macs=1_000_000_000, role=Role.PEAK), made_cell("matrix products", "litert", 0.020, role=Role.PEAK),
-        made_cell("vit", "litert", 0.020, macs=500_000_000, family=Family.VIT), made_cell("hybrid", "litert", 0.040, macs=250_000_000, family=Family.HYBRID),
-        made_cell("cnn", "litert", 0.010, macs=800_000_000, family=Family.CNN), made_cell("cnn", "ncnn", 0.0092, macs=800_000_000, family=Family.CNN),
+        made_cell("matrix products", "openvino", 0.010, macs=1_000_000_000, role=Role.PEAK),
+        made_cell("matrix products", "litert", 0.020, role=Role.PEAK),
+        made_cell("vit", "litert", 0.020, macs=500_000_000, family=Family.VIT),
+        made_cell("hybrid", "litert", 0.040, macs=250_000_000, family=Family.HYBRID),
+        made_cell("cnn", "litert", 0.010, macs=800_000_000, family=Family.CNN),
+        made_cell("cnn", "ncnn", 0.0092, macs=800_000_000, family=Family.CNN),
     )
     top = peak(board)
     assert (top.speed, top.label) == (pytest.approx(1e11), "openvino:fp32")
@@ -129,7 +143,7 @@ def test_utilisation_is_macs_over_time_over_the_best_product():
     assert found.means[Family.HYBRID] == pytest.approx(0.0625)
     assert found.gap == pytest.approx(0.8 / math.sqrt(0.25 * 0.0625))
     assert best_utilisation(board, "cnn") == pytest.approx(0.8 / 0.92)
-    assert [(pair.model, pair.cnn) for pair in pairs(board)] == [("vit", "cnn")]    # the hybrid's MACs are over a factor of two away
+    assert [(pair.model, pair.cnn) for pair in pairs(board)] == [("vit", "cnn")]  # the hybrid's MACs are over a factor of two away
     assert [model.name for model in board.models] == ["vit", "hybrid", "cnn"]
 
 

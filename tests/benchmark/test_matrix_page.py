@@ -119,7 +119,7 @@ def test_markdown_tables_stay_tables(tmp_path, cells):
 def test_points_lie_where_their_logarithms_are(cells):
     chart = next(c for c in scatters(boards(cells)[0]) if c.title == "LiteRT")
     assert len(chart.points) == 5
-    first, second, _, fourth = chart.points[:4]    # 0.1, 0.2 and 0.4 GMAC: equal steps on a logarithmic axis
+    first, second, _, fourth = chart.points[:4]  # 0.1, 0.2 and 0.4 GMAC: equal steps on a logarithmic axis
     assert second.x - first.x == pytest.approx(fourth.x - second.x, abs=0.2)
     assert [point.family for point in chart.points[:3]] == ["vit", "hybrid", "cnn"]
     assert chart.line is not None

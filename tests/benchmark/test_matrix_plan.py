@@ -26,16 +26,19 @@ def test_names_files_and_zoos_mix(tmp_path):
     assert found[1].spec.arguments == {"num_classes": 7}
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("models: [", "is not YAML"),
-    ("- a", "lists no models"),
-    ("models: []", "lists no models"),
-    ("models: [{name: a}]\nzoo: 3", "unknown key 'zoo'"),
-    ("models: [resnet18]", "a model without a name: 'resnet18'"),
-    ("models: [{name: a, weights: none}]", "unknown key 'weights'"),
-    ("models: [{name: a, family: rnn}]", "the family of a in f.yaml is 'rnn'"),
-    ("models: [{name: a, random_weights: 1}]", "the model a in f.yaml is written wrongly"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("models: [", "is not YAML"),
+        ("- a", "lists no models"),
+        ("models: []", "lists no models"),
+        ("models: [{name: a}]\nzoo: 3", "unknown key 'zoo'"),
+        ("models: [resnet18]", "a model without a name: 'resnet18'"),
+        ("models: [{name: a, weights: none}]", "unknown key 'weights'"),
+        ("models: [{name: a, family: rnn}]", "the family of a in f.yaml is 'rnn'"),
+        ("models: [{name: a, random_weights: 1}]", "the model a in f.yaml is written wrongly"),
+    ],
+)
 def test_a_bad_zoo_is_told(text, says):
     with pytest.raises(SettingsError) as caught:
         parse_zoo(text, "f.yaml", 0)
@@ -70,15 +73,18 @@ def test_devices_each_once():
         read_devices(",")
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["--models", "digits-vit", "--batch", "0"], "--batch is 0"),
-    (["--models", "digits-vit", "--repeat", "0"], "--repeat is 0"),
-    (["--models", "digits-vit", "--threads", "-1"], "--threads is -1"),
-    (["--models", "digits-vit", "--runtimes", "torch", "--device", "mars"], "'mars' names no device"),
-    (["--models", "no_such_model_anywhere", "--runtimes", "torch"], "no_such_model_anywhere"),
-    (["--models", "digits-vit", "--runtimes", "caffe"], "there is no runtime called 'caffe'"),
-    ([], "holds no measured cells"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--models", "digits-vit", "--batch", "0"], "--batch is 0"),
+        (["--models", "digits-vit", "--repeat", "0"], "--repeat is 0"),
+        (["--models", "digits-vit", "--threads", "-1"], "--threads is -1"),
+        (["--models", "digits-vit", "--runtimes", "torch", "--device", "mars"], "'mars' names no device"),
+        (["--models", "no_such_model_anywhere", "--runtimes", "torch"], "no_such_model_anywhere"),
+        (["--models", "digits-vit", "--runtimes", "caffe"], "there is no runtime called 'caffe'"),
+        ([], "holds no measured cells"),
+    ],
+)
 def test_bad_input_is_one_sentence_and_exit_code_two(arguments, says, tmp_path, capsys):
     assert run_command(["benchmark", *arguments, "--out", str(tmp_path / "m")]) == 2
     told = capsys.readouterr().err

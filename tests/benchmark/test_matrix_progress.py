@@ -17,8 +17,11 @@ def test_time_left_follows_from_the_steps_done():
     meter.step("next")
     lines = out.getvalue().splitlines()
     assert lines == [
-        "10 steps to do", "converting (0 of 10)", "measuring (1 of 10, about 3 min 00 s left)",
-        "measuring, 1/2 (3 of 10, about 1 min 33 s left)", "next (5 of 10, about 1 min 20 s left)",
+        "10 steps to do",
+        "converting (0 of 10)",
+        "measuring (1 of 10, about 3 min 00 s left)",
+        "measuring, 1/2 (3 of 10, about 1 min 33 s left)",
+        "next (5 of 10, about 1 min 20 s left)",
     ]
 
 

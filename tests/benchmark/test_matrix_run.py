@@ -65,9 +65,7 @@ def again(plan, measured, tmp_path, monkeypatch):
 
 def test_every_cell_has_its_numbers_and_they_are_those_of_the_raw_times(measured, tiny):
     cells = CellStore(measured).cells()
-    assert [(cell.model.name, cell.model.role) for cell in cells] == [
-        (peak.NAME, Role.PEAK), (str(tiny), Role.MODEL), ("small & random", Role.MODEL)
-    ]
+    assert [(cell.model.name, cell.model.role) for cell in cells] == [(peak.NAME, Role.PEAK), (str(tiny), Role.MODEL), ("small & random", Role.MODEL)]
     for cell in cells:
         assert cell.counts is not None, cell.why_not
         raw = [json.loads(line) for line in (measured / cell.samples).read_text().splitlines()]
@@ -93,7 +91,7 @@ def test_a_torn_last_line_is_measured_again_and_nothing_else(again, measured):
         path.write_bytes(path.read_bytes()[:-100])
 
     out, told = again(tear)
-    assert told.startswith("2 steps to do\n")    # a conversion and a measurement
+    assert told.startswith("2 steps to do\n")  # a conversion and a measurement
     before, after = CellStore(measured).cells(), CellStore(out).cells()
     assert after[:2] == before[:2]
     assert after[2].key == before[2].key
@@ -115,4 +113,4 @@ def test_an_interruption_keeps_the_models_before_it(again, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         again(forget)
     assert [cell.model.name for cell in CellStore(out).cells()] == [peak.NAME]
-    assert any((out / "artefacts").iterdir())    # what was converted is there for the next call
+    assert any((out / "artefacts").iterdir())  # what was converted is there for the next call

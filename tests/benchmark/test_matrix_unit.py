@@ -124,4 +124,4 @@ def test_a_converter_that_crashed_is_not_waited_for_again(tmp_path, monkeypatch)
     convert(subject, targets, 1, True, told.append)
     assert asked[-2:] == ["torch", "onnxruntime"]
     convert(subject, targets, 2, False, told.append)
-    assert asked[-2:] == ["torch", "onnxruntime"]    # another batch is another conversion
+    assert asked[-2:] == ["torch", "onnxruntime"]  # another batch is another conversion

@@ -22,9 +22,9 @@ def wrapped(network):
 def scaled_vit():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return wrapped(timm.create_model(
-            "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=10, init_values=1e-5
-        ))
+        return wrapped(
+            timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=10, init_values=1e-5)
+        )
 
 
 def residual_network():

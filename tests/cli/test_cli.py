@@ -24,8 +24,27 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_command_line_becomes_a_plan() -> None:
     plan = plan_of(
-        "model.safetensors", "--arch", "vit_tiny_patch16_224", "--arch-arg", "img_size=32", "--arch-arg", "depths=[2, 2]", "--arch-arg", "global_pool=avg",
-        "--dataset", "cifar10", "--data-dir", "here", "--only", "accuracy, macs", "--max-examples", "10", "--seed", "3", "--max-minutes", "1.5",
+        "model.safetensors",
+        "--arch",
+        "vit_tiny_patch16_224",
+        "--arch-arg",
+        "img_size=32",
+        "--arch-arg",
+        "depths=[2, 2]",
+        "--arch-arg",
+        "global_pool=avg",
+        "--dataset",
+        "cifar10",
+        "--data-dir",
+        "here",
+        "--only",
+        "accuracy, macs",
+        "--max-examples",
+        "10",
+        "--seed",
+        "3",
+        "--max-minutes",
+        "1.5",
     )
     assert plan.checkpoint.arguments == {"img_size": 32, "depths": [2, 2], "global_pool": "avg"}
     assert plan.steps == (Step("accuracy", {}), Step("macs", {}))

@@ -31,7 +31,6 @@ class HalfThere(NoSuch):
     converts_with = ("torch", "no_such_module")
 
 
-
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "WATCH", 0.01)

@@ -19,8 +19,21 @@ RATE = Metric("rate", Unit("images/s"), Better.HIGHER, "", low=0)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (0.0123, "0.0123"), (4.514, "4.51"), (897, "897"), (-2.5, "−2.50"), (123456, "123000"), (9.996, "10.0"), (0.09996, "0.100"), (999.7, "1000"),
-        (1.5e-9, "1.50e−09"), (-1.5e-9, "−1.50e−09"), (2e15, "2.00e+15"), (-2e15, "−2.00e+15"), (1e300, "1.00e+300"), (5e-324, "4.94e−324"),
+        (0, "0"),
+        (0.0123, "0.0123"),
+        (4.514, "4.51"),
+        (897, "897"),
+        (-2.5, "−2.50"),
+        (123456, "123000"),
+        (9.996, "10.0"),
+        (0.09996, "0.100"),
+        (999.7, "1000"),
+        (1.5e-9, "1.50e−09"),
+        (-1.5e-9, "−1.50e−09"),
+        (2e15, "2.00e+15"),
+        (-2e15, "−2.00e+15"),
+        (1e300, "1.00e+300"),
+        (5e-324, "4.94e−324"),
     ],
 )
 def test_significant_digits(value: float, text: str) -> None:
@@ -30,9 +43,17 @@ def test_significant_digits(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "symbol", "text"),
     [
-        (5_717_416, "", "5.72 M"), (1.258e9, "MAC", "1.26 GMAC"), (22.9e6, "B", "22.9 MB"), (0, "B", "0 B"), (999_400, "B", "999 kB"),
+        (5_717_416, "", "5.72 M"),
+        (1.258e9, "MAC", "1.26 GMAC"),
+        (22.9e6, "B", "22.9 MB"),
+        (0, "B", "0 B"),
+        (999_400, "B", "999 kB"),
         (999_700, "B", "1.00 MB"),
-        (0.0123, "s", "12.3 ms"), (4.2e-7, "s", "420 ns"), (-1500, "B", "−1.50 kB"), (3e15, "MAC", "3000 TMAC"), (2e-12, "s", "0.00200 ns"),
+        (0.0123, "s", "12.3 ms"),
+        (4.2e-7, "s", "420 ns"),
+        (-1500, "B", "−1.50 kB"),
+        (3e15, "MAC", "3000 TMAC"),
+        (2e-12, "s", "0.00200 ns"),
     ],
 )
 def test_prefixes(value: float, symbol: str, text: str) -> None:
@@ -42,10 +63,23 @@ def test_prefixes(value: float, symbol: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "metric", "text"),
     [
-        (0.893, TOP1, "89.3 %"), (1, TOP1, "100.0 %"), (0, TOP1, "0.0 %"), (-0.034, CHANGE, "−3.4 %"), (-0.0004, CHANGE, "−0.04 %"),
-        (0.0013, TOP1, "0.13 %"), (-0.00001, CHANGE, "0.00 %"),
-        (5_717_416, PARAMETERS, "5.72 M"), (42, PARAMETERS, "42.0"), (1.258e9, MACS, "1.26 GMAC"), (84_000_000, BYTES, "84.0 MB"), (0.0123, TIME, "12.3 ms"),
-        (0.5, ENERGY, "500 mJ"), (0.412, NLL, "0.412 nat"), (0, NLL, "0 nat"), (512.3, RATE, "512 images/s"), (15_230, RATE, "15,230 images/s"),
+        (0.893, TOP1, "89.3 %"),
+        (1, TOP1, "100.0 %"),
+        (0, TOP1, "0.0 %"),
+        (-0.034, CHANGE, "−3.4 %"),
+        (-0.0004, CHANGE, "−0.04 %"),
+        (0.0013, TOP1, "0.13 %"),
+        (-0.00001, CHANGE, "0.00 %"),
+        (5_717_416, PARAMETERS, "5.72 M"),
+        (42, PARAMETERS, "42.0"),
+        (1.258e9, MACS, "1.26 GMAC"),
+        (84_000_000, BYTES, "84.0 MB"),
+        (0.0123, TIME, "12.3 ms"),
+        (0.5, ENERGY, "500 mJ"),
+        (0.412, NLL, "0.412 nat"),
+        (0, NLL, "0 nat"),
+        (512.3, RATE, "512 images/s"),
+        (15_230, RATE, "15,230 images/s"),
     ],
 )
 def test_numbers_in_their_units(value: float, metric: Metric, text: str) -> None:

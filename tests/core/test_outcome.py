@@ -27,9 +27,7 @@ figures = st.one_of(
 conditions = st.dictionaries(text, text | st.integers() | finite | st.booleans(), max_size=3)
 metrics = st.builds(Metric, st.sampled_from(["top1", "ece"]), st.sampled_from([ONE, BYTE]), st.sampled_from(list(Better)), text, text)
 intervals = st.tuples(finite, finite).map(lambda ends: Interval(min(ends), max(ends), "wilson"))
-measurements = st.builds(
-    Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, st.lists(figures, max_size=2).map(tuple)
-)
+measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, st.lists(figures, max_size=2).map(tuple))
 failures = st.builds(Failure, st.sampled_from(list(Status)), text, text, text, st.none() | metrics, conditions)
 records = st.builds(
     Record, text, measurements | failures, text, st.tuples(st.integers(0, 9), st.integers(1, 9)), conditions, st.integers(0, 10**6).map(lambda ms: ms / 1000)
@@ -61,14 +59,38 @@ def test_the_line_that_other_programs_read() -> None:
     metric = Metric("top1", ONE, Better.HIGHER, "how often", "somewhere", 0, 1)
     line = to_json(Record("accuracy", Measurement(metric, 0.893, 897, Interval(0.871, 0.911, "wilson")), "k", (1, 2), {"k": 5}, 1.23456))
     assert line == {
-        "kind": "measurement", "evaluator": "accuracy", "metric": "top1", "unit": "1", "better": "higher", "bounds": [0, 1], "description": "how often",
-        "source": "somewhere", "value": 0.893, "n": 897, "interval": [0.871, 0.911], "interval_method": "wilson", "conditions": {}, "key": "k",
-        "part": [1, 2], "settings": {"k": 5}, "seconds": 1.235,
+        "kind": "measurement",
+        "evaluator": "accuracy",
+        "metric": "top1",
+        "unit": "1",
+        "better": "higher",
+        "bounds": [0, 1],
+        "description": "how often",
+        "source": "somewhere",
+        "value": 0.893,
+        "n": 897,
+        "interval": [0.871, 0.911],
+        "interval_method": "wilson",
+        "conditions": {},
+        "key": "k",
+        "part": [1, 2],
+        "settings": {"k": 5},
+        "seconds": 1.235,
     }
     failure = to_json(Record("latency", Failure(Status.UNSUPPORTED, "no-device", "there is none", "plug one in")))
     assert failure == {
-        "kind": "failure", "evaluator": "latency", "metric": None, "status": "unsupported", "code": "no-device", "message": "there is none",
-        "hint": "plug one in", "conditions": {}, "key": "", "part": [0, 1], "settings": {}, "seconds": 0.0,
+        "kind": "failure",
+        "evaluator": "latency",
+        "metric": None,
+        "status": "unsupported",
+        "code": "no-device",
+        "message": "there is none",
+        "hint": "plug one in",
+        "conditions": {},
+        "key": "",
+        "part": [0, 1],
+        "settings": {},
+        "seconds": 0.0,
     }
 
 

@@ -19,7 +19,7 @@ def test_draws_that_differ_by_rounding_count_as_equal() -> None:
 
 
 def test_interval_of_a_p_value_is_scaled_with_its_correction() -> None:
-    found = beyond(0.5, np.linspace(0, 1, 101)[:-1])    # 50 of 100 reach it
+    found = beyond(0.5, np.linspace(0, 1, 101)[:-1])  # 50 of 100 reach it
     plain, corrected = found.p_interval(found.p_value), found.p_interval(2 * found.p_value)
     assert plain.low <= found.p_value <= plain.high
     assert corrected.low == pytest.approx(2 * plain.low)

@@ -72,7 +72,7 @@ def test_the_bootstrap_covers() -> None:
     rng = np.random.default_rng(1)
     found = [bootstrap_mean(rng.exponential(1.0, 80), seed=seed, resamples=300) for seed in range(150)]
     covered = np.mean([i.low <= 1 <= i.high for i in found])
-    assert covered >= 0.87    # 95 % in truth; a skewed sample of 80 under-covers a little, and 150 repeats have a standard error of 1.9 %
+    assert covered >= 0.87  # 95 % in truth; a skewed sample of 80 under-covers a little, and 150 repeats have a standard error of 1.9 %
 
 
 def test_the_bootstrap_is_seeded_and_exact_for_what_does_not_vary() -> None:

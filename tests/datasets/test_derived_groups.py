@@ -26,7 +26,7 @@ def test_luma_is_pillows() -> None:
     images = random_images()
     for image, grey in zip(images, luma(images), strict=True):
         pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
-        assert np.abs(np.asarray(Image.fromarray(pixels).convert("L")).astype(int) - grey).max() <= 1    # Pillow's own weights are rounded
+        assert np.abs(np.asarray(Image.fromarray(pixels).convert("L")).astype(int) - grey).max() <= 1  # Pillow's own weights are rounded
 
 
 def test_brightness_and_contrast_are_mean_and_deviation() -> None:

@@ -59,7 +59,7 @@ def test_pixels_are_scikit_learns_under_cubic_convolution(halves: dict[str, Data
     wide = np.clip(np.rint(grey @ _kernel().T), 0, 255)
     expected = np.clip(np.rint(_kernel() @ wide), 0, 255)
     difference = np.abs(_pixels(halves[split])[..., 0] - expected)
-    assert difference.max() <= 2    # Pillow rounds ties up and works in fixed point, twice over
+    assert difference.max() <= 2  # Pillow rounds ties up and works in fixed point, twice over
     assert (difference == 0).mean() > 0.99
 
 
@@ -74,7 +74,7 @@ def test_writers_do_not_cross_the_split_but_for_six_images() -> None:
     sequence = labels[386:516]
     assert sequence[:20] == [*range(10)] * 2
     assert [labels[i : i + 130] == sequence for i in (386, 516, 646, 776)] == [True] * 4
-    assert labels[906:925] == sequence[1:20]    # the eighth left out the first zero
+    assert labels[906:925] == sequence[1:20]  # the eighth left out the first zero
 
 
 def test_an_unknown_split_is_refused() -> None:

@@ -35,9 +35,7 @@ def test_a_logarithmic_scale_where_more_is_better(value: float, score: float) ->
     assert Anchor("latency", "throughput", zero=1, one=100, source="", scale=Scale.LOG).score(value) == pytest.approx(score)
 
 
-@pytest.mark.parametrize(
-    ("zero", "one", "scale"), [(0.5, 0.5, Scale.LINEAR), (0.0, 1.0, Scale.LOG), (10.0, -1.0, Scale.LOG), (3.0, 3.0, Scale.LOG)]
-)
+@pytest.mark.parametrize(("zero", "one", "scale"), [(0.5, 0.5, Scale.LINEAR), (0.0, 1.0, Scale.LOG), (10.0, -1.0, Scale.LOG), (3.0, 3.0, Scale.LOG)])
 def test_anchors_that_span_no_scale_are_refused(zero: float, one: float, scale: Scale) -> None:
     with pytest.raises(ValueError, match="of top1 span no"):
         Anchor("accuracy", "top1", zero=zero, one=one, source="", scale=scale)

@@ -19,8 +19,14 @@ from efficient360.models.references import resolve
 CLASSES = 4
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 4, "num_classes": CLASSES}
 CARD = {
-    "architecture": "vit_tiny_patch16_224", "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3,
-    "interpolation": "bicubic", "crop_pct": 1.0, "class_names": [f"spot {i}" for i in range(CLASSES)],
+    "architecture": "vit_tiny_patch16_224",
+    "model_args": ARGUMENTS,
+    "input_size": [3, 32, 32],
+    "mean": [0.5] * 3,
+    "std": [0.5] * 3,
+    "interpolation": "bicubic",
+    "crop_pct": 1.0,
+    "class_names": [f"spot {i}" for i in range(CLASSES)],
 }
 
 
@@ -39,8 +45,15 @@ def examples(pixels: np.ndarray, labels: np.ndarray, split: str, checkpoint: Che
     """The images as a split of a data set."""
     cells = [{"bytes": b"P6 32 32 255\n" + image.tobytes(), "path": None} for image in pixels]
     return ExampleSet(
-        table=Dataset.from_dict({"image": cells}), image="image", positions=np.arange(len(labels)), ids=[f"{split}/{i:04d}" for i in range(len(labels))],
-        labels=labels, groups={}, class_names=CARD["class_names"], transform=transform_for(checkpoint.preprocessing), seed=0,
+        table=Dataset.from_dict({"image": cells}),
+        image="image",
+        positions=np.arange(len(labels)),
+        ids=[f"{split}/{i:04d}" for i in range(len(labels))],
+        labels=labels,
+        groups={},
+        class_names=CARD["class_names"],
+        transform=transform_for(checkpoint.preprocessing),
+        seed=0,
     )
 
 

@@ -25,9 +25,14 @@ from efficient360.methods.complexity.operations import count
 
 CPU = "CPUExecutionProvider"
 TIMES = {
-    ("onnxruntime", "own"): 2e-3, ("onnxruntime", "twin"): 1e-3, ("onnxruntime", "products"): 20e-3,
-    ("openvino", "own"): 1e-3, ("openvino", "twin"): 4e-3, ("openvino", "products"): 10e-3,
-    ("executorch", "own"): 5e-3, ("executorch", "twin"): 5e-3,
+    ("onnxruntime", "own"): 2e-3,
+    ("onnxruntime", "twin"): 1e-3,
+    ("onnxruntime", "products"): 20e-3,
+    ("openvino", "own"): 1e-3,
+    ("openvino", "twin"): 4e-3,
+    ("openvino", "products"): 10e-3,
+    ("executorch", "own"): 5e-3,
+    ("executorch", "twin"): 5e-3,
 }
 OPERATORS = {
     "onnxruntime": [("MatMul", 3.0, CPU), ("Softmax", 1.0, CPU)],
@@ -111,9 +116,7 @@ def value(outcomes: list[Outcome], metric: str, runtime: str | None = None) -> f
 
 
 def failure(outcomes: list[Outcome], metric: str, runtime: str) -> Failure:
-    return next(
-        o for o in outcomes if isinstance(o, Failure) and o.metric is not None and o.metric.name == metric and o.conditions.get("runtime") == runtime
-    )
+    return next(o for o in outcomes if isinstance(o, Failure) and o.metric is not None and o.metric.name == metric and o.conditions.get("runtime") == runtime)
 
 
 def test_every_number_by_hand(place, subject, context, macs) -> None:
@@ -208,9 +211,12 @@ def test_out_of_time(place, subject, context) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"runtimes": ("tensorrt?",)}, "there is no runtime called 'tensorrt'"), ({"runtimes": ()}, r"the setting runtimes of acceleration is \(\)"),
-        ({"device": "moon"}, "'moon' names no device"), ({"threads": -1}, "the setting threads of acceleration is -1"),
-        ({"runs": 2}, "the setting runs of acceleration is 2"), ({"seconds": -0.5}, "the setting seconds of acceleration is -0.5"),
+        ({"runtimes": ("tensorrt?",)}, "there is no runtime called 'tensorrt'"),
+        ({"runtimes": ()}, r"the setting runtimes of acceleration is \(\)"),
+        ({"device": "moon"}, "'moon' names no device"),
+        ({"threads": -1}, "the setting threads of acceleration is -1"),
+        ({"runs": 2}, "the setting runs of acceleration is 2"),
+        ({"seconds": -0.5}, "the setting seconds of acceleration is -0.5"),
     ],
 )
 def test_bad_settings(settings: dict, words: str) -> None:

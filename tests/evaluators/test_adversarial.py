@@ -109,7 +109,8 @@ def test_batch_size_changes_nothing(batch_size: int, tmp_path: Path) -> None:
 
 
 def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
-    (tmp_path / "brighten.py").write_text(textwrap.dedent('''
+    (tmp_path / "brighten.py").write_text(
+        textwrap.dedent('''
         from dataclasses import dataclass
         from typing import ClassVar
 
@@ -133,7 +134,8 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
 
 
         ATTACK = Brighten()
-    '''))
+    ''')
+    )
     model = linear_model()
     images, labels = examples_of(model, 24)
     found = measured(Adversarial(linf=(16,), scout_linf=(), attacks=(str(tmp_path / "brighten.py"),)), model, images, labels, tmp_path / "run")
@@ -144,18 +146,21 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
     assert worst.value < 1
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"scout_linf": (), "linf": (2, 1)}, r"the setting linf of adversarial is \[2, 1\]"),
-    ({"scout_linf": (), "linf": (0, 1)}, r"the setting linf of adversarial is \[0, 1\]"),
-    ({"scout_linf": (1, 2), "linf": (2, 4)}, r"the setting linf of adversarial is \[2, 4\] after scout_linf \[1, 2\]"),
-    ({"linf": ()}, "adversarial was given no ε"),
-    ({"steps": 0}, "the setting steps of adversarial is 0"),
-    ({"examples": 0}, "the setting examples of adversarial is 0"),
-    ({"attacks": ()}, r"the setting attacks of adversarial is \[\]"),
-    ({"attacks": ("square", "square")}, "the setting attacks of adversarial"),
-    ({"attacks": ("pgd",)}, "there is no attack called 'pgd'"),
-    ({"attacks": ("rays",), "l2": (0.5,)}, "the attack rays knows no l2"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scout_linf": (), "linf": (2, 1)}, r"the setting linf of adversarial is \[2, 1\]"),
+        ({"scout_linf": (), "linf": (0, 1)}, r"the setting linf of adversarial is \[0, 1\]"),
+        ({"scout_linf": (1, 2), "linf": (2, 4)}, r"the setting linf of adversarial is \[2, 4\] after scout_linf \[1, 2\]"),
+        ({"linf": ()}, "adversarial was given no ε"),
+        ({"steps": 0}, "the setting steps of adversarial is 0"),
+        ({"examples": 0}, "the setting examples of adversarial is 0"),
+        ({"attacks": ()}, r"the setting attacks of adversarial is \[\]"),
+        ({"attacks": ("square", "square")}, "the setting attacks of adversarial"),
+        ({"attacks": ("pgd",)}, "there is no attack called 'pgd'"),
+        ({"attacks": ("rays",), "l2": (0.5,)}, "the attack rays knows no l2"),
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Adversarial(**settings)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ def margins(model: Linear, examples: ExampleSet) -> tuple[np.ndarray, np.ndarray
 def test_on_a_linear_model_it_claims_no_fall_that_theory_forbids_and_finds_most_that_it_allows(on: conformance.Subject, tmp_path: Path) -> None:
     model = linear(on)
     right, radii = margins(model, on.examples)
-    assert 8 < right.sum() < 24    # the wrong ones count as well
+    assert 8 < right.sum() < 24  # the wrong ones count as well
     found = run(model, BlackBox(epsilons=EPSILONS, queries=300), on, tmp_path / "run")
     worst = []
     for epsilon in EPSILONS:

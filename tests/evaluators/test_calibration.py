@@ -145,9 +145,17 @@ def test_every_value_lies_in_its_interval() -> None:
         assert measurement.interval.low <= measurement.value <= measurement.interval.high
         assert measurement.n == 300
     assert {m.metric.name: m.interval.method for m in seen.values()} == {
-        "nll": "bootstrap", "brier": "bootstrap", "confidence": "bootstrap", "ece": "centred-bootstrap", "ece_null": "calibrated-resamples",
-        "ece_excess": "centred-bootstrap", "overconfidence": "bootstrap", "temperature": "sandwich", "classwise_ece": "centred-bootstrap",
-        "aurc": "bootstrap", "augrc": "bootstrap",
+        "nll": "bootstrap",
+        "brier": "bootstrap",
+        "confidence": "bootstrap",
+        "ece": "centred-bootstrap",
+        "ece_null": "calibrated-resamples",
+        "ece_excess": "centred-bootstrap",
+        "overconfidence": "bootstrap",
+        "temperature": "sandwich",
+        "classwise_ece": "centred-bootstrap",
+        "aurc": "bootstrap",
+        "augrc": "bootstrap",
     }
 
 
@@ -269,5 +277,3 @@ def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"{setting} of calibration is ") as caught:
         Calibration(**{setting: value})
     assert caught.value.code == "bad-setting"
-
-

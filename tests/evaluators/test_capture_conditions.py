@@ -30,7 +30,7 @@ def test_accuracy_under_each_condition_is_that_of_the_degraded_images() -> None:
         hits = int((Known(40)(degraded).argmax(1).numpy() == of.labels).sum())
         accuracy = found(outcomes, "capture_accuracy", capture=name)
         assert (accuracy.value, accuracy.interval) == (hits / 40, wilson(hits, 40))
-        assert found(outcomes, "capture_ratio", capture=name).value == accuracy.value    # every clean one is right
+        assert found(outcomes, "capture_ratio", capture=name).value == accuracy.value  # every clean one is right
     ratios = [found(outcomes, "capture_ratio", capture=name).value for name in names]
     assert found(outcomes, "mean_capture_ratio").value == pytest.approx(np.mean(ratios))
     assert found(outcomes, "capture_ratio", capture="strong_jpeg").value > found(outcomes, "capture_ratio", capture="low_light").value
@@ -65,8 +65,14 @@ def test_how_many_images_it_takes() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "name"),
-    [({"conditions": ("fog",)}, "conditions"), ({"conditions": ()}, "conditions"), ({"conditions": ("low_light",) * 2}, "conditions"),
-     ({"images": -1}, "images"), ({"resamples": 9}, "resamples"), ({"pictures": -1}, "pictures")],
+    [
+        ({"conditions": ("fog",)}, "conditions"),
+        ({"conditions": ()}, "conditions"),
+        ({"conditions": ("low_light",) * 2}, "conditions"),
+        ({"images": -1}, "images"),
+        ({"resamples": 9}, "resamples"),
+        ({"pictures": -1}, "pictures"),
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, name: str) -> None:
     with pytest.raises(SettingsError, match=f"setting {name} of capture_conditions") as caught:

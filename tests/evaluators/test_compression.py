@@ -125,9 +125,12 @@ def test_the_deadline_is_kept(on: Subject, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"variants": ()}, "the setting variants of compression"), ({"variants": ("half", "half")}, "the setting variants of compression"),
-        ({"variants": ("zip",)}, "there is no compressor 'zip'"), ({"examples": 0}, "the setting examples of compression is 0"),
-        ({"tolerance": 1.0}, "the setting tolerance of compression is 1.0"), ({"resamples": 1}, "the setting resamples of compression is 1"),
+        ({"variants": ()}, "the setting variants of compression"),
+        ({"variants": ("half", "half")}, "the setting variants of compression"),
+        ({"variants": ("zip",)}, "there is no compressor 'zip'"),
+        ({"examples": 0}, "the setting examples of compression is 0"),
+        ({"tolerance": 1.0}, "the setting tolerance of compression is 1.0"),
+        ({"resamples": 1}, "the setting resamples of compression is 1"),
     ],
 )
 def test_settings_out_of_reach_are_told(settings: dict[str, Any], said: str) -> None:

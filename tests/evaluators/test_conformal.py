@@ -67,7 +67,7 @@ def test_a_class_and_a_group_that_are_harder_are_covered_less() -> None:
     hard = np.random.default_rng(0).random(1500) < 0.3
     logits[hard & (labels == 1)] = logits[hard & (labels == 1)][:, ::-1]
     sides = ["odd" if odd else "plain" for odd in hard]
-    many = dataclasses.replace(FEW, splits=20)    # so that every example is tested
+    many = dataclasses.replace(FEW, splits=20)  # so that every example is tested
     outcomes = evaluated(listed(logits, labels, {"side": sides}), many)
     worst, chance = found(outcomes, "worst_class_coverage"), found(outcomes, "worst_class_coverage_null")
     assert worst.n == int((labels == 1).sum())
@@ -137,8 +137,20 @@ def test_one_class_is_no_choice() -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("methods", ()), ("methods", ("thr", "thr")), ("methods", ("lac",)), ("alphas", ()), ("alphas", (0.1, 0.1)), ("alphas", (0.0,)), ("alphas", (1.0,)),
-        ("splits", 0), ("share", 0.0), ("share", 1.0), ("raps_penalty", -0.1), ("raps_free", -1), ("minimum", 0), ("resamples", 1),
+        ("methods", ()),
+        ("methods", ("thr", "thr")),
+        ("methods", ("lac",)),
+        ("alphas", ()),
+        ("alphas", (0.1, 0.1)),
+        ("alphas", (0.0,)),
+        ("alphas", (1.0,)),
+        ("splits", 0),
+        ("share", 0.0),
+        ("share", 1.0),
+        ("raps_penalty", -0.1),
+        ("raps_free", -1),
+        ("minimum", 0),
+        ("resamples", 1),
         ("raps_penalty", float("nan")),
     ],
 )

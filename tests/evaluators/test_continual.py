@@ -29,17 +29,18 @@ def on() -> Subject:
 
 def context(on: Subject, folder: Path, **changes: object) -> Context:
     folder.mkdir(exist_ok=True)
-    return dataclasses.replace(Context(on.checkpoint, on.examples, on.training, 0, 16, Deadline(), folder), **changes)    # type: ignore[arg-type]
+    return dataclasses.replace(Context(on.checkpoint, on.examples, on.training, 0, 16, Deadline(), folder), **changes)  # type: ignore[arg-type]
 
 
 def run(on: Subject, folder: Path, settings: dict[str, object], **changes: object) -> list[Outcome]:
-    return list(Continual(**(BRIEF | settings)).evaluate(on.model, context(on, folder, **changes)))    # type: ignore[arg-type]
+    return list(Continual(**(BRIEF | settings)).evaluate(on.model, context(on, folder, **changes)))  # type: ignore[arg-type]
 
 
 def other(on: Subject, names: tuple[str, ...], name: str = "letters") -> dict[str, OtherSet]:
     """The subject's images as a data set of other classes."""
+
     def part(of: Examples) -> Callable[[], Examples]:
-        return lambda: dataclasses.replace(of, class_names=names)    # type: ignore[type-var]
+        return lambda: dataclasses.replace(of, class_names=names)  # type: ignore[type-var]
 
     return {name: OtherSet(name, name.title(), "x", part(on.examples), part(on.training))}
 
@@ -124,7 +125,7 @@ def test_a_stream_that_cannot_be_had_says_why(
     found = failure(run(on, tmp_path / "a", settings, **changes))
     assert found.code == code
     assert words in found.message
-    assert found.conditions == {"stream": settings["streams"][0]}    # type: ignore[index]
+    assert found.conditions == {"stream": settings["streams"][0]}  # type: ignore[index]
 
 
 @pytest.mark.slow
@@ -163,7 +164,7 @@ def test_a_killed_run_goes_on_where_it_was(on: Subject, tmp_path: Path, monkeypa
         calls.append(given)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return matrix(*given)    # type: ignore[arg-type]
+        return matrix(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr("efficient360.methods.continual_learning.trials.matrix", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -171,7 +172,7 @@ def test_a_killed_run_goes_on_where_it_was(on: Subject, tmp_path: Path, monkeypa
     calls.clear()
     told: list[tuple[int, int]] = []
     assert run(on, tmp_path / "killed", {}, progress=lambda done, total: told.append((done, total))) == whole
-    assert len(calls) == 2    # of six
+    assert len(calls) == 2  # of six
     assert told[-1] == (3 * (2 + 5), 3 * (2 + 5))
 
 
@@ -198,16 +199,35 @@ def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"streams": ()}, {"streams": ("digits", "digits")}, {"scenarios": ("instance",)}, {"methods": ("joint",)}, {"methods": ("magic",)}, {"methods": ()},
-        {"corruptions": ("rust", "fog")}, {"corruptions": ("fog",)}, {"severity": 6}, {"seeds": 2}, {"tasks": 1}, {"steps": 0}, {"batch": 0}, {"images": 0},
-        {"tested": 0}, {"rank": 0}, {"memory": 0}, {"memory_kind": "heap"}, {"rate": 0.0}, {"head_rate": -1.0}, {"lora_rate": 0.0}, {"ewc_strength": -1.0},
+        {"streams": ()},
+        {"streams": ("digits", "digits")},
+        {"scenarios": ("instance",)},
+        {"methods": ("joint",)},
+        {"methods": ("magic",)},
+        {"methods": ()},
+        {"corruptions": ("rust", "fog")},
+        {"corruptions": ("fog",)},
+        {"severity": 6},
+        {"seeds": 2},
+        {"tasks": 1},
+        {"steps": 0},
+        {"batch": 0},
+        {"images": 0},
+        {"tested": 0},
+        {"rank": 0},
+        {"memory": 0},
+        {"memory_kind": "heap"},
+        {"rate": 0.0},
+        {"head_rate": -1.0},
+        {"lora_rate": 0.0},
+        {"ewc_strength": -1.0},
         {"lwf_strength": -0.1},
     ],
     ids=str,
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=f"the setting {next(iter(settings))} of continual") as refused:
-        Continual(**settings)    # type: ignore[arg-type]
+        Continual(**settings)  # type: ignore[arg-type]
     assert refused.value.code == "bad-setting"
     assert refused.value.hint
 

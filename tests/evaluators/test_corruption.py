@@ -100,7 +100,7 @@ def test_figures_are_a_heat_map_one_example_and_the_protocol(tmp_path: Path) -> 
     assert (heatmap.rows, heatmap.columns) == (("gaussian noise", "brightness", "contrast"), ("clean", "1", "4"))
     assert isinstance(pictures, Gallery)
     assert [p.caption.partition(":")[0] for p in pictures.pictures] == ["clean", "gaussian noise", "brightness", "contrast"]
-    assert pictures.title.endswith("severity 4")    # the nearest to 3 of those asked for
+    assert pictures.title.endswith("severity 4")  # the nearest to 3 of those asked for
     assert (pictures.pictures[0].caption, pictures.pictures[0].detail) == ("clean: class 0", "right")
     assert len({p.image for p in pictures.pictures}) == 4
     assert isinstance(protocol, Table)
@@ -147,7 +147,7 @@ def reported(found: dict[tuple[str, frozenset], Outcome], path: Path) -> str:
 def test_another_runs_report_divides(tmp_path: Path) -> None:
     """Against itself every model has an mCE of 1; a relative one too, where each corruption costs something."""
     settings = {"corruptions": ("brightness",), "severities": (5,), "examples": None}
-    model = Brightest(0.45)    # right about class 1 when clean
+    model = Brightest(0.45)  # right about class 1 when clean
     path = reported(run(Corruption(**settings), tmp_path / "a", model), tmp_path / "report.json")
     found = run(Corruption(**settings, reference=path), tmp_path / "b", model)
     assert value(found, "mce", reference="other") == pytest.approx(1)

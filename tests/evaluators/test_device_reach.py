@@ -74,9 +74,14 @@ def test_answers_that_disagree_are_not_out_of_reach_but_unknown(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("wrong", "code", "message"),
-    [({"profiles": ()}, "bad-setting", "profiles of device_reach"), ({"profiles": ("local", "local")}, "bad-setting", "profiles of device_reach"),
-     ({"profiles": ("limited:huge",)}, "bad-profile", "huge"), ({"budget": 0.0}, "bad-setting", "budget of device_reach is 0"),
-     ({"runs": 1}, "bad-setting", "runs of latency"), ({"runtimes": ("abacus",)}, None, "abacus")],
+    [
+        ({"profiles": ()}, "bad-setting", "profiles of device_reach"),
+        ({"profiles": ("local", "local")}, "bad-setting", "profiles of device_reach"),
+        ({"profiles": ("limited:huge",)}, "bad-profile", "huge"),
+        ({"budget": 0.0}, "bad-setting", "budget of device_reach is 0"),
+        ({"runs": 1}, "bad-setting", "runs of latency"),
+        ({"runtimes": ("abacus",)}, None, "abacus"),
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, code: str | None, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:

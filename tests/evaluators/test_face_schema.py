@@ -36,12 +36,20 @@ def cells(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
 
 def fairface(folder: Path) -> None:
     rng = np.random.default_rng(0)
-    features = Features({
-        "image": Image(decode=False), "age": ClassLabel(names=AGES), "gender": ClassLabel(names=["Male", "Female"]), "race": ClassLabel(names=RACES),
-        "service_test": Value("bool"),
-    })
+    features = Features(
+        {
+            "image": Image(decode=False),
+            "age": ClassLabel(names=AGES),
+            "gender": ClassLabel(names=["Male", "Female"]),
+            "race": ClassLabel(names=RACES),
+            "service_test": Value("bool"),
+        }
+    )
     columns = {
-        "image": cells(COUNT, rng), "age": rng.integers(0, 9, COUNT), "gender": rng.integers(0, 2, COUNT), "race": np.arange(COUNT) % 7,
+        "image": cells(COUNT, rng),
+        "age": rng.integers(0, 9, COUNT),
+        "gender": rng.integers(0, 2, COUNT),
+        "race": np.arange(COUNT) % 7,
         "service_test": [False] * COUNT,
     }
     Dataset.from_dict(columns, features=features).to_parquet(folder / "validation-00000-of-00001.parquet")
@@ -83,9 +91,7 @@ def test_a_run_on_faces_is_fairlearn_by_hand(name: str, make: Callable[[Path], N
         values = np.array(examples.groups[column])
         names, sizes = np.unique(values, return_counts=True)
         inside = np.isin(values, names[sizes >= 30])
-        by_hand = MetricFrame(
-            metrics=accuracy_score, y_true=examples.labels[inside], y_pred=predicted[inside], sensitive_features=values[inside].tolist()
-        )
+        by_hand = MetricFrame(metrics=accuracy_score, y_true=examples.labels[inside], y_pred=predicted[inside], sensitive_features=values[inside].tolist())
         assert found(outcomes, "accuracy_difference", groups=column).value == pytest.approx(by_hand.difference())
         for group, accuracy in by_hand.by_group.items():
             assert found(outcomes, "group_accuracy", groups=column, group=group).value == pytest.approx(accuracy)

@@ -104,12 +104,12 @@ def test_on_a_network_that_looks_at_one_cell_every_explainer_finds_it(tmp_path: 
         assert value(found["sparseness", name]) == pytest.approx(15 / 16, abs=0.01)
     pointing = found["pointing_accuracy", "random"]
     assert isinstance(pointing, Measurement)
-    assert pointing.n == 5    # one example has no box
+    assert pointing.n == 5  # one example has no box
     assert pointing.value < 1
     inside = found["localisation", "random"]
     assert isinstance(inside, Measurement)
     assert inside.n == 5
-    assert 1 / 48 < inside.value < 3 / 16    # about the box's share of the image
+    assert 1 / 48 < inside.value < 3 / 16  # about the box's share of the image
     assert inside.interval is not None
     assert inside.interval.low < inside.value < inside.interval.high
     best = found["best_faithfulness", ""]
@@ -119,11 +119,17 @@ def test_on_a_network_that_looks_at_one_cell_every_explainer_finds_it(tmp_path: 
     assert best.extra[0].rows[0][-2:] == ("1.000", "1.000")
     assert value(found["best_faithfulness", ""]) > 0.5
     random = [value(found[f"{cells}_auc", "random mean"]) for cells in ("insertion", "deletion")]
-    assert value(found["faithfulness", ANY[0]]) == pytest.approx(np.mean([
-        value(found["insertion_auc", f"{ANY[0]} {blank}"]) - value(found["deletion_auc", f"{ANY[0]} {blank}"])
-        - value(found["insertion_auc", f"random {blank}"]) + value(found["deletion_auc", f"random {blank}"])
-        for blank in ("mean", "blur")
-    ]))
+    assert value(found["faithfulness", ANY[0]]) == pytest.approx(
+        np.mean(
+            [
+                value(found["insertion_auc", f"{ANY[0]} {blank}"])
+                - value(found["deletion_auc", f"{ANY[0]} {blank}"])
+                - value(found["insertion_auc", f"random {blank}"])
+                + value(found["deletion_auc", f"random {blank}"])
+                for blank in ("mean", "blur")
+            ]
+        )
+    )
     assert all(0.02 < one < 0.98 for one in random)
 
 
@@ -225,7 +231,8 @@ def test_masks_say_what_boxes_say(tmp_path: Path) -> None:
 
 def test_an_explainer_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
     path = tmp_path / "centre.py"
-    path.write_text(textwrap.dedent('''
+    path.write_text(
+        textwrap.dedent('''
         from dataclasses import dataclass
         from typing import ClassVar
 
@@ -251,7 +258,8 @@ def test_an_explainer_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
 
 
         EXPLAINER = Centre()
-    '''))
+    ''')
+    )
     model, images = linear()
     found = measured(Faithfulness(**FAST | {"explainers": (str(path), "occlusion")}), model, images, tmp_path / "run")
     assert value(found["randomised_similarity", "centre all"]) == pytest.approx(1)
@@ -275,23 +283,26 @@ def test_the_checks_stop_when_time_is_up(tmp_path: Path) -> None:
         measured(Faithfulness(**FAST), model, images, tmp_path, examined_until=0.0)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"explainers": ["lime"]}, "there is no explainer called 'lime'"),
-    ({"explainers": []}, r"the setting explainers of faithfulness is \[\]"),
-    ({"explainers": ["chefer", "chefer"]}, "the setting explainers of faithfulness is"),
-    ({"baselines": ["black"]}, r"the setting baselines of faithfulness is \['black'\]"),
-    ({"baselines": []}, "the setting baselines of faithfulness"),
-    ({"examples": 0}, "the setting examples of faithfulness is 0"),
-    ({"points": 0}, "the setting points of faithfulness is 0"),
-    ({"steps": 0}, "the setting steps of faithfulness is 0"),
-    ({"squares": 0}, "the setting squares of faithfulness is 0"),
-    ({"draws": 0}, "the setting draws of faithfulness is 0"),
-    ({"checked": 0}, "the setting checked of faithfulness is 0"),
-    ({"rows": 0}, "the setting rows of faithfulness is 0"),
-    ({"shown": -1}, "the setting shown of faithfulness is -1"),
-    ({"radius": 0}, "the setting radius of faithfulness is 0"),
-    ({"regions": "no-such.csv"}, "there is no file or folder of regions no-such.csv"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"explainers": ["lime"]}, "there is no explainer called 'lime'"),
+        ({"explainers": []}, r"the setting explainers of faithfulness is \[\]"),
+        ({"explainers": ["chefer", "chefer"]}, "the setting explainers of faithfulness is"),
+        ({"baselines": ["black"]}, r"the setting baselines of faithfulness is \['black'\]"),
+        ({"baselines": []}, "the setting baselines of faithfulness"),
+        ({"examples": 0}, "the setting examples of faithfulness is 0"),
+        ({"points": 0}, "the setting points of faithfulness is 0"),
+        ({"steps": 0}, "the setting steps of faithfulness is 0"),
+        ({"squares": 0}, "the setting squares of faithfulness is 0"),
+        ({"draws": 0}, "the setting draws of faithfulness is 0"),
+        ({"checked": 0}, "the setting checked of faithfulness is 0"),
+        ({"rows": 0}, "the setting rows of faithfulness is 0"),
+        ({"shown": -1}, "the setting shown of faithfulness is -1"),
+        ({"radius": 0}, "the setting radius of faithfulness is 0"),
+        ({"regions": "no-such.csv"}, "there is no file or folder of regions no-such.csv"),
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         configure(Faithfulness, settings)

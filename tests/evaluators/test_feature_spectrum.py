@@ -218,11 +218,22 @@ def test_the_curvature_stops_at_the_deadline(tmp_path: Path) -> None:
         outcomes_of(evaluator, model, table, replace(context, deadline=Deadline(0.0)))
 
 
-@pytest.mark.parametrize(("setting", "given", "hint"), [
-    ("bands", (), "ascending"), ("bands", (0.5, 0.25), "ascending"), ("bands", (0.0, 0.5), "above 0"), ("bands", (0.5, 1.0), "below 1"),
-    ("bands", (0.5, 0.5), "each once"), ("examples", 0, "1 or more"), ("attention_examples", -1, "0 or more"), ("hessian_examples", -1, "0 or more"),
-    ("steps", 0, "1 or more"), ("probes", 1, "2 or more"), ("rows", 0, "1 or more"),
-])
+@pytest.mark.parametrize(
+    ("setting", "given", "hint"),
+    [
+        ("bands", (), "ascending"),
+        ("bands", (0.5, 0.25), "ascending"),
+        ("bands", (0.0, 0.5), "above 0"),
+        ("bands", (0.5, 1.0), "below 1"),
+        ("bands", (0.5, 0.5), "each once"),
+        ("examples", 0, "1 or more"),
+        ("attention_examples", -1, "0 or more"),
+        ("hessian_examples", -1, "0 or more"),
+        ("steps", 0, "1 or more"),
+        ("probes", 1, "2 or more"),
+        ("rows", 0, "1 or more"),
+    ],
+)
 def test_settings_that_make_no_sense(setting: str, given: object, hint: str) -> None:
     with pytest.raises(SettingsError, match=f"the setting {setting} of feature_spectrum is") as caught:
         FeatureSpectrum(**{setting: given})  # type: ignore[arg-type]

@@ -145,7 +145,7 @@ def test_proxies_serve_any_data_set_and_are_called_so() -> None:
 
 def test_columns_of_the_data_set_decide_the_summary_where_there_are_any() -> None:
     labels, predicted, groups, _ = case((0.4, 0.4), (200, 200))
-    shades = np.where(labels == predicted, 10.0, 200.0)    # as a proxy brightness tells right from wrong
+    shades = np.where(labels == predicted, 10.0, 200.0)  # as a proxy brightness tells right from wrong
     examples = listed(logits_of(predicted, 5), labels, {"camera": groups}, shades)
     outcomes = run(GroupFairness(derived=("brightness",), levels=2, **FEW), examples)
     assert found(outcomes, "accuracy_difference", groups="brightness (proxy)").value == 1
@@ -220,8 +220,16 @@ def test_a_column_of_names_is_no_grouping() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "name"),
-    [({"derived": ("skin",)}, "derived"), ({"derived": ("contrast", "contrast")}, "derived"), ({"levels": 1}, "levels"), ({"crossing": 0}, "crossing"),
-     ({"minimum": 1}, "minimum"), ({"minimum_class": 0}, "minimum_class"), ({"permutations": 9}, "permutations"), ({"resamples": 9}, "resamples")],
+    [
+        ({"derived": ("skin",)}, "derived"),
+        ({"derived": ("contrast", "contrast")}, "derived"),
+        ({"levels": 1}, "levels"),
+        ({"crossing": 0}, "crossing"),
+        ({"minimum": 1}, "minimum"),
+        ({"minimum_class": 0}, "minimum_class"),
+        ({"permutations": 9}, "permutations"),
+        ({"resamples": 9}, "resamples"),
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, name: str) -> None:
     with pytest.raises(SettingsError, match=f"setting {name} of group_fairness") as caught:
@@ -256,6 +264,6 @@ def test_false_alarms_come_as_often_as_they_may_and_planted_gaps_are_found() -> 
                 continue
             finds += p <= 0.05
             covered += gap.interval.low <= 0.1 <= gap.interval.high
-    assert alarms <= 8    # P(more than 8 of 60 at 5 %) is 0.2 %
+    assert alarms <= 8  # P(more than 8 of 60 at 5 %) is 0.2 %
     assert finds >= 54
     assert covered >= 54

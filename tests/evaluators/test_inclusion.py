@@ -33,7 +33,9 @@ def test_worst_class_by_hand() -> None:
     assert isinstance(table, Table)
     names = listed(logits_of(predicted, 3), labels).class_names
     assert table.rows == (
-        (names[1], "20", "60.0 %", "38.7 – 78.1 %"), (names[2], "20", "90.0 %", "69.9 – 97.2 %"), (names[0], "20", "100.0 %", "83.9 – 100.0 %")
+        (names[1], "20", "60.0 %", "38.7 – 78.1 %"),
+        (names[2], "20", "90.0 %", "69.9 – 97.2 %"),
+        (names[0], "20", "100.0 %", "83.9 – 100.0 %"),
     )
 
 

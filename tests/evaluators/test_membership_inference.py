@@ -47,11 +47,11 @@ def ignorant(overfitted: Case) -> Case:
 def context(case: Case, folder: Path, batch_size: int = 32, progress: Callable[[int, int], None] = lambda *_: None, **changes: object) -> Context:
     folder.mkdir(exist_ok=True)
     made = Context(case.checkpoint, case.evaluated, case.training, 0, batch_size, Deadline(), folder, progress)
-    return dataclasses.replace(made, **changes)    # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
 def run(case: Case, folder: Path, model: Model | None = None, **settings: object) -> list[Outcome]:
-    return list(MembershipInference(**settings).evaluate(model or case.model, context(case, folder)))    # type: ignore[arg-type]
+    return list(MembershipInference(**settings).evaluate(model or case.model, context(case, folder)))  # type: ignore[arg-type]
 
 
 def named(found: list[Outcome], metric: str, **conditions: object) -> Outcome:

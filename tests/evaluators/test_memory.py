@@ -167,7 +167,7 @@ def test_real_processes(checkpoint: Checkpoint) -> None:
     outcomes = list(Memory(batches=(1,)).evaluate(load_model(checkpoint, keep=(0, 3)), context(checkpoint)))
     peak = found(outcomes, "process_peak", 1)
     assert isinstance(peak, Measurement), peak
-    assert 1e8 < peak.value < 5e9    # Python with torch takes hundreds of megabytes, this model next to none
+    assert 1e8 < peak.value < 5e9  # Python with torch takes hundreds of megabytes, this model next to none
     assert len(peak.samples) == 3
     assert peak.interval.low <= peak.value <= peak.interval.high
 

@@ -325,9 +325,7 @@ def test_figures(tmp_path: Path) -> None:
     assert bars.values == (3 / 4, 1 / 4, 1.0, 1.0)
     assert (bars.low[1], bars.high[1]) == (wilson(1, 4).low, wilson(1, 4).high)
     assert isinstance(table, Table)
-    assert [row[:5] for row in table.rows] == [
-        ("Fog", "4", "4", "all", "the same examples, in pairs"), ("Few", "2", "1", "2", "independent samples")
-    ]
+    assert [row[:5] for row in table.rows] == [("Fog", "4", "4", "all", "the same examples, in pairs"), ("Few", "2", "1", "2", "independent samples")]
     assert isinstance(gallery, Gallery)
     assert gallery.title == "Hardest mistakes on Fog"
     (picture,) = gallery.pictures
@@ -361,7 +359,9 @@ def digits_card(tmp_path: Path) -> tuple[Path, dict]:
     enlarged = [images[i].crop((3, 3, 29, 29)).resize((32, 32)) for i in some]
     inverted = [Pillow.eval(image, lambda value: 255 - value) for image in images[:200]]
     made = {
-        "clean": (images[:200], labels[:200]), "inverted": (inverted, labels[:200]), "blurred": (blurred, labels[200:400]),
+        "clean": (images[:200], labels[:200]),
+        "inverted": (inverted, labels[:200]),
+        "blurred": (blurred, labels[200:400]),
         "enlarged": (enlarged, [labels[i] for i in some]),
     }
     words = {4: "vier", 7: "sieben", 9: "neun"}
@@ -373,7 +373,11 @@ def digits_card(tmp_path: Path) -> tuple[Path, dict]:
     }
     source = lambda name: {"kind": "parquet", "location": files[name]}  # noqa: E731
     card = {
-        "name": "shifted-digits", "title": "Digits", "source": source("clean"), "splits": {"test": "test"}, "classes": 10,
+        "name": "shifted-digits",
+        "title": "Digits",
+        "source": source("clean"),
+        "splits": {"test": "test"},
+        "classes": 10,
         "shifts": [
             {"name": "inverted", "title": "Inverted digits", "source": source("inverted")},
             {"name": "blurred", "title": "Blurred digits", "source": source("blurred")},
@@ -412,7 +416,9 @@ def test_real_digits_against_plain_torch_code(digits_card: tuple[Path, dict], tm
     right: Callable[[str, Sequence[int]], np.ndarray] = lambda name, among: np.array(plainly(made[name][0], among)) == np.array(made[name][1])  # noqa: E731
     clean, labels = right("clean", everything), np.array(made["clean"][1])
     for name, among, beside in (
-        ("inverted", everything, clean), ("blurred", everything, clean), ("enlarged", some, right("clean", some)[np.isin(labels, some)]),
+        ("inverted", everything, clean),
+        ("blurred", everything, clean),
+        ("enlarged", some, right("clean", some)[np.isin(labels, some)]),
     ):
         shifted = right(name, among)
         accuracy, gap = measured["shift_accuracy", name], measured["shift_gap", name]

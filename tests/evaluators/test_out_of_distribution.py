@@ -116,7 +116,8 @@ def test_detectors_on_features_want_training_images_and_features(context: Contex
     outcomes = run(dataclasses.replace(context, training=None), subject().model)
     failures = {o.conditions["detector"]: o for o in outcomes if isinstance(o, Failure)}
     assert {(name, failure.code, failure.status) for name, failure in failures.items()} == {
-        ("mahalanobis", "no-training-split", Status.UNSUPPORTED), ("knn", "no-training-split", Status.UNSUPPORTED)
+        ("mahalanobis", "no-training-split", Status.UNSUPPORTED),
+        ("knn", "no-training-split", Status.UNSUPPORTED),
     }
     assert ("auroc", "energy", "noise") in measured(outcomes)
     plain = dataclasses.replace(context, predicted=lambda examples: examples, scratch=context.scratch / "other")
@@ -132,7 +133,10 @@ def test_other_data_sets_and_unseen_classes(context: Context) -> None:
     settings = {"datasets": ("birds", "fish", "moss"), "near": ("birds",), "far": ("fish",), "detectors": ("msp",)}
     got = measured(run(dataclasses.replace(context, others=found), subject().model, **settings))
     assert {key[2:] for key in got if len(key) == 4 and key[2] not in ("photographs", "gaussian noise", "uniform noise")} == {
-        ("birds", "near"), ("fish", "far"), ("moss", "unsorted"), (UNSEEN, "near")
+        ("birds", "near"),
+        ("fish", "far"),
+        ("moss", "unsorted"),
+        (UNSEEN, "near"),
     }
     near = [got["auroc", "msp", name, "near"].value for name in ("birds", UNSEEN)]
     assert got["auroc", "msp", "near sets"].value == pytest.approx(sum(near) / 2)
@@ -176,9 +180,16 @@ def test_a_model_of_flowers_has_no_mean_over_photographs(context: Context) -> No
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"detectors": ("odin",)}, "detectors"), ({"detectors": ()}, "detectors"), ({"images": 1}, "images"), ({"neighbours": 0}, "neighbours"),
-        ({"resamples": 1}, "resamples"), ({"training_examples": 0}, "training_examples"), ({"datasets": ("a=/x", "a=/y")}, "datasets"),
-        ({"near": ("a",)}, "near"), ({"datasets": ("a",), "far": ("b",)}, "far"), ({"datasets": ("a",), "near": ("a",), "far": ("a",)}, "near"),
+        ({"detectors": ("odin",)}, "detectors"),
+        ({"detectors": ()}, "detectors"),
+        ({"images": 1}, "images"),
+        ({"neighbours": 0}, "neighbours"),
+        ({"resamples": 1}, "resamples"),
+        ({"training_examples": 0}, "training_examples"),
+        ({"datasets": ("a=/x", "a=/y")}, "datasets"),
+        ({"near": ("a",)}, "near"),
+        ({"datasets": ("a",), "far": ("b",)}, "far"),
+        ({"datasets": ("a",), "near": ("a",), "far": ("a",)}, "near"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:

@@ -45,11 +45,11 @@ def learned() -> Case:
 def context(case: Case, folder: Path, **changes: object) -> Context:
     folder.mkdir(exist_ok=True)
     made = Context(case.checkpoint, case.evaluated, case.training, 0, 32, Deadline(), folder)
-    return dataclasses.replace(made, **changes)    # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
 def run(case: Case, folder: Path, **settings: object) -> list[Outcome]:
-    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))    # type: ignore[arg-type]
+    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))  # type: ignore[arg-type]
 
 
 def table(found: list[Outcome], metric: str) -> dict[tuple[object, object], float]:
@@ -112,7 +112,7 @@ def test_an_interrupted_evaluation_trains_only_what_is_missing(learned: Case, tm
     whole = run(learned, tmp_path / "a", layers=("head",))
 
     def stop(done: int, total: int) -> None:
-        if (done, total) == (30, 36):    # in the third of three trainings of twelve steps
+        if (done, total) == (30, 36):  # in the third of three trainings of twelve steps
             raise InterruptedError
 
     evaluator = PrivateTraining(**(QUICK | {"layers": ("head",)}))
@@ -151,8 +151,15 @@ def test_what_can_not_be_trained_says_why(learned: Case, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("wrong", "setting"),
     [
-        ({"epsilons": ()}, "epsilons"), ({"epsilons": (0.0,)}, "epsilons"), ({"epsilons": (1.0, 1.0)}, "epsilons"), ({"layers": ("neck",)}, "layers"),
-        ({"layers": ()}, "layers"), ({"delta": 1.5}, "delta"), ({"steps": 0}, "steps"), ({"clip": 0.0}, "clip"), ({"batch": 0}, "batch"),
+        ({"epsilons": ()}, "epsilons"),
+        ({"epsilons": (0.0,)}, "epsilons"),
+        ({"epsilons": (1.0, 1.0)}, "epsilons"),
+        ({"layers": ("neck",)}, "layers"),
+        ({"layers": ()}, "layers"),
+        ({"delta": 1.5}, "delta"),
+        ({"steps": 0}, "steps"),
+        ({"clip": 0.0}, "clip"),
+        ({"batch": 0}, "batch"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, setting: str) -> None:

@@ -82,7 +82,7 @@ def test_brightness_flips_at_most_once_and_exactly_those_it_carries_over_the_lim
     darkest, brightest = (red * np.clip(value + change, 0, 1) / value for change in (-0.225, 0.225))
     crossing = (darkest <= 0.49) & (brightest > 0.51)
     assert crossing.any()
-    perhaps = (darkest < 0.51) & (brightest > 0.49)    # a rounded level decides of the others
+    perhaps = (darkest < 0.51) & (brightest > 0.49)  # a rounded level decides of the others
     assert crossing.sum() <= round(found.value * 30 * len(crossing)) <= perhaps.sum() < len(crossing)
 
 
@@ -91,7 +91,7 @@ def test_a_model_that_always_says_the_same_never_flips(tmp_path: Path) -> None:
     rates = [o for (name, _), o in found.items() if name in ("flip_rate", "mean_flip_rate")]
     assert len(rates) == 11
     assert {(o.value, o.interval.low, o.interval.high) for o in rates} == {(0.0, 0.0, 0.0)}
-    assert [type(figure) for figure in one(found, "mean_flip_rate").extra] == [Bars, Table]    # nothing to show a picture of
+    assert [type(figure) for figure in one(found, "mean_flip_rate").extra] == [Bars, Table]  # nothing to show a picture of
 
 
 def test_the_mean_is_over_perturbations_with_examples_kept_together(tmp_path: Path) -> None:

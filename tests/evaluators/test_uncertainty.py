@@ -47,7 +47,8 @@ def test_a_model_without_dropout(on: Subject, context: Context) -> None:
     outcomes = list(Uncertainty(**SMALL).evaluate(on.model, context))
     failures = {o.conditions["method"]: o for o in outcomes if isinstance(o, Failure)}
     assert {name: (o.code, o.status) for name, o in failures.items()} == {
-        "mc-dropout": ("no-dropout", Status.UNSUPPORTED), "stochastic-depth": ("no-stochastic-depth", Status.UNSUPPORTED)
+        "mc-dropout": ("no-dropout", Status.UNSUPPORTED),
+        "stochastic-depth": ("no-stochastic-depth", Status.UNSUPPORTED),
     }
     found = measured(outcomes)
     assert found["nll_change", "laplace"].value == pytest.approx(found["nll", "laplace"].value - found["nll", "point"].value)
@@ -75,7 +76,7 @@ def test_dropout_and_stochastic_depth_where_there_are_some(on: Subject, tmp_path
         assert runs[0]["mutual_information", method].value > 0
         assert runs[0]["nll", method].value == pytest.approx(runs[1]["nll", method].value, rel=1e-5)
         assert runs[0]["nll", method].n == 10
-    assert [row[0] for row in runs[0]["nll", "point"].extra[0].rows] == ["point", "laplace", "mc-dropout", "stochastic-depth"]    # type: ignore[union-attr]
+    assert [row[0] for row in runs[0]["nll", "point"].extra[0].rows] == ["point", "laplace", "mc-dropout", "stochastic-depth"]  # type: ignore[union-attr]
 
 
 def test_no_training_images_no_laplace(on: Subject, context: Context) -> None:
@@ -95,7 +96,7 @@ def test_measures_by_hand() -> None:
     found = measured(list(measurements(of, 20, 0)))
     assert found["nll", "laplace"].value == pytest.approx(-np.log([0.8, 0.5, 0.4, 0.9]).mean())
     assert found["brier", "laplace"].value == pytest.approx(np.mean([0.08, 0.5, 0.72, 0.02]))
-    wrong, entropy = np.array([0, 1, 1, 0]), of.answers.entropy           # 0.5 against 0.5 goes to the first class
+    wrong, entropy = np.array([0, 1, 1, 0]), of.answers.entropy  # 0.5 against 0.5 goes to the first class
     assert found["error_auroc", "laplace", "entropy"].value == pytest.approx(roc_auc_score(wrong, entropy))
     assert found["error_auroc", "laplace", "mutual information"].value == pytest.approx(roc_auc_score(wrong, of.answers.mutual_information))
     plain = answered([[0.6, 0.4], [0.5, 0.5], [0.4, 0.6], [0.9, 0.1]], [0.0] * 4, [0, 1, 0, 0], "point")

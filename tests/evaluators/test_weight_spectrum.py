@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_numpy(on: Subject, tmp_path: Path) -> None:
 def test_narrow_matrices_have_no_tail_but_everything_else(on: Subject, tmp_path: Path) -> None:
     found = outcomes(WeightSpectrum(images=2), on.model, context_of(on, tmp_path, 8))
     assert {name for name, code in codes(found).items() if code == "narrow-matrices"} == {"alpha", "alpha_within", "alpha_distance"}
-    assert "the widest matrix has 32 eigenvalues" in found["alpha"].message    # type: ignore[union-attr]
+    assert "the widest matrix has 32 eigenvalues" in found["alpha"].message  # type: ignore[union-attr]
 
 
 def test_random_weights_need_no_data(on: Subject, tmp_path: Path) -> None:
@@ -144,9 +144,11 @@ def test_a_layer_that_is_zero_leaves_no_product(on: Subject, tmp_path: Path) -> 
     nn.init.zeros_(network.linear.weight)
     found = outcomes(WeightSpectrum(images=0), wrapped(network), context_of(on, tmp_path, 8))
     assert {name for name, code in codes(found).items() if code == "zero-layer"} == {
-        "log10_norm_product", "log10_spectral_complexity", "log10_normalised_margin",
+        "log10_norm_product",
+        "log10_spectral_complexity",
+        "log10_normalised_margin",
     }
-    assert "linear is zero" in found["log10_norm_product"].message    # type: ignore[union-attr]
+    assert "linear is zero" in found["log10_norm_product"].message  # type: ignore[union-attr]
     assert codes(found)["stable_rank_ratio"] == "no-matrices"
 
 
@@ -168,8 +170,8 @@ class Undifferentiable(Sure):
 def test_a_network_without_derivatives_says_so(on: Subject, tmp_path: Path) -> None:
     found = outcomes(WeightSpectrum(images=2), wrapped(Undifferentiable(1.0)), context_of(on, tmp_path, 8))
     assert codes(found)["local_lipschitz"] == "not-differentiable"
-    assert "of no use" in found["local_lipschitz"].message    # type: ignore[union-attr]
-    assert "steps" in found["local_lipschitz"].hint    # type: ignore[union-attr]
+    assert "of no use" in found["local_lipschitz"].message  # type: ignore[union-attr]
+    assert "steps" in found["local_lipschitz"].hint  # type: ignore[union-attr]
 
 
 def test_a_network_without_operators_is_refused(on: Subject, tmp_path: Path) -> None:

@@ -30,7 +30,12 @@ def folders(tmp_path: Path) -> Path:
 
 def keys(folders: Path, tiny: Path, tmp_path: Path) -> tuple[str, str]:
     plan = Plan(
-        checkpoint=CheckpointSpec(str(tiny)), dataset=DatasetSpec(f"imagefolder:{folders}"), protocol="test", steps=(), out=tmp_path / "run", batch_size=4,
+        checkpoint=CheckpointSpec(str(tiny)),
+        dataset=DatasetSpec(f"imagefolder:{folders}"),
+        protocol="test",
+        steps=(),
+        out=tmp_path / "run",
+        batch_size=4,
     )
     with ExitStack() as stack:
         opening = opened(plan, Store(plan.out), lambda _: None, stack)

@@ -40,8 +40,23 @@ def test_bad_input_crosses_the_process_border(make_plan) -> None:
 
 def command(out: Path, tiny: Path, plugin: Path) -> list[str]:
     return [
-        sys.executable, "-m", "efficient360", "evaluate", str(tiny), "--dataset", "digits", "--max-examples", "300", "--batch-size", "8",
-        "--only", "calibration,parameters,brightness", "--plugin", str(plugin), "--out", str(out),
+        sys.executable,
+        "-m",
+        "efficient360",
+        "evaluate",
+        str(tiny),
+        "--dataset",
+        "digits",
+        "--max-examples",
+        "300",
+        "--batch-size",
+        "8",
+        "--only",
+        "calibration,parameters,brightness",
+        "--plugin",
+        str(plugin),
+        "--out",
+        str(out),
     ]
 
 

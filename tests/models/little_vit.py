@@ -17,8 +17,18 @@ from efficient360.models.references import resolve
 ARCHITECTURE = "vit_tiny_patch16_224"
 ARGUMENTS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 6}
 CARD: dict[str, Any] = {
-    "name": "tiny", "architecture": ARCHITECTURE, "model_args": ARGUMENTS, "input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear", "crop_pct": 0.8, "crop_mode": "squash", "num_classes": 6, "class_names": list("abcdef"), "training": {"epochs": 1},
+    "name": "tiny",
+    "architecture": ARCHITECTURE,
+    "model_args": ARGUMENTS,
+    "input_size": [3, 32, 32],
+    "mean": [0.1, 0.2, 0.3],
+    "std": [0.4, 0.5, 0.6],
+    "interpolation": "bilinear",
+    "crop_pct": 0.8,
+    "crop_mode": "squash",
+    "num_classes": 6,
+    "class_names": list("abcdef"),
+    "training": {"epochs": 1},
 }
 
 

@@ -146,8 +146,14 @@ def test_a_device_that_is_not_there(device: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"foo": 1}, "foo"), ({"img_size": "x"}, "img_size"), ({"num_heads": 5}, "divisible"), ({"depth": -1}, "depth"), ({"embed_dim": "wide"}, "embed_dim"),
-        ({"patch_size": 0}, "patch_size"), ({"pretrained": True}, "pretrained"), ({"checkpoint_path": "w.pth"}, "checkpoint_path"),
+        ({"foo": 1}, "foo"),
+        ({"img_size": "x"}, "img_size"),
+        ({"num_heads": 5}, "divisible"),
+        ({"depth": -1}, "depth"),
+        ({"embed_dim": "wide"}, "embed_dim"),
+        ({"patch_size": 0}, "patch_size"),
+        ({"pretrained": True}, "pretrained"),
+        ({"checkpoint_path": "w.pth"}, "checkpoint_path"),
         ({"features_only": True}, "features_only"),
     ],
 )
@@ -194,7 +200,9 @@ def test_another_number_of_classes_is_told_with_the_way_out() -> None:
 @pytest.mark.parametrize(
     ("file", "hint"),
     [
-        ({"depth": 3}, "--arch-arg depth=3"), ({"img_size": 48}, "--arch-arg img_size=48"), ({"patch_size": 4}, "--arch-arg patch_size=4"),
+        ({"depth": 3}, "--arch-arg depth=3"),
+        ({"img_size": 48}, "--arch-arg img_size=48"),
+        ({"patch_size": 4}, "--arch-arg patch_size=4"),
         ({"embed_dim": 48}, "--arch-arg embed_dim=48"),
     ],
 )

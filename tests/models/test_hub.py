@@ -138,8 +138,10 @@ def _answer(kind: type[errors.HfHubHTTPError], status: int) -> errors.HfHubHTTPE
 @pytest.mark.parametrize(
     ("kind", "status", "code", "said"),
     [
-        (errors.RepositoryNotFoundError, 404, "hub-repository-not-found", "someone/tiny"), (errors.GatedRepoError, 403, "hub-gated", "hf auth login"),
-        (errors.RevisionNotFoundError, 404, "hub-revision-not-found", "'v2'"), (errors.RemoteEntryNotFoundError, 404, "hub-no-config", "config.json"),
+        (errors.RepositoryNotFoundError, 404, "hub-repository-not-found", "someone/tiny"),
+        (errors.GatedRepoError, 403, "hub-gated", "hf auth login"),
+        (errors.RevisionNotFoundError, 404, "hub-revision-not-found", "'v2'"),
+        (errors.RemoteEntryNotFoundError, 404, "hub-no-config", "config.json"),
         (errors.HfHubHTTPError, 503, "hub-unreachable", "can't be reached"),
     ],
 )

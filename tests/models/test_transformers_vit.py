@@ -23,7 +23,13 @@ from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
 
 TINY: dict[str, Any] = {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 88, "image_size": 32, "patch_size": 8, "num_labels": 5,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 88,
+    "image_size": 32,
+    "patch_size": 8,
+    "num_labels": 5,
 }
 
 

@@ -26,8 +26,20 @@ from efficient360.models.references import resolve
 
 NAMES = ("digits-hybrid", "digits-swin", "digits-vit", "digits-vit-reg")
 KEYS = {
-    "name", "architecture", "model_args", "input_size", "mean", "std", "interpolation", "crop_pct", "class_names", "family", "description", "license",
-    "training", "measured",
+    "name",
+    "architecture",
+    "model_args",
+    "input_size",
+    "mean",
+    "std",
+    "interpolation",
+    "crop_pct",
+    "class_names",
+    "family",
+    "description",
+    "license",
+    "training",
+    "measured",
 }
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_digits_zoo.py"
 QUICKEST = "digits-hybrid"

@@ -9,8 +9,19 @@ from efficient360.errors import PluginError, SettingsError
 from efficient360.plugins import registry
 
 NAMES = [
-    "performance", "memory", "computation", "latency", "robustness", "fairness", "inclusiveness", "privacy", "transparency", "spectral",
-    "continual", "probabilistic", "approximation",
+    "performance",
+    "memory",
+    "computation",
+    "latency",
+    "robustness",
+    "fairness",
+    "inclusiveness",
+    "privacy",
+    "transparency",
+    "spectral",
+    "continual",
+    "probabilistic",
+    "approximation",
 ]
 
 

@@ -39,14 +39,17 @@ def test_plotly_refuses_a_broken_chart() -> None:
         go.Figure(broken)
 
 
-@pytest.mark.parametrize(("scores", "stretches"), [
-    ([1, 1, 1, 1], [[0, 1, 2, 3]]),
-    ([None, None], []),
-    ([], []),
-    ([1, None, 1, 1], [[2, 3, 0]]),
-    ([1, None, 1, None], [[2], [0]]),
-    ([None, 1, 1, None, 1], [[1, 2], [4]]),
-])
+@pytest.mark.parametrize(
+    ("scores", "stretches"),
+    [
+        ([1, 1, 1, 1], [[0, 1, 2, 3]]),
+        ([None, None], []),
+        ([], []),
+        ([1, None, 1, 1], [[2, 3, 0]]),
+        ([1, None, 1, None], [[2], [0]]),
+        ([None, 1, 1, None, 1], [[1, 2], [4]]),
+    ],
+)
 def test_neighbours_run_over_the_top_and_stop_at_gaps(scores: list[float | None], stretches: list[list[int]]) -> None:
     assert neighbours(scores) == stretches
 

@@ -66,8 +66,12 @@ def test_raw_values_stand_with_unit_interval_and_n(read: Reader) -> None:
 
 def test_gaps_say_why(read: Reader) -> None:
     for said in (
-        "1 of 2 measured", "not measured", "Another process held the machine.", "What to do: Lower --batch-size.",
-        "nothing measures the dimension yet", "explanations was not part of this run",
+        "1 of 2 measured",
+        "not measured",
+        "Another process held the machine.",
+        "What to do: Lower --batch-size.",
+        "nothing measures the dimension yet",
+        "explanations was not part of this run",
     ):
         assert said in read.text
 
@@ -134,15 +138,18 @@ def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
     assert "default-src 'none'" in page.policy()
 
 
-@pytest.mark.parametrize(("dataset", "said"), [
-    ({"name": "digits", "split": "test", "examples": 897, "available": 897}, "digits test, 897 examples"),
-    ({"name": "digits", "split": "test", "examples": 200, "available": 10000}, "digits test, 200 of 10,000 examples"),
-    (
-        {"name": "digits", "split": "test", "examples": 537, "available": 537, "unseen": ["3", "8"]},
-        "digits test, 537 examples, without 2 classes that the checkpoint does not know (3, 8)",
-    ),
-    ({"name": "digits"}, "digits"),
-])
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        ({"name": "digits", "split": "test", "examples": 897, "available": 897}, "digits test, 897 examples"),
+        ({"name": "digits", "split": "test", "examples": 200, "available": 10000}, "digits test, 200 of 10,000 examples"),
+        (
+            {"name": "digits", "split": "test", "examples": 537, "available": 537, "unseen": ["3", "8"]},
+            "digits test, 537 examples, without 2 classes that the checkpoint does not know (3, 8)",
+        ),
+        ({"name": "digits"}, "digits"),
+    ],
+)
 def test_a_data_set_says_how_much_of_it_was_taken(dataset: dict[str, object], said: str) -> None:
     assert data(dataset) == said
 
@@ -251,9 +258,17 @@ def test_a_strip_places_a_value_between_its_bounds() -> None:
     assert dataclasses.astuple(repeats)[3] == pytest.approx([100 / 4.2, 200 / 4.2, 400 / 4.2])  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("top1", "Top-1 accuracy"), ("weight_bytes", "Weight bytes"), ("ece_excess", "ECE beyond chance"), ("mean_tpr", "Mean TPR"), ("mce", "mCE"), ("_", "_"),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("top1", "Top-1 accuracy"),
+        ("weight_bytes", "Weight bytes"),
+        ("ece_excess", "ECE beyond chance"),
+        ("mean_tpr", "Mean TPR"),
+        ("mce", "mCE"),
+        ("_", "_"),
+    ],
+)
 def test_names_in_words(name: str, said: str) -> None:
     assert words(name) == said
 

@@ -55,17 +55,27 @@ def _files(folder: Path) -> None:
 
 def test_metrics_have_no_key_for_what_is_missing(report: Report) -> None:
     assert payload.metrics(report) == {
-        "accuracy/top1": 0.875, "weights/weight_bytes": 832_000.0, "pgd/robust_accuracy/epsilon_0_5/norm_linf": 0.25,
-        "dimensions/performance": 0.75, "dimensions/memory": pytest.approx(0.168),
+        "accuracy/top1": 0.875,
+        "weights/weight_bytes": 832_000.0,
+        "pgd/robust_accuracy/epsilon_0_5/norm_linf": 0.25,
+        "dimensions/performance": 0.75,
+        "dimensions/memory": pytest.approx(0.168),
     }
 
 
 def test_particulars_carry_interval_n_coverage_and_failures(report: Report) -> None:
     assert payload.particulars(report) == {
-        "accuracy/top1/low": 0.85, "accuracy/top1/high": 0.9, "accuracy/top1/n": 897, "weights/weight_bytes/n": 1,
-        "pgd/robust_accuracy/epsilon_0_5/norm_linf/low": 0.16, "pgd/robust_accuracy/epsilon_0_5/norm_linf/high": 0.37,
-        "pgd/robust_accuracy/epsilon_0_5/norm_linf/n": 64, "failures": 1,
-        "dimensions/performance/coverage": 1.0, "dimensions/latency/coverage": 0.0, "dimensions/memory/coverage": 1.0,
+        "accuracy/top1/low": 0.85,
+        "accuracy/top1/high": 0.9,
+        "accuracy/top1/n": 897,
+        "weights/weight_bytes/n": 1,
+        "pgd/robust_accuracy/epsilon_0_5/norm_linf/low": 0.16,
+        "pgd/robust_accuracy/epsilon_0_5/norm_linf/high": 0.37,
+        "pgd/robust_accuracy/epsilon_0_5/norm_linf/n": 64,
+        "failures": 1,
+        "dimensions/performance/coverage": 1.0,
+        "dimensions/latency/coverage": 0.0,
+        "dimensions/memory/coverage": 1.0,
     }
 
 
@@ -215,9 +225,7 @@ def server() -> Iterator[http.server.ThreadingHTTPServer]:
         running.shutdown()
 
 
-def test_upload_gives_the_runs_page(
-    offline: WandbOutcome, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_upload_gives_the_runs_page(offline: WandbOutcome, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert offline.folder is not None
     at = f"http://127.0.0.1:{server.server_address[1]}"

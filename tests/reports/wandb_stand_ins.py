@@ -34,11 +34,23 @@ def make_report() -> Report:
         Dimension("memory", "Memory", "How big?", 2, (Anchor("weights", "weight_bytes", 1e6, 0.0, "1 MB and nothing"),)),
     ]
     return Report(
-        "complete", "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "efficient360 evaluate tiny", {
-            "reference": "tiny.safetensors", "name": "tiny vit/8", "architecture": "vit_tiny", "arguments": {"img_size": 8}, "digest": DIGEST,
+        "complete",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:01:00Z",
+        "efficient360 evaluate tiny",
+        {
+            "reference": "tiny.safetensors",
+            "name": "tiny vit/8",
+            "architecture": "vit_tiny",
+            "arguments": {"img_size": 8},
+            "digest": DIGEST,
             "class_names": ["a", "b"],
-        }, {"name": "digits", "digest": DATA_DIGEST, "examples": 897, "classes": 2}, {"torch": "2.14", "host": "here"},
-        {"name": "quick", "seed": 7}, records, axes_of(dimensions, records),
+        },
+        {"name": "digits", "digest": DATA_DIGEST, "examples": 897, "classes": 2},
+        {"torch": "2.14", "host": "here"},
+        {"name": "quick", "seed": 7},
+        records,
+        axes_of(dimensions, records),
     )
 
 

@@ -157,9 +157,7 @@ _NOT_READY = (
 
 
 def _adb(arguments: list[str], timeout: float | None) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=timeout
-    )
+    return subprocess.run(["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=timeout)
 
 
 def _last(said: str) -> str:

@@ -10,8 +10,15 @@ from efficient360.deployment.devices.device import Facts
 from efficient360.deployment.runtimes.kit.machine import ISAS
 
 PROPERTIES = (
-    "ro.product.manufacturer", "ro.product.model", "ro.build.version.release", "ro.product.cpu.abi", "ro.soc.manufacturer", "ro.soc.model",
-    "ro.board.platform", "ro.kernel.qemu", "ro.boot.qemu",
+    "ro.product.manufacturer",
+    "ro.product.model",
+    "ro.build.version.release",
+    "ro.product.cpu.abi",
+    "ro.soc.manufacturer",
+    "ro.soc.model",
+    "ro.board.platform",
+    "ro.kernel.qemu",
+    "ro.boot.qemu",
 )
 FASTEST = 'for c in /sys/devices/system/cpu/cpu[0-9]*; do echo "${c##*cpu} $(cat $c/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0)"; done'
 

@@ -174,7 +174,16 @@ def _reading(one: _Running, threads: int) -> Reading | Failure:
         return one.failed
     told = one.loaded
     return Reading(
-        tuple(one.blocks), tuple(one.starts), one.steady, threads, told["version"], one.memory, told["memory_imported"], one.logits, one.idle, one.repeated,
+        tuple(one.blocks),
+        tuple(one.starts),
+        one.steady,
+        threads,
+        told["version"],
+        one.memory,
+        told["memory_imported"],
+        one.logits,
+        one.idle,
+        one.repeated,
         one.facts,
     )
 
@@ -192,4 +201,3 @@ def operators(place: Place, artefact: Artefact, images: Path, threads: int, time
         return Failure(Status.UNSUPPORTED, "no-profiler", f"{title} offers no operator times here", "take another runtime")
     rows: Sequence[Mapping[str, Any]] = found
     return rows
-

@@ -47,7 +47,13 @@ class Link:
         self._explain = explain
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=environment, cwd=folder, bufsize=0,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            env=environment,
+            cwd=folder,
+            bufsize=0,
             preexec_fn=prepare,  # noqa: PLW1509 - what we pass takes no lock that another thread may hold
             start_new_session=True,
         )
@@ -129,6 +135,11 @@ class Link:
 
 
 _DOING = {
-    "load": "loading the model", "answer": "answering images", "warm": "warming up", "block": "timing", "idle": "idling", "operators": "profiling",
+    "load": "loading the model",
+    "answer": "answering images",
+    "warm": "warming up",
+    "block": "timing",
+    "idle": "idling",
+    "operators": "profiling",
     "describe": "describing the machine",
 }

@@ -17,20 +17,32 @@ from efficient360.deployment.runtimes.runtime import Precision
 
 PER_SECOND = Unit("image/s")
 BEST = Metric(
-    "best_latency", SECOND, Better.LOWER, "Median time of one image, one at a time, in the fastest runtime whose answers agree with the checkpoint's.", low=0,
+    "best_latency",
+    SECOND,
+    Better.LOWER,
+    "Median time of one image, one at a time, in the fastest runtime whose answers agree with the checkpoint's.",
+    low=0,
 )
 P50 = Metric("latency_p50", SECOND, Better.LOWER, "Median wall-clock time of one image over undisturbed runs, in a process of its own after warm-up.", low=0)
 P90 = Metric("latency_p90", SECOND, Better.LOWER, "90th percentile over all runs of one image, disturbed ones included.", low=0)
 P99 = Metric("latency_p99", SECOND, Better.LOWER, "99th percentile over all runs of one image, disturbed ones included; told from 1,000 runs on.", low=0)
 THROUGHPUT = Metric("throughput", PER_SECOND, Better.HIGHER, "Images a second at this batch size: batch over median time of a call.", low=0)
 BEST_THROUGHPUT = Metric(
-    "best_throughput", PER_SECOND, Better.HIGHER, "Images a second in the runtime and at the batch size, among those measured, that give most.", low=0,
+    "best_throughput",
+    PER_SECOND,
+    Better.HIGHER,
+    "Images a second in the runtime and at the batch size, among those measured, that give most.",
+    low=0,
 )
 COLD_START = Metric("cold_start", SECOND, Better.LOWER, "Loading the artefact and the first inference in a fresh process, the runtime already imported.", low=0)
 RUNTIME_MEMORY = Metric("runtime_memory", BYTE, Better.LOWER, "Peak resident memory of the process that runs the artefact, Python and runtime included.", low=0)
 ARTEFACT_BYTES = Metric("artefact_bytes", BYTE, Better.LOWER, "Size of the files that a device needs to run it.", low=0)
 LOGIT_DIFFERENCE = Metric(
-    "logit_difference", ONE, Better.LOWER, "Mean absolute difference of the artefact's logits from the checkpoint's, as a share of their spread.", low=0,
+    "logit_difference",
+    ONE,
+    Better.LOWER,
+    "Mean absolute difference of the artefact's logits from the checkpoint's, as a share of their spread.",
+    low=0,
 )
 AGREEMENT = Metric("top1_agreement", ONE, Better.HIGHER, "Share of probe images for which artefact and checkpoint name the same class.", low=0, high=1)
 ENERGY = Metric("energy_per_image", JOULE, Better.LOWER, "Energy of one image from a hardware counter, what the machine draws at rest subtracted.")

@@ -24,8 +24,13 @@ def _bars(cells: Sequence[Cell]) -> Iterator[Figure]:
     timings = [cell.timing for cell in ranked if cell.timing is not None]
     if timings:
         yield Bars(
-            "Median time of one image by runtime", "", "ms", tuple(cell.artefact.label for cell in ranked), tuple(1e3 * t.p50 for t in timings),
-            tuple(1e3 * t.interval.low for t in timings), tuple(1e3 * t.interval.high for t in timings),
+            "Median time of one image by runtime",
+            "",
+            "ms",
+            tuple(cell.artefact.label for cell in ranked),
+            tuple(1e3 * t.p50 for t in timings),
+            tuple(1e3 * t.interval.low for t in timings),
+            tuple(1e3 * t.interval.high for t in timings),
         )
 
 
@@ -56,15 +61,26 @@ def _row(cell: Cell) -> tuple[str | int | float, ...]:
     difference = f"{significant(100 * parity.relative, 2)} %" if parity is not None else "not compared"
     verdict = "counts" if cell.counts else f"left out: {parity.reason}" if parity is not None else ""
     return (
-        artefact.label, reading.version, artefact.batch, reading.threads, number(timing.p50, P50),
-        f"{timing.clean} of {timing.runs}", cold, scaled(reading.memory, "B") if reading.memory else "", size, difference, verdict,
+        artefact.label,
+        reading.version,
+        artefact.batch,
+        reading.threads,
+        number(timing.p50, P50),
+        f"{timing.clean} of {timing.runs}",
+        cold,
+        scaled(reading.memory, "B") if reading.memory else "",
+        size,
+        difference,
+        verdict,
     )
 
 
 def _findings(cells: Sequence[Cell]) -> Iterator[Figure]:
     rows = tuple(
         (f"{cell.artefact.label}, batch {cell.artefact.batch}", finding.message, finding.advice)
-        for cell in cells if cell.timing is not None for finding in cell.timing.findings
+        for cell in cells
+        if cell.timing is not None
+        for finding in cell.timing.findings
     )
     if rows:
         yield Table("What disturbed the measurement", ("Artefact", "Seen", "Advice"), rows)
@@ -72,8 +88,12 @@ def _findings(cells: Sequence[Cell]) -> Iterator[Figure]:
 
 def _device(device: Facts) -> Figure:
     rows: list[tuple[str, str]] = [
-        ("Device", device.name), ("CPU", device.cpu), ("Architecture", f"{device.architecture}, {', '.join(device.isa) or 'no vector extension known'}"),
-        ("Cores", str(device.cores)), ("Memory", scaled(device.memory, "B")), ("System", device.os),
+        ("Device", device.name),
+        ("CPU", device.cpu),
+        ("Architecture", f"{device.architecture}, {', '.join(device.isa) or 'no vector extension known'}"),
+        ("Cores", str(device.cores)),
+        ("Memory", scaled(device.memory, "B")),
+        ("System", device.os),
     ]
     if device.emulated:
         rows.append(("Emulated", device.emulated))

@@ -17,8 +17,18 @@ from efficient360.errors import DeviceError, SettingsError
 
 FORM = "ssh://[user@]host[:port][?python=PATH&folder=DIR&config=FILE]"
 OPTIONS = (
-    "BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=ERROR",
-    "RemoteCommand=none", "RequestTTY=no", "ForwardX11=no", "ForwardAgent=no", "ClearAllForwardings=yes", "PermitLocalCommand=no",
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "ConnectTimeout=15",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=4",
+    "LogLevel=ERROR",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "ForwardX11=no",
+    "ForwardAgent=no",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
 )
 """No questions, only known hosts, and nothing of the user's settings that has a session of its own in mind."""
 CONNECTION_FAILED = 255
@@ -109,7 +119,12 @@ def connected(address: Address) -> Iterator[Client]:
             try:
                 # Not through pipes: the connection stays in the background and would keep them open.
                 code = subprocess.run(
-                    client.command([], "-M", "-N", "-f"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, check=False, env=english(),
+                    client.command([], "-M", "-N", "-f"),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    check=False,
+                    env=english(),
                     timeout=LONGEST_CONNECT,
                 ).returncode
             except subprocess.TimeoutExpired:
@@ -142,25 +157,35 @@ def failure(address: Address, said: str) -> DeviceError:
 
 _KNOWN = (
     (
-        "identification has changed", "host-key-changed", "its host key is not the one known here",
+        "identification has changed",
+        "host-key-changed",
+        "its host key is not the one known here",
         "find out why before you go on (a new system, or someone in between), then remove the old key with ssh-keygen -R",
     ),
     (
-        "host key is known|host key verification failed", "unknown-host-key", "its host key is not known here",
+        "host key is known|host key verification failed",
+        "unknown-host-key",
+        "its host key is not known here",
         "connect once by hand and check the fingerprint: {by_hand}",
     ),
     (
-        "permission denied|too many authentication", "permission-denied", "it refused the login",
+        "permission denied|too many authentication",
+        "permission-denied",
+        "it refused the login",
         "passwords are not asked for: set up a key (ssh-copy-id) or load it into ssh-agent, until this works: {by_hand} true",
     ),
     ("could not resolve", "host-not-found", "there is no host of that name", "check the name, or give its IP address"),
     ("connection refused", "connection-refused", "nothing listens for SSH there", "start sshd there, or give its port: ssh://host:PORT"),
     (
-        "timed out|no route to host|network is unreachable|connection closed|connection reset", "host-unreachable", "no answer",
+        "timed out|no route to host|network is unreachable|connection closed|connection reset",
+        "host-unreachable",
+        "no answer",
         "check that it is switched on and in the same network",
     ),
     (
-        "bad configuration|can't open user config|bad owner or permissions", "bad-ssh-settings", "the client's settings can't be read",
+        "bad configuration|can't open user config|bad owner or permissions",
+        "bad-ssh-settings",
+        "the client's settings can't be read",
         "try by hand: {by_hand} true",
     ),
 )

@@ -26,10 +26,16 @@ WORDS = (
     (Class.SOFTMAX, r"softmax"),
     (Class.NORMALISATION, r"norm|mvn"),
     (Class.OTHER, r"pool|reduce|mean|argmax|cumsum|interpolate|resize_bilinear|upsample"),
-    (Class.MOVEMENT, r"transpose|reshape|reorder|slice|squeeze|concat|(?<![a-z])cat(?![a-z])|gather|split|expand|permute|(?<![a-z])pad|roll|broadcast|copy"
-                     r"|clone|view|contiguous|convert|cast|tile|stack|chunk|unbind|select|stride|layout|shuffle|flatten|identity|memory"),
-    (Class.ELEMENTWISE, r"gelu|relu|silu|swish|sigmoid|tanh|erf|exp|sqrt|pow|clip|clamp|where|quant|add|sum|sub|mul|div|neg|eltwise|element|binary|unary"
-                        r"|math|activation|logistic|min|max"),
+    (
+        Class.MOVEMENT,
+        r"transpose|reshape|reorder|slice|squeeze|concat|(?<![a-z])cat(?![a-z])|gather|split|expand|permute|(?<![a-z])pad|roll|broadcast|copy"
+        r"|clone|view|contiguous|convert|cast|tile|stack|chunk|unbind|select|stride|layout|shuffle|flatten|identity|memory",
+    ),
+    (
+        Class.ELEMENTWISE,
+        r"gelu|relu|silu|swish|sigmoid|tanh|erf|exp|sqrt|pow|clip|clamp|where|quant|add|sum|sub|mul|div|neg|eltwise|element|binary|unary"
+        r"|math|activation|logistic|min|max",
+    ),
 )
 """The first row that has one of its words in an operator's kind decides: a kernel that fuses several is what its costliest part is."""
 QUANTIZERS = re.compile(r"quantize_?linear|fake_?quant|quantize_per|requant")

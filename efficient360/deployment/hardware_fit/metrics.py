@@ -12,34 +12,64 @@ from efficient360.deployment.hardware_fit.speed import Speed
 
 MACS_PER_SECOND = Unit("MAC/s")
 DELEGATED_OPERATORS = Metric(
-    "delegated_operators", ONE, Better.HIGHER, "Share of the operators that a runtime's fast path takes, each counted once whatever it costs.", low=0, high=1,
+    "delegated_operators",
+    ONE,
+    Better.HIGHER,
+    "Share of the operators that a runtime's fast path takes, each counted once whatever it costs.",
+    low=0,
+    high=1,
 )
 DELEGATED_MACS = Metric("delegated_macs", ONE, Better.HIGHER, "Share of the multiply-adds that a runtime's fast path takes.", low=0, high=1)
 PARTITIONS = Metric(
-    "partitions", ONE, Better.LOWER, "Pieces that the network falls into on the fast path; data is handed over between any two of them.", low=0,
+    "partitions",
+    ONE,
+    Better.LOWER,
+    "Pieces that the network falls into on the fast path; data is handed over between any two of them.",
+    low=0,
 )
 UTILISATION = Metric(
-    "utilisation", ONE, Better.HIGHER,
-    "Multiply-adds a second at batch 1 over the device's peak; above 1 where an algorithm spares multiplications or computes in fewer bits.", low=0,
+    "utilisation",
+    ONE,
+    Better.HIGHER,
+    "Multiply-adds a second at batch 1 over the device's peak; above 1 where an algorithm spares multiplications or computes in fewer bits.",
+    low=0,
 )
 PEAK_MACS = Metric(
-    "peak_macs", MACS_PER_SECOND, Better.NEITHER,
-    "The most multiply-adds a second that a network of nothing but large fp32 matrix products reaches on the device in the runtimes tried.", low=0,
+    "peak_macs",
+    MACS_PER_SECOND,
+    Better.NEITHER,
+    "The most multiply-adds a second that a network of nothing but large fp32 matrix products reaches on the device in the runtimes tried.",
+    low=0,
 )
 PRODUCT_TIME = Metric(
-    "product_time_share", ONE, Better.HIGHER, "Share of the operators' time in matrix products, attention and convolutions, which accelerators speed up.",
-    low=0, high=1,
+    "product_time_share",
+    ONE,
+    Better.HIGHER,
+    "Share of the operators' time in matrix products, attention and convolutions, which accelerators speed up.",
+    low=0,
+    high=1,
 )
 TWIN_RATIO = Metric(
-    "twin_ratio", ONE, Better.HIGHER,
-    "Multiply-adds a second over those of a plain convolutional network with as many MACs on the same image size: 1 is as friendly as a CNN.", low=0,
+    "twin_ratio",
+    ONE,
+    Better.HIGHER,
+    "Multiply-adds a second over those of a plain convolutional network with as many MACs on the same image size: 1 is as friendly as a CNN.",
+    low=0,
 )
 NPU_ESTIMATE = Metric(
-    "npu_estimate", SECOND, Better.LOWER,
-    "An estimate, not a measurement: what an embedded accelerator's compiler expects of one inference in int8, the part on the accelerator alone.", low=0,
+    "npu_estimate",
+    SECOND,
+    Better.LOWER,
+    "An estimate, not a measurement: what an embedded accelerator's compiler expects of one inference in int8, the part on the accelerator alone.",
+    low=0,
 )
 NPU_OPERATORS = Metric(
-    "npu_operators", ONE, Better.HIGHER, "Share of the operators in int8 that an embedded accelerator's compiler puts on it.", low=0, high=1,
+    "npu_operators",
+    ONE,
+    Better.HIGHER,
+    "Share of the operators in int8 that an embedded accelerator's compiler puts on it.",
+    low=0,
+    high=1,
 )
 ALL = (UTILISATION, TWIN_RATIO, PRODUCT_TIME, DELEGATED_OPERATORS, DELEGATED_MACS, PARTITIONS, PEAK_MACS, NPU_ESTIMATE, NPU_OPERATORS)
 

@@ -34,8 +34,13 @@ def _products(profiles: Mapping[str, Profile]) -> Iterator[Figure]:
     if profiles:
         shares = [profile.shares for profile in profiles.values()]
         yield Bars(
-            "Share of the time in matrix products and convolutions", "", "%", tuple(profiles), tuple(100 * p.share for p in profiles.values()),
-            tuple(100 * min(s) for s in shares), tuple(100 * max(s) for s in shares),
+            "Share of the time in matrix products and convolutions",
+            "",
+            "%",
+            tuple(profiles),
+            tuple(100 * p.share for p in profiles.values()),
+            tuple(100 * min(s) for s in shares),
+            tuple(100 * max(s) for s in shares),
         )
 
 
@@ -102,7 +107,8 @@ def _left(results: Sequence[Result]) -> Iterator[Figure]:
     found = [(result.label, result.taken) for result in results if isinstance(result.taken, Taken)]
     rows = [
         (label, taken.to, kind, str(class_of(kind)), number)
-        for label, taken in found for kind, number in sorted(taken.left.items(), key=lambda item: (-item[1], item[0]))
+        for label, taken in found
+        for kind, number in sorted(taken.left.items(), key=lambda item: (-item[1], item[0]))
     ]
     if rows:
         yield Table("Operators that the fast path leaves", ("Runtime", "Fast path", "Kind", "Class", "Operators"), tuple(rows))

@@ -20,8 +20,13 @@ def main() -> None:
     calibration = request["calibration"]
     channels, height, width = request["size"]
     build = Build(
-        precision=Precision(request["precision"]), batch=request["batch"], size=(channels, height, width), program=Path(request["program"]),
-        calibration=None if calibration is None else Path(calibration), shared=Path(request["shared"]), folder=Path(request["folder"]),
+        precision=Precision(request["precision"]),
+        batch=request["batch"],
+        size=(channels, height, width),
+        program=Path(request["program"]),
+        calibration=None if calibration is None else Path(calibration),
+        shared=Path(request["shared"]),
+        folder=Path(request["folder"]),
     )
     found = runtime(request["runtime"])
     try:

@@ -110,8 +110,14 @@ def _converted(source: Source, what: tuple[str, Precision, int], program: Path, 
         calibration = part / "calibration.npy"
         np.save(calibration, source.calibration)
     request = {
-        "runtime": runtime, "precision": precision, "batch": batch, "size": source.size, "program": str(program),
-        "calibration": None if calibration is None else str(calibration), "shared": str(program.parent), "folder": str(part / "files"),
+        "runtime": runtime,
+        "precision": precision,
+        "batch": batch,
+        "size": source.size,
+        "program": str(program),
+        "calibration": None if calibration is None else str(calibration),
+        "shared": str(program.parent),
+        "folder": str(part / "files"),
     }
     began = time.monotonic()
     answer = _ask(request, timeout)
@@ -122,8 +128,15 @@ def _converted(source: Source, what: tuple[str, Precision, int], program: Path, 
     digest, size = files_digest(part / "files")
     versions = catalogue.versions(catalogue.runtime(runtime))
     data = {
-        "runtime": runtime, "precision": precision, "batch": batch, "size": list(source.size), "digest": digest, "bytes": size,
-        "converter": versions, "seconds": time.monotonic() - began, "converted": answer,
+        "runtime": runtime,
+        "precision": precision,
+        "batch": batch,
+        "size": list(source.size),
+        "digest": digest,
+        "bytes": size,
+        "converter": versions,
+        "seconds": time.monotonic() - began,
+        "converted": answer,
     }
     _keep(part, folder, data, calibration)
     return Artefact.from_json(json.loads(json.dumps(data)), folder / "files")

@@ -13,8 +13,18 @@ from efficient360.plugins.plugin_file import imported
 
 CONVERTERS = "efficient360.deployment.runtimes.converters"
 ORDER = (
-    "torch", "torch_compile", "onnxruntime", "openvino", "litert", "executorch", "mnn", "ncnn", "tvm",
-    "torch_cuda", "torch_cuda_graphs", "onnxruntime_cuda",
+    "torch",
+    "torch_compile",
+    "onnxruntime",
+    "openvino",
+    "litert",
+    "executorch",
+    "mnn",
+    "ncnn",
+    "tvm",
+    "torch_cuda",
+    "torch_cuda_graphs",
+    "onnxruntime_cuda",
 )
 """How they are listed; a file that is not named here comes after them."""
 

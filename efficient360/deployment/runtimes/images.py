@@ -46,7 +46,12 @@ def answers(model: Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
 def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> str:
     """Digest of all that makes the program of a checkpoint: weights, architecture, preprocessing, kept outputs, torch's version."""
     parts = [
-        checkpoint.digest, checkpoint.architecture, dict(checkpoint.arguments), checkpoint.preprocessing.mean, checkpoint.preprocessing.std, keep,
+        checkpoint.digest,
+        checkpoint.architecture,
+        dict(checkpoint.arguments),
+        checkpoint.preprocessing.mean,
+        checkpoint.preprocessing.std,
+        keep,
         str(torch.__version__),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -55,4 +60,3 @@ def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> st
 def kept(model: TorchModel) -> tuple[int, ...] | None:
     """Indices of the outputs that a model keeps, ``None`` for all."""
     return None if model.module.keep is None else tuple(int(i) for i in model.module.keep)
-

@@ -80,6 +80,14 @@ def parity(reference: NDArray[np.float32], found: NDArray[np.float32], precision
     elif agreement < AGREEMENT:
         reason = f"it names another class for {100 * (1 - agreement):.0f} % of the images whose class is clear"
     return Parity(
-        len(reference), float(difference.max()), mean, spread or 1.0, float(same.mean()), int(decided.sum()), agreement, not reason, reason,
+        len(reference),
+        float(difference.max()),
+        mean,
+        spread or 1.0,
+        float(same.mean()),
+        int(decided.sum()),
+        agreement,
+        not reason,
+        reason,
         tuple((difference.mean(1) / (spread or 1.0)).tolist()),
     )

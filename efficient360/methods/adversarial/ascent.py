@@ -72,9 +72,20 @@ def ascend(victim: Victim, threat: Threat, subjects: Subjects, start: Tensor, cl
     found = Found(subjects.images.clone(), torch.zeros(len(subjects), dtype=torch.bool, device=start.device))
     logits, loss, gradient = victim.gradient(start, climb.loss, *climb.what)
     state = _State(
-        place=climb.who, what=climb.what, origin=subjects.images[climb.who], now=start, before=start,
-        gradient=gradient, loss=loss, best=start, best_gradient=gradient, best_loss=loss, checked_loss=loss, rises=torch.zeros_like(loss),
-        step=torch.full_like(loss, 2 * threat.epsilon).view(-1, 1, 1, 1), halved=torch.ones_like(loss, dtype=torch.bool),
+        place=climb.who,
+        what=climb.what,
+        origin=subjects.images[climb.who],
+        now=start,
+        before=start,
+        gradient=gradient,
+        loss=loss,
+        best=start,
+        best_gradient=gradient,
+        best_loss=loss,
+        checked_loss=loss,
+        rises=torch.zeros_like(loss),
+        step=torch.full_like(loss, 2 * threat.epsilon).view(-1, 1, 1, 1),
+        halved=torch.ones_like(loss, dtype=torch.bool),
     )
     _take_fallen(state, logits, subjects.labels, found)
     period, least, shrink = (max(int(share * climb.steps), 1) for share in (0.22, 0.06, 0.03))

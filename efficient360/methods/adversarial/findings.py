@@ -26,7 +26,8 @@ def preflight(victim: Victim, images: Tensor, labels: Tensor) -> Iterator[Findin
     spread = float((logits - again).abs().max() / logits.abs().max().clamp(min=1e-12))
     if spread > ROUNDING:
         yield Finding(
-            "random-forward", f"two passes over the same images differ by {100 * spread:.2g} % of the largest logit",
+            "random-forward",
+            f"two passes over the same images differ by {100 * spread:.2g} % of the largest logit",
             "switch the randomness off, or attack the expectation over it (Athalye et al. 2018)",
         )
     if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits), device=logits.device), atol=1e-4):
@@ -36,7 +37,8 @@ def preflight(victim: Victim, images: Tensor, labels: Tensor) -> Iterator[Findin
     flat = int((gradient.flatten(1).abs().amax(1) == 0).sum())
     if flat:
         yield Finding(
-            "zero-gradients", f"the loss of {flat} of {len(images)} clean images has no gradient at all: gradient attacks are blind there ({MASKED})",
+            "zero-gradients",
+            f"the loss of {flat} of {len(images)} clean images has no gradient at all: gradient attacks are blind there ({MASKED})",
             "add square or rays to the attacks, or a surrogate; a quantiser needs a straight-through gradient",
         )
 
@@ -51,7 +53,8 @@ def masked(felled: int, left: int, attack: str) -> Iterator[Finding]:
     """
     if felled:
         yield Finding(
-            "masked-gradients", f"{attack}, which sees no gradients, felled {felled} of the {left} examples that stood after the gradient attacks ({MASKED})",
+            "masked-gradients",
+            f"{attack}, which sees no gradients, felled {felled} of the {left} examples that stood after the gradient attacks ({MASKED})",
             "gradients may be masked: trust the worst case, raise the queries, and try a surrogate",
         )
 
@@ -66,6 +69,7 @@ def transferred(fell: int, standing: int, surrogate: str) -> Iterator[Finding]:
     """
     if fell:
         yield Finding(
-            "transfer", f"images made on {surrogate} fool {fell} of {standing} examples that stood after the attacks on the model itself ({MASKED})",
+            "transfer",
+            f"images made on {surrogate} fool {fell} of {standing} examples that stood after the attacks on the model itself ({MASKED})",
             "the attacks on the model itself are too weak or its gradients masked: its robust accuracy is lower than the number says",
         )

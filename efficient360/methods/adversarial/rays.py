@@ -129,7 +129,7 @@ class _Rays:
         first, last = flips[self.block[who] + ahead].unbind(1)
         place = torch.arange(self.best.shape[1], device=who.device)
         flipped = torch.where((place >= first[:, None]) & (place < last[:, None]), -self.best[who], self.best[who])
-        halving, radius = self.halving[who], self.radius[who].clamp(max=1)    # within [0, 1] no image is further than 1
+        halving, radius = self.halving[who], self.radius[who].clamp(max=1)  # within [0, 1] no image is further than 1
         return torch.where(halving[:, None], self.trial[who], flipped), torch.where(halving, (self.right[who] + radius) / 2, radius)
 
     def answer(self, who: Tensor, directions: Tensor, lengths: Tensor, wrong: Tensor, precision: float) -> None:

@@ -50,7 +50,7 @@ class L2Moves(Moves):
 
     def _proposed(self, origin: Tensor, best: Tensor, side: int, draws: Tensor) -> Tensor:
         channels, height, width = origin.shape[1:]
-        change = (best - origin).flatten(2)    # (b, C, HW)
+        change = (best - origin).flatten(2)  # (b, C, HW)
         to, out = (_square(draws[:, i], draws[:, i + 1], side, height, width)[:, None].expand(-1, channels, -1) for i in (0, 2))
         either = torch.zeros_like(change).scatter(2, to, 1.0).scatter(2, out, 1.0)
         freed = (change.square() * either).sum(2, keepdim=True)

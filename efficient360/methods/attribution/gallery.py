@@ -33,9 +33,7 @@ def gallery(model: TorchModel, grid: Grid, explainers: Sequence[Explainer], aske
     return Gallery("What the explanations point at: red for the predicted class, blue against it", tuple(pictures)) if pictures else None
 
 
-def _pictures(
-    model: TorchModel, grid: Grid, explainers: Sequence[Explainer], question: Question, real: int, names: Sequence[str]
-) -> Iterator[Picture]:
+def _pictures(model: TorchModel, grid: Grid, explainers: Sequence[Explainer], question: Question, real: int, names: Sequence[str]) -> Iterator[Picture]:
     values = [explainer.explain(model, grid, question) for explainer in explainers]
     with torch.no_grad():
         likely = model(question.images).softmax(1)
@@ -57,7 +55,7 @@ def overlay(image: Tensor, grid: Grid, values: Tensor) -> Tensor:
     image, values = image.cpu(), values.cpu()
     grey = DIMMED * image.mean(0, keepdim=True) + (1 - DIMMED) * 0.95
     largest = values.abs().max()
-    share = grid.spread((values / largest if largest > 0 else values)[None])[0]    # (1, H, W) in [-1, 1]
+    share = grid.spread((values / largest if largest > 0 else values)[None])[0]  # (1, H, W) in [-1, 1]
     tint = torch.where(share >= 0, torch.tensor(FOR)[:, None, None], torch.tensor(AGAINST)[:, None, None])
     weight = 0.85 * share.abs()
     return grey * (1 - weight) + tint * weight

@@ -33,7 +33,7 @@ class GradCam(Explainer):
         with torch.enable_grad():
             outputs, hidden = _entering(model, tokens, images)
             gradient = torch.autograd.grad(outputs.gather(1, question.classes[:, None]).sum(), hidden)[0]
-        weights = gradient[:, tokens.prefix :].mean(1, keepdim=True)    # (B, 1, D)
+        weights = gradient[:, tokens.prefix :].mean(1, keepdim=True)  # (B, 1, D)
         return grid.collect(tokens.patches((hidden.detach() * weights).sum(2).clamp(min=0)).float())
 
 

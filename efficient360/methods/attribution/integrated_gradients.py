@@ -51,7 +51,11 @@ class IntegratedGradients(Explainer):
 
         # As many images a pass as there are: captum then takes one step at a time, always in the same shape.
         values: Tensor = Captum(model.module).attribute(
-            question.images, baselines=mean_colour(model, question.images), target=question.classes, n_steps=steps,
-            method="gausslegendre", internal_batch_size=len(question),
+            question.images,
+            baselines=mean_colour(model, question.images),
+            target=question.classes,
+            n_steps=steps,
+            method="gausslegendre",
+            internal_batch_size=len(question),
         )
         return grid.collect(values.detach().float().sum(1))

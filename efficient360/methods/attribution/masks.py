@@ -32,7 +32,7 @@ class Mask(Region):
         """Shares of pixels, each pixel of the model's image taking the nearest of the mask."""
         pixels = self._pixels()
         height, width = pixels.shape
-        if abs(width * grid.height - height * grid.width) >= max(grid.height, grid.width):    # over a pixel from the same shape
+        if abs(width * grid.height - height * grid.width) >= max(grid.height, grid.width):  # over a pixel from the same shape
             message = f"the mask {self.file} has {width} × {height} pixels, and the model sees images of {grid.width} × {grid.height}"
             raise SettingsError("bad-regions", message, "crop and resize masks as the images are before the model sees them; any size of that shape will do")
         seen = pixels[_nearest(grid.height, height)][:, _nearest(grid.width, width)]
@@ -52,7 +52,7 @@ class Mask(Region):
         if pixels.ndim == 2:
             return pixels
         colours = np.asarray(pixels[:, :, [band != "A" for band in bands]].any(2))
-        return colours & pixels[:, :, -1] if bands[-1] == "A" else colours    # what is transparent has no colour
+        return colours & pixels[:, :, -1] if bands[-1] == "A" else colours  # what is transparent has no colour
 
 
 def _nearest(pixels: int, of: int) -> NDArray[np.int64]:

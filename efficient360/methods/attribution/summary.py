@@ -40,7 +40,14 @@ def overview(table: ScoreTable, explainers: Sequence[Explainer], blanks: Sequenc
     """A row an explainer, the random one last: means over all examples, of insertion and deletion over all blanks; pointing where objects are marked."""
     marked = {title: metric for title, metric in ON_OBJECTS.items() if any(one.metric == metric for one in checked)}
     columns = (
-        "Explainer", "Faithfulness ↑", "Insertion ↑", "Deletion ↓", "Infidelity ↓", "Sparseness", "Max-sensitivity ↓", "Similarity, weights shuffled ↓",
+        "Explainer",
+        "Faithfulness ↑",
+        "Insertion ↑",
+        "Deletion ↓",
+        "Infidelity ↓",
+        "Sparseness",
+        "Max-sensitivity ↓",
+        "Similarity, weights shuffled ↓",
         *(f"{title} ↑" for title in marked),
     )
     rows = []
@@ -63,7 +70,7 @@ def similarities(explainers: Sequence[Explainer], checked: Sequence[Measurement]
 
 
 def _spelled(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", MINUS)    # + 0.0 turns −0.0 into 0.0
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", MINUS)  # + 0.0 turns −0.0 into 0.0
 
 
 def _mean(table: ScoreTable, metric: Metric, named: Mapping[str, Scalar]) -> float:

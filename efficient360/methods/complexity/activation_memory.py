@@ -28,10 +28,10 @@ def activation_peak(module: nn.Module, images: Tensor) -> int:
         images: float32 ``(B, 3, H, W)`` on the module's device.
     """
     with torch.no_grad():
-        module(images[:1])    # some networks keep tables from their first forward
+        module(images[:1])  # some networks keep tables from their first forward
     live = _LiveBytes()
     collecting = gc.isenabled()
-    gc.disable()    # when the cycle collector happens to run must not move the peak
+    gc.disable()  # when the cycle collector happens to run must not move the peak
     try:
         # Not inference mode: it would hide what happens inside compound operators.
         with torch.no_grad(), live:

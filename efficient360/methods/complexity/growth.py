@@ -92,12 +92,14 @@ def _rebuilt(
         points = tuple((h * w, _macs(skeleton(architecture, {**arguments, "img_size": (h, w)}), channels, h, w)) for h, w in sizes)
     except Exception as error:
         raise Unsupported(
-            "fixed-resolution", f"{architecture or type(network).__name__} takes images of one size only ({type(error).__name__}: {_first_line(error)})",
+            "fixed-resolution",
+            f"{architecture or type(network).__name__} takes images of one size only ({type(error).__name__}: {_first_line(error)})",
             "growth with resolution needs an architecture that takes larger images or timm's img_size argument",
         ) from error
     if points[0][1] != own:
         raise Unsupported(
-            "changed-architecture", f"the network costs {own:,} MACs where timm's {architecture} costs {points[0][1]:,}: it was changed after it was built",
+            "changed-architecture",
+            f"the network costs {own:,} MACs where timm's {architecture} costs {points[0][1]:,}: it was changed after it was built",
             "measure the growth of the unchanged checkpoint",
         )
     return points

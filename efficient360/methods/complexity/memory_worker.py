@@ -41,7 +41,8 @@ def read(request: Request) -> Reading:
     checkpoint = resolve(request.checkpoint)
     if checkpoint.digest != request.digest:
         raise CheckpointError(
-            "weights-changed", f"the weights of {checkpoint.name} are not those that the run began with (their digest differs)",
+            "weights-changed",
+            f"the weights of {checkpoint.name} are not those that the run began with (their digest differs)",
             "don't change the file during a run",
         )
     model = load_model(checkpoint, request.device, request.keep)
@@ -55,7 +56,7 @@ def read(request: Request) -> Reading:
 
 def main() -> None:
     """Answer the request on stdin with one line on stdout: a reading, or the error met."""
-    with contextlib.redirect_stdout(sys.stderr):    # a library's chatter must not mix with the answer
+    with contextlib.redirect_stdout(sys.stderr):  # a library's chatter must not mix with the answer
         try:
             answer = dataclasses.asdict(read(Request.from_json(sys.stdin.read())))
         except Efficient360Error as error:

@@ -222,10 +222,7 @@ _POOLING = (
     "adaptive_avg_pool1d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices "
     "upsample_bicubic2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_nearest1d upsample_linear1d _upsample_nearest_exact2d"
 )
-_LOGIC = (
-    "__and__ __or__ __xor__ bitwise_and bitwise_not bitwise_or eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt ne where "
-    "is_nonzero"
-)
+_LOGIC = "__and__ __or__ __xor__ bitwise_and bitwise_not bitwise_or eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt ne where is_nonzero"
 _MOVING = (
     "diagonal masked_select "
     "Bool Float Int Implicit IntImplicit FloatImplicit ScalarImplicit alias alpha_dropout arange as_strided bernoulli broadcast_tensors cat "

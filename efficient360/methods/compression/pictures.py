@@ -45,11 +45,19 @@ def table(trials: Sequence[Trial], chosen: Trial | None, tolerance: float) -> Ta
     rows = []
     for t in trials:
         work = "–" if t.macs_ratio is None else f"{100 / t.macs_ratio:.0f} %"
-        rows.append((
-            t.compressor.title, words_of(t.compressor) or "–", number(t.bytes, metrics.BYTES), number(t.ratio, metrics.RATIO),
-            number(t.accuracy, metrics.ACCURACY), number(t.change, metrics.CHANGE), interval(t.change_interval, metrics.CHANGE),
-            number(float(t.same.mean()), metrics.SAME), work,
-        ))
+        rows.append(
+            (
+                t.compressor.title,
+                words_of(t.compressor) or "–",
+                number(t.bytes, metrics.BYTES),
+                number(t.ratio, metrics.RATIO),
+                number(t.accuracy, metrics.ACCURACY),
+                number(t.change, metrics.CHANGE),
+                interval(t.change_interval, metrics.CHANGE),
+                number(float(t.same.mean()), metrics.SAME),
+                work,
+            )
+        )
     told = "none is" if chosen is None else f"{_named(chosen)} is the smallest"
     title = f"What was tried, on {count(len(trials[0].right))} images: {told} within {points(tolerance)}"
     return Table(title, ("Way", "Strength", "File", "Times smaller", "Top-1", "Change", "95 % interval", "Same answers", "MACs"), tuple(rows))
@@ -89,6 +97,10 @@ def _lines(trials: Sequence[Trial], x: Callable[[Trial], float]) -> Iterator[Ser
         found = sorted((t for t in trials if t.compressor.title == title), key=x)
         ends = [t.accuracy_interval for t in found]
         yield Series(
-            title, tuple(x(t) for t in found), tuple(t.accuracy for t in found), tuple(e.low for e in ends), tuple(e.high for e in ends),
+            title,
+            tuple(x(t) for t in found),
+            tuple(t.accuracy for t in found),
+            tuple(e.low for e in ends),
+            tuple(e.high for e in ends),
             style="line" if len(found) > 1 else "points",
         )

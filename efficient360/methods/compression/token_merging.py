@@ -51,7 +51,7 @@ class TokenMerging(Compressor):
             message = f"{type(network).__name__} is no plain vision transformer: its tokens can't be merged without writing its blocks anew"
             raise Unsupported("no-plain-blocks", message, "choose another compressor")
         copied = copy.deepcopy(network)
-        assert isinstance(copied, VisionTransformer)    # _plain has looked
+        assert isinstance(copied, VisionTransformer)  # _plain has looked
         copied.blocks = MergingBlocks(copied.blocks, copied.num_prefix_tokens, self.percent)
         return Compressed(copied, stored_tensors(network), rebuilt=True)
 

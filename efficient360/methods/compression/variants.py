@@ -13,9 +13,7 @@ from efficient360.methods.compression.quantization import Quantization
 from efficient360.methods.compression.token_merging import TokenMerging
 from efficient360.methods.compression.two_of_four import TwoOfFour
 
-GRADED: Final[Mapping[str, Callable[[int], Compressor]]] = {
-    each.name: each for each in (Quantization, Clustering, Pruning, LowRank, TokenMerging)
-}
+GRADED: Final[Mapping[str, Callable[[int], Compressor]]] = {each.name: each for each in (Quantization, Clustering, Pruning, LowRank, TokenMerging)}
 """Those that take a strength."""
 PLAIN: Final[Mapping[str, Callable[[], Compressor]]] = {each.name: each for each in (Half, TwoOfFour)}
 """Those that take none."""

@@ -19,7 +19,8 @@ def doubts(results: Results) -> Iterator[Finding]:
     gained = float(np.mean([np.diag(run)[1:].mean() - run[0, 1:].mean() for run in joint]))
     if gained < 0.02:
         yield Finding(
-            "little-learned", f"{where}: even joint training gained only {100 * gained:.1f} points on its tasks",
+            "little-learned",
+            f"{where}: even joint training gained only {100 * gained:.1f} points on its tasks",
             "raise steps or images: what was not learned can't be forgotten",
         )
     ceiling = float(np.mean(results.of(Joint.name, AVERAGE)))
@@ -27,7 +28,8 @@ def doubts(results: Results) -> Iterator[Finding]:
         mean = float(np.mean(results.of(name, AVERAGE)))
         if mean > ceiling + 0.01:
             yield Finding(
-                "above-the-ceiling", f"{where}: {name} ends at {100 * mean:.1f} %, joint training at {100 * ceiling:.1f} %",
+                "above-the-ceiling",
+                f"{where}: {name} ends at {100 * mean:.1f} %, joint training at {100 * ceiling:.1f} %",
                 "joint training saw as many images a task, at the same rate; more steps or another rate would lift it",
             )
 
@@ -35,6 +37,7 @@ def doubts(results: Results) -> Iterator[Finding]:
 def known_groups(groups: str) -> Finding:
     """Groups are conditions that the checkpoint has been trained on."""
     return Finding(
-        "known-groups", f"the checkpoint was trained on {groups} already: this stream tells what narrow fine-tuning costs, not what it learns anew",
+        "known-groups",
+        f"the checkpoint was trained on {groups} already: this stream tells what narrow fine-tuning costs, not what it learns anew",
         "stream corruptions or a data set of other classes beside it",
     )

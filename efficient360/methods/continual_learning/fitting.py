@@ -83,7 +83,7 @@ def fit(learner: Learner, draws: Iterator[NDArray[np.int64]], loss: Callable[[ND
     for numbers in draws:
         course.deadline.check()
         optimiser.zero_grad()
-        loss(numbers).backward()    # type: ignore[no-untyped-call]
+        loss(numbers).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, CLIP)
         optimiser.step()
         course.tick()

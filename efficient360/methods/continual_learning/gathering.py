@@ -149,7 +149,7 @@ def context_size(context: Context) -> tuple[int, int, int]:
 
 
 def _file(name: str) -> str:
-    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.u8"    # a group's name may hold anything
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.u8"  # a group's name may hold anything
 
 
 def _clean(batch: Batch) -> Tensor:

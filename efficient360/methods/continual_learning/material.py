@@ -125,4 +125,3 @@ def unknown_classes(names: Sequence[str], known: Sequence[str], title: str) -> l
         message = f"{title} has a single class that is new to the checkpoint: {names[new[0]]}"
         raise Unsupported("too-few-classes", message, "choose a data set with more of them")
     return new
-

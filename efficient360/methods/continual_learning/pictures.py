@@ -49,7 +49,8 @@ def methods_table(results: Results, title: str) -> Table:
         title: Of the stream.
     """
     columns: list[tuple[Metric, Callable[[str], Sequence[float] | None]]] = [
-        (AVERAGE, lambda name: results.of(name, AVERAGE)), (PLASTICITY, lambda name: results.of(name, PLASTICITY)),
+        (AVERAGE, lambda name: results.of(name, AVERAGE)),
+        (PLASTICITY, lambda name: results.of(name, PLASTICITY)),
         (FORGETTING, lambda name: results.of(name, FORGETTING)),
     ]
     if not results.scenario.brings_classes:
@@ -66,7 +67,8 @@ def methods_table(results: Results, title: str) -> Table:
     seeds = len(next(iter(results.runs.values())))
     return Table(
         f"{title}, {results.scenario.value}: {results.tasks} tasks, {seeds} seeds; original test set before: {before}",
-        ("method", *(heads.get(metric, metric.name) for metric, _ in columns)), tuple(rows),
+        ("method", *(heads.get(metric, metric.name) for metric, _ in columns)),
+        tuple(rows),
     )
 
 

@@ -29,7 +29,10 @@ from efficient360.methods.continual_learning.scenario import Scenario
 from efficient360.methods.continual_learning.seeds import t_interval
 
 READ_OFF: Final[Mapping[Metric, Callable[[transfer.Matrix], float]]] = {
-    FORGETTING: transfer.forgetting, AVERAGE: transfer.average_accuracy, BACKWARD: transfer.backward_transfer, PLASTICITY: transfer.plasticity,
+    FORGETTING: transfer.forgetting,
+    AVERAGE: transfer.average_accuracy,
+    BACKWARD: transfer.backward_transfer,
+    PLASTICITY: transfer.plasticity,
     INCREMENTAL: transfer.average_incremental_accuracy,
 }
 

@@ -108,8 +108,10 @@ class Stream:
         own = torch.stack([self._own(home) for home in present])
         spread = torch.repeat_interleave(torch.arange(len(present)), counts)
         return Drawn(
-            torch.cat([taken[home][0] for home in present])[order], torch.cat([taken[home][1] for home in present])[order],
-            allowed[spread][order], own[spread][order],
+            torch.cat([taken[home][0] for home in present])[order],
+            torch.cat([taken[home][1] for home in present])[order],
+            allowed[spread][order],
+            own[spread][order],
         )
 
     def _own(self, home: int) -> Tensor:

@@ -111,9 +111,7 @@ class Trial:
         """
         first = self.stream(0)
         before = dict(zip((home.name for home in first.homes), row(self._fresh(first), first, 0, self.deadline), strict=True))
-        return Results(
-            self.material.name, self.scenario, len(first.original.test), {method.name: self._runs(method, before, steps) for method in methods}
-        )
+        return Results(self.material.name, self.scenario, len(first.original.test), {method.name: self._runs(method, before, steps) for method in methods})
 
     def _runs(self, method: Method, before: dict[str, float], steps: Steps) -> NDArray[np.float64]:
         side = len(self.stream(0).homes)

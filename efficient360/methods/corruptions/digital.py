@@ -27,7 +27,7 @@ class Brightness(Corruption):
         value, brighter = pixels.max(axis=0), np.minimum(np.arange(256) + 255 * self.added, 255)
         growth = np.divide(brighter, np.arange(256), out=np.zeros(256), where=np.arange(256) > 0).astype(np.float32)
         levels = pixels * growth[value]
-        levels[:, value == 0] = brighter[0]    # black has no colour: it turns grey
+        levels[:, value == 0] = brighter[0]  # black has no colour: it turns grey
         return quantised(levels)
 
 

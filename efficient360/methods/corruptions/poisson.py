@@ -42,7 +42,7 @@ def photon_noise(pixels: Pixels, photons: int, rng: np.random.Generator) -> Pixe
     tables = alias_tables(photons)
     drawn = rng.random(pixels.shape, dtype=np.float32)
     drawn *= tables.columns
-    column = drawn.astype(np.uint8)    # at most 127
+    column = drawn.astype(np.uint8)  # at most 127
     drawn -= column
     entry = np.multiply(pixels, tables.columns, dtype=np.int32)
     entry += column

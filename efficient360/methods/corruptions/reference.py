@@ -32,14 +32,29 @@ class Reference:
 ALEXNET: Final = Reference(
     "alexnet",
     0.43478,
-    dict(zip(
-        COMMON,
-        (
-            0.886428, 0.894468, 0.922640, 0.819880, 0.826268, 0.785948, 0.798360, 0.866816, 0.826572, 0.819324, 0.564592, 0.853204, 0.646056, 0.717840,
-            0.606500,
-        ),
-        strict=True,
-    )),
+    dict(
+        zip(
+            COMMON,
+            (
+                0.886428,
+                0.894468,
+                0.922640,
+                0.819880,
+                0.826268,
+                0.785948,
+                0.798360,
+                0.866816,
+                0.826572,
+                0.819324,
+                0.564592,
+                0.853204,
+                0.646056,
+                0.717840,
+                0.606500,
+            ),
+            strict=True,
+        )
+    ),
 )
 """AlexNet on ImageNet-C, the customary divisor (Hendrycks & Dietterich 2019); the clean error is torchvision's for the same weights."""
 

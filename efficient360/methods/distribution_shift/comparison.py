@@ -95,7 +95,7 @@ def compare(part: Part, clean_right: Rights, model: Model, clean: Examples, cont
 
 def _complete(log: RowLog, part: Part, model: Model, context: Context, report: Callable[[int], None]) -> None:
     size, n = context.batch_size, len(part.examples)
-    log.truncate(len(log) // size * size if len(log) < n else n)    # resumes at a whole batch, so that batches are cut as in an uninterrupted run
+    log.truncate(len(log) // size * size if len(log) < n else n)  # resumes at a whole batch, so that batches are cut as in an uninterrupted run
     done = len(log)
     report(done)
     for batch in part.examples.batches(size, done):

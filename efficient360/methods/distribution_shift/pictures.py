@@ -17,8 +17,13 @@ def bars(of: Sequence[Comparison]) -> Bars:
     sides = [(f"{one.part.shift.title}: {side}", right) for one in of for side, right in (("clean", one.baseline), ("shifted", one.right)) if len(right)]
     intervals = [wilson(int(right.sum()), len(right)) for _, right in sides]
     return Bars(
-        "Clean and shifted images of the same classes", "images", "accuracy", tuple(label for label, _ in sides),
-        tuple(float(right.mean()) for _, right in sides), tuple(i.low for i in intervals), tuple(i.high for i in intervals),
+        "Clean and shifted images of the same classes",
+        "images",
+        "accuracy",
+        tuple(label for label, _ in sides),
+        tuple(float(right.mean()) for _, right in sides),
+        tuple(i.low for i in intervals),
+        tuple(i.high for i in intervals),
     )
 
 
@@ -26,8 +31,12 @@ def table(of: Sequence[Comparison]) -> Table:
     """What each set was compared with, and how."""
     rows = tuple(
         (
-            one.part.shift.title, count(len(one.right)), count(len(one.baseline)), count(len(one.part.shift.classes)) if one.part.shift.classes else "all",
-            "the same examples, in pairs" if one.part.paired else "independent samples", one.part.examples.digest[:12],
+            one.part.shift.title,
+            count(len(one.right)),
+            count(len(one.baseline)),
+            count(len(one.part.shift.classes)) if one.part.shift.classes else "all",
+            "the same examples, in pairs" if one.part.paired else "independent samples",
+            one.part.examples.digest[:12],
         )
         for one in of
     )
@@ -42,10 +51,14 @@ def mistakes(of: Comparison, most: int, confidence: Metric) -> Iterator[Gallery]
     if not len(chosen):
         return
     batches = examples.select([examples.ids[i] for i in chosen]).batches(1)
-    yield Gallery(f"Hardest mistakes on {of.part.shift.title}", tuple(
-        Picture(
-            data_uri(batch.images[0]), f"predicted {names[of.predictions[i]]}, is {names[examples.labels[i]]}",
-            f"{examples.ids[i]}, confidence {number(float(of.confidences[i]), confidence)}",
-        )
-        for i, batch in zip(chosen, batches, strict=True)
-    ))
+    yield Gallery(
+        f"Hardest mistakes on {of.part.shift.title}",
+        tuple(
+            Picture(
+                data_uri(batch.images[0]),
+                f"predicted {names[of.predictions[i]]}, is {names[examples.labels[i]]}",
+                f"{examples.ids[i]}, confidence {number(float(of.confidences[i]), confidence)}",
+            )
+            for i, batch in zip(chosen, batches, strict=True)
+        ),
+    )

@@ -45,14 +45,20 @@ def frame(answers: Answers) -> Frame:
 
     table = MetricFrame(
         metrics={"count": count, "accuracy": accuracy_score, "overconfidence": _overconfidence},
-        y_true=answers.labels, y_pred=answers.predicted, sensitive_features=answers.codes,
+        y_true=answers.labels,
+        y_pred=answers.predicted,
+        sensitive_features=answers.codes,
         sample_params={"overconfidence": {"confidence": answers.confidence}},
     )
     columns = {name: table.by_group[name].to_numpy(dtype=np.float64) for name in ("count", "accuracy", "overconfidence")}
     ratio = float(table.ratio()["accuracy"])
     return Frame(
-        columns["count"].astype(np.int64), columns["accuracy"], columns["overconfidence"], float(table.difference()["accuracy"]),
-        ratio if np.isfinite(ratio) else None, float(table.group_min()["accuracy"]),
+        columns["count"].astype(np.int64),
+        columns["accuracy"],
+        columns["overconfidence"],
+        float(table.difference()["accuracy"]),
+        ratio if np.isfinite(ratio) else None,
+        float(table.group_min()["accuracy"]),
     )
 
 

@@ -66,7 +66,9 @@ def sorted_classes(of: Tally, draws: int, seed: list[int], what: str) -> Curve:
     intervals = [wilson(int(of.hits[i]), int(of.sizes[i])) for i in order]
     band = np.quantile(null, (0.025, 0.975), axis=0)
     return Curve(
-        f"Accuracy by {what}, lowest first", f"place of the {what}, lowest accuracy first", "accuracy",
+        f"Accuracy by {what}, lowest first",
+        f"place of the {what}, lowest accuracy first",
+        "accuracy",
         (
             Series(f"if every {what} were equally hard", places, _plain(null.mean(axis=0)), _plain(band[0]), _plain(band[1])),
             Series("measured", places, _plain(of.values[order]), tuple(i.low for i in intervals), tuple(i.high for i in intervals), "points"),

@@ -3,91 +3,177 @@
 from efficient360.core.measurement import ONE, Better, Metric
 
 LARGEST = Metric(
-    "largest_gap_excess", ONE, Better.LOWER,
+    "largest_gap_excess",
+    ONE,
+    Better.LOWER,
     "Accuracy difference beyond chance of the grouping in which it is largest; about 0 when every group is answered equally well. Columns of the data "
     "set count; where it names none, proxies taken from the pixels.",
-    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups", low=-1, high=1,
+    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups",
+    low=-1,
+    high=1,
 )
 LARGEST_ODDS = Metric(
-    "largest_odds_excess", ONE, Better.LOWER,
+    "largest_odds_excess",
+    ONE,
+    Better.LOWER,
     "Equalized odds difference beyond chance, mean over the classes, of the grouping in which it is largest; about 0 when every class is answered "
     "equally well in every group. Groupings as for the largest accuracy gap.",
-    "Hardt, Price & Srebro 2016, definition 2.1, one against the rest, less the mean under groups permuted within classes", low=-1, high=1,
+    "Hardt, Price & Srebro 2016, definition 2.1, one against the rest, less the mean under groups permuted within classes",
+    low=-1,
+    high=1,
 )
 DIFFERENCE = Metric(
-    "accuracy_difference", ONE, Better.LOWER,
+    "accuracy_difference",
+    ONE,
+    Better.LOWER,
     "Accuracy of the best group less that of the worst; chance alone lifts it above 0, the more the more and the smaller the groups are.",
-    "Bird et al. 2020 (fairlearn, MetricFrame.difference)", low=0, high=1,
+    "Bird et al. 2020 (fairlearn, MetricFrame.difference)",
+    low=0,
+    high=1,
 )
 EXCESS = Metric(
-    "accuracy_difference_excess", ONE, Better.LOWER, "Accuracy difference less what chance gives groups of those sizes; about 0 when they are alike.",
-    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups", low=-1, high=1,
+    "accuracy_difference_excess",
+    ONE,
+    Better.LOWER,
+    "Accuracy difference less what chance gives groups of those sizes; about 0 when they are alike.",
+    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups",
+    low=-1,
+    high=1,
 )
 P_VALUE = Metric(
-    "accuracy_difference_p_value", ONE, Better.NEITHER,
+    "accuracy_difference_p_value",
+    ONE,
+    Better.NEITHER,
     "Probability of so large an accuracy difference if the groups are alike, corrected for the number of groupings looked at.",
-    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979", low=0,
+    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
+    low=0,
 )
 RATIO = Metric(
-    "accuracy_ratio", ONE, Better.HIGHER, "Accuracy of the worst group over that of the best; chance alone lowers it.",
-    "Bird et al. 2020 (fairlearn, MetricFrame.ratio)", low=0, high=1,
+    "accuracy_ratio",
+    ONE,
+    Better.HIGHER,
+    "Accuracy of the worst group over that of the best; chance alone lowers it.",
+    "Bird et al. 2020 (fairlearn, MetricFrame.ratio)",
+    low=0,
+    high=1,
 )
 WORST = Metric(
-    "worst_group_accuracy", ONE, Better.HIGHER, "Accuracy of the group that fares worst; being picked for it, it flatters nobody: see what chance gives.",
-    "Sagawa et al. 2020", low=0, high=1,
+    "worst_group_accuracy",
+    ONE,
+    Better.HIGHER,
+    "Accuracy of the group that fares worst; being picked for it, it flatters nobody: see what chance gives.",
+    "Sagawa et al. 2020",
+    low=0,
+    high=1,
 )
 WORST_NULL = Metric(
-    "worst_group_accuracy_null", ONE, Better.NEITHER,
+    "worst_group_accuracy_null",
+    ONE,
+    Better.NEITHER,
     "Accuracy that the worst group would show by chance if all were answered equally well; its interval holds 95 % of such cases.",
-    "mean under permuted groups", low=0, high=1,
+    "mean under permuted groups",
+    low=0,
+    high=1,
 )
 GROUP = Metric(
     "group_accuracy", ONE, Better.HIGHER, "Accuracy of one group, however small.", "Bird et al. 2020 (fairlearn, MetricFrame.by_group)", low=0, high=1
 )
 ODDS = Metric(
-    "equalized_odds_difference", ONE, Better.LOWER,
+    "equalized_odds_difference",
+    ONE,
+    Better.LOWER,
     "Largest difference between groups in the true or the false positive rate of a class against the rest: mean over the classes, and the worst class.",
-    "Hardt, Price & Srebro 2016, definition 2.1; difference of Bird et al. 2020 (fairlearn), one against the rest", low=0, high=1,
+    "Hardt, Price & Srebro 2016, definition 2.1; difference of Bird et al. 2020 (fairlearn), one against the rest",
+    low=0,
+    high=1,
 )
 ODDS_EXCESS = Metric(
-    "equalized_odds_excess", ONE, Better.LOWER, "Equalized odds difference less what chance gives when groups are permuted within each class.",
-    "as equalized_odds_difference, less its mean under permuted groups", low=-1, high=1,
+    "equalized_odds_excess",
+    ONE,
+    Better.LOWER,
+    "Equalized odds difference less what chance gives when groups are permuted within each class.",
+    "as equalized_odds_difference, less its mean under permuted groups",
+    low=-1,
+    high=1,
 )
 ODDS_P = Metric(
-    "equalized_odds_p_value", ONE, Better.NEITHER,
+    "equalized_odds_p_value",
+    ONE,
+    Better.NEITHER,
     "Probability of so large an equalized odds difference if groups are alike within every class, corrected for the number of groupings.",
-    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979", low=0,
+    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
+    low=0,
 )
 PARITY = Metric(
-    "demographic_parity_difference", ONE, Better.NEITHER,
+    "demographic_parity_difference",
+    ONE,
+    Better.NEITHER,
     "Difference between groups in how often a class is said: mean over the classes, and the worst class. Where classes really are unequally "
     "frequent, a right classifier shows one too.",
-    "Calders & Verwer 2010; difference of Bird et al. 2020 (fairlearn), one against the rest", low=0, high=1,
+    "Calders & Verwer 2010; difference of Bird et al. 2020 (fairlearn), one against the rest",
+    low=0,
+    high=1,
 )
 PARITY_EXCESS = Metric(
-    "demographic_parity_excess", ONE, Better.NEITHER, "Demographic parity difference less what chance gives when groups are permuted.",
-    "as demographic_parity_difference, less its mean under permuted groups", low=-1, high=1,
+    "demographic_parity_excess",
+    ONE,
+    Better.NEITHER,
+    "Demographic parity difference less what chance gives when groups are permuted.",
+    "as demographic_parity_difference, less its mean under permuted groups",
+    low=-1,
+    high=1,
 )
 PARITY_P = Metric(
-    "demographic_parity_p_value", ONE, Better.NEITHER,
+    "demographic_parity_p_value",
+    ONE,
+    Better.NEITHER,
     "Probability of so large a demographic parity difference if predictions do not depend on the group, corrected for the number of groupings.",
-    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979", low=0,
+    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
+    low=0,
 )
 CALIBRATION = Metric(
-    "calibration_difference", ONE, Better.LOWER,
+    "calibration_difference",
+    ONE,
+    Better.LOWER,
     "Mean confidence less accuracy, in the group where that is highest less in the group where it is lowest: 0 when confidence means the same for all.",
-    "calibration within groups, Pleiss et al. 2017", low=0, high=2,
+    "calibration within groups, Pleiss et al. 2017",
+    low=0,
+    high=2,
 )
 CALIBRATION_EXCESS = Metric(
-    "calibration_excess", ONE, Better.LOWER, "Calibration difference less what chance gives when groups are permuted.",
-    "as calibration_difference, less its mean under permuted groups", low=-2, high=2,
+    "calibration_excess",
+    ONE,
+    Better.LOWER,
+    "Calibration difference less what chance gives when groups are permuted.",
+    "as calibration_difference, less its mean under permuted groups",
+    low=-2,
+    high=2,
 )
 CALIBRATION_P = Metric(
-    "calibration_p_value", ONE, Better.NEITHER,
+    "calibration_p_value",
+    ONE,
+    Better.NEITHER,
     "Probability of so large a calibration difference if the groups are alike, corrected for the number of groupings.",
-    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979", low=0,
+    "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
+    low=0,
 )
 ALL = (
-    LARGEST, LARGEST_ODDS, DIFFERENCE, EXCESS, P_VALUE, RATIO, WORST, WORST_NULL, ODDS, ODDS_EXCESS, ODDS_P, PARITY, PARITY_EXCESS, PARITY_P,
-    CALIBRATION, CALIBRATION_EXCESS, CALIBRATION_P, GROUP,
+    LARGEST,
+    LARGEST_ODDS,
+    DIFFERENCE,
+    EXCESS,
+    P_VALUE,
+    RATIO,
+    WORST,
+    WORST_NULL,
+    ODDS,
+    ODDS_EXCESS,
+    ODDS_P,
+    PARITY,
+    PARITY_EXCESS,
+    PARITY_P,
+    CALIBRATION,
+    CALIBRATION_EXCESS,
+    CALIBRATION_P,
+    GROUP,
 )

@@ -32,9 +32,7 @@ def adjusted(studies: Sequence[Study]) -> Adjusted:
         for kind, gaps in _kinds(of).items():
             for gap in gaps:
                 raw.setdefault((kind, gap.name), {})[of.grouping.name] = gap.beyond.p_value
-    return {
-        (name, *of): p for of, by_grouping in raw.items() for name, p in zip(by_grouping, holm(list(by_grouping.values())), strict=True)
-    }
+    return {(name, *of): p for of, by_grouping in raw.items() for name, p in zip(by_grouping, holm(list(by_grouping.values())), strict=True)}
 
 
 def _kinds(of: Study) -> dict[str, tuple[Gap, ...]]:

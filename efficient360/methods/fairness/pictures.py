@@ -27,7 +27,12 @@ def by_group(of: Study) -> Bars:
     intervals = [wilson(int(hits[i]), int(sizes[i])) for i in shown]
     labels = tuple(f"{of.grouping.names[i]} ({count(int(sizes[i]))})" for i in shown)
     return Bars(
-        title, of.grouping.name, "accuracy", labels, tuple(float(accuracy[i]) for i in shown), tuple(i.low for i in intervals),
+        title,
+        of.grouping.name,
+        "accuracy",
+        labels,
+        tuple(float(accuracy[i]) for i in shown),
+        tuple(i.low for i in intervals),
         tuple(i.high for i in intervals),
     )
 
@@ -61,14 +66,31 @@ def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> 
             rows.append((of.grouping.name, *[NONE] * 9))
             continue
         worst, ratio = of.accuracy.tally.worst, of.frame.ratio
-        rows.append((
-            of.grouping.name, f"{len(of.names)} of {len(of.grouping.names)}", number(of.frame.difference, DIFFERENCE),
-            number(of.accuracy.beyond.chance, DIFFERENCE), number(of.accuracy.beyond.excess, EXCESS),
-            significant(adjusted[of.grouping.name], 2), NONE if ratio is None else number(ratio, RATIO), of.names[worst],
-            number(of.frame.group_min, GROUP), number(float(of.accuracy.worst.mean()), GROUP),
-        ))
+        rows.append(
+            (
+                of.grouping.name,
+                f"{len(of.names)} of {len(of.grouping.names)}",
+                number(of.frame.difference, DIFFERENCE),
+                number(of.accuracy.beyond.chance, DIFFERENCE),
+                number(of.accuracy.beyond.excess, EXCESS),
+                significant(adjusted[of.grouping.name], 2),
+                NONE if ratio is None else number(ratio, RATIO),
+                of.names[worst],
+                number(of.frame.group_min, GROUP),
+                number(float(of.accuracy.worst.mean()), GROUP),
+            )
+        )
     columns = (
-        "grouping", "compared", "difference", "by chance", "beyond chance", "p, corrected", "ratio", "worst group", "accuracy", "worst by chance",
+        "grouping",
+        "compared",
+        "difference",
+        "by chance",
+        "beyond chance",
+        "p, corrected",
+        "ratio",
+        "worst group",
+        "accuracy",
+        "worst by chance",
     )
     return Table("Accuracy between groups", columns, tuple(rows))
 
@@ -87,11 +109,19 @@ def classes_table(of: Study, class_names: Sequence[str]) -> Table | None:
     for i in np.argsort(-np.maximum(true, false), kind="stable")[:MOST_CLASSES]:
         label = int(odds.compared[i])
         right, wrong, often = rates[0, :, i][told[:, i]], rates[0, :, width + i][told[:, i]], said[:, i]
-        rows.append((
-            class_name(label, class_names), _share(float(np.ptp(right))), _ratio(right), _share(float(right.min())),
-            _share(float(np.ptp(wrong))), _share(float(wrong.max())),
-            _share(float(np.ptp(often))), _ratio(often), _share(float(often.min())),
-        ))
+        rows.append(
+            (
+                class_name(label, class_names),
+                _share(float(np.ptp(right))),
+                _ratio(right),
+                _share(float(right.min())),
+                _share(float(np.ptp(wrong))),
+                _share(float(wrong.max())),
+                _share(float(np.ptp(often))),
+                _ratio(often),
+                _share(float(often.min())),
+            )
+        )
     columns = ("class", "TPR gap", "ratio", "lowest", "FPR gap", "highest", "selection gap", "ratio", "lowest")
     most = "" if width <= MOST_CLASSES else f", the {MOST_CLASSES} most unequal of {count(width)}"
     return Table(f"Rates of each class by {of.grouping.name}{most}", columns, tuple(rows))

@@ -135,8 +135,13 @@ def accuracy_gap(of: Tally, effort: Effort, rng: np.random.Generator) -> Accurac
     against = beyond(float(tally.differences(of.values[None])[0]), tally.differences(null))
     again = tally.differences(of.values + strayed)
     return AccuracyGap(
-        of, against, tally.difference_interval(of, strayed), centred(against.excess, again, -1.0, 1.0),
-        None if tally.ratio(of) is None else tally.ratio_interval(of, strayed), null.min(axis=1), tally.against_rest(of, null),
+        of,
+        against,
+        tally.difference_interval(of, strayed),
+        centred(against.excess, again, -1.0, 1.0),
+        None if tally.ratio(of) is None else tally.ratio_interval(of, strayed),
+        null.min(axis=1),
+        tally.against_rest(of, null),
     )
 
 

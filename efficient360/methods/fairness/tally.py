@@ -120,7 +120,7 @@ def against_rest(of: Tally, null: Floats) -> Floats:
     """
     spread = np.sqrt(of.overall * (1 - of.overall) * np.maximum(1 / of.sizes - 1 / of.n, 0))
     if not spread.all():
-        return np.ones(len(of.sizes))    # all right, all wrong or a single group: there is no distance
+        return np.ones(len(of.sizes))  # all right, all wrong or a single group: there is no distance
     observed, drawn = np.abs(of.values - of.overall) / spread, (np.abs(null - of.overall) / spread).max(axis=1)
     reached = (drawn[:, None] >= observed - 1e-9).sum(axis=0)
     p_values: Floats = (reached + 1) / (len(null) + 1)

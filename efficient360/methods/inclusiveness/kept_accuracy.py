@@ -52,6 +52,8 @@ def kept(clean: NDArray[np.bool_], degraded: NDArray[np.bool_], resamples: int, 
     ratios = drawn[:, 1:] / np.maximum(drawn[:, :1], 1)
     value = degraded.sum(axis=0) / clean.sum()
     return Kept(
-        value, tuple(percentiles_around(float(value[i]), ratios[:, i], METHOD) for i in range(degraded.shape[1])), float(value.mean()),
+        value,
+        tuple(percentiles_around(float(value[i]), ratios[:, i], METHOD) for i in range(degraded.shape[1])),
+        float(value.mean()),
         percentiles_around(float(value.mean()), ratios.mean(axis=1), METHOD),
     )

@@ -43,11 +43,18 @@ def noise_for(epsilon: float, exposure: Exposure) -> float:
         message = f"no noise keeps ε at {epsilon:g} with δ = {exposure.delta:.2g}: opacus' accountant stops at {least:.2g}"
         raise Unsupported("budget-too-small", message, "raise ε or δ")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")    # the accountant remarks that a wider choice of orders might spend a little less
-        return float(get_noise_multiplier(
-            target_epsilon=epsilon, target_delta=exposure.delta, sample_rate=exposure.rate, steps=exposure.steps, accountant="rdp",
-            epsilon_tolerance=epsilon / 100, alphas=list(ORDERS),
-        ))
+        warnings.simplefilter("ignore")  # the accountant remarks that a wider choice of orders might spend a little less
+        return float(
+            get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=exposure.delta,
+                sample_rate=exposure.rate,
+                steps=exposure.steps,
+                accountant="rdp",
+                epsilon_tolerance=epsilon / 100,
+                alphas=list(ORDERS),
+            )
+        )
 
 
 def spent(noise: float, exposure: Exposure) -> float:

@@ -18,12 +18,14 @@ def before_the_model(pixels: Measurement, shared: int) -> Iterator[Finding]:
     if differ(pixels):
         auc, ends = formatting.number(pixels.value, pixels.metric), formatting.interval(pixels.interval, pixels.metric)
         yield Finding(
-            "told-by-pixels", f"the pixels alone tell training images from the others with an AUC of {auc} ({ends}), before the model has seen them",
+            "told-by-pixels",
+            f"the pixels alone tell training images from the others with an AUC of {auc} ({ends}), before the model has seen them",
             "the attacks' numbers mean nothing about memorisation here: take a split drawn at random from the same source",
         )
     if shared:
         yield Finding(
-            "shared-images", f"{formatting.count(shared)} images stood on both sides, pixel for pixel, and were left out",
+            "shared-images",
+            f"{formatting.count(shared)} images stood on both sides, pixel for pixel, and were left out",
             "the evaluated split holds training images: its accuracy is flattered too",
         )
 
@@ -31,7 +33,8 @@ def before_the_model(pixels: Measurement, shared: int) -> Iterator[Finding]:
 def lower_bound() -> Finding:
     """What attacks on one checkpoint can't tell."""
     return Finding(
-        "lower-bound", "every attack looked at this one checkpoint only: a low AUC is no evidence of privacy, stronger attacks exist (Carlini et al. 2022)",
+        "lower-bound",
+        "every attack looked at this one checkpoint only: a low AUC is no evidence of privacy, stronger attacks exist (Carlini et al. 2022)",
         "set shadows to 16 or more, or give shadow_checkpoints",
     )
 
@@ -45,6 +48,7 @@ def unlike_shadows(shadows: float, target: float) -> Iterator[Finding]:
     """
     if abs(shadows - target) > 0.1:
         yield Finding(
-            "unlike-shadows", f"on images they were not trained on, shadow models are right in {100 * shadows:.0f} %, the checkpoint in {100 * target:.0f} %",
+            "unlike-shadows",
+            f"on images they were not trained on, shadow models are right in {100 * shadows:.0f} %, the checkpoint in {100 * target:.0f} %",
             "shadows that learn otherwise than the checkpoint make weaker attacks: change their epochs or model, or give your own",
         )

@@ -33,7 +33,7 @@ def gradient_norms(model: TorchModel, images: Tensor, labels: Tensor) -> Tensor:
     def norm(image: Tensor, label: Tensor) -> Tensor:
         return _norm(grad(loss)(parameters, image, label))
 
-    with sdpa_kernel(SDPBackend.MATH):    # the fused kernels can't be batched over examples
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels can't be batched over examples
         return _norms(norm, images, labels, max(1, HELD // max(1, sum(p.numel() for p in parameters.values())))).detach().cpu().double()
 
 

@@ -101,8 +101,7 @@ def figures(layers: str, trained: Sequence[Trained], exposure: Exposure, example
     what = "the head" if layers == "head" else "all layers"
     curve = Curve(f"Private fine-tuning of {what}", "ε", "accuracy", (reference, points), x_log=True)
     rows = tuple(
-        (_told(one.epsilon), "" if one.spent is None else significant(one.spent, 4), significant(one.noise, 4),
-         f"{100 * one.accuracy:.1f} %")
+        (_told(one.epsilon), "" if one.spent is None else significant(one.spent, 4), significant(one.noise, 4), f"{100 * one.accuracy:.1f} %")
         for one in trained
     )
     told = f"{exposure.steps} steps, each image in a step with a chance of {significant(100 * exposure.rate)} %, δ {exposure.delta:.2g}, {examples:,} images"

@@ -43,7 +43,8 @@ def require_per_sample(network: nn.Module, inputs: Tensor, labels: Tensor) -> No
         # A parameter whose gradients are next to nothing is measured against the largest: what is left of it is rounding.
         if gradient.shape != right.shape or float((gradient - right).abs().max()) > TOLERANCE * max(float(right.abs().max()), 0.01 * largest):
             raise Unsupported(
-                "per-sample-gradients", f"opacus computes other gradients for {name} of {type(network).__name__} than each example has alone",
+                "per-sample-gradients",
+                f"opacus computes other gradients for {name} of {type(network).__name__} than each example has alone",
                 "measure the head only: layers [head]",
             )
 
@@ -75,7 +76,7 @@ def _together(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, T
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         warnings.simplefilter("ignore")
         wrapped = GradSampleModule(network, loss_reduction="sum", strict=True)
-        torch.nn.functional.cross_entropy(wrapped(inputs), labels, reduction="sum").backward()    # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy(wrapped(inputs), labels, reduction="sum").backward()  # type: ignore[no-untyped-call]
     found = {name: getattr(p, "grad_sample", None) for name, p in network.named_parameters() if p.requires_grad}
     return {name: torch.empty(0) if gradient is None else gradient.detach() for name, gradient in found.items()}
 

@@ -27,7 +27,7 @@ def _series(attack: Attack) -> Series:
     found, n = attack.roc, len(attack.others)
     alarms = np.unique(np.rint(np.geomspace(1, n, POINTS)).astype(np.int64))
     rates = [(int(a) / n, found.hits_within(int(a)) / len(attack.members)) for a in alarms]
-    drawn = [(x, y) for x, y in rates if y > 0]    # a logarithmic axis has no 0
+    drawn = [(x, y) for x, y in rates if y > 0]  # a logarithmic axis has no 0
     return Series(attack.name, tuple(x for x, _ in drawn), tuple(y for _, y in drawn))
 
 

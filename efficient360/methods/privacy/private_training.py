@@ -71,7 +71,7 @@ def train(module: nn.Module, inputs: Inputs, labels: Tensor, course: Course, noi
     rng = np.random.default_rng([course.seed, 11])
     # The fused attention kernels can't be batched over examples.
     with own_randomness(labels.device, course.seed), warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
-        warnings.simplefilter("ignore")    # hooks on a network whose images need no gradient are meant
+        warnings.simplefilter("ignore")  # hooks on a network whose images need no gradient are meant
         wrapped = GradSampleModule(module, loss_reduction="sum", strict=True)
         optimiser = DPOptimizer(
             torch.optim.Adam(trained, lr=course.rate), noise_multiplier=noise, max_grad_norm=course.clip, expected_batch_size=course.batch, generator=generator
@@ -84,7 +84,7 @@ def train(module: nn.Module, inputs: Inputs, labels: Tensor, course: Course, noi
                 if len(part):
                     logits = wrapped(inputs(part))
                     loss = torch.nn.functional.cross_entropy(logits, labels[torch.from_numpy(part).to(labels.device)], reduction="sum")
-                    loss.backward()    # type: ignore[no-untyped-call]
+                    loss.backward()  # type: ignore[no-untyped-call]
                 else:
                     _nobody(trained)
                 optimiser.signal_skip_step(do_skip=i + 1 < len(parts))
@@ -98,4 +98,4 @@ def train(module: nn.Module, inputs: Inputs, labels: Tensor, course: Course, noi
 def _nobody(trained: list[nn.Parameter]) -> None:
     """The gradients of a batch that nobody was drawn into: none. The step is noise alone, as the accountant counts it."""
     for parameter in trained:
-        parameter.grad_sample = torch.zeros(0, *parameter.shape, device=parameter.device)    # type: ignore[attr-defined]
+        parameter.grad_sample = torch.zeros(0, *parameter.shape, device=parameter.device)  # type: ignore[attr-defined]

@@ -67,7 +67,8 @@ def require(among: Mask, what: str) -> None:
     missing = int((~among.any(axis=0)).sum())
     if missing:
         raise Unsupported(
-            "no-reference-model", f"{missing} of {among.shape[1]} images have no reference model {what}",
+            "no-reference-model",
+            f"{missing} of {among.shape[1]} images have no reference model {what}",
             "give more shadow models, trained on random halves of images from both splits",
         )
 

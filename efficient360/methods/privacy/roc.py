@@ -62,9 +62,7 @@ def roc(members: Floats, others: Floats) -> Roc:
     ranked, member = scores[order], order < len(members)
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     hits = np.cumsum(member, dtype=np.int64)[ends]
-    return Roc(
-        np.append(np.inf, ranked[ends]), np.append(0, hits), np.append(0, ends + 1 - hits), len(members), len(others)
-    )
+    return Roc(np.append(np.inf, ranked[ends]), np.append(0, hits), np.append(0, ends + 1 - hits), len(members), len(others))
 
 
 def allowed(rate: float, n: int) -> int:
@@ -105,9 +103,7 @@ def balanced_hits(members: Floats, others: Floats, seed: int) -> int:
     mixed, rest = members[rng.permutation(len(members))], others[rng.permutation(len(others))]
     m, o = len(members) // 2, len(others) // 2
     right = 0
-    for (fit_m, judge_m), (fit_o, judge_o) in zip(
-        ((mixed[:m], mixed[m:]), (mixed[m:], mixed[:m])), ((rest[:o], rest[o:]), (rest[o:], rest[:o])), strict=True
-    ):
+    for (fit_m, judge_m), (fit_o, judge_o) in zip(((mixed[:m], mixed[m:]), (mixed[m:], mixed[:m])), ((rest[:o], rest[o:]), (rest[o:], rest[:o])), strict=True):
         found = roc(fit_m, fit_o)
         best = _between(found.thresholds, int(np.argmax(found.hits / found.members - found.alarms / found.others)))
         right += int((judge_m >= best).sum()) + int((judge_o < best).sum())

@@ -84,14 +84,24 @@ def untrained(recipe: Recipe, checkpoint: Checkpoint, classes: int, seed: int) -
         _, height, width = shape.input_size
         architecture = "vit_tiny_patch16_224"
         arguments = {
-            "img_size": (height, width), "patch_size": (max(1, height // 8), max(1, width // 8)),
-            "embed_dim": 64, "depth": 4, "num_heads": 4, "num_classes": classes,
+            "img_size": (height, width),
+            "patch_size": (max(1, height // 8), max(1, width // 8)),
+            "embed_dim": 64,
+            "depth": 4,
+            "num_heads": 4,
+            "num_classes": classes,
         }
     return PixelsToLogits(build_network(architecture, arguments, seed), shape.mean, shape.std, None)
 
 
 def trained(
-    module: PixelsToLogits, pixels: PixelStore, labels: NDArray[np.int64], rows: NDArray[np.int64], recipe: Recipe, seed: int, deadline: Deadline,
+    module: PixelsToLogits,
+    pixels: PixelStore,
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    recipe: Recipe,
+    seed: int,
+    deadline: Deadline,
     progress: Progress,
 ) -> PixelsToLogits:
     """Train a module in place on some images of a store.
@@ -130,7 +140,7 @@ def trained(
                 logits: Tensor = module(pixels.images(part).to(device))
                 loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[part]).to(device))
                 optimiser.zero_grad()
-                loss.backward()    # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
                 done += 1
@@ -146,4 +156,3 @@ def _rate(step: int, steps: int) -> float:
 def seed_of(seed: int, shadow: int) -> int:
     """The seed of one shadow model's weights and order, unlike any other's."""
     return int(np.random.default_rng([seed, 7, shadow]).integers(2**31))
-

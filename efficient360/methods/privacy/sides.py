@@ -67,7 +67,8 @@ def sides(training: Examples, evaluated: Examples, limit: int | None, seed: int)
     found = Sides(training, evaluated).part(most, seed)
     if len(found) < FEWEST:
         raise Unsupported(
-            "too-few-members", f"only {len(found)} training images can be set against others of the same classes; at least {FEWEST} are needed",
+            "too-few-members",
+            f"only {len(found)} training images can be set against others of the same classes; at least {FEWEST} are needed",
             "evaluate more examples of classes that the training split has",
         )
     return found

@@ -34,9 +34,7 @@ def signals(logits: Tensor, labels: Tensor) -> Tensor:
     logp = z.log_softmax(1)
     label = z.gather(1, labels)[:, 0]
     rest = z.scatter(1, labels, -torch.inf)
-    return torch.stack(
-        [-logp.gather(1, labels)[:, 0], -(logp.exp() * logp).sum(1), label - rest.amax(1), label - rest.logsumexp(1)], dim=1
-    )
+    return torch.stack([-logp.gather(1, labels)[:, 0], -(logp.exp() * logp).sum(1), label - rest.amax(1), label - rest.logsumexp(1)], dim=1)
 
 
 def signals_of(model: Model, batch: Batch) -> NDArray[np.float64]:

@@ -101,7 +101,8 @@ def head(model: TorchModel, training: Examples, test: Examples, context: Context
     """
     model.require_features()
     return Head(
-        _features(model, training, context.scratch / "training-features.f32", context), _features(model, test, context.scratch / "test-features.f32", context),
+        _features(model, training, context.scratch / "training-features.f32", context),
+        _features(model, test, context.scratch / "test-features.f32", context),
         model.num_classes,
     )
 

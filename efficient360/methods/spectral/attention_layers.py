@@ -87,7 +87,7 @@ class _Watch:
     def _windows(self, attention: Tensor) -> Tensor | None:
         """``(B, windows, heads, queries, keys)``, or ``None`` where it is no attention from all tokens to tokens."""
         heads = getattr(self.layer, "num_heads", None)
-        if attention.ndim == 5:    # windows apart from the batch, before or after the heads
+        if attention.ndim == 5:  # windows apart from the batch, before or after the heads
             attention = attention.transpose(1, 2) if attention.shape[1] == heads != attention.shape[2] else attention
             attention = attention.flatten(0, 1)
         if attention.ndim != 4 or attention.shape[0] % self.size or min(attention.shape[2:]) < 2:

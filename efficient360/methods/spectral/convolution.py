@@ -17,11 +17,11 @@ _WORK = 2e8
 """Frequencies times the cube of a block's side: what is spent on the effective rank."""
 
 
-class _Caught(TorchDispatchMode):    # type: ignore[no-untyped-call]
+class _Caught(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the arguments of the convolution that a module really computes: padded input, weight as used, strides."""
 
     def __init__(self) -> None:
-        super().__init__()    # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]
         self.arguments: tuple[Any, ...] = ()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -76,9 +76,7 @@ def convolution_spectrum(module: nn.Module, shape: tuple[int, ...], generator: t
     arguments = caught(module, ones)
     padded, kernel, _, stride, padding, dilation, transposed, beyond, groups = arguments
     with torch.no_grad():
-        reach = torch.ops.aten.convolution.default(
-            padded.double(), kernel.double().square(), None, stride, padding, dilation, transposed, beyond, groups
-        )
+        reach = torch.ops.aten.convolution.default(padded.double(), kernel.double().square(), None, stride, padding, dilation, transposed, beyond, groups)
         still = module(torch.zeros_like(ones))
     rank = min(math.prod(shape), reach.numel())
     start = torch.randn(shape, generator=generator).to(ones)
@@ -88,7 +86,7 @@ def convolution_spectrum(module: nn.Module, shape: tuple[int, ...], generator: t
 
 def _row_norms(kernel: Tensor, transposed: bool, groups: int) -> float:
     exact = kernel.detach().double()
-    if transposed:    # (inputs, outputs of a group, …): the weights of one output stand in a column
+    if transposed:  # (inputs, outputs of a group, …): the weights of one output stand in a column
         exact = exact.reshape(groups, exact.shape[0] // groups, *exact.shape[1:]).transpose(1, 2).flatten(0, 1)
     return float(exact.flatten(1).square().sum(1).sqrt().sum())
 
@@ -114,11 +112,11 @@ def symbols_of(kernel: Tensor, stride: list[int], dilation: list[int], side: int
         dilation: Distance of the kernel's pixels along each axis.
         side: Output frequencies along each axis; with the size of the torus over the stride, these are all there are.
     """
-    symbols = kernel.to(torch.complex128)[None]    # (frequencies, groups, m, n · aliases, remaining axes)
+    symbols = kernel.to(torch.complex128)[None]  # (frequencies, groups, m, n · aliases, remaining axes)
     for step, gap in zip(stride, dilation, strict=True):
         length = symbols.shape[4]
         frequency = (torch.arange(side)[:, None] + side * torch.arange(step)[None]) / (side * step)
-        wave = torch.exp(2j * math.pi * frequency[:, :, None] * gap * torch.arange(length)).to(symbols)    # (side, step, length)
+        wave = torch.exp(2j * math.pi * frequency[:, :, None] * gap * torch.arange(length)).to(symbols)  # (side, step, length)
         mixed = torch.einsum("fgmnl...,sal->fsgmna...", symbols, wave) / math.sqrt(step)
         symbols = mixed.flatten(4, 5).flatten(0, 1)
     return symbols

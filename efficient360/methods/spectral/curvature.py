@@ -57,8 +57,10 @@ def traced(hessian: LossHessian, probes: int, seed: int, log: RowLog, tick: Call
 
 def _write(state: Krylov, kept: Path) -> None:
     tensors: dict[str, Tensor] = {
-        "diagonal": torch.tensor(state.diagonal, dtype=torch.float64), "beside": torch.tensor(state.beside, dtype=torch.float64),
-        "last": state.last.cpu().contiguous(), "following": state.following.cpu().contiguous(),
+        "diagonal": torch.tensor(state.diagonal, dtype=torch.float64),
+        "beside": torch.tensor(state.beside, dtype=torch.float64),
+        "last": state.last.cpu().contiguous(),
+        "following": state.following.cpu().contiguous(),
     }
     part = kept.with_suffix(".part")
     save_file(tensors, part)

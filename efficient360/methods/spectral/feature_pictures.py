@@ -95,9 +95,12 @@ def curvature(state: Krylov, trace: Measurement, images: int, weights: int) -> T
     """What was found of the Hessian."""
     top, lowest, error = state.ritz()
     rows: list[tuple[str, str]] = [
-        ("largest eigenvalue", f"{significant(top)} ± {significant(error)}"), ("smallest eigenvalue found", significant(lowest)),
+        ("largest eigenvalue", f"{significant(top)} ± {significant(error)}"),
+        ("smallest eigenvalue found", significant(lowest)),
         ("trace", significant(trace.value)),
-        ("mean eigenvalue", significant(trace.value / weights)), ("images", str(images)), ("weights", str(weights)),
+        ("mean eigenvalue", significant(trace.value / weights)),
+        ("images", str(images)),
+        ("weights", str(weights)),
         ("Hessian products", f"{state.steps} for the largest, {len(trace.samples)} for the trace"),
     ]
     return Table("Curvature of the loss", ("quantity", "value"), tuple(rows))

@@ -42,7 +42,7 @@ def filter_spectrum(weight: Tensor) -> Spectrum:
     squares = effective.abs().square().cpu()
     spread = squares.repeat_interleave(times.long(), dim=1)
     energy = float(spread.sum())
-    rows = float((spread.sum((0, 1)) / (height * width)).sqrt().sum())    # Parseval: the length of a channel's kernel
+    rows = float((spread.sum((0, 1)) / (height * width)).sqrt().sum())  # Parseval: the length of a channel's kernel
     rank = height * width * channels
     share = effective_rank(spread.sqrt().flatten().numpy()) / rank
     return Spectrum(math.sqrt(float(squares.max())), energy, rank, share, rows, np.empty(0))

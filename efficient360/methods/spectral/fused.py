@@ -11,8 +11,16 @@ from efficient360.methods.spectral.kinds import Kind
 
 QKV: Final = (Kind.QUERY, Kind.KEY, Kind.VALUE)
 FUSED: Final = {
-    "qkv": QKV, "qkv_proj": QKV, "qkvs": QKV, "to_qkv": QKV, "in_proj": QKV, "in_proj_weight": QKV,
-    "kv": (Kind.KEY, Kind.VALUE), "to_kv": (Kind.KEY, Kind.VALUE), "kv_proj": (Kind.KEY, Kind.VALUE), "qk": (Kind.QUERY, Kind.KEY),
+    "qkv": QKV,
+    "qkv_proj": QKV,
+    "qkvs": QKV,
+    "to_qkv": QKV,
+    "in_proj": QKV,
+    "in_proj_weight": QKV,
+    "kv": (Kind.KEY, Kind.VALUE),
+    "to_kv": (Kind.KEY, Kind.VALUE),
+    "kv_proj": (Kind.KEY, Kind.VALUE),
+    "qk": (Kind.QUERY, Kind.KEY),
 }
 """What stands in a fused weight, in order, by the name of its module or parameter."""
 HEADS: Final = ("num_heads", "heads", "num_attention_heads")
@@ -56,7 +64,7 @@ def parts_of(owner: nn.Module, name: str, rows: int) -> Sequence[Part]:
     if split := getattr(owner, "in_split", None):
         return _part_by_part((Kind.MLP, *QKV)[-len(split) :], split, heads, rows)
     if len(kinds) == 3 and getattr(owner, "use_global", False):
-        kinds = kinds[1:]    # GCViT's queries come from elsewhere
+        kinds = kinds[1:]  # GCViT's queries come from elsewhere
     if (inner := _head_sizes(owner, kinds)) is not None:
         return _head_by_head(kinds, inner, rows // sum(inner), rows)
     sizes = _sizes(owner, kinds) or [rows // len(kinds)] * len(kinds)
@@ -78,10 +86,10 @@ def _head_sizes(owner: nn.Module, kinds: Sequence[Kind]) -> list[int] | None:
 def _sizes(owner: nn.Module, kinds: Sequence[Kind]) -> list[int] | None:
     """Rows of all queries, keys and values where they differ."""
     narrow, wide = getattr(owner, "qk_dim", None), getattr(owner, "pdim", None)
-    if isinstance(narrow, int) and isinstance(wide, int):    # SHViT
+    if isinstance(narrow, int) and isinstance(wide, int):  # SHViT
         return [wide if kind is Kind.VALUE else narrow for kind in kinds]
     if type(owner).__name__ == "LinearSelfAttention" and isinstance(width := getattr(owner, "embed_dim", None), int):
-        return [1 if kind is Kind.QUERY else width for kind in kinds]    # MobileViTv2
+        return [1 if kind is Kind.QUERY else width for kind in kinds]  # MobileViTv2
     return None
 
 

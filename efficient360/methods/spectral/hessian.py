@@ -67,7 +67,7 @@ class LossHessian:
         with _derivable():
             for weights, first in self._passes():
                 along = _along(first, vector)
-                if along.requires_grad:    # else no weight acts on the loss but linearly
+                if along.requires_grad:  # else no weight acts on the loss but linearly
                     total += self._second(weights, along)
         return total
 

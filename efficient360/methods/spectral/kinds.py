@@ -26,8 +26,23 @@ NAMES: Final = {
     Kind.VALUE: ("v", "value", "v_proj", "to_v", "wv"),
     Kind.PROJECTION: ("proj", "out_proj", "attn_out_proj", "o_proj", "to_out", "proj_out"),
     Kind.MLP: (
-        "mlp", "ffn", "fc1", "fc2", "fc1_g", "fc1_x", "mlp_out_proj", "intermediate", "w1", "w2", "w3", "w12", "up_proj", "down_proj", "gate_proj",
-        "mlp_tokens", "mlp_channels",
+        "mlp",
+        "ffn",
+        "fc1",
+        "fc2",
+        "fc1_g",
+        "fc1_x",
+        "mlp_out_proj",
+        "intermediate",
+        "w1",
+        "w2",
+        "w3",
+        "w12",
+        "up_proj",
+        "down_proj",
+        "gate_proj",
+        "mlp_tokens",
+        "mlp_channels",
     ),
     Kind.EMBEDDING: ("patch_embed", "patch_embeddings", "stem", "conv_stem"),
     Kind.CLASSIFIER: ("head", "head_dist", "classifier", "fc"),
@@ -46,7 +61,7 @@ def kind_of(name: str) -> Kind:
     if any(_KINDS.get(part) is Kind.EMBEDDING for part in parts):
         return Kind.EMBEDDING
     for place in range(len(parts) - 1, -1, -1):
-        if parts[place] == "output":    # transformers: attention.output.dense, and output.dense of the MLP
+        if parts[place] == "output":  # transformers: attention.output.dense, and output.dense of the MLP
             return Kind.PROJECTION if "attention" in parts[:place] else Kind.MLP
         kind = _KINDS.get(parts[place])
         if kind is not None and (kind is not Kind.CLASSIFIER or place == 0):

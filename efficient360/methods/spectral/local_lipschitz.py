@@ -55,7 +55,7 @@ def _iterated(model: TorchModel, images: Tensor, starts: Tensor, steps: int) -> 
         if step == steps - 1:
             break
         past = torch.stack(basis, dim=1)
-        for _ in range(2):    # once leaves rounding behind, twice is enough (Parlett 1980)
+        for _ in range(2):  # once leaves rounding behind, twice is enough (Parlett 1980)
             answer = answer - (past.mT @ (past @ answer[:, :, None]))[:, :, 0]
         length = answer.norm(dim=1)
         # A space that is used up leaves a rest of mere rounding: from there on this image stands still.

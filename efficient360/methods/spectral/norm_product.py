@@ -13,8 +13,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from efficient360.methods.spectral.layers import Layer
 
 CONSTANTS: Final = {
-    "Identity": 1.0, "Dropout": 1.0, "Flatten": 1.0, "ReLU": 1.0, "LeakyReLU": 1.0, "Tanh": 1.0, "Sigmoid": 1.0, "Softplus": 1.0,
-    "GELU": 1.1290, "SiLU": 1.0999,
+    "Identity": 1.0,
+    "Dropout": 1.0,
+    "Flatten": 1.0,
+    "ReLU": 1.0,
+    "LeakyReLU": 1.0,
+    "Tanh": 1.0,
+    "Sigmoid": 1.0,
+    "Softplus": 1.0,
+    "GELU": 1.1290,
+    "SiLU": 1.0999,
 }
 """Largest slope of what acts on each value by itself, by class name; rounded up."""
 CHAINED: Final = (nn.Sequential, nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, _BatchNorm)

@@ -53,7 +53,7 @@ def fit_power_law(values: NDArray[Any]) -> PowerLaw | None:
     if n < 3 or logs[0] == logs[-2]:
         return None
     tails = n - np.arange(n - 1)
-    above = np.cumsum(logs[::-1])[::-1][:-1] - tails * logs[:-1]    # sum over the tail of log(x / start)
+    above = np.cumsum(logs[::-1])[::-1][:-1] - tails * logs[:-1]  # sum over the tail of log(x / start)
     usable = above > 0
     alphas = np.where(usable, 1 + tails / np.where(usable, above, 1.0), np.inf)
     distances = np.ones(n - 1)

@@ -57,7 +57,7 @@ class Spectrum:
     @property
     def stable_share(self) -> float:
         """Stable rank as a share of ``rank``, in [0, 1]."""
-        return min(1.0, self.stable_rank / self.rank)    # a norm that was iterated stays a trifle too small
+        return min(1.0, self.stable_rank / self.rank)  # a norm that was iterated stays a trifle too small
 
 
 def effective_rank(values: NDArray[Any]) -> float:

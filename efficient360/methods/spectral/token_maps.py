@@ -39,6 +39,7 @@ def blocks_watched(network: nn.Module, images: Tensor, look: Callable[[Tensor], 
 
     def hook_of(name: str) -> Callable[[nn.Module, Any, Any], None]:
         """A hook that remembers the block's name."""
+
         def hook(_module: nn.Module, _given: Any, output: Any) -> None:
             """Look at the map that the block gives out, unless a block within it did."""
             if any(inner.startswith(f"{name}.") for inner, _ in seen):

@@ -24,7 +24,8 @@ def findings(found: Inventory, layers: Sequence[Layer], product: NormProduct) ->
     if not product.is_bound:
         names = ", ".join(f"{name} ×{count}" for name, count in _telling(product))
         yield Finding(
-            "no-lipschitz-bound", f"the network is no plain chain of layers: {names}",
+            "no-lipschitz-bound",
+            f"the network is no plain chain of layers: {names}",
             "read the norm product and the spectral complexity as sizes of the weights only: skips add, and neither layer norms nor softmax attention "
             "have a Lipschitz constant that the weights tell (Kim, Papamakarios & Mnih 2021)",
         )
@@ -42,17 +43,20 @@ def _exponents(fitted: Sequence[Layer]) -> Iterator[Finding]:
     poor = sum(law.distance > POOR_FIT for law in laws)
     if above:
         yield Finding(
-            "light-tails", f"{above} of {len(laws)} matrices have α above {high:g}",
+            "light-tails",
+            f"{above} of {len(laws)} matrices have α above {high:g}",
             "weightwatcher's authors read this as layers that learned little (an observation on trained networks, no law): compare with a longer training",
         )
     if below:
         yield Finding(
-            "heavy-tails", f"{below} of {len(laws)} matrices have α below {low:g}",
+            "heavy-tails",
+            f"{below} of {len(laws)} matrices have α below {low:g}",
             "weightwatcher's authors read this as a possible sign of overfitting, or of one outlying eigenvalue: look at the layer's spectrum",
         )
     if poor:
         yield Finding(
-            "poor-fit", f"for {poor} of {len(laws)} matrices the power law's distance is above {POOR_FIT:g}",
+            "poor-fit",
+            f"for {poor} of {len(laws)} matrices the power law's distance is above {POOR_FIT:g}",
             "their tails are hardly power laws, and their α says little",
         )
 

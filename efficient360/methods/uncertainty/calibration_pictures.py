@@ -28,8 +28,12 @@ def _points(name: str, levels: Levels, bins: int) -> Series:
     found = reliability(levels, bins)
     intervals = [wilson(b.hits, b.count) for b in found]
     return Series(
-        name, tuple(b.confidence for b in found), tuple(b.hits / b.count for b in found),
-        tuple(i.low for i in intervals), tuple(i.high for i in intervals), "points",
+        name,
+        tuple(b.confidence for b in found),
+        tuple(b.hits / b.count for b in found),
+        tuple(i.low for i in intervals),
+        tuple(i.high for i in intervals),
+        "points",
     )
 
 
@@ -38,7 +42,9 @@ def risk_coverage_curve(levels: Levels) -> Curve:
     coverage, risk = risk_coverage(levels)
     error = 1 - int(levels.hits.sum()) / levels.n
     return Curve(
-        "Risk against coverage", "share of examples answered, surest first", "error rate among them",
+        "Risk against coverage",
+        "share of examples answered, surest first",
+        "error rate among them",
         (
             Series("answered at random", (0.0, 1.0), (error, error), style="reference"),
             Series("model", tuple(coverage.tolist()), tuple(risk.tolist())),
@@ -57,7 +63,9 @@ def parts_table(of: PartErrors, what: str) -> Table:
     title = f"Calibration by {what}" + (f": the {ROWS} furthest beyond chance of {count(len(of.names))}" if len(of.names) > ROWS else "")
     rows = tuple(
         (
-            of.names[i], count(int(of.sizes[i])), *(number(float(v), CLASSWISE_EXCESS) for v in (of.values[i], of.chance[i], of.excesses[i], of.gaps[i])),
+            of.names[i],
+            count(int(of.sizes[i])),
+            *(number(float(v), CLASSWISE_EXCESS) for v in (of.values[i], of.chance[i], of.excesses[i], of.gaps[i])),
         )
         for i in shown
     )

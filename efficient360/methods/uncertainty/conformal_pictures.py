@@ -38,10 +38,14 @@ def _row(title: str, sets: Sets, splits: Splits) -> tuple[str, ...]:
     hits = np.rint(coverages * tested)
     sizes = sets.sizes[sets.tested]
     return (
-        title, number(1 - sets.alpha, COVERAGE), number(float(coverages.mean()), COVERAGE),
+        title,
+        number(1 - sets.alpha, COVERAGE),
+        number(float(coverages.mean()), COVERAGE),
         f"{number(float(coverages.min()), COVERAGE)} – {number(float(coverages.max()), COVERAGE)}",
-        f"{int(((hits >= low) & (hits <= high)).sum())} of {splits.number}", number(sets.mean_size, SET_SIZE),
-        number(float((sizes == 0).mean()), EMPTY), number(float((sizes == 1).mean()), EMPTY),
+        f"{int(((hits >= low) & (hits <= high)).sum())} of {splits.number}",
+        number(sets.mean_size, SET_SIZE),
+        number(float((sizes == 0).mean()), EMPTY),
+        number(float((sizes == 1).mean()), EMPTY),
     )
 
 
@@ -49,6 +53,7 @@ def strata_table(found: Mapping[str, Violation], alpha: float) -> Table:
     """Coverage by set size, for each method."""
     rows = tuple(
         (title, name, count(round(float(size))), number(float(coverage), COVERAGE))
-        for title, of in found.items() for name, size, coverage in zip(of.names, of.sizes, of.coverages, strict=True)
+        for title, of in found.items()
+        for name, size, coverage in zip(of.names, of.sizes, of.coverages, strict=True)
     )
     return Table(f"Coverage by set size, {number(1 - alpha, COVERAGE)} asked for", ("method", "classes in the set", "examples", "coverage"), rows)

@@ -113,8 +113,8 @@ def made(score: Score, answers: Answers, alphas: Sequence[float], levels: Sequen
     n, tested, calibrating = len(answers), answers.splits.tested, answers.splits.calibrating
     true = np.concatenate([np.take_along_axis(found, answers.ranked.place[rows, None], axis=1)[:, 0] for rows, found in answers.scores(score)])
     every = [*alphas, *levels]
-    cuts = np.array([[threshold(true[calibrating[:, s]], alpha) for alpha in every] for s in range(answers.splits.number)])    # (S, A)
-    drawn = np.array([_resampled(true, weights, rank_of(answers.splits.size, alpha) / answers.splits.size) for alpha in alphas])    # (a, r)
+    cuts = np.array([[threshold(true[calibrating[:, s]], alpha) for alpha in every] for s in range(answers.splits.number)])  # (S, A)
+    drawn = np.array([_resampled(true, weights, rank_of(answers.splits.size, alpha) / answers.splits.size) for alpha in alphas])  # (a, r)
     sought = np.concatenate([cuts.ravel(), drawn.ravel()])
     sizes = np.empty((n, answers.splits.number, len(alphas)), dtype=np.int64)
     along, means = np.zeros(len(levels)), np.zeros(drawn.shape)
@@ -124,9 +124,7 @@ def made(score: Score, answers: Answers, alphas: Sequence[float], levels: Sequen
         sizes[rows] = split[:, :, : len(alphas)]
         along += np.einsum("isl,is->l", split[:, :, len(alphas) :], tested[rows])
         means += np.einsum("iar,ri->ar", resampled, weights[:, rows], optimize=True)
-    sets = tuple(
-        Sets(alpha, tested, sizes[:, :, a], true[:, None] <= cuts[None, :, a], means[a] / n) for a, alpha in enumerate(alphas)
-    )
+    sets = tuple(Sets(alpha, tested, sizes[:, :, a], true[:, None] <= cuts[None, :, a], means[a] / n) for a, alpha in enumerate(alphas))
     return Made(sets, along / tested.sum())
 
 

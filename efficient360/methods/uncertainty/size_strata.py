@@ -50,7 +50,7 @@ def violation(of: Sets, minimum: int, weights: Floats, rng: np.random.Generator)
         rng: For the null.
     """
     stratum = np.searchsorted(ENDS, of.sizes)
-    inside = np.stack([of.share(stratum == j) for j in range(len(ENDS) + 1)], axis=1)    # (n, J)
+    inside = np.stack([of.share(stratum == j) for j in range(len(ENDS) + 1)], axis=1)  # (n, J)
     covered = np.stack([of.share((stratum == j) & of.covered) for j in range(len(ENDS) + 1)], axis=1)
     chosen = np.flatnonzero(inside.sum(axis=0) >= minimum)
     if not len(chosen):
@@ -62,8 +62,13 @@ def violation(of: Sets, minimum: int, weights: Floats, rng: np.random.Generator)
     null = np.abs(rng.binomial(counts, 1 - of.alpha, (len(weights), len(chosen))) / counts - (1 - of.alpha)).max(axis=1)
     drawn = (weights @ covered) / np.maximum(weights @ inside, 1e-9)
     return Violation(
-        tuple(_name(int(j)) for j in chosen), sizes, coverages, value, centred(value, np.abs(drawn - (1 - of.alpha)).max(axis=1), 0.0, 1.0),
-        float(null.mean()), percentiles(null, "binomial-draws"),
+        tuple(_name(int(j)) for j in chosen),
+        sizes,
+        coverages,
+        value,
+        centred(value, np.abs(drawn - (1 - of.alpha)).max(axis=1), 0.0, 1.0),
+        float(null.mean()),
+        percentiles(null, "binomial-draws"),
     )
 
 

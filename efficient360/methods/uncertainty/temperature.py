@@ -51,7 +51,7 @@ def fitted(logits: NDArray[Any], labels: NDArray[np.int64]) -> Temperature:
     def slope(log_inverse: float) -> float:
         return float(_slopes(logits, labels, float(np.exp(log_inverse))).mean())
 
-    low, high = -1.0, 1.0    # most temperatures lie within a factor e of 1
+    low, high = -1.0, 1.0  # most temperatures lie within a factor e of 1
     if slope(low) >= 0 or slope(high) <= 0:
         low, high = -float(np.log(HIGHEST)), -float(np.log(LOWEST))
         hint = "evaluate more examples; the raw numbers stand"
@@ -60,7 +60,7 @@ def fitted(logits: NDArray[Any], labels: NDArray[np.int64]) -> Temperature:
         if slope(high) <= 0:
             raise Unsupported("no-temperature", "no temperature fits: with hardly a wrong answer, ever sharper probabilities are ever likelier", hint)
     near = float(np.exp(brentq(slope, low, high, xtol=1e-5)))
-    inverse = near - slope(float(np.log(near))) / _curvature(logits, near)    # one step of Newton's leaves an error of about 1e-10
+    inverse = near - slope(float(np.log(near))) / _curvature(logits, near)  # one step of Newton's leaves an error of about 1e-10
     slopes, curvature = _slopes(logits, labels, inverse), _curvature(logits, inverse)
     spread = NORMAL * float(np.sqrt(np.square(slopes).mean() / len(labels))) / curvature / inverse
     return Temperature(1 / inverse, Interval(float(np.exp(-spread)) / inverse, float(np.exp(spread)) / inverse, "sandwich"))
@@ -104,10 +104,7 @@ def scaled(logits: NDArray[Any], temperatures: Floats) -> NDArray[np.float32]:
 
 def _slopes(logits: NDArray[Any], labels: NDArray[np.int64], inverse: float) -> Floats:
     """Derivative of each example's negative log-likelihood by the inverse temperature, ``(n,)``: the expected logit less that of the true class."""
-    parts = [
-        np.einsum("ik,ik->i", probability, part) - part[np.arange(len(part)), labels[rows]]
-        for rows, part, probability in _tempered(logits, inverse)
-    ]
+    parts = [np.einsum("ik,ik->i", probability, part) - part[np.arange(len(part)), labels[rows]] for rows, part, probability in _tempered(logits, inverse)]
     return np.concatenate(parts)
 
 

@@ -20,7 +20,8 @@ BINS: Final = 25
 def methods_table(of: Sequence[Answered]) -> Table:
     """Accuracy, proper scores and error detection of every method, the plain answer first."""
     return Table(
-        "Averaged answers beside the plain one", ("Method", "Right", "NLL", "Brier", "ECE", "Errors told by entropy", "by mutual information"),
+        "Averaged answers beside the plain one",
+        ("Method", "Right", "NLL", "Brier", "ECE", "Errors told by entropy", "by mutual information"),
         tuple(_row(one) for one in of),
     )
 
@@ -29,7 +30,10 @@ def _row(of: Answered) -> tuple[str, ...]:
     told = dict(of.signals())
     levels = levels_of(np.clip(of.answers.probability.max(axis=1), 0, 1), of.right.astype(np.float64))
     return (
-        of.method, f"{100 * of.right.mean():.1f} %", number(float(of.nll.mean()), NLL), number(float(of.brier.mean()), BRIER),
+        of.method,
+        f"{100 * of.right.mean():.1f} %",
+        number(float(of.nll.mean()), NLL),
+        number(float(of.brier.mean()), BRIER),
         number(float(calibration_error(levels, CALIBRATION_BINS)[0]), ECE),
         *(_auroc(errors_told(of, told[name])) if name in told else "–" for name in ("entropy", "mutual information")),
     )

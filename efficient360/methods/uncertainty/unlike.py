@@ -55,7 +55,8 @@ def made_sets(known: Sequence[str], size: tuple[int, int], n: int, seed: int) ->
 
 def _two_photographs(n: int) -> Finding:
     return Finding(
-        "two-photographs", f"the {formatting.count(n)} photographs are crops of two, so their interval is narrower than that of as many photographs would be",
+        "two-photographs",
+        f"the {formatting.count(n)} photographs are crops of two, so their interval is narrower than that of as many photographs would be",
         "name a data set of photographs that you expect to meet",
     )
 

@@ -29,7 +29,9 @@ def scores_figure(of: Sequence[Scored]) -> Curve:
     names = ["in distribution", *(one.unlike for one in shown)]
     label = "largest softmax probability" if confident else f"score of {shown[0].detector}"
     return Curve(
-        f"Scores of {shown[0].detector} in and out of distribution", label, "share of images",
+        f"Scores of {shown[0].detector} in and out of distribution",
+        label,
+        "share of images",
         tuple(_series(name, side, edges) for name, side in zip(names, sides, strict=True)),
     )
 

@@ -50,6 +50,7 @@ def surer_outside(results: Sequence[Scored]) -> Iterator[Finding]:
         auroc = float(one.found.auroc[0])
         if float(np.quantile(one.found.auroc[1:], 0.975)) < 0.5:
             yield Finding(
-                "surer-outside", f"by {one.detector} the model is surer of {one.unlike} than of its own images (AUROC {number(auroc, AUROC)})",
+                "surer-outside",
+                f"by {one.detector} the model is surer of {one.unlike} than of its own images (AUROC {number(auroc, AUROC)})",
                 "don't let its confidence decide what it answers: try a detector on features, or train it with such images",
             )

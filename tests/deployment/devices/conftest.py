@@ -29,7 +29,7 @@ class Little(Runtime):
 
 RUNTIME = Little()
 '''
-SESSION = '''
+SESSION = """
 import os
 import signal
 
@@ -56,7 +56,7 @@ def load(folder, settings):
 
 def operators(folder, settings, images):
     return [{"name": "cpus", "kind": str(sorted(os.sched_getaffinity(0))), "seconds": 0.001, "place": "cpu"}]
-'''
+"""
 
 
 @pytest.fixture

@@ -72,7 +72,12 @@ class Stream:
         folder = self.connection.folder
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True,
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
             env={**os.environ, "PATH": path},
         )
         said, _ = self.process.communicate()

@@ -28,8 +28,12 @@ from efficient360.errors import DeviceError, SettingsError
 
 HERE = Path(__file__).parent
 PROPERTIES = {
-    "ro.product.manufacturer": "Acme", "ro.product.model": "Phone 3", "ro.build.version.release": "15", "ro.product.cpu.abi": "arm64-v8a",
-    "ro.soc.manufacturer": "Acme", "ro.soc.model": "AC9000",
+    "ro.product.manufacturer": "Acme",
+    "ro.product.model": "Phone 3",
+    "ro.build.version.release": "15",
+    "ro.product.cpu.abi": "arm64-v8a",
+    "ro.soc.manufacturer": "Acme",
+    "ro.soc.model": "AC9000",
 }
 GETPROP = """#!/bin/sh
 case "$1" in
@@ -242,7 +246,10 @@ def test_a_tool_that_ends_badly_takes_nothing_with_it(world: World, litert: Call
     *bad, good = read(world.address(), jobs)
     assert isinstance(good, Reading)
     assert [(outcome.status, outcome.code) for outcome in bad if isinstance(outcome, Failure)] == [
-        (Status.FAILED, "worker-crashed"), (Status.FAILED, "worker-killed"), (Status.FAILED, "runtime-error"), (Status.FAILED, "runtime-error"),
+        (Status.FAILED, "worker-crashed"),
+        (Status.FAILED, "worker-killed"),
+        (Status.FAILED, "runtime-error"),
+        (Status.FAILED, "runtime-error"),
     ]
     messages = [outcome.message for outcome in bad if isinstance(outcome, Failure)]
     assert "signal 11" in messages[0]
@@ -259,7 +266,7 @@ def test_a_tool_that_hangs_is_ended(world: World, litert: Callable[..., Job]) ->
 
 
 def test_the_fastest_cores_are_taken_where_clocks_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    _script(world.phone / "bin" / "taskset", "#!/bin/sh\nshift\nexec \"$@\"\n")
+    _script(world.phone / "bin" / "taskset", '#!/bin/sh\nshift\nexec "$@"\n')
     clocks = "0 1800000\n1 1800000\n2 2400000\n3 2800000\n10 2400000"
     monkeypatch.setattr(android, "FASTEST", f"printf '{clocks}\\n'".replace("\n", "\\n"))
     phone = adb_client.phone(adb_client.read(world.address()))
@@ -320,7 +327,9 @@ def test_a_folder_that_can_not_be_made(world: World, litert: Callable[..., Job])
 @pytest.mark.parametrize(
     ("state", "code"),
     [
-        ("unauthorized", "adb-unauthorized"), ("offline", "adb-offline"), ("no permissions (user in plugdev group)", "adb-no-permission"),
+        ("unauthorized", "adb-unauthorized"),
+        ("offline", "adb-offline"),
+        ("no permissions (user in plugdev group)", "adb-no-permission"),
         ("recovery", "adb-not-ready"),
     ],
 )

@@ -29,7 +29,7 @@ def failure(code: str, timeout: float = 60.0) -> WorkerFailed:
         ("sys.exit('no more disk')", "worker-crashed", "the worker ended with code 1 in timing: no more disk"),
         ("os._exit(0)", "worker-crashed", "the worker ended with code 0 in timing"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "worker-killed", "the worker was killed in timing"),
-        ("print('{\"error\": \"ValueError: bad\"}', flush=True)", "runtime-error", "the runtime failed in timing: ValueError: bad"),
+        ('print(\'{"error": "ValueError: bad"}\', flush=True)', "runtime-error", "the runtime failed in timing: ValueError: bad"),
     ],
 )
 def test_how_a_worker_ends(code: str, error: str, message: str) -> None:
@@ -58,7 +58,7 @@ def test_an_answer_may_come_in_pieces_and_two_at_once() -> None:
         assert link.ask("block", 60.0) == {"a": 2}
 
 
-NOISY = '''
+NOISY = """
 import os
 import numpy as np
 
@@ -72,7 +72,7 @@ def load(folder, settings):
     print("hello from loading")
     os.write(1, b"hello from C\\n")
     return lambda images: images.sum((2, 3))
-'''
+"""
 
 
 def test_what_a_runtime_prints_does_not_disturb_the_answers(tmp_path: Path) -> None:

@@ -131,9 +131,7 @@ def test_it_is_described(server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_readings_come_back_and_nothing_is_left_there(
-    server: Server, there: Path, little: Callable[..., Job], probes: Path, short: Schedule
-) -> None:
+def test_readings_come_back_and_nothing_is_left_there(server: Server, there: Path, little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     jobs = [little("one", threads=1), little("two", raises="no such kernel"), little("three", dies="SIGSEGV"), little("four", dies="SIGKILL")]
     good, raised, crashed, killed = read(server.address(folder=there), jobs, probes, short)
     assert isinstance(good, Reading)

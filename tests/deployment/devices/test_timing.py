@@ -70,9 +70,14 @@ QUIET = [1.0] * 40
 @pytest.mark.parametrize(
     ("made", "code"),
     [
-        (block(QUIET, busy=45.0, own=40.0), "foreign-load"), (block(QUIET, steal=0.5), "steal-time"), (block(QUIET, involuntary=2001.0), "preempted"),
-        (block(QUIET, throttles=2.0), "throttled"), (block(QUIET, throttled=4.0), "cpu-quota"), (Block(QUIET, [], 40.0), "no-cpu-times"),
-        (block([1.0] * 29), "few-runs"), (block(QUIET, waits=0.5), "noisy"),
+        (block(QUIET, busy=45.0, own=40.0), "foreign-load"),
+        (block(QUIET, steal=0.5), "steal-time"),
+        (block(QUIET, involuntary=2001.0), "preempted"),
+        (block(QUIET, throttles=2.0), "throttled"),
+        (block(QUIET, throttled=4.0), "cpu-quota"),
+        (Block(QUIET, [], 40.0), "no-cpu-times"),
+        (block([1.0] * 29), "few-runs"),
+        (block(QUIET, waits=0.5), "noisy"),
     ],
 )
 def test_each_disturbance_is_told(made: Block, code: str) -> None:

@@ -34,7 +34,10 @@ def test_a_converter_that_tells(delegated: int, left: dict[str, int], told: floa
 
 def test_openvino_names_the_kernel() -> None:
     rows = [
-        row("FullyConnected", "brgemm_avx2_f32"), row("MVN", "jit_avx2_f32"), row("Transpose", "unknown_f32"), row("Concat", "ref_f32"),
+        row("FullyConnected", "brgemm_avx2_f32"),
+        row("MVN", "jit_avx2_f32"),
+        row("Transpose", "unknown_f32"),
+        row("Concat", "ref_f32"),
         row("Reorder", "reorder_f32"),
     ]
     assert taken(artefact("openvino"), rows) == Taken("optimised kernels", 3, 4, None, {"Concat": 1}, None)

@@ -82,8 +82,11 @@ def test_what_is_built_once_is_taken_from_its_folder(tmp_path: Path) -> None:
 def test_other_weights_batch_precision_images_or_converter_are_built_anew(tmp_path: Path) -> None:
     mine = runtime(tmp_path)
     wanted = [
-        (source(tmp_path), Precision.FP32, 1), (source(tmp_path, "two"), Precision.FP32, 1), (source(tmp_path), Precision.FP32, 2),
-        (source(tmp_path, images=2), Precision.INT8, 1), (source(tmp_path, images=3), Precision.INT8, 1),
+        (source(tmp_path), Precision.FP32, 1),
+        (source(tmp_path, "two"), Precision.FP32, 1),
+        (source(tmp_path), Precision.FP32, 2),
+        (source(tmp_path, images=2), Precision.INT8, 1),
+        (source(tmp_path, images=3), Precision.INT8, 1),
     ]
     found = [build(given, mine, precision, batch) for given, precision, batch in wanted]
     assert all(isinstance(one, Artefact) for one in found)

@@ -36,7 +36,9 @@ def test_targets(text: str, found: tuple[str, Precision]) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "named"),
     [
-        ("tensorrt", "unknown-runtime", "'tensorrt'"), ("torch:int4", "unknown-precision", "'int4'"), ("torch:int8", "unknown-precision", "'int8'"),
+        ("tensorrt", "unknown-runtime", "'tensorrt'"),
+        ("torch:int4", "unknown-precision", "'int4'"),
+        ("torch:int8", "unknown-precision", "'int8'"),
         ("", "unknown-runtime", "''"),
     ],
 )

@@ -17,8 +17,10 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact | 
     folder = tmp_path_factory.mktemp("artefacts")
     vit, cnn = (source(module, name, folder) for name, module in MODELS.items())
     return {
-        "vit": build(vit, "executorch", Precision.FP32, batch=2), "vit-int8": build(vit, "executorch", Precision.INT8, batch=2),
-        "cnn": build(cnn, "executorch", Precision.FP32), "cnn-int8": build(cnn, "executorch", Precision.INT8),
+        "vit": build(vit, "executorch", Precision.FP32, batch=2),
+        "vit-int8": build(vit, "executorch", Precision.INT8, batch=2),
+        "cnn": build(cnn, "executorch", Precision.FP32),
+        "cnn-int8": build(cnn, "executorch", Precision.INT8),
     }
 
 

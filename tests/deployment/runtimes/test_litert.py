@@ -18,8 +18,10 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact | 
     folder = tmp_path_factory.mktemp("artefacts")
     vit, cnn = (source(module, name, folder) for name, module in MODELS.items())
     return {
-        "vit": build(vit, "litert", Precision.FP32, batch=2), "vit-int8": build(vit, "litert", Precision.INT8, batch=2),
-        "cnn": build(cnn, "litert", Precision.FP32), "cnn-int8": build(cnn, "litert", Precision.INT8),
+        "vit": build(vit, "litert", Precision.FP32, batch=2),
+        "vit-int8": build(vit, "litert", Precision.INT8, batch=2),
+        "cnn": build(cnn, "litert", Precision.FP32),
+        "cnn-int8": build(cnn, "litert", Precision.INT8),
     }
 
 
@@ -58,9 +60,7 @@ def test_delegation_is_the_graph_without_what_xnnpack_lacks(artefacts) -> None:
     # The class token is laid out for both images of a call, which XNNPACK does not do.
     for name, left, partitions in (("vit", {"BROADCAST_TO": 1}, 2), ("cnn", {"CUMSUM": 1}, 2)):
         told = artefacts[name].converted.delegation
-        bare = Interpreter(
-            str(artefacts[name].folder / "model.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        )
+        bare = Interpreter(str(artefacts[name].folder / "model.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
         bare.allocate_tensors()
         assert told.total == len(bare._get_ops_details())
         assert (told.left, told.partitions, told.delegated) == (left, partitions, told.total - len(left))

@@ -26,8 +26,10 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact | 
     folder = tmp_path_factory.mktemp("artefacts")
     vit, cnn = (source(module, name, folder) for name, module in MODELS.items())
     return {
-        "vit": build(vit, "onnxruntime", Precision.FP32, batch=2), "vit-int8": build(vit, "onnxruntime", Precision.INT8, batch=2),
-        "cnn": build(cnn, "onnxruntime", Precision.FP32), "cnn-int8": build(cnn, "onnxruntime", Precision.INT8),
+        "vit": build(vit, "onnxruntime", Precision.FP32, batch=2),
+        "vit-int8": build(vit, "onnxruntime", Precision.INT8, batch=2),
+        "cnn": build(cnn, "onnxruntime", Precision.FP32),
+        "cnn-int8": build(cnn, "onnxruntime", Precision.INT8),
     }
 
 
@@ -118,7 +120,8 @@ def test_a_provider_that_this_build_lacks_is_refused() -> None:
 def test_a_provider_that_silently_gives_way_to_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     fallen = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
     library = SimpleNamespace(
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"], SessionOptions=SimpleNamespace,
+        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        SessionOptions=SimpleNamespace,
         InferenceSession=lambda path, options, providers: fallen,
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", library)

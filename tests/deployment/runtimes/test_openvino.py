@@ -25,8 +25,10 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact | 
     folder = tmp_path_factory.mktemp("artefacts")
     vit, cnn = (source(module, name, folder) for name, module in MODELS.items())
     return {
-        "vit": build(vit, "openvino", Precision.FP32, batch=2), "vit-int8": build(vit, "openvino", Precision.INT8, batch=2),
-        "cnn": build(cnn, "openvino", Precision.FP32), "cnn-int8": build(cnn, "openvino", Precision.INT8),
+        "vit": build(vit, "openvino", Precision.FP32, batch=2),
+        "vit-int8": build(vit, "openvino", Precision.INT8, batch=2),
+        "cnn": build(cnn, "openvino", Precision.FP32),
+        "cnn-int8": build(cnn, "openvino", Precision.INT8),
         "cnn-bf16": build(cnn, "openvino", Precision.BF16),
     }
 

@@ -44,7 +44,8 @@ def test_a_subgraph_says_what_it_holds() -> None:
     nodes = [
         node("heads", "Subgraph", "Multiply_1,Softmax_2,matmul/aten.matmul.default/MatMul,permute/Transpose,"),
         node("sum", "Subgraph", "add/aten.add.Tensor/Add"),
-        node("layer", "Subgraph", "linear/aten.linear.default/MatMul,gelu/Gelu"), node("alone", "FullyConnected", "linear_1/aten.linear.default/MatMul"),
+        node("layer", "Subgraph", "linear/aten.linear.default/MatMul,gelu/Gelu"),
+        node("alone", "FullyConnected", "linear_1/aten.linear.default/MatMul"),
         Node("parameter", {}),
     ]
     assert _fused(Compiled(nodes)) == {"heads": "Subgraph with attention", "layer": "Subgraph with MatMul"}

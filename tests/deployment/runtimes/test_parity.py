@@ -54,8 +54,10 @@ def test_an_undecided_class_may_change() -> None:
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (np.where(LOGITS == 6, np.nan, LOGITS), "its logits are not finite"), (np.where(LOGITS == 6, np.inf, LOGITS), "its logits are not finite"),
-        (LOGITS[:, :2], "its logits are of shape (2, 2) in place of (2, 3)"), (LOGITS[:1], "its logits are of shape (1, 3) in place of (2, 3)"),
+        (np.where(LOGITS == 6, np.nan, LOGITS), "its logits are not finite"),
+        (np.where(LOGITS == 6, np.inf, LOGITS), "its logits are not finite"),
+        (LOGITS[:, :2], "its logits are of shape (2, 2) in place of (2, 3)"),
+        (LOGITS[:1], "its logits are of shape (1, 3) in place of (2, 3)"),
     ],
 )
 def test_what_can_not_be_compared_does_not_pass(found: np.ndarray, reason: str) -> None:

@@ -39,7 +39,11 @@ def mask_for(kind: str, queries: int, keys: int, generator: torch.Generator) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    groups=st.integers(1, 3), times=st.integers(1, 3), queries=st.integers(1, 6), keys=st.integers(1, 6), kind=st.sampled_from(MASKS),
+    groups=st.integers(1, 3),
+    times=st.integers(1, 3),
+    queries=st.integers(1, 6),
+    keys=st.integers(1, 6),
+    kind=st.sampled_from(MASKS),
     scale=st.sampled_from([None, 0.3, 2.0]),
 )
 def test_gives_what_the_fused_operator_gives(groups: int, times: int, queries: int, keys: int, kind: str, scale: float | None) -> None:

@@ -140,5 +140,3 @@ def test_no_gradient_attack_no_blind_spot() -> None:
     from efficient360.methods.adversarial.square import Square
 
     assert not list(blind_spots(front([0, 3], [0, 1], [True, True], [Square()])))
-
-

@@ -32,7 +32,11 @@ def test_linf_is_as_short_as_the_linear_programme_says(seed: int) -> None:
     # Variables (d, t): least t with |d| ≤ t.
     above, below = np.hstack([np.eye(SIZE), -np.ones((SIZE, 1))]), np.hstack([-np.eye(SIZE), -np.ones((SIZE, 1))])
     solved = linprog(
-        np.eye(SIZE + 1)[-1], np.vstack([above, below]), np.zeros(2 * SIZE), np.append(slope, 0.0)[None], [-value],
+        np.eye(SIZE + 1)[-1],
+        np.vstack([above, below]),
+        np.zeros(2 * SIZE),
+        np.append(slope, 0.0)[None],
+        [-value],
         bounds=[*zip(-point, 1 - point, strict=True), (0, None)],
     )
     assert solved.status == 0
@@ -45,8 +49,13 @@ def test_linf_is_as_short_as_the_linear_programme_says(seed: int) -> None:
 def test_l2_is_the_step_of_the_quadratic_programme(seed: int) -> None:
     point, slope, value = problem(seed)
     solved = minimize(
-        lambda d: d @ d, np.zeros(SIZE), jac=lambda d: 2 * d, bounds=list(zip(-point, 1 - point, strict=True)), method="SLSQP",
-        constraints={"type": "eq", "fun": lambda d: value + slope @ d, "jac": lambda d: slope}, options={"ftol": 1e-14, "maxiter": 500},
+        lambda d: d @ d,
+        np.zeros(SIZE),
+        jac=lambda d: 2 * d,
+        bounds=list(zip(-point, 1 - point, strict=True)),
+        method="SLSQP",
+        constraints={"type": "eq", "fun": lambda d: value + slope @ d, "jac": lambda d: slope},
+        options={"ftol": 1e-14, "maxiter": 500},
     )
     assert solved.success
     assert step(point, slope, value, Norm.L2) == pytest.approx(solved.x, abs=1e-5)

@@ -28,7 +28,7 @@ class Classes(nn.Module):
 def test_blocks_by_hand() -> None:
     assert blocks(8, 7) == [(0, 8), (0, 4), (4, 8), (0, 2), (2, 4), (4, 6), (6, 8)]
     assert blocks(5, 8) == [(0, 5), (0, 3), (3, 5), (0, 2), (2, 4), (4, 5), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
-    assert blocks(2, 6) == [(0, 2), (0, 1), (1, 2), (0, 1), (1, 2), (0, 1), (1, 2)]    # single values again and again
+    assert blocks(2, 6) == [(0, 2), (0, 1), (1, 2), (0, 1), (1, 2), (0, 1), (1, 2)]  # single values again and again
 
 
 def test_the_ray_is_clipped_to_the_box() -> None:
@@ -81,7 +81,7 @@ def test_one_search_answers_for_every_radius() -> None:
         assert bool(((answer.queries > 0) == answer.found.fell).all())
     assert 0 < int(answers[0].found.fell.sum()) <= int(answers[1].found.fell.sum()) < int(answers[2].found.fell.sum())
     both = answers[0].found.fell
-    assert bool((answers[0].queries[both] >= answers[2].queries[both]).all())    # the wider ball is reached earlier
+    assert bool((answers[0].queries[both] >= answers[2].queries[both]).all())  # the wider ball is reached earlier
 
 
 @pytest.mark.slow

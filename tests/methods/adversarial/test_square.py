@@ -29,7 +29,7 @@ def test_the_schedule_is_the_published_one() -> None:
         assert (whole[step], whole[step + 1]) == (0.8 / 2**i, 0.8 / 2 ** (i + 1))
     half = shares(5000, 5000, 0.8)
     assert torch.equal(half, whole[::2])
-    assert float(shares(5000, 10_000, 0.8)[-1]) == 0.8 / 2**7    # the standard AutoAttack stops here
+    assert float(shares(5000, 10_000, 0.8)[-1]) == 0.8 / 2**7  # the standard AutoAttack stops here
     assert shares(0, 1, 0.8).tolist() == []
 
 
@@ -38,7 +38,7 @@ def test_sides_of_squares_by_hand() -> None:
     covered = torch.tensor([0.8, 0.05, 0.0001], dtype=torch.float64)
     assert LinfMoves(0.1).sides(covered, (3, 32, 32)).tolist() == [29, 7, 1]
     assert L2Moves(0.1).sides(covered, (3, 32, 32)).tolist() == [29, 7, 3]
-    assert LinfMoves(0.1).sides(covered, (3, 16, 64)).tolist() == [16, 7, 1]    # no square is higher than the image
+    assert LinfMoves(0.1).sides(covered, (3, 16, 64)).tolist() == [16, 7, 1]  # no square is higher than the image
     assert L2Moves(0.1).sides(covered, (3, 16, 64)).tolist() == [15, 7, 3]
     assert L2Moves(0.1).sides(covered[1:2], (3, 12, 12)).tolist() == [3]
 
@@ -70,8 +70,8 @@ def test_bumps_are_the_published_ones(side: int) -> None:
 def test_a_linf_step_changes_one_square_to_the_ends_of_the_ball() -> None:
     moves, origin = LinfMoves(0.1), torch.full((1, 3, 6, 6), 0.95)
     best = moves.start(origin, torch.full((1, 18), 0.9))
-    assert torch.equal(best, torch.ones_like(best))    # 1.05 clipped
-    draws = torch.tensor([[0.5, 0.0, 0.1, 0.9, 0.1]])    # row 0.5·5 = 2, column 0, channels −, +, −
+    assert torch.equal(best, torch.ones_like(best))  # 1.05 clipped
+    draws = torch.tensor([[0.5, 0.0, 0.1, 0.9, 0.1]])  # row 0.5·5 = 2, column 0, channels −, +, −
     moved = moves.propose(origin, best, torch.tensor([2]), draws)
     expected = torch.ones_like(best)
     expected[0, 0, 2:4, 0:2] = expected[0, 2, 2:4, 0:2] = 0.95 - 0.1
@@ -161,7 +161,7 @@ def test_the_budget_is_kept_to_the_query() -> None:
 def test_rows_that_would_stay_empty_ask_ahead() -> None:
     network = Counting(linear_network())
     Square(queries=161).run(Victim(model_of(network), 16), Threat(Norm.LINF, 1e-9), mid_grey_subjects(linear_victim(), 1))
-    assert 11 <= network.passes < 80    # 1 for the start, 10 if no answer ever changed anything
+    assert 11 <= network.passes < 80  # 1 for the start, 10 if no answer ever changed anything
 
 
 def test_another_seed_searches_elsewhere() -> None:
@@ -181,8 +181,15 @@ def test_equal_logits_are_not_a_fall() -> None:
     assert not bool(Square(queries=20).run(Victim(model_of(constant), 4), Threat(Norm.LINF, 0.2), subjects).fell.any())
 
 
-@pytest.mark.parametrize(("wrong", "words"), [({"queries": 0}, "queries of the Square attack is 0"), ({"share": 0.0}, "share of the Square attack is 0.0"),
-                                              ({"share": 1.1}, "share of the Square attack is 1.1"), ({"horizon": 0.0}, "horizon of the Square attack is 0.0")])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"queries": 0}, "queries of the Square attack is 0"),
+        ({"share": 0.0}, "share of the Square attack is 0.0"),
+        ({"share": 1.1}, "share of the Square attack is 1.1"),
+        ({"horizon": 0.0}, "horizon of the Square attack is 0.0"),
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, float], words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         Square(**wrong)
@@ -196,7 +203,7 @@ def test_it_is_as_strong_as_its_published_code(norm: Norm, epsilon: float) -> No
     published = pytest.importorskip("torchattacks", reason="the published code is not installed").Square
     victim, subjects = digits(64)
     ours = int(Square(queries=201, horizon=1.0).run(victim, Threat(norm, epsilon), subjects).fell.sum())
-    attack = published(victim.model.module, norm={Norm.LINF: "Linf", Norm.L2: "L2"}[norm], eps=epsilon, n_queries=200, seed=0)    # type: ignore[attr-defined]
+    attack = published(victim.model.module, norm={Norm.LINF: "Linf", Norm.L2: "L2"}[norm], eps=epsilon, n_queries=200, seed=0)  # type: ignore[attr-defined]
     with torch.no_grad():
         theirs = int((victim.logits(attack(subjects.images.contiguous(), subjects.labels)).argmax(1) != subjects.labels).sum())
     assert 4 < theirs < 60

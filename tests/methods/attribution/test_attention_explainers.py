@@ -154,11 +154,14 @@ def without_attention() -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize(("explainer", "build", "code"), [
-    *((one, convolutional, "no-tokens") for one in ALL),
-    (AttentionRollout(), without_attention, "no-attention"),
-    (TokenRelevance(), without_attention, "no-attention"),
-])
+@pytest.mark.parametrize(
+    ("explainer", "build", "code"),
+    [
+        *((one, convolutional, "no-tokens") for one in ALL),
+        (AttentionRollout(), without_attention, "no-attention"),
+        (TokenRelevance(), without_attention, "no-attention"),
+    ],
+)
 def test_a_network_that_lacks_what_is_looked_at_is_told(explainer: Explainer, build: Callable[[], nn.Module], code: str) -> None:
     with pytest.raises(Unsupported) as caught:
         explainer.require(model_of(build(), 5, SIZE))

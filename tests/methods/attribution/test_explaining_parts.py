@@ -32,17 +32,20 @@ class Patched(nn.Module):
         self.patch_embed.grid_size = (rows, columns)
 
 
-@pytest.mark.parametrize(("size", "patches", "cells"), [
-    ((224, 224), (14, 14), (14, 14)),
-    ((224, 224), (7, 7), (7, 7)),
-    ((224, 224), (56, 56), (14, 14)),
-    ((384, 384), (24, 24), (12, 12)),
-    ((224, 448), (14, 28), (14, 14)),
-    ((518, 518), (37, 37), (37, 37)),
-    ((224, 224), None, (16, 16)),
-    ((32, 32), None, (8, 8)),
-    ((299, 299), None, (13, 13)),
-])
+@pytest.mark.parametrize(
+    ("size", "patches", "cells"),
+    [
+        ((224, 224), (14, 14), (14, 14)),
+        ((224, 224), (7, 7), (7, 7)),
+        ((224, 224), (56, 56), (14, 14)),
+        ((384, 384), (24, 24), (12, 12)),
+        ((224, 448), (14, 28), (14, 14)),
+        ((518, 518), (37, 37), (37, 37)),
+        ((224, 224), None, (16, 16)),
+        ((32, 32), None, (8, 8)),
+        ((299, 299), None, (13, 13)),
+    ],
+)
 def test_the_grid_is_the_patches_or_about_as_many(size: tuple[int, int], patches: tuple[int, int] | None, cells: tuple[int, int]) -> None:
     grid = grid_of(model_of(nn.Identity() if patches is None else Patched(*patches), 2, (3, *size)))
     assert (grid.rows, grid.columns, grid.height, grid.width) == (*cells, *size)

@@ -25,7 +25,7 @@ def test_infidelity_is_captums_over_that_of_zeros(explainer: GradientInput | Occ
     question, grid, number = asked(model, noise(5, (3, 16, 16))), grid_of(model), 12
     what = covered(model, grid, question, number)
     values = explainer.explain(model, grid, question)
-    drawn = torch.stack([grid.spread(what.cells[:, i].float()) for i in range(number)], 1).flatten(0, 1)    # example by example, as captum repeats them
+    drawn = torch.stack([grid.spread(what.cells[:, i].float()) for i in range(number)], 1).flatten(0, 1)  # example by example, as captum repeats them
     blank = question.images.mean((2, 3), keepdim=True).expand_as(question.images)
 
     @infidelity_perturb_func_decorator(True)
@@ -112,9 +112,16 @@ def test_an_explanation_of_zeros_is_measured_over_one() -> None:
     assert found.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize(("row", "expected"), [
-    ([1, 2, 3, 4], 0.25), ([0, 0, 0, 5], 0.75), ([0, 0, 0, -5], 0.75), ([2, 2, -2, 2], 0.0), ([0, 0, 0, 0], 0.0),
-])
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1, 2, 3, 4], 0.25),
+        ([0, 0, 0, 5], 0.75),
+        ([0, 0, 0, -5], 0.75),
+        ([2, 2, -2, 2], 0.0),
+        ([0, 0, 0, 0], 0.0),
+    ],
+)
 def test_the_gini_index_by_hand(row: list[float], expected: float) -> None:
     assert float(gini(torch.tensor([row], dtype=torch.float32))) == pytest.approx(expected)
 

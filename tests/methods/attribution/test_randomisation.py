@@ -44,7 +44,7 @@ def test_the_shuffle_goes_down_from_the_head_and_keeps_every_tensors_values() ->
                 moved.add(name)
         changed[stage] = moved
     assert tuple(changed) == STAGES
-    assert changed["head"] == {"head.weight"}    # its bias begins as zeros
+    assert changed["head"] == {"head.weight"}  # its bias begins as zeros
     assert "blocks.1.mlp.fc1.weight" in changed["upper half"]
     assert not any(name.startswith(("blocks.0.", "patch_embed", "pos_embed", "cls_token")) for name in changed["upper half"])
     assert {"patch_embed.proj.weight", "pos_embed", "cls_token", "blocks.0.attn.qkv.weight"} <= changed["all"]

@@ -88,7 +88,7 @@ def test_the_size_of_a_mask_changes_nothing(times: int, tmp_path: Path) -> None:
 
 
 def test_a_shape_that_differs_by_less_than_a_pixel_will_do(tmp_path: Path) -> None:
-    assert Mask(saved(np.ones((5, 8), np.uint8), tmp_path / "a.png")).over(Grid(2, 3, 200, 300)).shares.tolist() == [1] * 6    # 5 × 7.5
+    assert Mask(saved(np.ones((5, 8), np.uint8), tmp_path / "a.png")).over(Grid(2, 3, 200, 300)).shares.tolist() == [1] * 6  # 5 × 7.5
     with pytest.raises(SettingsError, match=r"the mask .*b\.png has 7 × 5 pixels, and the model sees images of 224 × 224"):
         Mask(saved(np.ones((5, 7), np.uint8), tmp_path / "b.png")).over(Grid(14, 14, 224, 224))
 
@@ -100,7 +100,7 @@ def test_what_is_not_zero_is_object_in_every_kind_of_png(tmp_path: Path) -> None
     Image.fromarray(grey.astype(np.uint16) * 256).save(tmp_path / "deep.png")
     Image.fromarray(grey > 0).save(tmp_path / "bits.png")
     palette = Image.fromarray(grey, "P")
-    palette.putpalette([200] * 3 * 256)    # the number counts, not its colour
+    palette.putpalette([200] * 3 * 256)  # the number counts, not its colour
     palette.save(tmp_path / "palette.png")
     Image.fromarray(np.stack([0 * grey, grey, 0 * grey], 2)).save(tmp_path / "colour.png")
     alpha = np.full_like(grey, 255)
@@ -121,7 +121,7 @@ def test_the_highest_cell_points_and_the_positive_ones_weigh() -> None:
     values = torch.tensor([[2.0, 1.0, 1.0, -9.0], [1.0, 2.0, 4.0, 3.0], [-1.0, -2.0, 0.0, -3.0], [1.0, 0.0, 0.0, 0.0]])
     assert pointed(values, where).tolist() == [True, False, True, False]
     assert mass_inside(values, where).tolist() == [0.5, pytest.approx((0.25 + 1 + 3) / 10), 0.0, 0.0]
-    assert mass_inside(torch.ones(4, 4), where).tolist() == pytest.approx(where.shares.mean(1).tolist())    # knows nothing: the object's share of the image
+    assert mass_inside(torch.ones(4, 4), where).tolist() == pytest.approx(where.shares.mean(1).tolist())  # knows nothing: the object's share of the image
 
 
 def test_mass_inside_is_the_share_of_a_pixel_map_in_the_mask(tmp_path: Path) -> None:
@@ -160,15 +160,18 @@ def test_masks_have_their_ids_in_their_names(tmp_path: Path) -> None:
     assert set(read_regions(tmp_path)) == {"test/00012", "cat/a b.jpg", "n:1/é", "100%"}
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    (None, "there is no file or folder of regions .*boxes.csv"),
-    ("", "has the columns none"),
-    ("id,x,y\n", "has the columns id,x,y"),
-    (f"{HEAD}a,0,0,1\n", "line 2 of .*boxes.csv is no box: a,0,0,1,None"),
-    (f"{HEAD}a,0,0,1,1\na,0,0,ten,1\n", "line 3 of .*boxes.csv is no box: a,0,0,ten,1"),
-    (f"{HEAD}a,0.5,0,0.5,1\n", "is no box"),
-    (f"{HEAD}a,0,0,120,80\n", "is no box"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no file or folder of regions .*boxes.csv"),
+        ("", "has the columns none"),
+        ("id,x,y\n", "has the columns id,x,y"),
+        (f"{HEAD}a,0,0,1\n", "line 2 of .*boxes.csv is no box: a,0,0,1,None"),
+        (f"{HEAD}a,0,0,1,1\na,0,0,ten,1\n", "line 3 of .*boxes.csv is no box: a,0,0,ten,1"),
+        (f"{HEAD}a,0.5,0,0.5,1\n", "is no box"),
+        (f"{HEAD}a,0,0,120,80\n", "is no box"),
+    ],
+)
 def test_a_file_that_holds_no_boxes_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "boxes.csv"
     if text is not None:

@@ -75,7 +75,7 @@ def test_the_peak_is_the_processs_own_and_not_its_parents() -> None:
     function = source[source.index("def peak_resident") : source.index("def read(")]
     child = "import sys\nfrom pathlib import Path\n" + function + "\nprint(peak_resident())"
     held = bytearray(300_000_000)
-    held[::4096] = b"1" * len(held[::4096])    # touch each page
+    held[::4096] = b"1" * len(held[::4096])  # touch each page
     small = int(subprocess.run(python(child), capture_output=True, text=True, check=True).stdout)
     del held
     assert 1e6 < small < 100e6

@@ -21,15 +21,18 @@ def trial(compressor: Compressor, ratio: float, lost: int, won: int = 0, macs_ra
 
 
 TRIALS = [
-    trial(Half(), 2, 0), trial(Quantization(4), 7, 8, 3), trial(Clustering(64), 5, 1), trial(Quantization(2), 11, 200),
+    trial(Half(), 2, 0),
+    trial(Quantization(4), 7, 8, 3),
+    trial(Clustering(64), 5, 1),
+    trial(Quantization(2), 11, 200),
     trial(TokenMerging(40), 1, 10, macs_ratio=1.5),
 ]
 
 
 def test_the_smallest_that_loses_no_more() -> None:
-    assert chosen(TRIALS, 0.01) == TRIALS[1]    # half a point is lost
+    assert chosen(TRIALS, 0.01) == TRIALS[1]  # half a point is lost
     assert chosen(TRIALS, 0.004) == TRIALS[2]
-    assert chosen(TRIALS, 0.005) == TRIALS[1]    # no more than: as much is allowed
+    assert chosen(TRIALS, 0.005) == TRIALS[1]  # no more than: as much is allowed
     assert chosen(TRIALS, 0.2) == TRIALS[3]
     assert chosen(TRIALS[4:], 0.5) is None
 
@@ -67,9 +70,15 @@ def test_changes_in_pairs() -> None:
     assert one.discordance == pytest.approx(0.011)
     assert one.change_interval == newcombe_paired(892, 3, 8, 97)
     values = {m.metric.name: m.value for m in one.measurements()}
-    assert values == pytest.approx({
-        "compression_ratio": 7, "compressed_bytes": 142857, "compressed_accuracy": 0.895, "accuracy_change": -0.005, "same_answers": 0.989,
-    })
+    assert values == pytest.approx(
+        {
+            "compression_ratio": 7,
+            "compressed_bytes": 142857,
+            "compressed_accuracy": 0.895,
+            "accuracy_change": -0.005,
+            "same_answers": 0.989,
+        }
+    )
     assert {m.metric.name: m.value for m in TRIALS[4].measurements()}["macs_ratio"] == 1.5
 
 

@@ -36,7 +36,7 @@ def test_a_network_without_layers_is_told() -> None:
 
 
 class Untouched(Coder):
-    name, strength = "untouched", {}    # type: ignore[assignment]
+    name, strength = "untouched", {}  # type: ignore[assignment]
 
     def compress(self, network: nn.Module) -> Compressed:
         raise NotImplementedError

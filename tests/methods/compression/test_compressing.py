@@ -65,8 +65,10 @@ def test_a_compressed_checkpoint_can_be_compressed_again(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("variant", "out", "said"),
     [
-        ("zip", "a.safetensors", "there is no compressor 'zip'"), ("token_merging:20", "a.safetensors", "token_merging:20 changes how the network computes"),
-        ("low_rank:50", "a.safetensors", "low_rank:50 changes how the network computes"), ("half", "a.bin", "does not end in .safetensors"),
+        ("zip", "a.safetensors", "there is no compressor 'zip'"),
+        ("token_merging:20", "a.safetensors", "token_merging:20 changes how the network computes"),
+        ("low_rank:50", "a.safetensors", "low_rank:50 changes how the network computes"),
+        ("half", "a.bin", "does not end in .safetensors"),
         ("half", "nowhere/a.safetensors", "there is no folder"),
     ],
 )

@@ -76,7 +76,7 @@ def test_of_every_four_the_two_largest_stay() -> None:
     compressed = TwoOfFour().compress(made)
     assert compressed.network[0].weight[0].tolist() == [0, -4, 0, 3, 0, 0, -1, 0.5, 7, -8, 0, 0, 0, 0, 3, 4]
     assert compressed.stored["0.weight:values"].numel() == 64
-    assert compressed.stored["0.weight:places"].numel() == 16    # 64 places of two bits
+    assert compressed.stored["0.weight:places"].numel() == 16  # 64 places of two bits
 
 
 def test_of_a_convolution_the_fours_are_input_channels() -> None:
@@ -112,7 +112,7 @@ def test_low_rank_is_the_nearest_of_its_rank(percent: int) -> None:
     assert found.up.numel() + found.down.numel() <= 96 * 48 * percent / 100 < (rank + 1) * (96 + 48)
     values = np.linalg.svd(made[0].weight.double().numpy(), compute_uv=False)
     error = (made[0].weight.double() - found.weight.double()).norm().item()
-    assert error == pytest.approx(np.sqrt(np.square(values[rank:]).sum()), rel=1e-5)    # Eckart & Young
+    assert error == pytest.approx(np.sqrt(np.square(values[rank:]).sum()), rel=1e-5)  # Eckart & Young
     given = torch.randn(5, 96)
     torch.testing.assert_close(found(given), nn.functional.linear(given, found.weight, made[0].bias))
     assert (found.in_features, found.out_features) == (96, 48)
@@ -126,7 +126,7 @@ def test_a_matrix_of_low_rank_loses_nothing() -> None:
 
 def test_low_rank_passes_thin_layers_by_and_tells_when_that_leaves_none(vit: nn.Module) -> None:
     found = LowRank(50).compress(vit).network
-    assert type(found.head) is nn.Linear    # ten classes
+    assert type(found.head) is nn.Linear  # ten classes
     assert isinstance(found.blocks[0].attn.qkv, FactoredLinear)
     with pytest.raises(Unsupported, match="Sequential has no linear layer of 32 inputs and outputs or more"):
         LowRank(50).compress(layer(inputs=100, outputs=10))
@@ -154,5 +154,5 @@ def test_deit_small_sizes_by_hand() -> None:
     weights = weights_of(network)
     rest = sum(p.numel() for name, p in network.named_parameters() if name not in weights)
     by_hand = sum(math.ceil(w.numel() * 6 / 8) + 64 * 4 for w in weights.values()) + 4 * rest
-    assert 0 <= len(compressed.file) - by_hand < 60_000    # names and shapes in the header
+    assert 0 <= len(compressed.file) - by_hand < 60_000  # names and shapes in the header
     assert 4 * sum(p.numel() for p in network.parameters()) / len(compressed.file) == pytest.approx(5.19, abs=0.01)

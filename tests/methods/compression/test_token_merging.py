@@ -35,7 +35,7 @@ def test_every_token_goes_somewhere_and_nothing_is_lost(count_of: int) -> None:
 
 
 def test_with_nothing_to_merge_the_blocks_are_timms(vit: nn.Module, images: torch.Tensor) -> None:
-    merging = TokenMerging(1).compress(vit)    # 1 % of 16 patches is none
+    merging = TokenMerging(1).compress(vit)  # 1 % of 16 patches is none
     assert isinstance(merging.network.blocks, MergingBlocks)
     torch.testing.assert_close(merging.network(images), vit(images), rtol=1e-4, atol=1e-5)
 
@@ -49,7 +49,7 @@ def test_merging_tokens_that_are_the_same_changes_nothing(settings: dict[str, ob
     network = timm.create_model(
         "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=64, depth=2, num_heads=2, num_classes=10, pos_embed="none", **settings
     ).eval()
-    patches = images[:, :, :, :8].repeat(1, 1, 1, 4)    # every row is one patch four times
+    patches = images[:, :, :, :8].repeat(1, 1, 1, 4)  # every row is one patch four times
     merged = TokenMerging(50).compress(network).network
     with torch.inference_mode():
         torch.testing.assert_close(merged(patches), network(patches), rtol=1e-4, atol=1e-4)

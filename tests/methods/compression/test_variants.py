@@ -17,7 +17,12 @@ def test_names_and_strengths() -> None:
         assert variant_of(one) == variant
         assert one.title
     assert [words_of(parse(variant)) for variant in ("half", "clustering:64", "quantization:4", "pruning:50", "low_rank:25", "token_merging:10")] == [
-        "", "64 clusters", "4 bits", "50 % left out", "25 % kept", "10 % merged",
+        "",
+        "64 clusters",
+        "4 bits",
+        "50 % left out",
+        "25 % kept",
+        "10 % merged",
     ]
 
 
@@ -32,9 +37,14 @@ def test_an_unknown_variant_is_told(variant: str) -> None:
 @pytest.mark.parametrize(
     ("variant", "said"),
     [
-        ("clustering:1", "clustering with 1 clusters is not offered"), ("clustering:257", "clustering with 257"), ("quantization:1", "quantization to 1 bits"),
-        ("quantization:16", "quantization to 16 bits"), ("pruning:0", "pruning 0 percent"), ("pruning:100", "pruning 100 percent"),
-        ("low_rank:100", "factors with 100 percent"), ("token_merging:96", "merging 96 percent of the patches"),
+        ("clustering:1", "clustering with 1 clusters is not offered"),
+        ("clustering:257", "clustering with 257"),
+        ("quantization:1", "quantization to 1 bits"),
+        ("quantization:16", "quantization to 16 bits"),
+        ("pruning:0", "pruning 0 percent"),
+        ("pruning:100", "pruning 100 percent"),
+        ("low_rank:100", "factors with 100 percent"),
+        ("token_merging:96", "merging 96 percent of the patches"),
     ],
 )
 def test_a_strength_out_of_reach_is_told(variant: str, said: str) -> None:

@@ -37,7 +37,7 @@ def test_the_ewc_penalty_of_a_quadratic() -> None:
     found = penalty(theta, anchors, importance)
     assert found.item() == pytest.approx(0.5 * (2 * 1 + 4 * 1 + 0.5 * 4))
     found.backward()
-    assert theta[0].grad.tolist() == [2.0, 4.0]    # F (θ − θ*)
+    assert theta[0].grad.tolist() == [2.0, 4.0]  # F (θ − θ*)
     assert theta[1].grad.tolist() == [[1.0]]
 
 
@@ -54,11 +54,11 @@ def test_the_fisher_information_of_an_undecided_classifier() -> None:
 
 
 def test_distillation_by_hand() -> None:
-    old = torch.tensor([[2 * math.log(3), 0.0]])    # at temperature 2: ¾ and ¼
+    old = torch.tensor([[2 * math.log(3), 0.0]])  # at temperature 2: ¾ and ¼
     assert distillation(torch.zeros(1, 2), old).item() == pytest.approx(math.log(2))
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert distillation(old, old).item() == pytest.approx(entropy)
-    assert distillation(old + 5, old).item() == pytest.approx(entropy, rel=1e-5)    # a shift of all logits is no other answer
+    assert distillation(old + 5, old).item() == pytest.approx(entropy, rel=1e-5)  # a shift of all logits is no other answer
 
 
 def test_whose_old_answers_are_kept() -> None:
@@ -127,7 +127,7 @@ def test_frozen_features_and_separate_heads_forget_nothing() -> None:
     for home in range(1, 4):
         assert len(set(found[home:, home].tolist())) == 1
     assert len(set(found[1:, 0].tolist())) == 1
-    assert found[1, 2] == found[1, 3] == found[2, 3] == 0    # not learned yet
+    assert found[1, 2] == found[1, 3] == found[2, 3] == 0  # not learned yet
 
 
 def test_replay_and_joint_training_keep_what_naive_training_forgets() -> None:

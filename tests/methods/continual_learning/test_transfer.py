@@ -50,7 +50,7 @@ def test_nothing_is_forgotten_where_nothing_changes(r: np.ndarray) -> None:
 
 def test_the_interval_of_three_seeds() -> None:
     found = t_interval([0.4, 0.5, 0.6], AVERAGE)
-    half = 4.302653 * 0.1 / 3**0.5    # the 97.5 % quantile of Student's t with 2 degrees of freedom
+    half = 4.302653 * 0.1 / 3**0.5  # the 97.5 % quantile of Student's t with 2 degrees of freedom
     assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
     assert t_interval([0.9, 0.95, 1.0], AVERAGE).high == 1
     assert t_interval([-0.9, -0.5, -1.0], BACKWARD).low == -1

@@ -41,8 +41,8 @@ def test_8_bit_values_are_zoomed_as_levels_and_rounded() -> None:
     image = torch.from_numpy(RNG.integers(0, 256, (1, 3, 40, 52), dtype=np.uint8))
     exact = zoomed(image.float(), 1.13)
     apart = zoomed(image.contiguous(memory_format=torch.channels_last), 1.13) - exact
-    assert apart.abs().max() <= 1    # rounded once a direction
-    assert abs(float(apart.mean())) < 0.12    # halves are rounded up
+    assert apart.abs().max() <= 1  # rounded once a direction
+    assert abs(float(apart.mean())) < 0.12  # halves are rounded up
 
 
 def test_zooming_by_one_changes_nothing() -> None:
@@ -62,7 +62,7 @@ def test_zoom_blur_is_the_mean_of_the_image_and_its_views() -> None:
 def test_a_hard_disc_is_the_points_within_its_radius() -> None:
     kernel = disc(3, 0.1)
     assert kernel.shape == (7, 7)
-    assert (kernel > 0.01).sum() == 29    # Gauss's circle problem: 29 integer points within radius 3
+    assert (kernel > 0.01).sum() == 29  # Gauss's circle problem: 29 integer points within radius 3
     assert kernel[3, 3] == pytest.approx(1 / 29)
     assert kernel.sum() == pytest.approx(1)
     np.testing.assert_allclose(kernel, kernel.T)

@@ -25,7 +25,7 @@ def test_noise_begins_clean_and_is_as_strong_as_published(table: dict, sigma: fl
         np.testing.assert_array_equal(made[0], grey)
         assert made.shape == (31, 3, 32, 32)
         assert made[1:].std() == pytest.approx(spread, rel=0.02)
-        assert made[1:].mean() == pytest.approx(119.5, abs=0.1)    # truncated to whole levels
+        assert made[1:].mean() == pytest.approx(119.5, abs=0.1)  # truncated to whole levels
         assert len({frame.tobytes() for frame in made}) == 31
 
 

@@ -8,8 +8,20 @@ from efficient360.methods.corruptions.tables import CIFAR_C, COMMON, EXTRA, IMAG
 
 ALL = [(table, name) for table in TABLES for name in (*COMMON, *EXTRA)]
 GROWING = [
-    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "gaussian_blur", "motion_blur", "zoom_blur", "fog", "brightness",
-    "contrast", "frost", "jpeg_compression", "pixelate",
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "speckle_noise",
+    "defocus_blur",
+    "gaussian_blur",
+    "motion_blur",
+    "zoom_blur",
+    "fog",
+    "brightness",
+    "contrast",
+    "frost",
+    "jpeg_compression",
+    "pixelate",
 ]
 
 
@@ -48,7 +60,7 @@ def test_a_higher_severity_lies_farther_from_the_image(table: str, name: str) ->
     image = image_of(64, 64)
     far = []
     for corruption in TABLES[table][name]:
-        made = [corruption.apply(image, generator(0, str(i), name, 0)).astype(int) for i in range(12)]    # the same draws at every severity
+        made = [corruption.apply(image, generator(0, str(i), name, 0)).astype(int) for i in range(12)]  # the same draws at every severity
         far.append(np.mean([np.abs(one - image).mean() for one in made]))
     assert all(later > 0.97 * earlier for earlier, later in itertools.pairwise(far)), far
     assert far[-1] > 1.05 * far[0]
@@ -56,8 +68,21 @@ def test_a_higher_severity_lies_farther_from_the_image(table: str, name: str) ->
 
 def test_nineteen_corruptions_of_five_severities_in_the_order_of_the_paper() -> None:
     assert COMMON == (
-        "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness",
-        "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+        "frost",
+        "fog",
+        "brightness",
+        "contrast",
+        "elastic_transform",
+        "pixelate",
+        "jpeg_compression",
     )
     assert EXTRA == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert set(CIFAR_C) == set(IMAGENET_C)

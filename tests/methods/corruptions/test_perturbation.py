@@ -34,7 +34,7 @@ def test_flip_probability_is_that_of_a_plain_loop(answers: np.ndarray) -> None:
 
 def test_fewer_frames_are_the_middle_ones_and_of_noise_the_first() -> None:
     assert IN_TURN.steps() == WITH_FIRST.steps() == range(31)
-    assert IN_TURN.steps(5) == range(13, 18)    # frame 15 is the one that nothing was done to
+    assert IN_TURN.steps(5) == range(13, 18)  # frame 15 is the one that nothing was done to
     assert WITH_FIRST.steps(5) == range(5)
     assert IN_TURN.steps(31) == IN_TURN.steps(99) == range(31)
 

@@ -18,9 +18,17 @@ IMAGENET = ["tench, Tinca tinca", *(f"class {i}" for i in range(999))]
 def report(protocol: Protocol, errors: dict[str, float], clean: float = 0.25) -> dict:
     table = protocol.as_table()
     outcomes = [
-        {"kind": "measurement", "evaluator": "corruption", "metric": "corruption_accuracy", "value": 0.4, "conditions": {"over": "x"}, "extra": [
-            {"kind": "heatmap", "title": "other"}, {"kind": "table", "title": table.title, "rows": [list(row) for row in table.rows]},
-        ]},
+        {
+            "kind": "measurement",
+            "evaluator": "corruption",
+            "metric": "corruption_accuracy",
+            "value": 0.4,
+            "conditions": {"over": "x"},
+            "extra": [
+                {"kind": "heatmap", "title": "other"},
+                {"kind": "table", "title": table.title, "rows": [list(row) for row in table.rows]},
+            ],
+        },
         {"kind": "measurement", "evaluator": "corruption", "metric": "corruption_accuracy", "value": 1 - clean, "conditions": {"severity": 0}},
         {"kind": "measurement", "evaluator": "accuracy", "metric": "top1", "value": 0.9, "conditions": {}},
         {"kind": "failure", "evaluator": "corruption", "metric": "corruption_accuracy", "conditions": {"corruption": "frost"}},

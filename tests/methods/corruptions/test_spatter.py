@@ -19,7 +19,7 @@ def test_the_edge_of_a_square_is_a_closed_line_one_pixel_wide() -> None:
 
 def test_a_weak_edge_counts_only_where_it_touches_a_strong_one() -> None:
     weak = np.zeros((20, 30), np.uint8)
-    weak[:, 15:] = 30    # Sobel: 4 · 30 = 120, between 50 and 150
+    weak[:, 15:] = 30  # Sobel: 4 · 30 = 120, between 50 and 150
     assert not canny(weak, 50, 150).any()
     touching = weak.copy()
     touching[:10, 15:] = 60

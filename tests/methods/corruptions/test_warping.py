@@ -79,7 +79,7 @@ def test_tilted_as_opencv_tilts(scene: np.ndarray) -> None:
     for step, degrees in ((0, -11.25), (20, 3.75)):
         made = CIFAR_P["tilt"].effect.frames(scene, range(step, step + 1), RNG)[0].astype(int)
         theirs = cv2.warpPerspective(np.ascontiguousarray(scene.transpose(1, 2, 0)), seen(48, 64, degrees), (64, 48)).transpose(2, 0, 1)
-        assert (np.abs(made - theirs) > 1).mean() < 0.01    # releases of OpenCV before 5 interpolate on a grid of 1/32 pixel
+        assert (np.abs(made - theirs) > 1).mean() < 0.01  # releases of OpenCV before 5 interpolate on a grid of 1/32 pixel
 
 
 def test_the_outermost_pixels_fade_into_black() -> None:
@@ -109,7 +109,9 @@ def test_imagenet_p_cuts_the_middle_out_of_the_wider_image(scene: np.ndarray) ->
     """Sixteen mirrored pixels on every side, moved by torchvision, then the middle cut out."""
     wide = framed(scene, 16)
     for name, step, wanted in (
-        ("rotate", 3, moved(wide, angle=-12)), ("scale", 4, moved(wide, scale=0.5)), ("translate", 1, moved(wide, right=-19)),
+        ("rotate", 3, moved(wide, angle=-12)),
+        ("scale", 4, moved(wide, scale=0.5)),
+        ("translate", 1, moved(wide, right=-19)),
     ):
         (made,) = IMAGENET_P[name].effect.frames(scene, range(step, step + 1), RNG)
         agree(made, wanted[:, 16:-16, 16:-16], 1)

@@ -36,7 +36,9 @@ def test_rates_are_fairlearns_for_every_class_and_group() -> None:
     for c in range(4):
         by_hand = MetricFrame(
             metrics={"tpr": true_positive_rate, "fpr": false_positive_rate, "selection": selection_rate},
-            y_true=of.labels == c, y_pred=of.predicted == c, sensitive_features=of.codes,
+            y_true=of.labels == c,
+            y_pred=of.predicted == c,
+            sensitive_features=of.codes,
         ).by_group
         assert odds[:, c] == pytest.approx(by_hand["tpr"].to_numpy(dtype=float))
         assert odds[:, 4 + c] == pytest.approx(by_hand["fpr"].to_numpy(dtype=float))
@@ -74,9 +76,7 @@ def test_classes_too_rare_in_a_group_take_no_part() -> None:
     assert rare.compared.tolist() == [0, 1, 2]
     true, _ = rare.by_class(rare.observed())
     two = np.flatnonzero(of.codes < 2)
-    by_hand = MetricFrame(
-        metrics=true_positive_rate, y_true=labels[two] == 2, y_pred=of.predicted[two] == 2, sensitive_features=of.codes[two]
-    ).difference()
+    by_hand = MetricFrame(metrics=true_positive_rate, y_true=labels[two] == 2, y_pred=of.predicted[two] == 2, sensitive_features=of.codes[two]).difference()
     assert true[0, 2] == pytest.approx(by_hand)
 
 

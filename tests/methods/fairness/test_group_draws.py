@@ -18,7 +18,7 @@ def test_every_permutation_is_as_likely() -> None:
     drawn = permuted(3, 6000, rng())
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == 6
-    assert counts.min() > 880    # 1000 expected, deviation 29
+    assert counts.min() > 880  # 1000 expected, deviation 29
     assert counts.max() < 1120
 
 

@@ -35,7 +35,7 @@ def test_chance_is_that_of_permuted_labels() -> None:
     assert found.mean(axis=0) == pytest.approx(by_hand.mean(axis=0), abs=0.01)
     assert found.std(axis=0) == pytest.approx(by_hand.std(axis=0), rel=0.08)
     assert tally.differences(found).mean() == pytest.approx(tally.differences(by_hand).mean(), abs=0.01)
-    assert (found @ counted.sizes == pytest.approx(55))
+    assert found @ counted.sizes == pytest.approx(55)
 
 
 def test_ten_groups_of_ninety_at_89_percent_differ_by_ten_points_by_chance() -> None:

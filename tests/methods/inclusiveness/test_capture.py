@@ -73,7 +73,7 @@ def test_low_light_is_as_dark_as_it_says() -> None:
 
 def test_noise_has_the_variance_of_its_electrons() -> None:
     condition = SensorNoise(electrons=400.0, read=5.0)
-    clean = flat(0.5 ** (1 / GAMMA), side=128)    # half the light: 200 electrons
+    clean = flat(0.5 ** (1 / GAMMA), side=128)  # half the light: 200 electrons
     found = condition.apply(clean, generators("x", IDS[:1], 0)).double().pow(GAMMA)
     assert found.mean() == pytest.approx(0.5, abs=0.01)
     assert found.std() == pytest.approx(math.sqrt(200 + 25) / 400, rel=0.05)

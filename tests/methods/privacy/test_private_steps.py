@@ -101,7 +101,7 @@ def test_swins_tables_are_named() -> None:
 
 
 def course(**changes: object) -> Course:
-    return Course(**({"steps": 4, "batch": 8, "rate": 0.01, "clip": 1.0, "seed": 0} | changes))    # type: ignore[arg-type]
+    return Course(**({"steps": 4, "batch": 8, "rate": 0.01, "clip": 1.0, "seed": 0} | changes))  # type: ignore[arg-type]
 
 
 def trained(noise: float, of: Course, n: int = 20) -> nn.Linear:

@@ -57,7 +57,7 @@ def test_uniform_attention_behind_a_class_token() -> None:
 
 def test_patches_alone_are_asked_how_far_and_how_evenly_they_look() -> None:
     attention = torch.eye(5).expand(1, 1, 5, 5).clone()
-    attention[0, 0, 0] = 0.2    # the class token looks at all alike
+    attention[0, 0, 0] = 0.2  # the class token looks at all alike
     (found,) = seen(attention, torch.zeros(1, 5, 6), 1, prefix=1)
     assert found.entropy.item() == 0
     assert found.distance is not None
@@ -91,12 +91,15 @@ def test_reduced_keys() -> None:
     assert found.distance[0].tolist() == pytest.approx([sum(pairs) / 64] * 2)
 
 
-@pytest.mark.parametrize(("attention", "tokens"), [
-    (uniform(2, 3, 8, 8), torch.zeros(2, 16, 24)),          # over channels
-    (uniform(2, 3, 1, 16), torch.zeros(2, 16, 24)),         # a class token alone
-    (torch.ones(2, 3, 16, 16), torch.zeros(2, 16, 24)),     # rows that don't sum to 1
-    (uniform(2, 16, 16), torch.zeros(2, 16, 24)),
-])
+@pytest.mark.parametrize(
+    ("attention", "tokens"),
+    [
+        (uniform(2, 3, 8, 8), torch.zeros(2, 16, 24)),  # over channels
+        (uniform(2, 3, 1, 16), torch.zeros(2, 16, 24)),  # a class token alone
+        (torch.ones(2, 3, 16, 16), torch.zeros(2, 16, 24)),  # rows that don't sum to 1
+        (uniform(2, 16, 16), torch.zeros(2, 16, 24)),
+    ],
+)
 def test_what_is_no_attention_between_tokens(attention: Tensor, tokens: Tensor) -> None:
     assert seen(attention, tokens, 2) == []
 

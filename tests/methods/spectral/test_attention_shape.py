@@ -38,7 +38,7 @@ def test_attention_of_all_to_one_token_lets_nothing_through() -> None:
 
 
 def test_attention_to_the_neighbour_looks_one_step_far() -> None:
-    attention = torch.eye(4).roll(1, 1)[None, None]    # in a row of four: three look one step, one three steps
+    attention = torch.eye(4).roll(1, 1)[None, None]  # in a row of four: three look one step, one three steps
     distances = distances_between((1, 4), (1, 4), (1.0, 4.0))
     assert mean_distance(attention, distances).item() == pytest.approx((1 + 1 + 1 + 3) / 4)
     assert response(attention).item() == pytest.approx(1)
@@ -46,7 +46,7 @@ def test_attention_to_the_neighbour_looks_one_step_far() -> None:
 
 def test_a_large_uniform_grid_looks_as_far_as_two_points_in_a_square() -> None:
     distances = distances_between((32, 32), (32, 32), SQUARE)
-    known = (2 + math.sqrt(2) + 5 * math.log(1 + math.sqrt(2))) / 15    # mean distance of two random points in the unit square
+    known = (2 + math.sqrt(2) + 5 * math.log(1 + math.sqrt(2))) / 15  # mean distance of two random points in the unit square
     assert mean_distance(uniform(1024, 1024), distances).item() == pytest.approx(known, rel=0.002)
 
 

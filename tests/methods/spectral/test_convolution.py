@@ -48,9 +48,7 @@ def test_norm_and_energy_are_those_of_the_probed_matrix(module: nn.Module) -> No
     assert 0 < spectrum.effective_share <= 1
 
 
-@pytest.mark.parametrize(
-    ("stride", "groups", "dilation"), [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 2, 1), (1, 1, 2)], ids=str
-)
+@pytest.mark.parametrize(("stride", "groups", "dilation"), [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 2, 1), (1, 1, 2)], ids=str)
 def test_the_symbols_hold_all_singular_values_on_a_torus(stride: int, groups: int, dilation: int) -> None:
     module = nn.Conv2d(4, 2, 3, stride=stride, padding=dilation, groups=groups, dilation=dilation, padding_mode="circular", bias=False)
     dense = probed(seeded(module), (1, 4, 6, 6))

@@ -28,9 +28,7 @@ def test_a_sinusoid_has_its_energy_at_its_frequency() -> None:
     torch.testing.assert_close(amplitudes, expected, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("down", "across", "share"), [(1, 0, 0.0), (1, 1, 0.0), (2, 0, 0.5), (2, 2, 0.75), (3, 0, 1.0), (0, 4, 1.0), (4, 4, 1.0)]
-)
+@pytest.mark.parametrize(("down", "across", "share"), [(1, 0, 0.0), (1, 1, 0.0), (2, 0, 0.5), (2, 2, 0.75), (3, 0, 1.0), (0, 4, 1.0), (4, 4, 1.0)])
 def test_the_share_of_a_sinusoid_is_where_its_frequency_lies(down: int, across: int, share: float) -> None:
     # 8 tokens: half the highest frequency is 2 periods, whose cell is half below it
     assert high_frequency_share(spectrum(wave(8, 8, down, across))).item() == pytest.approx(share, abs=1e-12)

@@ -30,10 +30,18 @@ def test_the_mean_colour_stays_and_filtering_twice_changes_nothing(band: Band) -
     torch.testing.assert_close(filtered(once, band), once, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(("periods", "band", "passes"), [
-    (4, Band(0, 0.5), True), (5, Band(0, 0.5), False), (4, Band(0.5, 1), False), (5, Band(0.5, 1), True), (8, Band(0.5, 1), True),
-    (3, Band(0.25, 0.5), True), (2, Band(0.25, 0.5), False),
-])
+@pytest.mark.parametrize(
+    ("periods", "band", "passes"),
+    [
+        (4, Band(0, 0.5), True),
+        (5, Band(0, 0.5), False),
+        (4, Band(0.5, 1), False),
+        (5, Band(0.5, 1), True),
+        (8, Band(0.5, 1), True),
+        (3, Band(0.25, 0.5), True),
+        (2, Band(0.25, 0.5), False),
+    ],
+)
 @pytest.mark.parametrize("axis", [2, 3])
 def test_a_known_frequency_passes_or_not(periods: int, band: Band, passes: bool, axis: int) -> None:
     # 16 pixels: the highest frequency is 8 periods

@@ -65,7 +65,7 @@ def attention(case: Case, module: nn.Module) -> Tensor:
 def test_each_head_has_its_rows(case: Case) -> None:
     torch.manual_seed(0)
     module = case.build()
-    module.eval()    # LeViT's returns nothing
+    module.eval()  # LeViT's returns nothing
     if hasattr(module, "fused_attn"):
         module.fused_attn = False
     layer = module.get_submodule(case.weight)
@@ -84,7 +84,7 @@ def test_each_head_has_its_rows(case: Case) -> None:
                 layer.weight.copy_(kept)
             moved = (after - before).abs().amax(tuple(a for a in range(before.ndim) if a != 1)) > 1e-6 if len(part.rows) > 1 else (after != before).any()[None]
             expected = [part.kind is not Kind.VALUE and h == head for h in range(len(part.rows))]
-            if case.name == "mobilevitv2":    # its softmax is over the one query channel
+            if case.name == "mobilevitv2":  # its softmax is over the one query channel
                 expected = [part.kind is Kind.QUERY]
             assert moved.tolist() == expected, (part.kind, head)
 

@@ -25,10 +25,17 @@ def vit() -> nn.Module:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("blocks.3.attn.proj", Kind.PROJECTION), ("blocks.3.mlp.fc1", Kind.MLP), ("patch_embed.proj", Kind.EMBEDDING), ("stem.conv1.linear", Kind.EMBEDDING),
-        ("stages.0.blocks.1.attn.q.ln.linear", Kind.QUERY), ("vit.encoder.layer.0.attention.attention.key", Kind.KEY),
-        ("vit.encoder.layer.0.attention.output.dense", Kind.PROJECTION), ("vit.encoder.layer.0.output.dense", Kind.MLP),
-        ("vit.encoder.layer.0.intermediate.dense", Kind.MLP), ("head", Kind.CLASSIFIER), ("head.fc", Kind.CLASSIFIER),
+        ("blocks.3.attn.proj", Kind.PROJECTION),
+        ("blocks.3.mlp.fc1", Kind.MLP),
+        ("patch_embed.proj", Kind.EMBEDDING),
+        ("stem.conv1.linear", Kind.EMBEDDING),
+        ("stages.0.blocks.1.attn.q.ln.linear", Kind.QUERY),
+        ("vit.encoder.layer.0.attention.attention.key", Kind.KEY),
+        ("vit.encoder.layer.0.attention.output.dense", Kind.PROJECTION),
+        ("vit.encoder.layer.0.output.dense", Kind.MLP),
+        ("vit.encoder.layer.0.intermediate.dense", Kind.MLP),
+        ("head", Kind.CLASSIFIER),
+        ("head.fc", Kind.CLASSIFIER),
         ("layers.1.downsample.reduction", Kind.OTHER),
     ],
 )
@@ -88,8 +95,13 @@ def test_other_operators_are_found() -> None:
     network = Mixed().eval()
     found = inventory(network, IMAGE)
     assert [(type(w), w.kind) for w in found.weights] == [
-        (ConvolutionWeight, Kind.EMBEDDING), (ConvolutionWeight, Kind.CONVOLUTION), (FilterWeight, Kind.FILTER),
-        (MatrixWeight, Kind.QUERY), (MatrixWeight, Kind.KEY), (MatrixWeight, Kind.VALUE), (MatrixWeight, Kind.PROJECTION),
+        (ConvolutionWeight, Kind.EMBEDDING),
+        (ConvolutionWeight, Kind.CONVOLUTION),
+        (FilterWeight, Kind.FILTER),
+        (MatrixWeight, Kind.QUERY),
+        (MatrixWeight, Kind.KEY),
+        (MatrixWeight, Kind.VALUE),
+        (MatrixWeight, Kind.PROJECTION),
     ]
     assert [w.shape for w in found.weights if isinstance(w, ConvolutionWeight)] == [(1, 3, 32, 32), (1, 16, 16, 16)]
     assert found.unused == ["idle"]

@@ -31,7 +31,7 @@ def chain(*weights: list[list[float]]) -> nn.Sequential:
 def test_two_layers_by_hand() -> None:
     product, layers = measured(chain([[3.0, 0, 0], [0, 4.0, 0]], [[1.0, 0], [0, 2.0], [0, 0]]), torch.ones(1, 3, 1, 1))
     assert product.is_bound
-    assert product.log10 == pytest.approx(math.log10(2 * 4 * 2))    # 1 / deviation, and both norms
+    assert product.log10 == pytest.approx(math.log10(2 * 4 * 2))  # 1 / deviation, and both norms
     # rows of length 3 + 4 over norm 4, and 1 + 2 + 0 over norm 2
     expected = math.log10(16) + 1.5 * math.log10((7 / 4) ** (2 / 3) + (3 / 2) ** (2 / 3))
     assert log10_complexity(product.log10, layers) == pytest.approx(expected)

@@ -38,13 +38,16 @@ def test_a_vision_transformer_gives_its_patches_and_not_its_class_token() -> Non
 def test_a_hierarchy_with_channels_last_gives_maps_that_shrink() -> None:
     network = made("swin_tiny_patch4_window7_224", img_size=64, embed_dim=24, depths=(2, 1), num_heads=(1, 2), window_size=4)
     assert shapes(network, 64) == [
-        ("layers.0.blocks.0", (16, 16, 24)), ("layers.0.blocks.1", (16, 16, 24)), ("layers.1.blocks.0", (8, 8, 48)),
+        ("layers.0.blocks.0", (16, 16, 24)),
+        ("layers.0.blocks.1", (16, 16, 24)),
+        ("layers.1.blocks.0", (8, 8, 48)),
     ]
 
 
 def test_a_hierarchy_with_channels_first() -> None:
     assert shapes(MetaFormer(depths=(1, 1), dims=(8, 16), token_mixers=Pooling)) == [
-        ("stages.0.blocks.0", (8, 8, 8)), ("stages.1.blocks.0", (4, 4, 16)),
+        ("stages.0.blocks.0", (8, 8, 8)),
+        ("stages.1.blocks.0", (4, 4, 16)),
     ]
 
 

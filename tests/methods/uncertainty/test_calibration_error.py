@@ -30,7 +30,7 @@ def test_a_table_worked_by_hand() -> None:
     # Two bins: {0.5, 0.6} with accuracy 1/2, {0.8, 0.9} with accuracy 1: (|0.5 − 0.55| + |1 − 0.85|) / 2 = 0.1.
     confidence, correct = np.array([0.9, 0.6, 0.5, 0.8]), np.array([1, 0, 1, 1])
     assert ece(confidence, correct, 2) == pytest.approx(0.1)
-    assert ece(confidence, correct, 1) == pytest.approx(0.05)    # |0.75 − 0.7|
+    assert ece(confidence, correct, 1) == pytest.approx(0.05)  # |0.75 − 0.7|
     assert ece(confidence, correct, 4) == pytest.approx((0.5 + 0.6 + 0.2 + 0.1) / 4)
 
 

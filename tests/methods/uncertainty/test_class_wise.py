@@ -33,7 +33,7 @@ def test_a_table_worked_by_hand() -> None:
 @pytest.mark.parametrize("n", [40, 1500])
 def test_each_class_is_one_against_the_rest(n: int) -> None:
     probability, labels = drawn(n, 4, n)
-    probability[::3] = np.round(probability[::3], 1)    # ties
+    probability[::3] = np.round(probability[::3], 1)  # ties
     alone = [float(calibration_error(levels_of(probability[:, k], labels == k), 15)[0]) for k in range(4)]
     assert found(probability, labels).values == pytest.approx(alone)
 
@@ -65,7 +65,7 @@ def test_a_calibrated_model_has_no_excess_in_the_mean_nor_in_the_worst_class() -
     worst = np.array([of.worst_excess().value for of in excesses])
     assert abs(np.mean([of.mean_excess().value for of in excesses])) < 0.003
     assert abs(worst.mean()) < 3 * worst.std() / np.sqrt(30)
-    assert np.mean([of.excesses.max() for of in excesses]) > 0.01    # what the worst would show uncorrected
+    assert np.mean([of.excesses.max() for of in excesses]) > 0.01  # what the worst would show uncorrected
 
 
 def test_a_class_that_is_off_is_found_with_its_direction() -> None:

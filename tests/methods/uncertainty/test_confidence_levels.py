@@ -57,7 +57,7 @@ def test_the_bootstrap_draws_every_example_alike() -> None:
     # Counts are Binomial(4, share): mean 4 × share, standard error of the mean at most sqrt(1/20,000) = 0.007.
     np.testing.assert_allclose(drawn.counts.mean(axis=0), [2, 1, 1], atol=0.035)
     np.testing.assert_allclose(drawn.hits.mean(axis=0), [1, 1, 0], atol=0.035)
-    assert drawn.counts[:, 0].var() == pytest.approx(1.0, abs=0.05)    # 4 × 1/2 × 1/2
+    assert drawn.counts[:, 0].var() == pytest.approx(1.0, abs=0.05)  # 4 × 1/2 × 1/2
 
 
 def test_a_calibrated_model_is_right_as_often_as_it_says() -> None:

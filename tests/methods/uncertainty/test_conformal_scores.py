@@ -33,7 +33,7 @@ def test_ranking_in_parts_changes_nothing() -> None:
 def test_threshold_sets_by_hand() -> None:
     scores = Threshold().of(PROBABILITY, CHANCE)
     assert scores == pytest.approx(np.array([[0.4, 0.7, 0.9], [0.5, 0.6, 0.9]]))
-    assert members(scores, 0.65) == [1, 2]    # probability at least 0.35
+    assert members(scores, 0.65) == [1, 2]  # probability at least 0.35
     assert members(scores, 0.3) == [0, 0]
 
 

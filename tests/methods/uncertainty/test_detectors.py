@@ -29,7 +29,7 @@ def test_the_largest_probability_still_ranks_where_rounding_would_call_it_certai
 def test_mahalanobis_of_gaussians_with_known_covariance() -> None:
     spread = np.array([[2.0, 0.6, 0.0], [0.6, 1.0, 0.0], [0.0, 0.0, 0.1]])
     means = np.array([[0.0, 0.0, 0.0], [5.0, -5.0, 1.0], [0.0, 9.0, 9.0]])
-    labels = np.repeat([0, 4, 7], 20_000)                       # classes without an image are none
+    labels = np.repeat([0, 4, 7], 20_000)  # classes without an image are none
     features = np.repeat(means, 20_000, axis=0) + RNG.multivariate_normal(np.zeros(3), spread, 60_000)
     asked = RNG.normal(0, 5, (50, 3))
     offsets = asked[:, None] - means
@@ -61,7 +61,7 @@ def test_neighbours_equal_scikit_learn(k: int) -> None:
 
 def test_fewer_training_images_than_neighbours() -> None:
     score = on_features(KNN, np.eye(3), np.zeros(3, dtype=np.int64), 10)
-    assert score(Outputs(np.zeros((1, 2)), np.array([[1.0, 0, 0]])))[0] == pytest.approx(-np.sqrt(2))    # the farthest of the three
+    assert score(Outputs(np.zeros((1, 2)), np.array([[1.0, 0, 0]])))[0] == pytest.approx(-np.sqrt(2))  # the farthest of the three
 
 
 def test_both_on_features_find_what_lies_elsewhere() -> None:

@@ -29,11 +29,11 @@ def test_equals_scikit_learn_with_both_sides_counting_the_same(inside: np.ndarra
 
 
 def test_false_positive_rate_by_hand() -> None:
-    inside = np.arange(100.0)              # 95 % of them are at least 5
+    inside = np.arange(100.0)  # 95 % of them are at least 5
     outside = np.array([4.0, 5.0, 6.0, -1.0, 200.0])
     assert alone(inside, outside).fpr95[0] == pytest.approx(3 / 5)
     assert alone(inside, np.array([-1.0, -2.0])).fpr95[0] == 0
-    assert alone(np.ones(10), np.ones(3)).fpr95[0] == 1       # no threshold tells equal scores apart
+    assert alone(np.ones(10), np.ones(3)).fpr95[0] == 1  # no threshold tells equal scores apart
 
 
 def test_two_gaussians() -> None:
@@ -42,7 +42,7 @@ def test_two_gaussians() -> None:
         found = alone(rng.normal(distance, 1, 40_000), rng.normal(0, 1, 40_000))
         assert found.auroc[0] == pytest.approx(norm.cdf(distance / np.sqrt(2)), abs=0.006)
         assert found.fpr95[0] == pytest.approx(1 - norm.cdf(distance + norm.ppf(0.05)), abs=0.012)
-    assert alone(rng.normal(0, 1, 40_000), rng.normal(0, 1, 4_000)).aupr[0] == pytest.approx(0.5, abs=0.02)    # whatever the sizes
+    assert alone(rng.normal(0, 1, 40_000), rng.normal(0, 1, 4_000)).aupr[0] == pytest.approx(0.5, abs=0.02)  # whatever the sizes
 
 
 def test_a_resample_is_the_measure_on_the_examples_drawn() -> None:
@@ -71,5 +71,5 @@ def test_intervals_cover_the_true_auroc() -> None:
 def test_perfect_separation_still_leaves_something_open() -> None:
     interval = spread(1.0, np.ones(100), 40)
     assert interval.method == "clopper-pearson"
-    assert interval.low == pytest.approx(0.025 ** (1 / 40))     # the exact lower limit of 40 out of 40
+    assert interval.low == pytest.approx(0.025 ** (1 / 40))  # the exact lower limit of 40 out of 40
     assert interval.high == 1

@@ -37,7 +37,7 @@ def test_an_example_is_dropped_alike_in_any_batch(argument: str, find) -> None:
     assert not torch.allclose(whole, plain, atol=1e-3)
     torch.testing.assert_close(whole, single, rtol=1e-4, atol=1e-5)
     with torch.inference_mode():
-        assert torch.equal(of(images), plain)      # nothing is left behind
+        assert torch.equal(of(images), plain)  # nothing is left behind
     assert torch.equal(torch.get_rng_state(), before)
     assert not any(module.training for module in of.modules())
     assert all(block.attn.fused_attn == network().blocks[0].attn.fused_attn for block in of.blocks)
@@ -86,4 +86,3 @@ def test_a_network_that_drops_nothing_is_refused(find, code: str, words: str) ->
     with pytest.raises(Unsupported, match=words) as refused:
         find(network())
     assert refused.value.code == code
-

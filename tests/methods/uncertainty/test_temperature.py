@@ -51,7 +51,7 @@ def test_logits_many_times_as_large_have_a_temperature_as_many_times_as_large() 
 @pytest.mark.slow
 def test_the_interval_covers_what_it_says() -> None:
     fits = [fitted(*calibrated(300, 4, seed)).interval for seed in range(200)]
-    assert 180 <= sum(i.low <= 1 <= i.high for i in fits) <= 198    # 95 % of 200 is 190, give or take 3 standard errors of 3.1
+    assert 180 <= sum(i.low <= 1 <= i.high for i in fits) <= 198  # 95 % of 200 is 190, give or take 3 standard errors of 3.1
 
 
 @pytest.mark.parametrize(

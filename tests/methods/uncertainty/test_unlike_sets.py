@@ -37,7 +37,7 @@ def test_an_image_depends_on_its_id_and_the_seed_alone(name: str) -> None:
 def test_noise_is_distributed_as_its_source_says() -> None:
     rng = np.random.default_rng(0)
     gaussian, uniform = MAKERS[GAUSSIAN](rng, (200, 200)), MAKERS[UNIFORM](rng, (200, 200))
-    assert (gaussian == 0).mean() == pytest.approx(0.3085, abs=0.01)      # a standard normal lies below −0.5
+    assert (gaussian == 0).mean() == pytest.approx(0.3085, abs=0.01)  # a standard normal lies below −0.5
     assert gaussian.mean() == pytest.approx(0.5, abs=0.01)
     assert (uniform.mean(), uniform.std()) == pytest.approx((0.5, 12**-0.5), abs=0.01)
 
@@ -51,9 +51,13 @@ def test_crops_of_any_size_show_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "classes", "kind"),
     [
-        ("cifar100", CIFAR10, Kind.NEAR), ("svhn", CIFAR10, Kind.FAR), ("birds", CIFAR10, Kind.UNSORTED), ("cifar100", ("cat", "dog"), Kind.UNSORTED),
+        ("cifar100", CIFAR10, Kind.NEAR),
+        ("svhn", CIFAR10, Kind.FAR),
+        ("birds", CIFAR10, Kind.UNSORTED),
+        ("cifar100", ("cat", "dog"), Kind.UNSORTED),
         ("cifar10", (*(f"c{i}" for i in range(97)), "aquarium_fish", "sweet_pepper", "willow_tree"), Kind.NEAR),
-        ("ninco", [f"c{i}" for i in range(1000)], Kind.NEAR), ("textures", [f"c{i}" for i in range(1000)], Kind.FAR),
+        ("ninco", [f"c{i}" for i in range(1000)], Kind.NEAR),
+        ("textures", [f"c{i}" for i in range(1000)], Kind.FAR),
     ],
 )
 def test_sets_are_sorted(name: str, classes: tuple[str, ...], kind: Kind) -> None:

@@ -68,8 +68,16 @@ def _quantize(source: Path, images: Iterator[NDArray[np.float32]], target: Path)
         constant = {value.name for value in graph.initializer} | {node.output[0] for node in graph.node if node.op_type == "Constant"}
         products = [node.name for node in graph.node if node.op_type == "MatMul" and not constant & set(node.input)]
         quantize_static(
-            str(prepared), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax, op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            str(prepared),
+            str(target),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
             nodes_to_exclude=products,
         )
 

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = {
-    "torch": ("torch", "torch"), "torch_compile": ("torch", "torch"), "onnxruntime": ("onnxruntime", "onnxruntime"), "openvino": ("openvino", "openvino"),
-    "litert": ("ai_edge_litert", "ai-edge-litert"), "executorch": ("executorch", "executorch"), "mnn": ("MNN", "MNN"), "ncnn": ("ncnn", "ncnn"),
+    "torch": ("torch", "torch"),
+    "torch_compile": ("torch", "torch"),
+    "onnxruntime": ("onnxruntime", "onnxruntime"),
+    "openvino": ("openvino", "openvino"),
+    "litert": ("ai_edge_litert", "ai-edge-litert"),
+    "executorch": ("executorch", "executorch"),
+    "mnn": ("MNN", "MNN"),
+    "ncnn": ("ncnn", "ncnn"),
     "tvm": ("tvm", "apache-tvm"),
 }
 """Module and distribution of each runtime."""

@@ -49,8 +49,13 @@ class Worker:
         self.run(self.images[: self.batch])
         first = time.perf_counter()
         return {
-            "import": imported - began, "load": loaded - imported, "first": first - opened, "version": session.version(),
-            "memory_before": before, "memory_imported": with_runtime, "memory": counters.peak_memory(),
+            "import": imported - began,
+            "load": loaded - imported,
+            "first": first - opened,
+            "version": session.version(),
+            "memory_before": before,
+            "memory_imported": with_runtime,
+            "memory": counters.peak_memory(),
         }
 
     def answer(self, request: Request) -> Request:

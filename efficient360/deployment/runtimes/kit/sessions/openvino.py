@@ -70,6 +70,13 @@ def _compiled(folder: str, settings: dict[str, Any], count: str) -> Any:
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in able:
         raise RuntimeError("this CPU computes no bf16 (it has neither avx512_bf16 nor amx_bf16), and OpenVINO would have run in another precision")
-    return core.compile_model(f"{folder}/{settings['model']}", "CPU", {
-        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": settings["threads"], "PERF_COUNT": count,
-    })
+    return core.compile_model(
+        f"{folder}/{settings['model']}",
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": settings["threads"],
+            "PERF_COUNT": count,
+        },
+    )
