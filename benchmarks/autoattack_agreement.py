@@ -192,9 +192,9 @@ def page(rows: list[dict[str, Any]]) -> str:
             f"Written by `python benchmarks/autoattack_agreement.py` (torch {first['torch']}, pyautoattack {first['pyautoattack']}, {platform.machine()}, "
             f"{first['threads']} thread, float32).",
             "",
-            "Both run the standard ensemble (APGD-CE, APGD-T with 9 classes, FAB-T with 9 classes, Square with 5000 queries) on the same images, chunk by chunk "
-            f"({first['size']} images, both sides in turn, the one that begins changing). Accuracies are over all images, after each stage on what stood before "
-            "it. **differ**: examples that stand on one side alone in the end.",
+            "Both run the standard ensemble (APGD-CE, APGD-T with 9 classes, FAB-T with 9 classes, Square with 5000 queries) on the same images, chunk by "
+            f"chunk ({first['size']} images, both sides in turn, the one that begins changing). Accuracies are over all images, after each stage on what stood "
+            "before it. **differ**: examples that stand on one side alone in the end.",
             "",
             "## Robust accuracy, %",
             "",

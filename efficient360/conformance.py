@@ -171,7 +171,7 @@ def _global_randomness() -> tuple[bytes, bytes]:
     return torch.get_rng_state().numpy().tobytes(), numpy_state[1].tobytes()
 
 
-def context_of(on: Subject, scratch: Path, batch_size: int) -> Context:
+def context_of(on: Subject, scratch: Path, batch_size: int) -> Context[Examples]:
     """What a run would hand to an evaluator.
 
     Args:
@@ -187,7 +187,8 @@ def context_of(on: Subject, scratch: Path, batch_size: int) -> Context:
         folder.mkdir(exist_ok=True)
         return predict(on.model, examples, folder, batch_size, 0, Deadline(), _silent)
 
-    return Context(on.checkpoint, on.examples, on.training, 0, batch_size, Deadline(), scratch, predicted=predicted)
+    examples: Examples = on.examples
+    return Context(on.checkpoint, examples, on.training, 0, batch_size, Deadline(), scratch, predicted=predicted)
 
 
 def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> list[Outcome]:

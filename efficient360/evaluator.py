@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, final
+from typing import ClassVar, Generic, final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from efficient360.core.batch import Batch
 from efficient360.core.examples import UNSEEN, Examples, OtherSet, ShiftedSet
@@ -114,6 +115,9 @@ class Deadline:
             raise OutOfTime("time-budget", "the time budget was spent before this was done", hint)
 
 
+E_co = TypeVar("E_co", bound=Examples | None, default=Examples | None, covariant=True)
+
+
 def _no_progress(done: int, total: int) -> None:
     pass
 
@@ -124,8 +128,8 @@ def _as_they_are(examples: Examples) -> Examples:
 
 @final
 @dataclass(frozen=True)
-class Context:
-    """All that an evaluator sees besides the model.
+class Context(Generic[E_co]):
+    """All that an evaluator sees besides the model: a ``Context[Examples]`` has examples, a plain ``Context`` may have none.
 
     Args:
         checkpoint: What is evaluated; enough to load it again in a process of its own.
@@ -145,7 +149,7 @@ class Context:
     """
 
     checkpoint: Checkpoint
-    examples: Examples | None
+    examples: E_co
     training: Examples | None
     seed: int
     batch_size: int
@@ -156,6 +160,26 @@ class Context:
     shifts: Sequence[ShiftedSet] = ()
     others: Mapping[str, OtherSet] = field(default_factory=dict)
     predicted: Callable[[Examples], Examples] = _as_they_are
+
+    def require_examples(self) -> Examples:
+        """The evaluated split.
+
+        Raises:
+            Unsupported: No data set was given.
+        """
+        if self.examples is None:
+            raise Unsupported("no-dataset", "no data set was given", "add --dataset")
+        return self.examples
+
+    def require_training(self) -> Examples:
+        """The split the checkpoint was trained on.
+
+        Raises:
+            Unsupported: The data set has none beside the evaluated one.
+        """
+        if self.training is None:
+            raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
+        return self.training
 
 
 @final
@@ -252,13 +276,13 @@ class ExampleEvaluator(_Contract):
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Yield one :class:`Scores` for each metric and set of conditions: the same ones for every batch."""
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Yield what is no mean over examples (balanced accuracy, ECE), or a mean with pictures; nothing by default.
 
         A measurement of a per-example metric replaces the plain mean of that metric and conditions.
         """
         return iter(())
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """As :meth:`finish`, for what wants the model once more: a picture of a few examples. By default :meth:`finish`."""
         return self.finish(table, context)

@@ -93,7 +93,7 @@ class Accuracy(ExampleEvaluator):
         yield Scores(CONFIDENCE, confidence)
         yield Scores(PREDICTION, prediction)
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Top-1 with its figures, the balanced accuracy, and why there is no top-5 where there is none."""
         if context.examples is None:
             raise Unsupported("no-examples", "accuracy was given no examples", "name a data set with --dataset")

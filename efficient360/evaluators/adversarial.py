@@ -10,7 +10,7 @@ import torch
 from efficient360.core.figures import Figure
 from efficient360.core.findings import Finding, findings_table
 from efficient360.errors import SettingsError
-from efficient360.evaluator import Batch, Context, ExampleEvaluator, Metric, Model, Need, Outcome, Scores, ScoreTable
+from efficient360.evaluator import Batch, Context, ExampleEvaluator, Examples, Metric, Model, Need, Outcome, Scores, ScoreTable
 from efficient360.methods.adversarial.attack import Attack, Subjects
 from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.ensemble import strike
@@ -110,7 +110,7 @@ class Adversarial(ExampleEvaluator):
                 yield Scores(AT, at, {"norm": norm.value, "attack": told})
                 yield Scores(BY, by, {"norm": norm.value, "attack": told})
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Robust accuracy for each norm, ε and attack, the median ε, and what makes them less sure."""
         victim = Victim(model, self.rows)
         warned: Sequence[Finding] = list(self._preflight(victim, context))

@@ -13,7 +13,23 @@ from numpy.typing import NDArray
 from efficient360.core.figures import Figure
 from efficient360.core.median_interval import FEWEST, median_interval
 from efficient360.errors import SettingsError
-from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator, Failure, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, Status
+from efficient360.evaluator import (
+    ONE,
+    Batch,
+    Better,
+    Context,
+    ExampleEvaluator,
+    Examples,
+    Failure,
+    Measurement,
+    Metric,
+    Model,
+    Need,
+    Outcome,
+    Scores,
+    ScoreTable,
+    Status,
+)
 from efficient360.methods.adversarial.attack import Subjects
 from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.front import Front, alone, combined, median, worst_case
@@ -98,7 +114,7 @@ class BlackBox(ExampleEvaluator):
             yield Scores(AT, at, {"norm": self.norm.value, "attack": one.name})
             yield Scores(QUERIES, queries, {"norm": self.norm.value, "attack": one.name})
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Robust accuracy for each attack and ε and under the worst of them, the median ε, and the median number of queries."""
         fronts = [self._front(table, one) for one in self._attacks()]
         worst = combined(fronts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from efficient360.core.arrays import Floats
 from efficient360.core.figures import Figure
 from efficient360.core.formatting import class_name
 from efficient360.core.groupings import grouped
+from efficient360.core.settings import AtLeast1, AtLeast2, EachOnce, Share
 from efficient360.core.statistics import bootstrap_mean, mean_interval, percentiles, wilson
-from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     Batch,
     Conditions,
     Context,
     ExampleEvaluator,
+    Examples,
     Failure,
     Measurement,
     Metric,
@@ -78,20 +79,11 @@ class Calibration(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = calibration_metrics.ALL
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
-    bins: int = 15
-    resamples: int = 1000
-    draws: int = 200
-    minimum: int = 30
-    coverages: tuple[float, ...] = (0.8, 0.9, 0.95)
-
-    def __post_init__(self) -> None:
-        least = {"bins": (1, "bin; 15 is usual"), "resamples": (2, "resamples; 1000 is usual"), "draws": (2, "draws; 200 is usual"), "minimum": (1, "example")}
-        for setting, (low, what) in least.items():
-            if (value := getattr(self, setting)) < low:
-                raise SettingsError("bad-setting", f"the setting {setting} of calibration is {value}", f"give at least {low} {what}")
-        if not all(0 < coverage <= 1 for coverage in self.coverages) or len(set(self.coverages)) < len(self.coverages):
-            message = f"the setting coverages of calibration is {list(self.coverages)}"
-            raise SettingsError("bad-setting", message, "give shares above 0 and at most 1, each once")
+    bins: AtLeast1 = 15
+    resamples: AtLeast2 = 1000
+    draws: AtLeast2 = 200
+    minimum: AtLeast1 = 30
+    coverages: Annotated[tuple[Share, ...], EachOnce] = (0.8, 0.9, 0.95)
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """NLL, Brier score, confidence and right or wrong of each example."""
@@ -104,9 +96,8 @@ class Calibration(ExampleEvaluator):
         yield Scores(CONFIDENCE, confidence)
         yield Scores(CORRECT, predicted == batch.labels.cpu())
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Calibration errors with their chance level, raw and scaled, by class and by group, the temperature, and what confidence is worth for selection."""
-        assert context.examples is not None  # the runner gives an ExampleEvaluator its examples
         logits = clean_logits(model, context.examples, context.batch_size, context.deadline.check)
         raw = self._study(table.column(CONFIDENCE), table.column(CORRECT), context, 0)
         try:
@@ -142,8 +133,7 @@ class Calibration(ExampleEvaluator):
             share = f"{100 * coverage:g} %"
             yield Measurement(ACCURACY_AT, accuracy, answered, wilson(round(accuracy * answered), answered), {"coverage": share})
 
-    def _classes(self, probability: Floats, labels: NDArray[np.int64], context: Context, given: Conditions) -> Iterator[Outcome]:
-        assert context.examples is not None
+    def _classes(self, probability: Floats, labels: NDArray[np.int64], context: Context[Examples], given: Conditions) -> Iterator[Outcome]:
         names = [class_name(label, context.examples.class_names) for label in range(probability.shape[1])]
         found = class_wise(probability, labels, names, Effort(self.bins, self.draws, context.deadline.check), [context.seed, 4])
         mean = found.mean()
@@ -151,7 +141,7 @@ class Calibration(ExampleEvaluator):
         yield Measurement(CLASSWISE_ECE, mean.value, len(labels), mean.interval, given, extra=extra)
         yield from _excesses(CLASSWISE_EXCESS, found, len(labels), given, ("mean of the classes", "worst class"))
 
-    def _groups(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def _groups(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         for place, (column, values) in enumerate(table.groups.items()):
             given, seed = {"groups": column}, [context.seed, 5, place]
             grouping = grouped(column, values)

@@ -106,7 +106,7 @@ class CaptureConditions(ExampleEvaluator):
             with torch.inference_mode():
                 yield Scores(ACCURACY, model(degraded).cpu().argmax(1) == labels, {"capture": name})
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """The share of the clean accuracy that is kept, with the pictures."""
         if context.examples is None:
             raise Unsupported("no-examples", "capture_conditions was given no examples", "name a data set with --dataset")

@@ -19,6 +19,7 @@ from efficient360.evaluator import (
     Conditions,
     Context,
     ExampleEvaluator,
+    Examples,
     Failure,
     Measurement,
     Metric,
@@ -145,11 +146,11 @@ class Corruption(ExampleEvaluator):
                 predicted = model(images).argmax(1).cpu()
             yield Scores(CORRECT, predicted == labels, {"corruption": cell.corruption, "severity": cell.severity})
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Accuracy over all, by corruption and by severity; the corruption errors; and why there is no frost where there is none."""
         yield from self._outcomes(table, context, ())
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """As :meth:`finish`, with pictures of the first example that is right when clean."""
         if context.examples is None:
             raise Unsupported("no-examples", "corruption was given no examples", "name a data set with --dataset")

@@ -13,7 +13,22 @@ import torch
 from efficient360.core.figures import Figure
 from efficient360.core.statistics import bootstrap_mean, wilson
 from efficient360.errors import SettingsError, Unsupported
-from efficient360.evaluator import Batch, Context, ExampleEvaluator, Failure, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, Status, TorchModel
+from efficient360.evaluator import (
+    Batch,
+    Context,
+    ExampleEvaluator,
+    Examples,
+    Failure,
+    Measurement,
+    Metric,
+    Model,
+    Need,
+    Outcome,
+    Scores,
+    ScoreTable,
+    Status,
+    TorchModel,
+)
 from efficient360.methods.attribution import summary
 from efficient360.methods.attribution.blanks import BLANKS
 from efficient360.methods.attribution.catalogue import explainer
@@ -136,7 +151,7 @@ class Faithfulness(ExampleEvaluator):
             values = [one.values[:real].cpu() for one, (_, real) in zip(column, parts, strict=True)]
             yield replace(column[0], values=torch.cat(values))
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """The best explainer with all pictures, the two checks, pointing and localisation where objects are marked, and who was not supported."""
         assert isinstance(model, TorchModel)
         assert context.examples is not None  # the runner gives an ExampleEvaluator its examples

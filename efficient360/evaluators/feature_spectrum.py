@@ -86,7 +86,7 @@ class FeatureSpectrum(ExampleEvaluator):
         if isinstance(model, TorchModel):
             yield from through_depth(model, batch.images)
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Means with pictures; then attention and curvature, each on a part of the images."""
         parts = [through_blocks(model, table, context.seed), self._accuracies(table, context), self._attention(model, context), self._curvature(model, context)]
         findings = [finding for part in parts for finding in part.findings]

@@ -10,7 +10,7 @@ import torch
 from efficient360.core.groupings import Grouping, crossings, cut, grouped
 from efficient360.datasets.derived_groups import PROXIES, luma
 from efficient360.errors import SettingsError, Unsupported
-from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator, Metric, Model, Need, Outcome, Scores, ScoreTable
+from efficient360.evaluator import ONE, Batch, Better, Context, ExampleEvaluator, Examples, Metric, Model, Need, Outcome, Scores, ScoreTable
 from efficient360.methods.fairness import metrics
 from efficient360.methods.fairness.comparison import Answers
 from efficient360.methods.fairness.outcomes import MOST_GROUPS, adjusted, largest, largest_odds, outcomes, too_many
@@ -83,7 +83,7 @@ class GroupFairness(ExampleEvaluator):
             for name in self.derived:
                 yield Scores(TRAITS[name], torch.from_numpy(PROXIES[name](grey)))
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """Every grouping's gaps against chance, and the largest of them."""
         if context.examples is None:
             raise Unsupported("no-examples", "group_fairness was given no examples", "name a data set with --dataset")

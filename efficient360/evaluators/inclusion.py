@@ -17,6 +17,7 @@ from efficient360.evaluator import (
     Better,
     Context,
     ExampleEvaluator,
+    Examples,
     Failure,
     Measurement,
     Metric,
@@ -118,7 +119,7 @@ class Inclusion(ExampleEvaluator):
         """Right or wrong."""
         yield Scores(CORRECT, model.logits(batch).cpu().argmax(1) == batch.labels.cpu())
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """The worst class, the lowest tenth of the classes and the worst group."""
         if context.examples is None:
             raise Unsupported("no-examples", "inclusion was given no examples", "name a data set with --dataset")

@@ -90,7 +90,7 @@ class NaturalShift(ExampleEvaluator):
         """Whether the clean image is answered rightly."""
         yield Scores(CORRECT, model.logits(batch).cpu().argmax(1) == batch.labels.cpu())
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """The accuracy on each shifted set, its baseline and the gap; a set that can't be had is a failure of its own."""
         if context.examples is None:
             raise Unsupported("no-examples", "natural_shift was given no examples", "name a data set with --dataset")

@@ -20,6 +20,7 @@ from efficient360.evaluator import (
     Conditions,
     Context,
     ExampleEvaluator,
+    Examples,
     Failure,
     Measurement,
     Metric,
@@ -124,11 +125,11 @@ class Stability(ExampleEvaluator):
             flips = shown.perturbation(name).flips(named)
             yield Scores(FLIP_RATE, torch.from_numpy(flips.mean(axis=1)), _conditions(shown, name))
 
-    def finish(self, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """The mean over perturbations, each of them, and the mean divided by a reference's."""
         yield from self._outcomes(table, context, ())
 
-    def examine(self, model: Model, table: ScoreTable, context: Context) -> Iterator[Outcome]:
+    def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         """As :meth:`finish`, with pictures of frames between which the answer flips."""
         if context.examples is None:
             raise Unsupported("no-examples", "stability was given no examples", "name a data set with --dataset")

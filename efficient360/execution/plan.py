@@ -174,7 +174,7 @@ def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
     """An evaluator with its settings, validated against its fields and their types.
 
     Raises:
-        SettingsError: An unknown setting or a value of the wrong type.
+        SettingsError: An unknown setting, or a value that its annotation or the evaluator refuses.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -186,7 +186,44 @@ def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
     try:
         return TypeAdapter(cls).validate_python(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = f"the setting {where} of {name} is {first['input']!r}: {first['msg']}"
-        raise SettingsError("bad-setting", message, f"see efficient360 show evaluator {name}") from error
+        raise _bad_setting(cls, error.errors()[0]) from error
+
+
+_ADVICE: Mapping[str, str] = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "a number above {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "a number below {lt:g}",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""What to give instead, by the kind of pydantic's error."""
+
+
+def _bad_setting(cls: type[Any], error: Any) -> SettingsError:
+    """One sentence of what a setting is and what it must be, with its default."""
+    setting, *inside = error["loc"] or ("",)
+    value = error["input"]
+    shown = list(value) if isinstance(value, (tuple, set, frozenset)) else value
+    message = f"the setting {setting} of {cls.name} {'holds' if inside else 'is'} {shown!r}"
+    if error["type"] == "value_error":
+        advice = str(error["ctx"]["error"])
+    elif error["type"] in _ADVICE:
+        advice = "give " + _ADVICE[error["type"]].format(**error.get("ctx", {}))
+    else:
+        advice = error["msg"][:1].lower() + error["msg"][1:]
+    default = next((field.default for field in dataclasses.fields(cls) if field.name == setting), dataclasses.MISSING)
+    if default is not dataclasses.MISSING:
+        advice += f"; the default is {list(default) if isinstance(default, tuple) else default!r}"
+    return SettingsError("bad-setting", message, advice)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from efficient360.core.measurement import Failure, Outcome, Status
 from efficient360.core.outcome import Record
@@ -22,6 +22,8 @@ from efficient360.models.model import TorchModel
 from efficient360.plugins.registry import evaluator_class, evaluators
 from efficient360.storage.outcomes import Store, is_retried
 from efficient360.storage.per_example import write_examples
+
+Split = TypeVar("Split", Examples, Examples | None)
 
 
 def run(plan: Plan, emit: Emit) -> None:
@@ -86,14 +88,26 @@ def _outcomes(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {said}", f"the traceback is in {log}")
 
 
-def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
-    plan, emit = opening.plan, opening.emit
-    examples: Examples | None = None if opening.dataset is None else opening.dataset.examples
-    if isinstance(evaluator, ExampleEvaluator) and opening.dataset is not None:
-        examples = shared(opening, opening.dataset.examples)
+def _evaluate(opening: Opening, evaluator: Evaluator | ExampleEvaluator, key: str) -> Iterator[Outcome]:
+    split = None if opening.dataset is None else opening.dataset.examples
+    if isinstance(evaluator, ExampleEvaluator):
+        if split is None:
+            raise Unsupported("no-dataset", "no data set was given", "add --dataset")
+        examples = shared(opening, split)
         if (size := evaluator.sample_size()) is not None:
-            examples = examples.subset(size, plan.seed)
-    context = Context(
+            examples = examples.subset(size, opening.plan.seed)
+        context = _context(opening, evaluator, key, examples)
+        table = score_all(evaluator, opening.model, examples, context, context.progress)
+        yield from outcomes_of(evaluator, opening.model, table, context)
+    elif isinstance(evaluator, Evaluator):
+        yield from evaluator.evaluate(opening.model, _context(opening, evaluator, key, split))
+    else:
+        raise PluginError("no-evaluator", f"{type(evaluator).__name__} is neither an Evaluator nor an ExampleEvaluator", "inherit from one of them")
+
+
+def _context(opening: Opening, evaluator: Evaluator | ExampleEvaluator, key: str, examples: Split) -> Context[Split]:
+    plan, emit = opening.plan, opening.emit
+    return Context(
         checkpoint=opening.checkpoint,
         examples=examples,
         training=opening.training() if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None,
@@ -107,14 +121,6 @@ def _evaluate(opening: Opening, evaluator: Any, key: str) -> Iterator[Outcome]:
         others=opening.others(evaluator.others()),
         predicted=partial(shared, opening),
     )
-    if isinstance(evaluator, ExampleEvaluator):
-        assert examples is not None  # _require refuses an ExampleEvaluator without data
-        table = score_all(evaluator, opening.model, examples, context, context.progress)
-        yield from outcomes_of(evaluator, opening.model, table, context)
-    elif isinstance(evaluator, Evaluator):
-        yield from evaluator.evaluate(opening.model, context)
-    else:
-        raise PluginError("no-evaluator", f"{type(evaluator).__name__} is neither an Evaluator nor an ExampleEvaluator", "inherit from one of them")
 
 
 def _require(opening: Opening, evaluator: Any) -> None:

@@ -16,7 +16,7 @@ from efficient360.storage.per_example import ScoreLog
 Column = tuple[str, frozenset[tuple[str, object]]]
 
 
-def score_all(evaluator: ExampleEvaluator, model: Model, examples: Examples, context: Context, report: Callable[[int, int], None]) -> ScoreTable:
+def score_all(evaluator: ExampleEvaluator, model: Model, examples: Examples, context: Context[Examples], report: Callable[[int, int], None]) -> ScoreTable:
     """Score every example, going on where an interrupted evaluation left off.
 
     Raises:
@@ -73,7 +73,7 @@ def _table(kept: ScoreLog, model: Model, examples: Examples) -> ScoreTable:
     return ScoreTable(examples.ids, examples.labels, examples.groups, model.num_classes, columns)
 
 
-def outcomes_of(evaluator: ExampleEvaluator, model: Model, table: ScoreTable, context: Context) -> list[Outcome]:
+def outcomes_of(evaluator: ExampleEvaluator, model: Model, table: ScoreTable, context: Context[Examples]) -> list[Outcome]:
     """The evaluator's own outcomes, and the plain mean of each published metric that it did not measure itself, in the order it declares them."""
     own = list(evaluator.examine(model, table, context))
     taken = {_identity(o.metric, o.conditions) for o in own if o.metric is not None}
