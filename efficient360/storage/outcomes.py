@@ -14,6 +14,7 @@ from efficient360.core import outcome as codec
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.errors import RunError
+from efficient360.storage.json_lines import JsonLines
 
 OUTCOMES = "outcomes.jsonl"
 REPORT = "report.json"
@@ -54,28 +55,14 @@ class Store:
 
     def append(self, records: Sequence[Record]) -> None:
         """Add the outcomes of one evaluation as one group: read back whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(codec.to_json(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for record in records]
-        with self.path.open("ab") as file:
-            if file.tell() and not self._ends_whole():
-                file.write(b"\n")  # a kill tore the last line: the next one starts afresh, readers skip the torn one
-            file.write("".join(lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _ends_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
+        JsonLines(self.path).append(codec.to_json(record) for record in records)
 
     def groups(self) -> list[list[Record]]:
-        """All whole groups in the order they were stored. Torn lines and groups are passed over."""
-        if not self.path.exists():
-            return []
+        """All whole groups in the order they were stored. Torn lines and groups are skipped."""
         whole: list[list[Record]] = []
         group: list[Record] = []
-        for line in self.path.read_bytes().split(b"\n"):
-            record = _parsed(line)
+        for row in JsonLines(self.path).read().objects:
+            record = _parsed(row)
             if record is None:
                 continue
             if record.part[0] == 0 or not group or group[-1].key != record.key:
@@ -157,10 +144,9 @@ def is_retried(group: Sequence[Record]) -> bool:
     return any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
 
 
-def _parsed(line: bytes) -> Record | None:
+def _parsed(row: Mapping[str, Any]) -> Record | None:
     try:
-        data: Any = json.loads(line)
-        return codec.from_json(data)
+        return codec.from_json(row)
     except (ValueError, KeyError, TypeError):
         return None
 
