@@ -39,49 +39,49 @@ def exact_hessian() -> np.ndarray:
     return torch.func.hessian(loss)(torch.from_numpy(WEIGHTS.ravel())).numpy()
 
 
-def whole(of: Curvature, f: Callable[[np.ndarray], np.ndarray] = lambda values: values) -> np.ndarray:
+def matrix_of(curvature: Curvature, f: Callable[[np.ndarray], np.ndarray] = lambda values: values) -> np.ndarray:
     """The matrix with the eigenvalues ``f(λ)``."""
-    k, d = of.eigenvalues.shape
-    vectors = np.stack([of.to_weights(one.reshape(k, d)).ravel() for one in np.eye(k * d)], axis=1)
-    return vectors @ np.diag(f(of.eigenvalues).ravel()) @ vectors.T
+    k, d = curvature.eigenvalues.shape
+    vectors = np.stack([curvature.to_weights(one.reshape(k, d)).ravel() for one in np.eye(k * d)], axis=1)
+    return vectors @ np.diag(f(curvature.eigenvalues).ravel()) @ vectors.T
 
 
 def test_the_whole_matrix_is_the_hessian() -> None:
-    np.testing.assert_allclose(whole(ggn_curvature(FEATURES, probabilities(), 1.0)), exact_hessian(), atol=1e-9)
-    np.testing.assert_allclose(whole(ggn_curvature(FEATURES, probabilities(), 2.5)), 2.5 * exact_hessian(), atol=1e-9)
+    np.testing.assert_allclose(matrix_of(ggn_curvature(FEATURES, probabilities(), 1.0)), exact_hessian(), atol=1e-9)
+    np.testing.assert_allclose(matrix_of(ggn_curvature(FEATURES, probabilities(), 2.5)), 2.5 * exact_hessian(), atol=1e-9)
 
 
 def test_the_kronecker_product_is_exact_where_all_images_are_answered_alike() -> None:
     alike = np.tile(probabilities()[:1], (N, 1))
     kronecker = ggn_curvature(FEATURES, alike, 1.5, full_up_to=0)
     assert kronecker.structure == "kronecker"
-    np.testing.assert_allclose(whole(kronecker), whole(ggn_curvature(FEATURES, alike, 1.5)), atol=1e-9)
+    np.testing.assert_allclose(matrix_of(kronecker), matrix_of(ggn_curvature(FEATURES, alike, 1.5)), atol=1e-9)
 
 
 def test_the_prior_maximises_the_marginal_likelihood() -> None:
-    of, hessian = ggn_curvature(FEATURES, probabilities(), 1.0), exact_hessian()
+    curvature, hessian = ggn_curvature(FEATURES, probabilities(), 1.0), exact_hessian()
 
     def evidence(delta: float) -> float:
         _, logdet = np.linalg.slogdet(hessian + delta * np.eye(K * D))
         return 0.5 * (K * D * np.log(delta) - logdet - delta * np.square(WEIGHTS).sum())
 
-    best = optimal_prior_precision(WEIGHTS, of)
+    best = optimal_prior_precision(WEIGHTS, curvature)
     grid = np.geomspace(1e-3, 1e3, 400)
     assert best == pytest.approx(grid[np.argmax([evidence(delta) for delta in grid])], rel=0.02)
     assert evidence(best) >= max(evidence(delta) for delta in grid) - 1e-9
 
 
 def test_drawn_weights_have_the_posterior_as_their_covariance() -> None:
-    of = ggn_curvature(FEATURES, probabilities(), 1.0)
-    drawn = np.stack([weights.ravel() for weights in sample_weights(WEIGHTS, of, 0.7, 6000, seed=1)])
+    curvature = ggn_curvature(FEATURES, probabilities(), 1.0)
+    drawn = np.stack([weights.ravel() for weights in sample_weights(WEIGHTS, curvature, 0.7, 6000, seed=1)])
     expected = np.linalg.inv(exact_hessian() + 0.7 * np.eye(K * D))
     np.testing.assert_allclose(drawn.mean(0), WEIGHTS.ravel(), atol=0.05)
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.1 * expected.diagonal().max())
 
 
 def test_a_draw_depends_on_the_seed_and_its_number_alone() -> None:
-    of = ggn_curvature(FEATURES, probabilities(), 1.0)
-    few, many = list(sample_weights(WEIGHTS, of, 1.0, 2, 5)), list(sample_weights(WEIGHTS, of, 1.0, 4, 5))
+    curvature = ggn_curvature(FEATURES, probabilities(), 1.0)
+    few, many = list(sample_weights(WEIGHTS, curvature, 1.0, 2, 5)), list(sample_weights(WEIGHTS, curvature, 1.0, 4, 5))
     np.testing.assert_array_equal(few[1], many[1])
 
 

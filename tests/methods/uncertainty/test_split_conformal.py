@@ -81,13 +81,13 @@ def direct(score: str, logits: np.ndarray, chance: float) -> list[float]:
     """Scores of the classes of one example, by the definition and class by class."""
     share = np.exp(logits - logits.max())
     share /= share.sum()
-    found = []
+    scores = []
     for k in range(K):
         before = [share[j] for j in range(K) if share[j] > share[k]]
         rank = len(before) + 1
         adaptive = sum(before) + (1 - chance) * share[k]
-        found.append({"thr": 1 - share[k], "aps": adaptive, "raps": adaptive + 0.05 * max(0, rank - 2)}[score])
-    return found
+        scores.append({"thr": 1 - share[k], "aps": adaptive, "raps": adaptive + 0.05 * max(0, rank - 2)}[score])
+    return scores
 
 
 @pytest.mark.parametrize("score", [ThresholdScore(), AdaptiveScore(), RegularizedScore(0.05, 2)], ids=lambda s: s.name)
@@ -117,9 +117,9 @@ def test_resampled_sizes_are_those_of_the_resample_itself() -> None:
     rng = np.random.default_rng(1)
     drawn = rng.integers(0, N, (4, N))
     weights = np.stack([np.bincount(row, minlength=N) for row in drawn]).astype(float)
-    found = build_prediction_sets(ThresholdScore(), given, (0.1,), (), weights).sets[0].mean_sizes
+    mean_sizes = build_prediction_sets(ThresholdScore(), given, (0.1,), (), weights).sets[0].mean_sizes
     scores = np.array([direct("thr", logits[i], 0.0) for i in range(N)])
-    for row, mean in zip(drawn, found, strict=True):
+    for row, mean in zip(drawn, mean_sizes, strict=True):
         true = np.sort(scores[row, labels[row]])
         cut = true[math.ceil(threshold_rank(60, 0.1) / 60 * N) - 1]
         assert mean == pytest.approx((scores[row] <= cut + 1e-12).sum(axis=1).mean())
