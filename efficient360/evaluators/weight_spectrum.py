@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from efficient360.core.findings import findings_table
-from efficient360.core.median_interval import FEWEST, median_interval
 from efficient360.core.seeding import generators
+from efficient360.core.statistics import FEWEST_FOR_MEDIAN, median_interval
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
 from efficient360.methods.spectral.inventory import inventory
@@ -152,7 +152,7 @@ class WeightSpectrum(Evaluator):
             hint = "give at least as many steps as there are classes, --set weight_spectrum.steps=K: that wants backward derivatives only"
             return np.empty(0), [Failure(Status.UNSUPPORTED, "not-differentiable", f"an operator has no derivative: {said}", hint, m) for m in MEASURED]
         norms = rows[:, 0]
-        interval = median_interval(norms) if len(norms) >= FEWEST else None
+        interval = median_interval(norms) if len(norms) >= FEWEST_FOR_MEDIAN else None
         return rows[:, 1], [
             Measurement(LOCAL, float(np.median(norms)), len(norms), interval),
             Measurement(LOWER_BOUND, float(norms.max()), len(norms)),
