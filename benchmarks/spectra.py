@@ -28,8 +28,8 @@ from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Context, Deadline, Examples
 from efficient360.evaluators.feature_spectrum import FeatureSpectrum
 from efficient360.execution.scoring import outcomes_of, score_all
-from efficient360.methods.spectral.curvature import explored, traced
 from efficient360.methods.spectral.hessian import LossHessian
+from efficient360.methods.spectral.hessian_top_eigenvalue import run_lanczos, trace_estimates
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import TorchModel
@@ -131,9 +131,9 @@ def against_pyhessian(model: TorchModel, images: Tensor, labels: Tensor, rounds:
 
     with tempfile.TemporaryDirectory() as folder:
         ours = LossHessian(model, images, labels, len(images))
-        state = timed("our eigenvalue", lambda: explored(ours, 40, SEED, Path(folder) / "lanczos.safetensors", lambda: None))
+        state = timed("our eigenvalue", lambda: run_lanczos(ours, 40, SEED, Path(folder) / "lanczos.safetensors", lambda: None))
         log = RowLog(Path(folder) / "trace.f64", 1, "float64")
-        estimates = timed("our trace", lambda: traced(ours, rounds, SEED, log, lambda: None))
+        estimates = timed("our trace", lambda: trace_estimates(ours, rounds, SEED, log, lambda: None))
     torch.manual_seed(SEED)
     module = model.module.requires_grad_(True)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
@@ -146,7 +146,7 @@ def against_pyhessian(model: TorchModel, images: Tensor, labels: Tensor, rounds:
     return [
         [
             "largest eigenvalue",
-            f"{state.ritz()[0]:.2f} ± {state.ritz()[2]:.2f}",
+            f"{state.ritz_values()[0]:.2f} ± {state.ritz_values()[2]:.2f}",
             f"{values[0]:.2f}",
             f"{clock['our eigenvalue']:.1f}",
             f"{clock['their eigenvalue']:.1f}",

@@ -1,24 +1,28 @@
-"""Hessians known in closed form and as whole matrices; eigenvalues and traces from products alone."""
+"""Hessians known in closed form and as whole matrices; top eigenvalue and trace from products alone."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, hessian
 
-from efficient360.core.measurement import Failure, Measurement
+from efficient360.core.measurement import Failure, Interval, Measurement
 from efficient360.errors import OutOfTime, Unsupported
-from efficient360.methods.spectral.curvature import explored, traced
-from efficient360.methods.spectral.curvature_part import curvature
+from efficient360.methods.spectral.feature_metrics import HESSIAN_TRACE
 from efficient360.methods.spectral.hessian import LossHessian
-from efficient360.methods.spectral.hutchinson import mean_with_interval, probed, signs
-from efficient360.methods.spectral.top_eigenvalue import begun
+from efficient360.methods.spectral.hessian_top_eigenvalue import (
+    hessian_findings,
+    hessian_outcomes,
+    hutchinson_estimate,
+    mean_with_interval,
+    rademacher_vector,
+    run_lanczos,
+    trace_estimates,
+)
+from efficient360.methods.spectral.lanczos import LanczosState
 from efficient360.models.model import PixelsToLogits, TorchModel
 from efficient360.storage.row_log import RowLog
 
@@ -39,7 +43,7 @@ class SmallAttention(nn.Module):
 
 
 class Doubled(torch.autograd.Function):
-    """Twice its input, derived by an operator that can't be derived again."""
+    """Twice its input, by an operator that can be differentiated only once."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:
@@ -79,7 +83,7 @@ def model_of(network: nn.Module) -> TorchModel:
     return TorchModel(PixelsToLogits(network, [0.5] * 3, [1.0] * 3, None).eval().requires_grad_(False), SIZE, CLASSES)
 
 
-def of(network: nn.Module, rows: int = 3) -> LossHessian:
+def loss_hessian(network: nn.Module, rows: int = 3) -> LossHessian:
     images = torch.rand((N, *SIZE), generator=torch.Generator().manual_seed(9))
     return LossHessian(model_of(network), images, torch.arange(N) % CLASSES, rows)
 
@@ -96,29 +100,30 @@ def matrix_product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda vector: matrix @ vector
 
 
-def test_the_hessian_of_softmax_regression_is_the_known_one() -> None:
-    found = of(linear())
+def test_the_lossof_softmax_regression_is_the_known_one() -> None:
+    found = loss_hessian(linear())
     x = (found.images - 0.5).flatten(1)
     p = found.model(found.images).softmax(1)
     expected = sum(torch.kron(torch.diag(p[i]) - torch.outer(p[i], p[i]), torch.outer(x[i], x[i])) for i in range(N)) / N
     torch.testing.assert_close(dense(found.product, found.size), expected, atol=1e-6, rtol=1e-5)
 
 
-def test_a_network_whose_fused_attention_stays_says_so() -> None:
-    with pytest.raises(Unsupported, match="Fused has no second derivative: derivative for aten::"):
-        of(Fused()).require()
+def test_fused_attention_called_by_name_has_no_second_derivative() -> None:
+    with pytest.raises(Unsupported, match="derivative for aten::") as error:
+        loss_hessian(Fused()).require_second_derivative()
+    assert error.value.code == "no-second-derivative"
 
 
-def test_a_loss_that_no_weight_bends_has_no_curvature() -> None:
-    found = of(nn.Sequential(nn.Flatten(), nn.Linear(12, 1)))
+def test_a_loss_that_is_constant_has_no_curvature() -> None:
+    found = loss_hessian(nn.Sequential(nn.Flatten(), nn.Linear(12, 1)))
     found = LossHessian(found.model, found.images, torch.zeros(N, dtype=torch.long), 3)
     assert not found.product(torch.ones(found.size)).any()
-    found.require()
+    found.require_second_derivative()
 
 
 @pytest.mark.parametrize("rows", [2, 64])
-def test_the_hessian_through_fused_attention_is_the_whole_matrix_of_derivatives(rows: int) -> None:
-    found = of(SmallAttention(), rows)
+def test_the_lossthrough_fused_attention_is_the_whole_matrix_of_derivatives(rows: int) -> None:
+    found = loss_hessian(SmallAttention(), rows)
     named = dict(found.model.module.named_parameters())
     shapes = {name: p.shape for name, p in named.items()}
     flat = torch.cat([p.flatten() for p in named.values()])
@@ -135,9 +140,9 @@ def test_the_hessian_through_fused_attention_is_the_whole_matrix_of_derivatives(
 
 
 def test_top_eigenvalue_and_trace_of_a_network_against_the_whole_matrix(tmp_path: Path) -> None:
-    found = of(SmallAttention())
+    found = loss_hessian(SmallAttention())
     matrix = dense(found.product, found.size)
-    part = curvature(found, 40, 60, 0, tmp_path, lambda: None)
+    part = hessian_outcomes(found, 40, 60, 0, tmp_path, lambda: None)
     top, trace = part.outcomes
     assert isinstance(top, Measurement)
     assert isinstance(trace, Measurement)
@@ -152,13 +157,13 @@ def test_top_eigenvalue_and_trace_of_a_network_against_the_whole_matrix(tmp_path
 
 def test_the_trace_of_a_diagonal_matrix_is_exact_with_one_probe() -> None:
     entries = torch.arange(10.0) - 3
-    assert probed(lambda vector: entries * vector, signs(10, 0, 0)) == pytest.approx(entries.sum().item())
+    assert hutchinson_estimate(lambda vector: entries * vector, rademacher_vector(10, 0, 0)) == pytest.approx(entries.sum().item())
 
 
 def test_probes_estimate_the_trace_without_bias_within_their_interval() -> None:
     matrix = torch.randn((30, 30), generator=torch.Generator().manual_seed(0))
     matrix = matrix + matrix.T
-    estimates = [probed(matrix_product(matrix), signs(30, 1, number)) for number in range(400)]
+    estimates = [hutchinson_estimate(matrix_product(matrix), rademacher_vector(30, 1, number)) for number in range(400)]
     # the variance of an estimate is twice the sum of squares off the diagonal
     spread = math.sqrt(2 * (matrix.square().sum() - matrix.diag().square().sum()).item() / 400)
     mean, interval = mean_with_interval(estimates)
@@ -166,62 +171,61 @@ def test_probes_estimate_the_trace_without_bias_within_their_interval() -> None:
     assert interval.high - interval.low == pytest.approx(2 * 1.966 * spread, rel=0.15)
 
 
-def test_probes_are_signs_of_their_own() -> None:
-    assert set(signs(50, 0, 0).tolist()) == {-1, 1}
-    assert torch.equal(signs(50, 0, 3), signs(50, 0, 3))
-    assert not torch.equal(signs(50, 0, 0), signs(50, 0, 1))
-    assert not torch.equal(signs(50, 0, 0), signs(50, 1, 0))
+def test_probes_are_signs_determined_by_seed_and_number() -> None:
+    assert set(rademacher_vector(50, 0, 0).tolist()) == {-1, 1}
+    assert torch.equal(rademacher_vector(50, 0, 3), rademacher_vector(50, 0, 3))
+    assert not torch.equal(rademacher_vector(50, 0, 0), rademacher_vector(50, 0, 1))
+    assert not torch.equal(rademacher_vector(50, 0, 0), rademacher_vector(50, 1, 0))
 
 
-@settings(max_examples=20, deadline=None)
-@given(size=st.integers(2, 12), seed=st.integers(0, 999))
-def test_as_many_steps_as_there_are_weights_find_the_whole_range(size: int, seed: int) -> None:
-    matrix = torch.from_numpy(np.random.default_rng(seed).normal(size=(size, size))).float()
-    matrix = matrix + matrix.T
-    state = begun(size, seed)
-    while state.steps < size and not state.settled(1e-6):
-        state = state.advanced(matrix_product(matrix))
-    top, lowest, error = state.ritz()
-    exact = torch.linalg.eigvalsh(matrix.double())
-    assert top == pytest.approx(exact[-1].item(), abs=1e-3 + error)
-    assert lowest >= exact[0].item() - 1e-3
-
-
-def test_a_vector_of_a_single_eigenvalue_settles_at_once() -> None:
-    state = begun(5, 0).advanced(lambda vector: 3 * vector)
-    assert state.settled(0.01)
-    assert state.ritz()[0] == pytest.approx(3)
-    assert not begun(5, 0).settled(0.01)
-
-
-def test_the_steps_go_on_from_where_they_were_stopped(tmp_path: Path) -> None:
-    found = of(SmallAttention())
-    whole = explored(found, 6, 0, tmp_path / "whole.safetensors", lambda: None)
+def test_an_interrupted_iteration_resumes(tmp_path: Path) -> None:
+    found = loss_hessian(SmallAttention())
+    whole = run_lanczos(found, 6, 0, tmp_path / "whole.safetensors", lambda: None)
     left = iter([None] * 2)
 
-    def tick() -> None:
+    def before_product() -> None:
         if next(left, "spent") == "spent":
             raise OutOfTime("time-budget", "spent")
 
     with pytest.raises(OutOfTime):
-        explored(found, 6, 0, tmp_path / "part.safetensors", tick)
-    done: list[int] = []
-    resumed = explored(found, 6, 0, tmp_path / "part.safetensors", lambda: done.append(1))
+        run_lanczos(found, 6, 0, tmp_path / "part.safetensors", before_product)
+    steps: list[int] = []
+    resumed = run_lanczos(found, 6, 0, tmp_path / "part.safetensors", lambda: steps.append(1))
     assert resumed.diagonal == whole.diagonal
-    assert resumed.beside == whole.beside
-    assert len(done) == whole.steps - 2 > 0
+    assert resumed.off_diagonal == whole.off_diagonal
+    assert len(steps) == whole.steps - 2 > 0
 
 
-def test_probes_that_are_done_are_not_done_again(tmp_path: Path) -> None:
-    found, log = of(linear()), RowLog(tmp_path / "trace.f64", 1, "float64")
-    first = traced(found, 3, 0, log, lambda: None)
+def test_finished_probes_are_not_repeated(tmp_path: Path) -> None:
+    loss, log = loss_hessian(linear()), RowLog(tmp_path / "trace.f64", 1, "float64")
+    first = trace_estimates(loss, 3, 0, log, lambda: None)
     done: list[int] = []
-    assert traced(found, 5, 0, log, lambda: done.append(1))[:3] == first
+    assert trace_estimates(loss, 5, 0, log, lambda: done.append(1))[:3] == first
     assert len(done) == 2
 
 
-def test_a_network_that_can_be_derived_only_once_says_so(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="OnceOnly has no second derivative"):
-        of(OnceOnly()).require()
-    found = curvature(of(OnceOnly()), 2, 2, 0, tmp_path, lambda: None).outcomes
-    assert [one.code for one in found if isinstance(one, Failure)] == ["no-second-derivative"] * 2
+def test_an_operator_differentiable_only_once_is_unsupported(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported) as error:
+        loss_hessian(OnceOnly()).require_second_derivative()
+    assert error.value.code == "no-second-derivative"
+    outcomes = hessian_outcomes(loss_hessian(OnceOnly()), 2, 2, 0, tmp_path, lambda: None).outcomes
+    assert [outcome.code for outcome in outcomes if isinstance(outcome, Failure)] == ["no-second-derivative"] * 2
+
+
+def lanczos_state(diagonal: tuple[float, ...], off_diagonal: tuple[float, ...]) -> LanczosState:
+    return LanczosState(diagonal, off_diagonal, torch.zeros(2), torch.zeros(2))
+
+
+def trace(value: float, low: float, high: float) -> Measurement:
+    return Measurement(HESSIAN_TRACE, value, 5, Interval(low, high, "student-t"))
+
+
+def test_a_converged_minimum_with_a_precise_trace_has_no_findings() -> None:
+    assert list(hessian_findings(lanczos_state((10.0, 1.0), (0.0, 0.0)), trace(20, 15, 25))) == []
+
+
+def test_an_unconverged_eigenvalue_an_uncertain_trace_and_a_saddle_are_findings() -> None:
+    # Ritz values ± 5 with a residual vector of norm 5
+    findings = list(hessian_findings(lanczos_state((0.0, 0.0), (5.0, 5.0)), trace(20, -5, 45)))
+    assert [finding.code for finding in findings] == ["unsettled-eigenvalue", "uncertain-trace", "no-minimum"]
+    assert "after 2 steps the largest eigenvalue 5.00 is known to ± 3.54" in findings[0].message
