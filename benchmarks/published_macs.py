@@ -18,8 +18,8 @@ import timm
 import torch
 
 from efficient360.errors import Unsupported
-from efficient360.methods.complexity.growth import fit_power_law, macs_at_sizes
-from efficient360.methods.complexity.operations import OperationCount, count, reference_macs, shadow
+from efficient360.methods.complexity.mac_count import OperationCount, count_macs, reference_macs, structure_copy
+from efficient360.methods.complexity.resolution_scaling import fit_scaling_law, macs_at_sizes
 
 HERE = Path(__file__).parent
 SCALES = (1, 2, 3, 4)
@@ -28,7 +28,7 @@ HEAD = """# Parameters and MACs against published figures
 
 Written by `python benchmarks/published_macs.py` ({versions}). Random weights, one image, the size in the second column.
 
-- **ours**: `efficient360.methods.complexity.operations.count`; **unfused**: the same network built with attention spelled out; **torch**: `FlopCounterMode`
+- **ours**: `efficient360.methods.complexity.mac_count.count_macs`; **unfused**: the same network built with attention spelled out; **torch**: `FlopCounterMode`
   with attention forced onto its unfused path, to be compared with **products** (ours without normalisation and resampling).
 - **timm**: what timm published for its own models, `results/benchmark-infer-amp-nchw-pt240-cu124-rtx4090.csv` of
   huggingface/pytorch-image-models, to two decimals. **authors**: a figure from somebody else's implementation, where one was found.
@@ -55,16 +55,16 @@ def measured(name: str, size: int) -> Counted:
     try:
         timm.layers.set_fused_attn(True, experimental=True)
         network = timm.create_model(name).eval()
-        fused = count(network, images)
-        reference = reference_macs(shadow(network, "meta"), torch.empty(1, 3, size, size, device="meta"))
+        fused = count_macs(network, images)
+        reference = reference_macs(structure_copy(network, "meta"), torch.empty(1, 3, size, size, device="meta"))
         parameters = sum(parameter.numel() for parameter in network.parameters())
         try:
-            growth = f"{fit_power_law(*zip(*macs_at_sizes(network, name, {}, (3, size, size), SCALES), strict=True)).exponent:.2f}"
+            growth = f"{fit_scaling_law(*zip(*macs_at_sizes(network, name, {}, (3, size, size), SCALES), strict=True)).exponent:.2f}"
         except Unsupported:
             growth = "one size only"
         timm.layers.set_fused_attn(False)
         del network
-        unfused = count(timm.create_model(name).eval(), images)
+        unfused = count_macs(timm.create_model(name).eval(), images)
     finally:
         timm.layers.set_fused_attn(True)
     return Counted(parameters, fused, unfused, reference, growth)

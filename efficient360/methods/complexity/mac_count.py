@@ -1,4 +1,4 @@
-"""How much a network computes: MACs and activations by operator and by module, counted twice by two independent means."""
+"""MACs and activations of a forward pass by operator and by module (fvcore), and a second, independent count (torch's FlopCounterMode)."""
 
 import copy
 from collections import Counter
@@ -13,21 +13,21 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from efficient360.methods.complexity.operators import FORMULAS, FREE, PRODUCTS
+from efficient360.methods.complexity.mac_formulas import FORMULAS, FREE, PRODUCTS
 
 
 @final
 @dataclass(frozen=True)
 class OperationCount:
-    """What one forward pass computes.
+    """MACs and activations of one forward pass.
 
     Args:
-        macs: Multiply-adds, with fvcore's estimates for normalisation and resampling.
+        macs: Multiply-adds, including fvcore's estimates for normalisation and resampling.
         products: The part of ``macs`` in convolutions, linear layers, matrix products and Fourier transforms.
-        activations: Elements put out by convolutions, linear layers and matrix products.
-        by_module: ``macs`` by dotted module name, ``""`` for the whole.
-        by_kind: ``macs`` by what the operator does (:class:`efficient360.methods.complexity.operators.Kind`).
-        uncounted: Operators that no table knows, with how often each was called. Where there are any, the counts are too low.
+        activations: Output elements of convolutions, linear layers and matrix products.
+        by_module: ``macs`` by dotted module name, ``""`` for the whole network.
+        by_kind: ``macs`` by :class:`efficient360.methods.complexity.mac_formulas.OperatorKind`.
+        uncounted: Operators without a formula, with their number of calls. If there are any, the counts are too low.
     """
 
     macs: int
@@ -38,8 +38,8 @@ class OperationCount:
     uncounted: tuple[tuple[str, int], ...]
 
 
-def count(module: nn.Module, images: Tensor) -> OperationCount:
-    """Trace one forward pass with fvcore and add up what each operator costs.
+def count_macs(module: nn.Module, images: Tensor) -> OperationCount:
+    """Trace one forward pass with fvcore and sum the cost of its operators.
 
     The trace runs on a copy that shares the weights, so that neither the network nor torch's settings change.
 
@@ -47,7 +47,7 @@ def count(module: nn.Module, images: Tensor) -> OperationCount:
         module: The network; counted in eval mode.
         images: ``(B, 3, H, W)`` where the weights are. The counts are those of the whole batch.
     """
-    analysis = JitModelAnalysis(shadow(module), images)
+    analysis = JitModelAnalysis(structure_copy(module), images)
     analysis.set_op_handle(**FORMULAS, **dict.fromkeys(FREE))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
     with _plain_attention(), torch.no_grad():
@@ -65,25 +65,25 @@ def count(module: nn.Module, images: Tensor) -> OperationCount:
 
 
 def reference_macs(module: nn.Module, images: Tensor) -> int:
-    """The same products as torch's own ``FlopCounterMode`` sees them, at the dispatcher instead of in a trace.
+    """MACs of the same products by torch's own ``FlopCounterMode``, at the dispatcher instead of in a trace.
 
-    Attention is forced onto its unfused path, where it is made of matrix products. Works on the ``meta`` device, where it costs
-    neither time nor memory. It counts convolutions and matrix products and nothing else: compare with ``OperationCount.products``.
+    Attention is forced onto its unfused path, where it consists of matrix products. Works on the ``meta`` device, where it costs
+    neither time nor memory. It counts convolutions and matrix products only: compare with ``OperationCount.products``.
 
     Args:
         module: The network; counted in eval mode.
         images: ``(B, 3, H, W)`` where the weights are.
     """
-    network = shadow(module)
+    network = structure_copy(module)
     with _plain_attention(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(images)
     return int(counter.get_total_flops()) // 2
 
 
-def shadow(module: nn.Module, device: str | None = None) -> nn.Module:
+def structure_copy(module: nn.Module, device: str | None = None) -> nn.Module:
     """A copy of a network's structure in eval mode that shares its tensors, or, with ``device="meta"``, has only their shapes.
 
-    Tracing and counting hang hooks on modules; on a copy they can't stay behind on the network itself.
+    Tracing and counting register hooks on modules; with a copy none can remain on the network itself.
     """
     memo: dict[int, object] = {}
     for parameter in module.parameters():
@@ -95,7 +95,7 @@ def shadow(module: nn.Module, device: str | None = None) -> nn.Module:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """``nn.MultiheadAttention`` without its fast path, one opaque operator in which the products can't be seen."""
+    """``nn.MultiheadAttention`` without its fast path, a single opaque operator that hides the products."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

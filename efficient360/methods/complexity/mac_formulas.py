@@ -1,12 +1,12 @@
-"""What one call of each traced operator costs: a formula a row, and the operators that cost nothing by convention.
+"""MACs and activations of one call of each traced operator, one formula per row, and the operators that cost nothing by convention.
 
-The convention is the one behind the published tables. A multiply-add of a convolution, a linear layer or a matrix product is one
-MAC; normalisation, interpolation and adaptive pooling carry fvcore's estimates (a few operations an element); activation
-functions, softmax, other element-wise arithmetic, reductions, plain pooling and moving data cost nothing. Activations are the
-elements that the convolutions, linear layers and matrix products put out (Radosavovic et al. 2020, "Designing Network Design
+The convention is that of published tables. A multiply-add of a convolution, a linear layer or a matrix product is one
+MAC; normalisation, interpolation and adaptive pooling use fvcore's estimates (a few operations per element); activation
+functions, softmax, other element-wise arithmetic, reductions, plain pooling and data movement cost nothing. Activations are the
+output elements of convolutions, linear layers and matrix products (Radosavovic et al. 2020, "Designing Network Design
 Spaces", Sec. 3; Dollár et al. 2021, "Fast and Accurate Model Scaling").
 
-What stands in neither table is not counted, and :func:`efficient360.methods.complexity.operations.count` says so.
+Operators in neither table are not counted, and :func:`efficient360.methods.complexity.mac_count.count_macs` lists them.
 """
 
 import math
@@ -22,8 +22,8 @@ Value = Any
 Handle = Callable[[Sequence[Value], Sequence[Value]], "Counter[str]"]
 
 
-class Kind(StrEnum):
-    """What an operator does, for the breakdown. The first four are products, the rest fvcore's estimates."""
+class OperatorKind(StrEnum):
+    """Kind of operator, for the breakdown. The first four are products, the others fvcore's estimates."""
 
     CONVOLUTION = "convolution"
     LINEAR = "linear"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     RESAMPLING = "resampling"
 
 
-PRODUCTS = frozenset({Kind.CONVOLUTION, Kind.LINEAR, Kind.ATTENTION, Kind.SPECTRAL})
+PRODUCTS = frozenset({OperatorKind.CONVOLUTION, OperatorKind.LINEAR, OperatorKind.ATTENTION, OperatorKind.SPECTRAL})
 
 
 def shape_of(value: Value) -> list[int]:
@@ -42,31 +42,31 @@ def shape_of(value: Value) -> list[int]:
 
 
 def _integers(value: Value) -> list[int] | None:
-    """An argument that is an integer or a list of integers; ``None`` where it was left out."""
+    """An argument that is an integer or a list of integers; ``None`` if it was omitted."""
     if value.node().kind() == "prim::ListConstruct":
         return [int(item.toIValue()) for item in value.node().inputs()]
     constant = value.toIValue()
     return constant if constant is None or isinstance(constant, list) else [int(constant)]
 
 
-def _entry(kind: Kind, macs: float, activations: int = 0) -> "Counter[str]":
+def _entry(kind: OperatorKind, macs: float, activations: int = 0) -> "Counter[str]":
     return Counter({f"macs:{kind}": math.floor(macs), f"activations:{kind}": activations})
 
 
 def _convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
-    # (input, weight, bias, stride, padding, dilation, transposed, …); a transposed one spends its kernel once an input position.
+    # (input, weight, bias, stride, padding, dilation, transposed, …); a transposed one applies its kernel once per input position.
     image, weight, output = shape_of(inputs[0]), shape_of(inputs[1]), shape_of(outputs[0])
     transposed = len(inputs) > 6 and inputs[6].toIValue() is True
     positions = image if transposed else output
-    return _entry(Kind.CONVOLUTION, positions[0] * math.prod(positions[2:]) * math.prod(weight), math.prod(output))
+    return _entry(OperatorKind.CONVOLUTION, positions[0] * math.prod(positions[2:]) * math.prod(weight), math.prod(output))
 
 
 def _deformable(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     output = math.prod(shape_of(outputs[0]))
-    return _entry(Kind.CONVOLUTION, output * math.prod(shape_of(inputs[1])[1:]), output)
+    return _entry(OperatorKind.CONVOLUTION, output * math.prod(shape_of(inputs[1])[1:]), output)
 
 
-def _product(kind: Kind, first: int) -> Handle:
+def _product(kind: OperatorKind, first: int) -> Handle:
     """A matrix product: every output element sums over the last axis of input number ``first``."""
 
     def handle(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
@@ -78,19 +78,19 @@ def _product(kind: Kind, first: int) -> Handle:
 
 def _summed_product(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     # addbmm sums the products of the whole batch into one matrix.
-    return _entry(Kind.ATTENTION, math.prod(shape_of(inputs[1])) * shape_of(inputs[2])[-1], math.prod(shape_of(outputs[0])))
+    return _entry(OperatorKind.ATTENTION, math.prod(shape_of(inputs[1])) * shape_of(inputs[2])[-1], math.prod(shape_of(outputs[0])))
 
 
 def _bilinear(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     output = math.prod(shape_of(outputs[0]))
-    return _entry(Kind.LINEAR, output * math.prod(shape_of(inputs[2])[1:]), output)
+    return _entry(OperatorKind.LINEAR, output * math.prod(shape_of(inputs[2])[1:]), output)
 
 
 def _fused_attention(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     # Both products over all query heads, whether or not keys are shared among them (grouped and multi-query) or masked.
     query, key, output = shape_of(inputs[0]), shape_of(inputs[1]), shape_of(outputs[0])
     rows = math.prod(output[:-1])
-    return _entry(Kind.ATTENTION, rows * key[-2] * (query[-1] + output[-1]), rows * (key[-2] + output[-1]))
+    return _entry(OperatorKind.ATTENTION, rows * key[-2] * (query[-1] + output[-1]), rows * (key[-2] + output[-1]))
 
 
 def contraction_macs(equation: str, shapes: Sequence[Sequence[int]], path: Sequence[int] | None = None) -> int:
@@ -118,10 +118,10 @@ def contraction_macs(equation: str, shapes: Sequence[Sequence[int]], path: Seque
     pairs = list(path or [])
     while len(terms) > 1:
         first, second = sorted((pairs.pop(0), pairs.pop(0))) if pairs else (0, 1)
-        other, one = terms.pop(second), terms.pop(first)
-        macs += math.prod(sizes[label] for label in one | other)
-        product = (one | other) & kept.union(*terms)
-        # torch appends a result contracted along a path and puts one contracted from the left in front.
+        right_term, left_term = terms.pop(second), terms.pop(first)
+        macs += math.prod(sizes[label] for label in left_term | right_term)
+        product = (left_term | right_term) & kept.union(*terms)
+        # torch appends a result contracted along a path and prepends one contracted from the left.
         terms = [*terms, product] if path else [product, *terms]
     return macs
 
@@ -129,27 +129,27 @@ def contraction_macs(equation: str, shapes: Sequence[Sequence[int]], path: Seque
 def _einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
     shapes = [shape_of(operand) for operand in inputs[1].node().inputs()]
     path = _integers(inputs[2]) if len(inputs) > 2 else None
-    return _entry(Kind.ATTENTION, contraction_macs(inputs[0].toIValue(), shapes, path), math.prod(shape_of(outputs[0])))
+    return _entry(OperatorKind.ATTENTION, contraction_macs(inputs[0].toIValue(), shapes, path), math.prod(shape_of(outputs[0])))
 
 
 def _fourier(flops: float, real: int) -> Handle:
-    """FFTW's convention: 5 N log2 N real operations a complex transform of N points, half of it a real one; two make a MAC.
+    """FFTW's convention: 5 N log2 N real operations for a complex transform of N points, half of that for a real one; two make a MAC.
 
     Args:
         flops: The factor, 5 or 2.5.
-        real: 0 takes the points from the input, 1 from the output: from the longer side of a real transform.
+        real: 0 counts the points of the input, 1 those of the output: of the longer side of a real transform.
     """
 
     def handle(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
         shape = shape_of(outputs[0] if real else inputs[0])
         axes = _integers(inputs[2])
         points = math.prod(shape if axes is None else [shape[axis] for axis in axes])
-        return _entry(Kind.SPECTRAL, flops * math.prod(shape) * math.log2(max(points, 1)) / 2)
+        return _entry(OperatorKind.SPECTRAL, flops * math.prod(shape) * math.log2(max(points, 1)) / 2)
 
     return handle
 
 
-def _estimate(kind: Kind, fvcore: Callable[[Any, Any], Any]) -> Handle:
+def _estimate(kind: OperatorKind, fvcore: Callable[[Any, Any], Any]) -> Handle:
     """One of fvcore's own estimates."""
 
     def handle(inputs: Sequence[Value], outputs: Sequence[Value]) -> "Counter[str]":
@@ -158,24 +158,24 @@ def _estimate(kind: Kind, fvcore: Callable[[Any, Any], Any]) -> Handle:
     return handle
 
 
-_NORM = _estimate(Kind.NORMALISATION, norm_flop_counter(2))
-_POINTWISE = _estimate(Kind.RESAMPLING, elementwise_flop_counter(0, 1))
-_FOUR_TAPS = _estimate(Kind.RESAMPLING, elementwise_flop_counter(0, 4))
+_NORM = _estimate(OperatorKind.NORMALISATION, norm_flop_counter(2))
+_POINTWISE = _estimate(OperatorKind.RESAMPLING, elementwise_flop_counter(0, 1))
+_FOUR_TAPS = _estimate(OperatorKind.RESAMPLING, elementwise_flop_counter(0, 4))
 
 FORMULAS: Mapping[str, Handle] = {
     "aten::_convolution": _convolution,
     "aten::_convolution_mode": _convolution,
     "torchvision::deform_conv2d": _deformable,
-    "aten::linear": _product(Kind.LINEAR, 0),
-    "aten::addmm": _product(Kind.LINEAR, 1),
-    "aten::mm": _product(Kind.LINEAR, 0),
-    "aten::addmv": _product(Kind.LINEAR, 1),
-    "aten::mv": _product(Kind.LINEAR, 0),
-    "aten::dot": _product(Kind.LINEAR, 0),
+    "aten::linear": _product(OperatorKind.LINEAR, 0),
+    "aten::addmm": _product(OperatorKind.LINEAR, 1),
+    "aten::mm": _product(OperatorKind.LINEAR, 0),
+    "aten::addmv": _product(OperatorKind.LINEAR, 1),
+    "aten::mv": _product(OperatorKind.LINEAR, 0),
+    "aten::dot": _product(OperatorKind.LINEAR, 0),
     "aten::bilinear": _bilinear,
-    "aten::matmul": _product(Kind.ATTENTION, 0),
-    "aten::bmm": _product(Kind.ATTENTION, 0),
-    "aten::baddbmm": _product(Kind.ATTENTION, 1),
+    "aten::matmul": _product(OperatorKind.ATTENTION, 0),
+    "aten::bmm": _product(OperatorKind.ATTENTION, 0),
+    "aten::baddbmm": _product(OperatorKind.ATTENTION, 1),
     "aten::addbmm": _summed_product,
     "aten::einsum": _einsum,
     "aten::scaled_dot_product_attention": _fused_attention,
@@ -191,17 +191,17 @@ FORMULAS: Mapping[str, Handle] = {
     "aten::fft_irfft": _fourier(2.5, 1),
     "aten::fft_irfft2": _fourier(2.5, 1),
     "aten::fft_irfftn": _fourier(2.5, 1),
-    "aten::batch_norm": _estimate(Kind.NORMALISATION, batchnorm_flop_jit),
+    "aten::batch_norm": _estimate(OperatorKind.NORMALISATION, batchnorm_flop_jit),
     "aten::group_norm": _NORM,
     "aten::layer_norm": _NORM,
     "aten::rms_norm": _NORM,
-    "aten::instance_norm": _estimate(Kind.NORMALISATION, norm_flop_counter(1)),
+    "aten::instance_norm": _estimate(OperatorKind.NORMALISATION, norm_flop_counter(1)),
     "aten::upsample_nearest2d": _POINTWISE,
     "aten::upsample_bilinear2d": _FOUR_TAPS,
-    "aten::adaptive_avg_pool2d": _estimate(Kind.RESAMPLING, elementwise_flop_counter(1, 0)),
+    "aten::adaptive_avg_pool2d": _estimate(OperatorKind.RESAMPLING, elementwise_flop_counter(1, 0)),
     "aten::grid_sampler": _FOUR_TAPS,
 }
-"""What one call costs, by traced operator. A new operator is one row."""
+"""Cost of one call by traced operator. A new operator is one row."""
 
 _ACTIVATION_FUNCTIONS = (
     "celu elu gelu glu hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ log_softmax mish mish_ "
@@ -238,4 +238,4 @@ _MOVING = (
 FREE: frozenset[str] = frozenset(
     f"aten::{name}" for names in (_ACTIVATION_FUNCTIONS, _ARITHMETIC, _REDUCTIONS, _POOLING, _LOGIC, _MOVING) for name in names.split()
 )
-"""Operators that cost nothing by convention: published tables count none of them."""
+"""Operators that cost nothing by convention: published tables do not count them."""

@@ -12,8 +12,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
-from efficient360.methods.complexity.operations import count, reference_macs, shadow
-from efficient360.methods.complexity.operators import FORMULAS, FREE, contraction_macs
+from efficient360.methods.complexity.mac_count import count_macs, reference_macs, structure_copy
+from efficient360.methods.complexity.mac_formulas import FORMULAS, FREE, contraction_macs
 
 SMALL = {
     "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3},
@@ -42,7 +42,7 @@ class Call(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention of d channels, fused or spelled out."""
+    """Multi-head self-attention of d channels, fused or explicit."""
 
     def __init__(self, d: int, heads: int, fused: bool) -> None:
         super().__init__()
@@ -64,33 +64,33 @@ def build(name: str, **changes) -> tuple[nn.Module, Tensor]:
 
 
 def test_linear_by_hand():
-    counted = count(nn.Linear(3, 5), torch.rand(2, 7, 3))
+    counted = count_macs(nn.Linear(3, 5), torch.rand(2, 7, 3))
     assert (counted.macs, counted.activations, counted.uncounted) == (2 * 7 * 3 * 5, 2 * 7 * 5, ())
 
 
 def test_convolution_by_hand():
-    counted = count(nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), torch.rand(1, 4, 10, 12))
+    counted = count_macs(nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), torch.rand(1, 4, 10, 12))
     assert counted.macs == 5 * 6 * 8 * (4 // 2) * 9
     assert counted.activations == 5 * 6 * 8
 
 
 def test_convolution_with_named_padding_by_hand():
-    assert count(nn.Conv2d(4, 8, 3, padding="same"), torch.rand(1, 4, 6, 6)).macs == 36 * 8 * 4 * 9
+    assert count_macs(nn.Conv2d(4, 8, 3, padding="same"), torch.rand(1, 4, 6, 6)).macs == 36 * 8 * 4 * 9
 
 
 def test_transposed_convolution_by_hand():
-    assert count(nn.ConvTranspose2d(4, 8, 2, stride=2), torch.rand(1, 4, 5, 6)).macs == 5 * 6 * 4 * 8 * 4
+    assert count_macs(nn.ConvTranspose2d(4, 8, 2, stride=2), torch.rand(1, 4, 5, 6)).macs == 5 * 6 * 4 * 8 * 4
 
 
 def test_deformable_convolution_costs_what_the_plain_one_does():
     call = Call(deform_conv2d, torch.zeros(1, 18, 6, 6), torch.rand(8, 4, 3, 3))
-    assert count(call, torch.rand(1, 4, 8, 8)).macs == 36 * 8 * 4 * 9
+    assert count_macs(call, torch.rand(1, 4, 8, 8)).macs == 36 * 8 * 4 * 9
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_attention_by_hand(fused: bool):
     n, d = 9, 12
-    counted = count(Attention(d, 3, fused), torch.rand(1, n, d))
+    counted = count_macs(Attention(d, 3, fused), torch.rand(1, n, d))
     assert counted.macs == n * d * 3 * d + 2 * n * n * d + n * d * d
     assert counted.by_kind == {"linear": 4 * n * d * d, "attention": 2 * n * n * d}
     assert counted.activations == n * 3 * d + 3 * n * n + n * d + n * d
@@ -100,17 +100,17 @@ def test_shared_keys_are_counted_for_every_query_head():
     def grouped(x: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(x, x[:, :2, :5], x[:, :2, :5, :], enable_gqa=True)
 
-    assert count(Call(grouped), torch.rand(2, 6, 7, 4)).macs == 2 * 6 * 7 * 5 * (4 + 4)
+    assert count_macs(Call(grouped), torch.rand(2, 6, 7, 4)).macs == 2 * 6 * 7 * 5 * (4 + 4)
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_fast_path_of_torchs_own_encoder_changes_nothing_and_is_left_as_it_was(enabled: bool):
+def test_torchs_encoder_fast_path_changes_no_count_and_is_restored(enabled: bool):
     d, inner, n = 16, 32, 5
     layer = nn.TransformerEncoderLayer(d, 4, inner, batch_first=True)
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(enabled)
     try:
-        counted = count(layer, torch.rand(1, n, d))
+        counted = count_macs(layer, torch.rand(1, n, d))
         assert torch.backends.mha.get_fastpath_enabled() is enabled
         assert counted.products == 4 * n * d * d + 2 * n * n * d + 2 * n * d * inner
         assert reference_macs(layer, torch.rand(1, n, d)) == counted.products
@@ -133,7 +133,7 @@ def test_einsum_costs_what_torch_dispatches(equation: str, shapes: list[tuple[in
     with FlopCounterMode(display=False) as counter:
         torch.einsum(equation, *tensors)
     call = Call(lambda x, *others: torch.einsum(equation, x, *others), *tensors[1:])
-    assert count(call, tensors[0]).macs == counter.get_total_flops() // 2
+    assert count_macs(call, tensors[0]).macs == counter.get_total_flops() // 2
 
 
 def test_einsum_along_a_path():
@@ -144,9 +144,9 @@ def test_einsum_along_a_path():
 
 def test_fourier_transforms_follow_fftws_convention():
     points = 8 * 8
-    assert count(Call(torch.fft.rfft2), torch.rand(1, 3, 8, 8)).by_kind == {"spectral": int(2.5 * 3 * points * 6 / 2)}
-    assert count(Call(lambda x: torch.fft.fft(x.to(torch.complex64)).real), torch.rand(2, 16)).macs == int(5 * 2 * 16 * 4 / 2)
-    assert count(Call(lambda x: torch.fft.irfft2(x.to(torch.complex64))), torch.rand(1, 3, 8, 5)).macs == int(2.5 * 3 * points * 6 / 2)
+    assert count_macs(Call(torch.fft.rfft2), torch.rand(1, 3, 8, 8)).by_kind == {"spectral": int(2.5 * 3 * points * 6 / 2)}
+    assert count_macs(Call(lambda x: torch.fft.fft(x.to(torch.complex64)).real), torch.rand(2, 16)).macs == int(5 * 2 * 16 * 4 / 2)
+    assert count_macs(Call(lambda x: torch.fft.irfft2(x.to(torch.complex64))), torch.rand(1, 3, 8, 5)).macs == int(2.5 * 3 * points * 6 / 2)
 
 
 @pytest.mark.parametrize(
@@ -165,18 +165,18 @@ def test_matrix_products_against_torchs_counter(function):
     with FlopCounterMode(display=False) as counter:
         function(x, y)
     # torch's counter has no rule for a matrix times a vector: 3 by 4.
-    assert count(Call(function, y), x).macs == (counter.get_total_flops() // 2 or 12)
+    assert count_macs(Call(function, y), x).macs == (counter.get_total_flops() // 2 or 12)
 
 
 def test_bilinear_and_summed_products_by_hand():
-    assert count(Call(lambda x, w: F.bilinear(x, x, w), torch.rand(5, 4, 4)), torch.rand(3, 4)).macs == 3 * 5 * 4 * 4
-    assert count(Call(lambda x, y: torch.addbmm(x[0, :, :1], x, y), torch.rand(2, 4, 5)), torch.rand(2, 3, 4)).macs == 2 * 3 * 4 * 5
+    assert count_macs(Call(lambda x, w: F.bilinear(x, x, w), torch.rand(5, 4, 4)), torch.rand(3, 4)).macs == 3 * 5 * 4 * 4
+    assert count_macs(Call(lambda x, y: torch.addbmm(x[0, :, :1], x, y), torch.rand(2, 4, 5)), torch.rand(2, 3, 4)).macs == 2 * 3 * 4 * 5
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_products_against_torchs_counter(name: str):
     model, images = build(name)
-    counted = count(model, images)
+    counted = count_macs(model, images)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.requires_grad_(False)(images)
     assert counted.uncounted == ()
@@ -192,7 +192,7 @@ def test_fused_and_unfused_attention_are_equal_and_the_unfused_is_what_plain_fvc
         unfused, _ = build(name)
     finally:
         timm.layers.set_fused_attn(True)
-    mine, spelled = count(fused, images), count(unfused, images)
+    mine, spelled = count_macs(fused, images), count_macs(unfused, images)
     assert (mine.macs, mine.activations, mine.by_kind) == (spelled.macs, spelled.activations, spelled.by_kind)
     plain = FlopCountAnalysis(unfused, images).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     outputs = ActivationCountAnalysis(unfused, images).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
@@ -208,7 +208,7 @@ def test_fused_and_unfused_attention_are_equal_and_the_unfused_is_what_plain_fvc
 )
 def test_published_figures(name: str, gmacs: float, activations: float, parameters: float):
     model = timm.create_model(name).eval()
-    counted = count(model, torch.rand(1, *model.default_cfg["input_size"]))
+    counted = count_macs(model, torch.rand(1, *model.default_cfg["input_size"]))
     assert (round(counted.macs / 1e9, 2), round(counted.activations / 1e6, 2)) == (gmacs, activations)
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == parameters
 
@@ -225,16 +225,16 @@ def product(x: Tensor) -> Tensor:
 
 
 def test_an_unknown_operator_is_listed_with_its_calls():
-    assert count(Call(Opaque.apply), torch.rand(3, 3)).uncounted == (("prim::PythonOp.Opaque", 1),)
-    counted = count(Call(lambda x: product(product(x) @ x)), torch.rand(3, 3))
+    assert count_macs(Call(Opaque.apply), torch.rand(3, 3)).uncounted == (("prim::PythonOp.Opaque", 1),)
+    counted = count_macs(Call(lambda x: product(product(x) @ x)), torch.rand(3, 3))
     assert counted.uncounted == (("efficient360_test::product", 2),)
-    assert count(nn.LSTM(3, 4), torch.rand(2, 1, 3)).uncounted == (("aten::lstm", 1),)
+    assert count_macs(nn.LSTM(3, 4), torch.rand(2, 1, 3)).uncounted == (("aten::lstm", 1),)
 
 
 def test_scripted_code_is_not_silently_skipped():
     scripted = torch.jit.script(doubled_product)
     # A plain function around it, because scripted ones can't be copied.
-    counted = count(Call(lambda x: scripted(x) + x), torch.rand(3, 3))
+    counted = count_macs(Call(lambda x: scripted(x) + x), torch.rand(3, 3))
     assert [name.partition(".")[0] for name, _ in counted.uncounted] == ["prim::CallFunction"]
 
 
@@ -242,23 +242,23 @@ def doubled_product(x: Tensor) -> Tensor:
     return x @ x + x @ x
 
 
-def test_no_operator_stands_in_both_tables():
+def test_no_operator_is_in_both_tables():
     assert not FORMULAS.keys() & FREE
 
 
 def test_modules_add_up():
     model, images = build("vit_tiny_patch16_224")
-    counted = count(model, images)
+    counted = count_macs(model, images)
     assert counted.by_module[""] == counted.macs == sum(counted.by_kind.values())
     parts = ("patch_embed", "blocks.0", "blocks.1", "norm", "head")
     assert sum(counted.by_module[name] for name in parts) == counted.macs
 
 
-def test_the_network_is_left_as_it_was():
+def test_the_network_is_not_modified():
     model, images = build("vit_tiny_patch16_224")
     model.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    count(model, images)
+    count_macs(model, images)
     reference_macs(model, images)
     assert model.training
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
@@ -266,24 +266,24 @@ def test_the_network_is_left_as_it_was():
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_no_hook_stays_behind_when_the_network_fails():
+def test_no_hook_remains_if_the_network_fails():
     model = nn.Sequential(nn.Linear(3, 4))
     with pytest.raises(RuntimeError):
-        count(model, torch.rand(1, 5))
+        count_macs(model, torch.rand(1, 5))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_a_shadow_shares_weights_and_a_meta_shadow_holds_none():
+def test_a_structure_copy_shares_weights_and_a_meta_copy_holds_none():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    assert shadow(model)[0].weight.data_ptr() == model[0].weight.data_ptr()
-    assert all(tensor.is_meta for tensor in shadow(model, "meta").state_dict().values())
+    assert structure_copy(model)[0].weight.data_ptr() == model[0].weight.data_ptr()
+    assert all(tensor.is_meta for tensor in structure_copy(model, "meta").state_dict().values())
 
 
 @settings(max_examples=15, deadline=None)
 @given(width=st.integers(1, 6), batch=st.integers(1, 4), side=st.integers(3, 9))
 def test_macs_grow_in_proportion_to_width_and_batch(width: int, batch: int, side: int):
     def macs(channels: int, examples: int) -> int:
-        return count(nn.Conv2d(3, channels, 3), torch.rand(examples, 3, side, side)).macs
+        return count_macs(nn.Conv2d(3, channels, 3), torch.rand(examples, 3, side, side)).macs
 
     assert macs(2 * width, batch) == 2 * macs(width, batch)
     assert macs(width, 3 * batch) == 3 * macs(width, batch)
