@@ -1,11 +1,11 @@
-"""Exponent and stable rank against weightwatcher on the very same matrices, and the time of both, in one process.
+"""Exponent and stable rank against weightwatcher on the same matrices, and the time of both, in one process.
 
     pip install --no-deps weightwatcher==0.7.7 powerlaw && pip install pandas matplotlib    # into an environment of its own
     python benchmarks/weightwatcher_agreement.py [CHECKPOINT.safetensors] > benchmarks/results/weightwatcher_agreement.md
 
-Each network is taken apart as ``weight_spectrum`` does (queries, keys and values apart); every matrix with both sides of 128 or more becomes a linear layer
+Each network is taken apart as ``weight_spectrum`` does (queries, keys, values separately); every matrix with both sides of 128 or more becomes a linear layer
 of a network that weightwatcher is given. Times are seconds of one CPU, so that other work on the machine does not show. The ratio is ours on those matrices
-(with their heads) over ``analyze()`` on them. Beside it: everything that we say of the weights (walking, splitting, narrow matrices too, convolutions as
+(with their heads) over ``analyze()`` on them. Beside it: everything that ``weight_spectrum`` computes (walking, splitting, narrow matrices too, convolutions as
 operators, the figures), and ``analyze()`` on the network as it is, fused.
 """
 
@@ -49,7 +49,7 @@ TITLE = """# Agreement with weightwatcher
 Written by `python benchmarks/weightwatcher_agreement.py vit_cifar10.safetensors` (weightwatcher {weightwatcher}, torch {torch}, timm {timm}, 1 thread,
 seconds of CPU time).
 
-α and stable rank of every matrix with both sides of 128 or more, queries, keys and values apart; both read the very same matrices. The differences are the
+α and stable rank of every matrix with both sides of 128 or more, queries, keys and values separately; both read the same matrices. The differences are the
 largest relative ones over all of a network's matrices. *On everything* includes what weightwatcher does not do: narrow matrices, heads, and convolutions as
 operators on their real image size, which is most of the time of convolutional networks.
 """
