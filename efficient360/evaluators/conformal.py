@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from efficient360.core.arrays import Floats
 from efficient360.core.examples import Examples
 from efficient360.core.figures import Figure
-from efficient360.core.groupings import Grouping, grouped
+from efficient360.core.groupings import Grouping, group_by
 from efficient360.core.permutation_null import centred
 from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
-from efficient360.methods.fairness.lowest import lowest
-from efficient360.methods.fairness.tally import Tally
+from efficient360.methods.fairness.group_accuracy import GroupCounts
+from efficient360.methods.fairness.worst_groups import worst_k
 from efficient360.methods.uncertainty import conformal_metrics
 from efficient360.methods.uncertainty.clean_logits import clean_logits
 from efficient360.methods.uncertainty.conformal_metrics import (
@@ -158,7 +158,7 @@ class Conformal(Evaluator):
             by_class = Grouping("class", tuple(map(str, np.unique(examples.labels))), np.unique(examples.labels, return_inverse=True)[1].astype(np.int64))
             yield from self._lowest(sets, by_class, (WORST_CLASS, WORST_CLASS_NULL), given, seed)
             for column, values in examples.groups.items():
-                yield from self._lowest(sets, grouped(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**given, "groups": column}, seed)
+                yield from self._lowest(sets, group_by(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**given, "groups": column}, seed)
 
     def _lowest(self, sets: Sets, grouping: Grouping, metrics: tuple[Metric, Metric], given: Conditions, seed: int) -> Iterator[Outcome]:
         of = _tally(sets, grouping, self.minimum)
@@ -166,9 +166,9 @@ class Conformal(Evaluator):
             message = f"fewer than two of {grouping.name} have {self.minimum} examples"
             yield Failure(Status.UNSUPPORTED, "too-few-examples", message, f"{HINT}, or set conformal.minimum lower", metrics[0], given)
             return
-        found = lowest(of, 1, max(self.resamples, 1000), [seed, 2])
+        found = worst_k(of, 1, max(self.resamples, 1000), [seed, 2])
         yield Measurement(metrics[0], found.value, found.n, found.interval, given)
-        yield Measurement(metrics[1], found.chance, of.n, found.chance_interval, given)
+        yield Measurement(metrics[1], found.null_mean, of.n, found.null_interval, given)
 
 
 def _bad(setting: str, value: object, hint: str) -> SettingsError:
@@ -204,10 +204,10 @@ def _share(metric: Metric, sets: Sets, many: int, given: Conditions) -> Measurem
     return Measurement(metric, share, n, wilson(round(share * n), n), given)
 
 
-def _tally(sets: Sets, grouping: Grouping, minimum: int) -> Tally:
+def _tally(sets: Sets, grouping: Grouping, minimum: int) -> GroupCounts:
     """Examples covered by class or group, those of enough examples; an example covered in some splits only counts in part, and the sum is rounded."""
     codes, covered = grouping.codes[sets.ever], sets.share(sets.covered)[sets.ever]
     sizes: NDArray[np.int64] = np.bincount(codes, minlength=len(grouping.names)).astype(np.int64)
     hits = np.rint(np.bincount(codes, covered, minlength=len(grouping.names))).astype(np.int64)
     chosen = sizes >= minimum
-    return Tally(hits[chosen], sizes[chosen])
+    return GroupCounts(hits[chosen], sizes[chosen])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.figures import Figure
 from efficient360.core.formatting import class_name, count
-from efficient360.core.groupings import Grouping, crossings, grouped
+from efficient360.core.groupings import Grouping, group_by, intersections
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import (
     ONE,
@@ -28,8 +28,8 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.methods.fairness.lowest import lowest, lowest_table, sorted_classes
-from efficient360.methods.fairness.tally import Tally, tally
+from efficient360.methods.fairness.group_accuracy import GroupCounts, count_hits
+from efficient360.methods.fairness.worst_groups import sorted_accuracy_curve, worst_k, worst_table
 
 TENTH = 10
 FEWEST_CLASSES = 20
@@ -139,38 +139,38 @@ class Inclusion(ExampleEvaluator):
             left = len(classes.names) - len(kept)
             message = f"{count(left)} of {count(len(classes.names))} classes have fewer than {self.minimum_class} examples and are not looked at"
             yield Failure(Status.UNSUPPORTED, "small-classes", message, "evaluate more examples", WORST_CLASS, {"examples": f"fewer than {self.minimum_class}"})
-        worst = lowest(of, 1, self.permutations, seed)
-        shown: tuple[Figure, ...] = (sorted_classes(of, self.permutations, seed, "class"), lowest_table(of, kept, "class"))
+        worst = worst_k(of, 1, self.permutations, seed)
+        shown: tuple[Figure, ...] = (sorted_accuracy_curve(of, self.permutations, seed, "class"), worst_table(of, kept, "class"))
         yield Measurement(WORST_CLASS, worst.value, worst.n, worst.interval, extra=shown)
-        yield Measurement(WORST_CLASS_NULL, worst.chance, of.n, worst.chance_interval)
+        yield Measurement(WORST_CLASS_NULL, worst.null_mean, of.n, worst.null_interval)
         if len(kept) < FEWEST_CLASSES:
             message = f"the lowest tenth of {len(kept)} classes is the worst one itself"
             yield Failure(Status.UNSUPPORTED, "too-few-classes", message, "read worst_class_accuracy instead", LOWEST_TENTH)
             return
-        tenth = lowest(of, -(-len(kept) // TENTH), self.permutations, seed)
+        tenth = worst_k(of, -(-len(kept) // TENTH), self.permutations, seed)
         yield Measurement(LOWEST_TENTH, tenth.value, tenth.n, tenth.interval)
-        yield Measurement(LOWEST_TENTH_NULL, tenth.chance, of.n, tenth.chance_interval)
+        yield Measurement(LOWEST_TENTH_NULL, tenth.null_mean, of.n, tenth.null_interval)
 
     def _groups(self, table: ScoreTable, correct: NDArray[np.float64], seed: list[int]) -> Iterator[Outcome]:
         if not table.groups:
             hint = "choose a column with --group-column; group_fairness compares groups by proxies"
             yield Failure(Status.UNSUPPORTED, "no-groups", "the data set names no groups", hint, WORST_GROUP)
             return
-        columns = [grouped(name, values) for name, values in table.groups.items()]
-        told = [(grouping.name, *_told(grouping, correct, self.minimum_group)) for grouping in crossings(columns, self.crossing)]
-        found = [(of.values.min(), name, kept, of) for name, kept, of in told if len(kept) >= 2]
+        columns = [group_by(name, values) for name, values in table.groups.items()]
+        told = [(grouping.name, *_told(grouping, correct, self.minimum_group)) for grouping in intersections(columns, self.crossing)]
+        found = [(of.rates.min(), name, kept, of) for name, kept, of in told if len(kept) >= 2]
         if not found:
             message = f"no group column has two groups of at least {self.minimum_group} examples"
             yield Failure(Status.UNSUPPORTED, "no-comparable-groups", message, "evaluate more examples, or set inclusion.minimum_group lower", WORST_GROUP)
             return
         _, name, kept, of = min(found, key=lambda one: float(one[0]))
-        worst = lowest(of, 1, self.permutations, seed)
+        worst = worst_k(of, 1, self.permutations, seed)
         given = {"groups": name, "group": kept[of.worst]}
         yield Measurement(WORST_GROUP, worst.value, worst.n, worst.interval, given)
-        yield Measurement(WORST_GROUP_NULL, worst.chance, of.n, worst.chance_interval, {"groups": name})
+        yield Measurement(WORST_GROUP_NULL, worst.null_mean, of.n, worst.null_interval, {"groups": name})
 
 
-def _told(grouping: Grouping, correct: NDArray[np.float64], least: int) -> tuple[tuple[str, ...], Tally]:
+def _told(grouping: Grouping, correct: NDArray[np.float64], least: int) -> tuple[tuple[str, ...], GroupCounts]:
     """Names of the groups of at least ``least`` examples, and their right answers."""
-    positions, among = grouping.among(grouping.sizes >= least)
-    return among.names, tally(among.codes, correct[positions], len(among.names))
+    positions, among = grouping.select(grouping.sizes >= least)
+    return among.names, count_hits(among.codes, correct[positions], len(among.names))

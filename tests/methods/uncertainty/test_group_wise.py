@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from efficient360.core.groupings import grouped
+from efficient360.core.groupings import group_by
 from efficient360.methods.uncertainty.calibration_error import calibration_error
 from efficient360.methods.uncertainty.confidence_levels import levels_of
 from efficient360.methods.uncertainty.group_wise import group_wise
@@ -14,7 +14,7 @@ def found(sizes: list[int], shifts: list[float], seed: int = 0, minimum: int = 3
     names = np.repeat(list("abcdef")[: len(sizes)], sizes)
     confidence = rng.uniform(0.5, 0.9, len(names))
     correct = (rng.random(len(names)) < confidence - np.repeat(shifts, sizes)).astype(float)
-    return group_wise(confidence, correct, grouped("side", names.tolist()), minimum, 10, 100, [seed], lambda: None), confidence, correct
+    return group_wise(confidence, correct, group_by("side", names.tolist()), minimum, 10, 100, [seed], lambda: None), confidence, correct
 
 
 def test_each_group_has_the_calibration_error_of_its_own_examples() -> None:
