@@ -9,9 +9,9 @@ from memory_examples import InMemory, bright_disks
 
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline
-from efficient360.methods.privacy.shadow_models import from_list, from_training, member_mask
-from efficient360.methods.privacy.shadow_training import Recipe, untrained
-from efficient360.methods.privacy.sides import Sides
+from efficient360.methods.privacy.member_pairs import MemberPairs
+from efficient360.methods.privacy.shadow_models import read_membership, run_shadow_checkpoints, train_shadow_models
+from efficient360.methods.privacy.shadow_training import ShadowRecipe, build_shadow
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import TorchModel
@@ -19,7 +19,7 @@ from efficient360.models.references import resolve
 from efficient360.storage.pixel_store import stored
 
 ARGUMENTS = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2, "num_classes": 4}
-QUICK = Recipe(epochs=2, batch=10)
+QUICK = ShadowRecipe(epochs=2, batch=10)
 
 
 def checkpoint() -> Checkpoint:
@@ -28,7 +28,7 @@ def checkpoint() -> Checkpoint:
 
 
 def model() -> TorchModel:
-    return TorchModel(untrained(Recipe(), checkpoint(), 4, 0).eval().requires_grad_(requires_grad=False), (3, 16, 16), 4)
+    return TorchModel(build_shadow(ShadowRecipe(), checkpoint(), 4, 0).eval().requires_grad_(requires_grad=False), (3, 16, 16), 4)
 
 
 def context(folder: Path, batch_size: int = 8, deadline: Deadline | None = None) -> Context:
@@ -36,34 +36,34 @@ def context(folder: Path, batch_size: int = 8, deadline: Deadline | None = None)
     return Context(checkpoint(), None, None, 0, batch_size, deadline or Deadline(), folder)
 
 
-def both() -> tuple[Sides, InMemory]:
+def both() -> tuple[MemberPairs, InMemory]:
     training = bright_disks(40, 4, 0, "train")
-    return Sides(training.take(np.arange(20)), bright_disks(20, 4, 1, "test")), training.take(np.arange(20, 40))
+    return MemberPairs(training.take(np.arange(20)), bright_disks(20, 4, 1, "test")), training.take(np.arange(20, 40))
 
 
 def test_shadows_are_the_same_whatever_the_batch_size_and_leave_the_global_randomness_alone(tmp_path: Path) -> None:
-    sides, spare = both()
+    pairs, extra = both()
     before = torch.get_rng_state()
-    first = from_training(sides, spare, 2, QUICK, model(), context(tmp_path / "a", 8))
+    first = train_shadow_models(pairs, extra, 2, QUICK, model(), context(tmp_path / "a", 8))
     assert torch.equal(torch.get_rng_state(), before)
-    other = from_training(sides, spare, 2, QUICK, model(), context(tmp_path / "b", 3))
-    np.testing.assert_array_equal(first.scaled, other.scaled)
-    assert first.inside.shape == first.loss.shape == (2, 40)
-    np.testing.assert_allclose(first.loss, np.logaddexp(0, -first.scaled))
-    assert not np.array_equal(first.scaled[0], first.scaled[1])
+    other = train_shadow_models(pairs, extra, 2, QUICK, model(), context(tmp_path / "b", 3))
+    np.testing.assert_array_equal(first.scaled_confidence, other.scaled_confidence)
+    assert first.is_member.shape == first.loss.shape == (2, 40)
+    np.testing.assert_allclose(first.loss, np.logaddexp(0, -first.scaled_confidence))
+    assert not np.array_equal(first.scaled_confidence[0], first.scaled_confidence[1])
 
 
 def test_an_interrupted_training_of_shadows_goes_on(tmp_path: Path) -> None:
-    sides, spare = both()
-    whole = from_training(sides, spare, 4, QUICK, model(), context(tmp_path / "a"))
+    pairs, extra = both()
+    whole = train_shadow_models(pairs, extra, 4, QUICK, model(), context(tmp_path / "a"))
     stop = dataclasses.replace(context(tmp_path / "b"), progress=_stop)
     with pytest.raises(InterruptedError):
-        from_training(sides, spare, 4, QUICK, model(), stop)
+        train_shadow_models(pairs, extra, 4, QUICK, model(), stop)
     kept = (tmp_path / "b" / "shadows.f64").stat().st_size
     assert kept == 3 * 40 * 8 * 2
-    resumed = from_training(sides, spare, 4, QUICK, model(), context(tmp_path / "b"))
-    np.testing.assert_array_equal(resumed.scaled, whole.scaled)
-    np.testing.assert_array_equal(resumed.right, whole.right)
+    resumed = train_shadow_models(pairs, extra, 4, QUICK, model(), context(tmp_path / "b"))
+    np.testing.assert_array_equal(resumed.scaled_confidence, whole.scaled_confidence)
+    np.testing.assert_array_equal(resumed.correct, whole.correct)
 
 
 def _stop(done: int, total: int) -> None:
@@ -73,33 +73,23 @@ def _stop(done: int, total: int) -> None:
 
 
 def test_a_spent_time_budget_stops_before_the_next_step(tmp_path: Path) -> None:
-    sides, _ = both()
+    pairs, _ = both()
     with pytest.raises(OutOfTime):
-        from_training(sides, None, 2, QUICK, model(), context(tmp_path / "a", deadline=Deadline(0.0)))
+        train_shadow_models(pairs, None, 2, QUICK, model(), context(tmp_path / "a", deadline=Deadline(0.0)))
 
 
 @pytest.mark.slow
 def test_a_shadow_that_overfits_is_surer_of_what_it_was_trained_on(tmp_path: Path) -> None:
     training = bright_disks(60, 4, 0, "train", noise=0.8)
-    sides = Sides(training.take(np.arange(30)), bright_disks(30, 4, 1, "test", noise=0.8))
-    found = from_training(sides, None, 2, Recipe(epochs=100, batch=15, rate=1e-2), model(), context(tmp_path / "a"))
-    assert found.scaled[found.inside].mean() > found.scaled[~found.inside].mean() + 1
+    pairs = MemberPairs(training.take(np.arange(30)), bright_disks(30, 4, 1, "test", noise=0.8))
+    result = train_shadow_models(pairs, None, 2, ShadowRecipe(epochs=100, batch=15, learning_rate=1e-2), model(), context(tmp_path / "a"))
+    assert result.scaled_confidence[result.is_member].mean() > result.scaled_confidence[~result.is_member].mean() + 1
 
 
 def test_a_small_shadow_takes_the_checkpoints_images_and_classes() -> None:
-    module = untrained(Recipe("small"), checkpoint(), 4, 0)
+    module = build_shadow(ShadowRecipe("small"), checkpoint(), 4, 0)
     assert module(torch.rand(2, 3, 16, 16)).shape == (2, 4)
     assert sum(p.numel() for p in module.parameters()) < 3e5
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [({"model": "huge"}, "shadow_model is 'huge'"), ({"epochs": 0}, "0 epochs"), ({"batch": 0}, "batches of 0"), ({"rate": 0.0}, "rate of 0")],
-)
-def test_a_recipe_that_trains_nothing_is_refused(wrong: dict, words: str) -> None:
-    with pytest.raises(SettingsError, match=words) as caught:
-        Recipe(**wrong)
-    assert caught.value.code == "bad-setting"
 
 
 def test_stored_pixels_are_the_images_and_resume(tmp_path: Path) -> None:
@@ -113,45 +103,45 @@ def test_stored_pixels_are_the_images_and_resume(tmp_path: Path) -> None:
 
 
 def test_a_list_of_shadows_is_run_on_both_sides(tiny: Path, tmp_path: Path) -> None:
-    sides = _digit_sides()
+    pairs = _digit_pairs()
     spec = CheckpointSpec(str(tiny))
     lists = {}
     for i in range(2):
         shutil.copy(tiny, tmp_path / f"shadow{i}.safetensors")
         shutil.copy(tiny.with_suffix(".json"), tmp_path / f"shadow{i}.json")
         file = tmp_path / f"shadow{i}.txt"
-        file.write_text("\n".join([*sides.ids[i::2], "digits/of-another-set"]))
+        file.write_text("\n".join([*pairs.ids[i::2], "digits/of-another-set"]))
         lists[str(tmp_path / f"shadow{i}.safetensors")] = str(file)
     loaded = load_model(resolve(spec))
-    found = from_list(sides, lists, loaded, context(tmp_path / "scratch"))
-    assert found.inside.sum(axis=0).tolist() == [1] * 20
-    images = torch.cat([sides.members.pixels, sides.others.pixels])
-    expected = torch.nn.functional.cross_entropy(loaded(images).double(), torch.from_numpy(sides.labels), reduction="none")
-    np.testing.assert_allclose(found.loss[0], expected, rtol=1e-5)
+    result = run_shadow_checkpoints(pairs, lists, loaded, context(tmp_path / "scratch"))
+    assert result.is_member.sum(axis=0).tolist() == [1] * 20
+    images = torch.cat([pairs.members.pixels, pairs.nonmembers.pixels])
+    expected = torch.nn.functional.cross_entropy(loaded(images).double(), torch.from_numpy(pairs.labels), reduction="none")
+    np.testing.assert_allclose(result.loss[0], expected, rtol=1e-5)
 
 
-def _digit_sides() -> Sides:
+def _digit_pairs() -> MemberPairs:
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(np.rint(rng.random((20, 3, 32, 32)) * 255) / 255).float()
     labels = np.tile(np.arange(10), 2).astype(np.int64)
     whole = InMemory(pixels, labels, [f"digits/{i:02d}" for i in range(20)])
-    return Sides(whole.take(np.arange(10)), whole.take(np.arange(10, 20)))
+    return MemberPairs(whole.take(np.arange(10)), whole.take(np.arange(10, 20)))
 
 
 def test_a_shadow_of_other_classes_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("train/00\n")
     with pytest.raises(SettingsError, match="10 classes and takes") as caught:
-        from_list(both()[0], {str(tiny): str(tmp_path / "ids.txt")}, model(), context(tmp_path / "scratch"))
+        run_shadow_checkpoints(both()[0], {str(tiny): str(tmp_path / "ids.txt")}, model(), context(tmp_path / "scratch"))
     assert caught.value.code == "bad-shadow"
 
 
 def test_member_lists_that_say_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="can't be read") as caught:
-        member_mask(("a", "b"), tmp_path / "missing.txt")
+        read_membership(("a", "b"), tmp_path / "missing.txt")
     assert caught.value.code == "no-members"
     (tmp_path / "other.txt").write_text("c\nd\n")
     with pytest.raises(SettingsError, match="their ids look like a") as caught:
-        member_mask(("a", "b"), tmp_path / "other.txt")
+        read_membership(("a", "b"), tmp_path / "other.txt")
     assert caught.value.code == "unknown-members"
     (tmp_path / "good.txt").write_text("b \r\nd\r\n")
-    assert member_mask(("a", "b"), tmp_path / "good.txt").tolist() == [False, True]
+    assert read_membership(("a", "b"), tmp_path / "good.txt").tolist() == [False, True]
