@@ -9,7 +9,7 @@ import torch
 from efficient360.core.findings import findings_table
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Examples, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, TorchModel
-from efficient360.methods.attribution.attention import captured
+from efficient360.methods.attribution.attention import capture_attention
 from efficient360.methods.spectral import attention_part, curvature_part, filters_part
 from efficient360.methods.spectral.attention_layers import LayerAttention, attention_watched
 from efficient360.methods.spectral.attention_table import AttentionTable, layers_of, rows_of
@@ -130,7 +130,7 @@ def _attention_table(model: TorchModel, images: Examples, context: Context) -> A
 
 def _attention_of(model: TorchModel, batch: Batch) -> Sequence[LayerAttention]:
     images = batch.images.to(model.device)
-    with torch.no_grad(), captured(model.network) as held, attention_watched(model.network, images, held.clear) as found:
+    with torch.no_grad(), capture_attention(model.network) as held, attention_watched(model.network, images, held.clear) as found:
         model(images)
     return found
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from efficient360.methods.attribution.attention import captured
+from efficient360.methods.attribution.attention import capture_attention
 from efficient360.methods.spectral.attention_layers import LayerAttention, attention_watched
 from efficient360.methods.spectral.attention_table import DISTANCE, ENTROPY, RESPONSE, AttentionTable, layers_of, rows_of
 
@@ -116,7 +116,7 @@ def test_a_vision_transformer_against_its_own_fused_attention() -> None:
         hook = network.blocks[1].attn.register_forward_pre_hook(lambda _module, given: inputs.append(given[0]))
         plain = network(images)
         hook.remove()
-        with captured(network) as held, attention_watched(network, images, held.clear) as found:
+        with capture_attention(network) as held, attention_watched(network, images, held.clear) as found:
             watched = network(images)
         q, k, _ = network.blocks[1].attn.qkv(inputs[0]).reshape(3, 17, 3, 2, 16).permute(2, 0, 3, 1, 4)
     torch.testing.assert_close(watched, plain, atol=1e-4, rtol=1e-4)
