@@ -38,8 +38,8 @@ def keys(folders: Path, tiny: Path, tmp_path: Path) -> tuple[str, str]:
         batch_size=4,
     )
     with ExitStack() as stack:
-        opening = opened(plan, Store(plan.out), lambda _: None, stack)
-        return key_of(opening, Accuracy()), key_of(opening, MembershipInference())
+        session = opened(plan, Store(plan.out), lambda _: None, stack)
+        return key_of(session, Accuracy()), key_of(session, MembershipInference())
 
 
 def test_another_training_image_is_another_key_of_those_who_look_at_it_alone(folders: Path, tiny: Path, tmp_path: Path) -> None:
