@@ -119,7 +119,7 @@ def evaluate(
     """
     for name, value in (("max_examples", max_examples), ("batch_size", batch_size), ("max_minutes", max_minutes)):
         if value is not None and value <= 0:
-            raise SettingsError("bad-option", f"{name.replace('_', '-')} is {value}", "give a number above 0")
+            raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
     if (mean is None) != (std is None):
         raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
     files = tuple(map(Path, plugins))
@@ -151,7 +151,7 @@ def evaluate(
     )
     with _listening(progress) as listen:
         if given == InMemory():
-            return RunReport(follow(plan, isolated(plan), listen), plan.out)
+            return RunReport(run_plan(plan, listen), plan.out)
         writer = _ReportWriter(plan, listen)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the libraries' word to their developers, not to the user
@@ -185,6 +185,15 @@ def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Co
     """
     a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
     return compare_reports(a.report, a.folder, b.report, b.folder)
+
+
+def run_plan(plan: Plan, listen: Listener) -> Report:
+    """Run a plan in a worker process, and keep its folder's report up to date after every evaluator.
+
+    Raises:
+        Efficient360Error: As :func:`efficient360.execution.runner.run`.
+    """
+    return follow(plan, isolated(plan), listen)
 
 
 def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
