@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats, Integers
 from efficient360.core.measurement import Interval
-from efficient360.core.permutation_null import Beyond, beyond, centred
+from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test
 from efficient360.methods.fairness.resampling import SIMULTANEOUS, chunk_sizes
 
 
@@ -99,7 +99,7 @@ class DisparityTest:
     """
 
     summary: str
-    versus_null: Beyond
+    versus_null: MonteCarloTest
     interval: Interval
     excess_interval: Interval
 
@@ -130,8 +130,8 @@ def measure_disparity(
     tests = []
     for i, summary in enumerate(disparity.summaries):
         value, reach = float(values[i]), float(np.quantile(errors[:, i], 0.95))
-        versus_null = beyond(value, null[:, i])
+        versus_null = monte_carlo_test(value, null[:, i])
         interval = Interval(max(0.0, value - reach), min(disparity.maximum, value + reach), SIMULTANEOUS)
-        excess = centred(versus_null.excess, resampled[:, i], -disparity.maximum, disparity.maximum)
+        excess = centred_bootstrap(versus_null.excess, resampled[:, i], -disparity.maximum, disparity.maximum)
         tests.append(DisparityTest(summary, versus_null, interval, excess))
     return tuple(tests)

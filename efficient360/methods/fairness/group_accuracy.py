@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Interval
-from efficient360.core.permutation_null import Beyond, beyond, centred
-from efficient360.core.statistics import wilson
+from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test, wilson
 from efficient360.methods.fairness.disparity import GroupedPredictions
 from efficient360.methods.fairness.resampling import SIMULTANEOUS, chunk_sizes
 
@@ -201,7 +200,7 @@ class AccuracyDisparity:
     """
 
     counts: GroupCounts
-    versus_null: Beyond
+    versus_null: MonteCarloTest
     interval: Interval
     excess_interval: Interval
     ratio_interval: Interval | None
@@ -227,13 +226,13 @@ def accuracy_disparity(counts: GroupCounts, permutations: int, resamples: int, r
 
     null = np.concatenate([null_rates(counts, rows, rng) for rows in chunks(permutations)])
     errors = np.concatenate([bootstrap_errors(counts, rows, rng) for rows in chunks(resamples)])
-    versus_null = beyond(float(differences(counts.rates[None])[0]), differences(null))
+    versus_null = monte_carlo_test(float(differences(counts.rates[None])[0]), differences(null))
     resampled = differences(counts.rates + errors)
     return AccuracyDisparity(
         counts,
         versus_null,
         difference_interval(counts, errors),
-        centred(versus_null.excess, resampled, -1.0, 1.0),
+        centred_bootstrap(versus_null.excess, resampled, -1.0, 1.0),
         None if ratio(counts) is None else ratio_interval(counts, errors),
         null.min(axis=1),
         p_values_against_rest(counts, null),
