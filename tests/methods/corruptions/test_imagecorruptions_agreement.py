@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from efficient360.methods.corruptions.batches import Cell, corrupted
-from efficient360.methods.corruptions.tables import COMMON, EXTRA
+from efficient360.methods.corruptions.imagenet_c import COMMON, EXTRA, CorruptionSetting, corrupt_image
 
 imagecorruptions = pytest.importorskip("imagecorruptions", reason="the optional package imagecorruptions-imaug is not installed")
 SAME = [name for name in (*COMMON, *EXTRA) if name not in ("elastic_transform", "pixelate")]
@@ -27,7 +26,7 @@ def test_brightness_contrast_and_sharpness_are_the_packages(name: str) -> None:
     np.random.seed(0)
     planar = np.ascontiguousarray(image().transpose(2, 0, 1))
     for severity in (1, 3, 5):
-        mine = moments([corrupted(planar, str(i), Cell(name, severity, "imagenet-c"), 0) for i in range(30)])
+        mine = moments([corrupt_image(planar, str(i), CorruptionSetting(name, severity, "imagenet-c"), 0) for i in range(30)])
         theirs = moments([imagecorruptions.corrupt(image(), severity, name).transpose(2, 0, 1) for _ in range(30)])
         error = np.hypot(mine.std(axis=0), theirs.std(axis=0)) / 30**0.5
         assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) < 5 * error + 0.6).all(), (severity, mine.mean(axis=0), theirs.mean(axis=0))
@@ -38,6 +37,6 @@ def test_brightness_contrast_and_sharpness_are_the_packages(name: str) -> None:
 def test_what_is_not_random_is_the_same_image(name: str, levels: int) -> None:
     planar = np.ascontiguousarray(image().transpose(2, 0, 1))
     for severity in (1, 4):
-        mine = corrupted(planar, "a", Cell(name, severity, "imagenet-c"), 0).astype(int)
+        mine = corrupt_image(planar, "a", CorruptionSetting(name, severity, "imagenet-c"), 0).astype(int)
         theirs = imagecorruptions.corrupt(image(), severity, name).transpose(2, 0, 1)
         assert np.abs(mine - theirs)[:, 8:-8, 8:-8].mean() <= levels / 2

@@ -1,16 +1,66 @@
-"""Noise, blur, snow and brightness from frame to frame, and zoom blur, against the reference's formulas."""
+"""Flips and frames by definition; noise, blur, snow, brightness and zoom blur frame by frame against the reference's formulas."""
 
 import colorsys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as vision
 
-from efficient360.methods.corruptions.motion import streaked
-from efficient360.methods.corruptions.sequence_tables import CIFAR_P, IMAGENET_P
+from efficient360.methods.corruptions.filters import motion_filter
+from efficient360.methods.corruptions.imagenet_p import CIFAR_P, IMAGENET_P, PERTURBATIONS, resolve_table
+from efficient360.methods.corruptions.perturbation_sequences import BrightnessSequence, Perturbation
 from efficient360.methods.corruptions.weather import Snow
+
+IN_TURN, WITH_FIRST = Perturbation(BrightnessSequence(0, 0), 31), Perturbation(BrightnessSequence(0, 0), 31, "first")
+
+
+def by_definition(predictions: list[int], noise: bool) -> float:
+    """Section 4.2 of the paper, frame by frame: noise against the first, all else against the frame before."""
+    flips = 0
+    for j in range(1, len(predictions)):
+        flips += predictions[j] != predictions[0 if noise else j - 1]
+    return flips / (len(predictions) - 1)
+
+
+def test_flips_by_hand() -> None:
+    """Cat cat dog dog cat: two flips in four steps; against the first frame the two dogs."""
+    predictions = np.array([[3, 3, 5, 5, 3], [1, 1, 1, 1, 2]])
+    assert IN_TURN.flips(predictions).tolist() == [[False, True, False, True], [False, False, False, True]]
+    assert WITH_FIRST.flips(predictions).tolist() == [[False, True, True, False], [False, False, False, True]]
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(2, 12)), elements=st.integers(0, 2)))
+def test_flip_probability_is_that_of_a_plain_loop(predictions: np.ndarray) -> None:
+    assert IN_TURN.flips(predictions).mean(1).tolist() == pytest.approx([by_definition(row, False) for row in predictions.tolist()])
+    assert WITH_FIRST.flips(predictions).mean(1).tolist() == pytest.approx([by_definition(row, True) for row in predictions.tolist()])
+
+
+def test_fewer_frames_are_the_middle_ones_and_of_noise_the_first() -> None:
+    assert IN_TURN.steps() == WITH_FIRST.steps() == range(31)
+    assert IN_TURN.steps(5) == range(13, 18)  # frame 15 is the one that nothing was done to
+    assert WITH_FIRST.steps(5) == range(5)
+    assert IN_TURN.steps(31) == IN_TURN.steps(99) == range(31)
+
+
+def test_the_tables_have_the_published_lengths_and_only_noise_is_compared_with_the_first() -> None:
+    assert {name: perturbation.length for name, perturbation in IMAGENET_P.items() if perturbation.length != 31} == {"translate": 41}
+    assert {name: perturbation.length for name, perturbation in CIFAR_P.items() if perturbation.length != 31} == {"motion_blur": 21, "translate": 16}
+    assert tuple(CIFAR_P) == PERTURBATIONS
+    for table in (IMAGENET_P, CIFAR_P):
+        assert [name for name, perturbation in table.items() if perturbation.compared_with == "first"] == ["gaussian_noise", "shot_noise"]
+
+
+@pytest.mark.parametrize(
+    ("table", "size", "found"),
+    [("auto", (32, 32), "cifar-p"), ("auto", (64, 65), "imagenet-p"), ("auto", (224, 224), "imagenet-p"), ("cifar-p", (224, 224), "cifar-p")],
+)
+def test_auto_takes_the_table_that_the_size_is_meant_for(table: str, size: tuple[int, int], found: str) -> None:
+    assert resolve_table(table, *size) == found
 
 
 def frames(table: dict, name: str, pixels: np.ndarray, steps: range | None = None, seed: int = 0) -> np.ndarray:
@@ -50,7 +100,7 @@ def test_motion_blur_turns_to_the_level(scene: np.ndarray, table: dict, radius: 
     made = frames(table, "motion_blur", scene)
     assert len(made) == len(angles)
     for frame, angle in zip(made, angles, strict=True):
-        np.testing.assert_allclose(frame, streaked(scene.astype(np.float32), radius, sigma, angle), atol=1)
+        np.testing.assert_allclose(frame, motion_filter(scene.astype(np.float32), radius, sigma, angle), atol=1)
 
 
 @pytest.mark.parametrize("table", [IMAGENET_P, CIFAR_P])
@@ -73,6 +123,6 @@ def test_snow_keeps_its_flakes_while_the_wind_turns(scene: np.ndarray, table: di
     grey = 0.299 * levels[0] + 0.587 * levels[1] + 0.114 * levels[2]
     pale = 0.85 * levels + 0.15 * np.maximum(levels, 1.5 * grey + 127.5)
     for i in (0, 11, 30):
-        streaks = np.rint(streaked(flakes, radius, fading, 4 * i - 150))
+        streaks = np.rint(motion_filter(flakes, radius, fading, 4 * i - 150))
         assert streaks.max() > 0
         np.testing.assert_allclose(made[i], np.clip(pale + streaks + np.rot90(streaks, 2, (1, 2)), 0, 255), atol=1)
