@@ -43,11 +43,11 @@ def test_impulse_noise_turns_its_share_black_and_white_in_equal_parts() -> None:
 def test_alias_tables_hold_the_poisson_law(photons: int) -> None:
     """What the entries of a row stand for, added up, is the law of the clipped count at every one of the 256 rates."""
     tables = alias_tables(photons)
-    shares, other = tables.shares.reshape(256, -1).astype(float), tables.other.reshape(256, -1)
+    thresholds, aliases = tables.thresholds.reshape(256, -1).astype(float), tables.aliases.reshape(256, -1)
     for level in (0, 1, 7, 100, 200, 255):
         law = np.zeros(256)
-        np.add.at(law, tables.own, shares[level] / tables.columns)
-        np.add.at(law, other[level], (1 - shares[level]) / tables.columns)
+        np.add.at(law, tables.values, thresholds[level] / tables.columns)
+        np.add.at(law, aliases[level], (1 - thresholds[level]) / tables.columns)
         rate = level * photons / 255
         expected = np.zeros(256)
         for count in range(photons):

@@ -7,11 +7,7 @@ import torch
 from PIL import Image
 
 from efficient360.core.seeding import generators
-from efficient360.methods.inclusiveness.catalogue import CONDITIONS
-from efficient360.methods.inclusiveness.condition import GAMMA
-from efficient360.methods.inclusiveness.exposure import LowLight, SensorNoise
-from efficient360.methods.inclusiveness.kept_accuracy import kept
-from efficient360.methods.inclusiveness.motion import MotionBlur, kernel
+from efficient360.methods.inclusiveness.capture_conditions import CONDITIONS, GAMMA, CameraShake, LowLight, SensorNoise, path_kernel
 
 IDS = [f"test/{i}" for i in range(4)]
 
@@ -32,13 +28,13 @@ def flat(value: float, count: int = 1, side: int = 64) -> torch.Tensor:
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_images_keep_their_shape_and_come_in_eight_bits(name: str) -> None:
     clean = images()
-    found = apply(name, clean)
-    assert found.shape == clean.shape
-    assert found.dtype == torch.float32
-    assert (found * 255 - (found * 255).round()).abs().max() < 1e-4
-    assert found.min() >= 0
-    assert found.max() <= 1
-    assert (found - clean).abs().mean() > 1e-3
+    degraded = apply(name, clean)
+    assert degraded.shape == clean.shape
+    assert degraded.dtype == torch.float32
+    assert (degraded * 255 - (degraded * 255).round()).abs().max() < 1e-4
+    assert degraded.min() >= 0
+    assert degraded.max() <= 1
+    assert (degraded - clean).abs().mean() > 1e-3
     assert torch.equal(clean, images())
 
 
@@ -66,17 +62,17 @@ def test_fewer_pixels_are_left(name: str, factor: int) -> None:
 
 def test_low_light_is_as_dark_as_it_says() -> None:
     """An eighth of the light, in pixels the 2.2th root of it."""
-    found = apply("low_light", flat(1.0), IDS[:1])
-    assert found.mean() == pytest.approx((1 / 8) ** (1 / GAMMA), abs=0.005)
+    degraded = apply("low_light", flat(1.0), IDS[:1])
+    assert degraded.mean() == pytest.approx((1 / 8) ** (1 / GAMMA), abs=0.005)
     assert apply("low_light", flat(0.0), IDS[:1]).mean() < 0.05
 
 
 def test_noise_has_the_variance_of_its_electrons() -> None:
-    condition = SensorNoise(electrons=400.0, read=5.0)
+    condition = SensorNoise(electrons=400.0, read_noise=5.0)
     clean = flat(0.5 ** (1 / GAMMA), side=128)  # half the light: 200 electrons
-    found = condition.apply(clean, generators("x", IDS[:1], 0)).double().pow(GAMMA)
-    assert found.mean() == pytest.approx(0.5, abs=0.01)
-    assert found.std() == pytest.approx(math.sqrt(200 + 25) / 400, rel=0.05)
+    degraded = condition.apply(clean, generators("x", IDS[:1], 0)).double().pow(GAMMA)
+    assert degraded.mean() == pytest.approx(0.5, abs=0.01)
+    assert degraded.std() == pytest.approx(math.sqrt(200 + 25) / 400, rel=0.05)
 
 
 def test_less_light_has_more_noise_for_its_signal() -> None:
@@ -87,7 +83,7 @@ def test_less_light_has_more_noise_for_its_signal() -> None:
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.5])
 def test_a_path_of_motion_sums_to_one_lies_in_the_middle_and_is_as_long(angle: float) -> None:
-    weights = kernel(9.0, angle)
+    weights = path_kernel(9.0, angle)
     places = np.arange(len(weights)) - len(weights) // 2
     assert weights.sum() == pytest.approx(1)
     assert (weights.sum(0) @ places, weights.sum(1) @ places) == (pytest.approx(0, abs=1e-9), pytest.approx(0, abs=1e-9))
@@ -104,7 +100,7 @@ def test_motion_smears_along_the_path_only() -> None:
         def uniform(self, low: float, high: float) -> float:
             return 0.0
 
-    assert torch.equal(MotionBlur().apply(line, [Level()]), line)
+    assert torch.equal(CameraShake().apply(line, [Level()]), line)
     assert apply("motion_blur", flat(0.6), IDS[:1]) == pytest.approx(153 / 255)
 
 
@@ -114,29 +110,3 @@ def test_jpeg_is_pillows() -> None:
     Image.fromarray((clean[1] * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=10, subsampling=2)
     by_hand = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1).float() / 255
     assert torch.equal(apply("strong_jpeg", clean)[1], by_hand)
-
-
-def test_shares_kept_by_hand_with_a_paired_interval() -> None:
-    clean = np.array([True] * 80 + [False] * 20)
-    degraded = np.column_stack([clean & (np.arange(100) < 40), clean])
-    found = kept(clean, degraded, 4000, np.random.default_rng(0))
-    assert found.ratios.tolist() == [0.5, 1.0]
-    assert found.mean == 0.75
-    # Of 80 pairs, 40 are kept: as good as a binomial share.
-    half = 1.96 * math.sqrt(0.25 / 80)
-    assert (found.intervals[0].low, found.intervals[0].high) == (pytest.approx(0.5 - half, abs=0.01), pytest.approx(0.5 + half, abs=0.01))
-    assert (found.intervals[1].low, found.intervals[1].high) == (1.0, 1.0)
-    assert found.mean_interval.low == pytest.approx(0.75 - half / 2, abs=0.006)
-
-
-def test_paired_intervals_are_those_of_resampled_examples() -> None:
-    rng = np.random.default_rng(0)
-    clean, degraded = rng.random(60) < 0.8, rng.random((60, 2)) < 0.5
-    found = kept(clean, degraded, 4000, np.random.default_rng(1))
-    drawn = rng.integers(0, 60, (4000, 60))
-    by_hand = np.quantile(degraded[drawn, 0].sum(1) / clean[drawn].sum(1), (0.025, 0.975))
-    assert [found.intervals[0].low, found.intervals[0].high] == pytest.approx(by_hand.tolist(), abs=0.03)
-
-
-def test_nothing_can_be_kept_of_nothing() -> None:
-    assert kept(np.zeros(5, bool), np.zeros((5, 2), bool), 99, np.random.default_rng(0)) is None
