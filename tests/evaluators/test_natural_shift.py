@@ -144,9 +144,8 @@ def test_as_many_as_there_are_clean_ones_unless_asked_otherwise(tmp_path: Path, 
 
 
 def test_figures(tmp_path: Path) -> None:
-    dataset = (
-        ShiftedDataset(tmp_path).clean([0, 1, 2, 9], range(4), "abcd").add("fog", [0, 9, 9, 4], range(4), "abcd").add("few", [1, 7], [0, 1], classes=[0, 9])
-    )
+    dataset = ShiftedDataset(tmp_path).clean([0, 1, 2, 9], range(4), "abcd")
+    dataset.add("fog", [0, 9, 9, 4], range(4), "abcd").add("few", [1, 7], [0, 1], classes=[0, 9])
     measured = run(dataset, NaturalShift(mistakes=1))
     bars, table, gallery = measured["shift_accuracy", "fog"].extra
     assert isinstance(bars, Bars)
