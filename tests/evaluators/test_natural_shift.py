@@ -8,8 +8,7 @@ from shifted_datasets import STEP, BrightnessModel, ShiftedDataset, by_metric_an
 from efficient360 import conformance
 from efficient360.core.figures import Bars, Gallery, Table
 from efficient360.core.measurement import Failure, Measurement, Status
-from efficient360.core.proportion_difference import newcombe, newcombe_paired
-from efficient360.core.statistics import wilson
+from efficient360.core.statistics import newcombe, newcombe_paired, wilson
 from efficient360.errors import SettingsError
 from efficient360.evaluators.natural_shift import NaturalShift
 from efficient360.execution.plan import configure

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 from shifted_datasets import OutcomesByShift, by_metric_and_shift, parquet
 
-from efficient360.core.proportion_difference import newcombe, newcombe_paired
+from efficient360.core.statistics import newcombe, newcombe_paired
 from efficient360.datasets.digits import digits
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.execution import runner
