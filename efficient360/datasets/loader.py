@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.datasets.card import Card, Source, parse_card, read_card
+from efficient360.datasets.class_matching import known_part, unseen_classes
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.ids import ids_of
+from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
-from efficient360.datasets.known import known_part, unseen_classes
 from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import open_table
 from efficient360.datasets.spec import DatasetSpec

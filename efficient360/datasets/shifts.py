@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.ids import ids_of
+from efficient360.datasets.identity import ids_of, stamp
 from efficient360.datasets.images import decoder_for
 from efficient360.datasets.sources import open_table
-from efficient360.datasets.stamps import stamp
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 from efficient360.models.checkpoint import Checkpoint

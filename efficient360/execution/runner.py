@@ -15,9 +15,9 @@ from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Example
 from efficient360.execution.cache_key import header_of, key_of
 from efficient360.execution.events import Finished, Opened, Progress, Started
 from efficient360.execution.plan import Plan, configure
+from efficient360.execution.predictions import shared
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.execution.session import ARTEFACTS, Emit, InMemory, Session, open_session
-from efficient360.execution.shared_predictions import shared
 from efficient360.models.model import TorchModel
 from efficient360.plugins.registry import evaluator_class, evaluators
 from efficient360.storage.outcomes import Store, is_retried

@@ -1,5 +1,3 @@
-"""A checkpoint that knows some of a data set's classes is evaluated on those; the rest are a data set of their own."""
-
 import dataclasses
 import json
 from pathlib import Path
@@ -9,7 +7,8 @@ import pytest
 import timm
 from safetensors.torch import save_file
 
-from efficient360.datasets.known import known_part, unseen_classes, unseen_part
+from efficient360.datasets.card import read_card
+from efficient360.datasets.class_matching import kept_outputs, known_part, unseen_classes, unseen_part
 from efficient360.datasets.loader import card_of, open_dataset, open_split, open_whole
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
@@ -17,8 +16,33 @@ from efficient360.errors import DatasetError
 from efficient360.execution import runner
 from efficient360.execution.events import Event, Finished, Opened
 from efficient360.execution.plan import Plan, Step
-from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.references import resolve
+
+BASE = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", Preprocessing((3, 8, 8), (0.5,) * 3, (0.5,) * 3), 3, ("cat", "dog", "owl"))
+
+
+def test_equal_names_or_equal_counts_need_nothing() -> None:
+    card = read_card("digits")
+    assert kept_outputs(BASE, card, ["cat", "dog", "owl"]) is None
+    assert kept_outputs(dataclasses.replace(BASE, class_names=()), card, ["a", "b", "c"]) is None
+
+
+def test_names_are_matched_whatever_their_order_and_number() -> None:
+    assert kept_outputs(BASE, read_card("digits"), ["owl", "cat"]) == (2, 0)
+    assert kept_outputs(BASE, read_card("digits"), ["dog", "owl", "cat"]) == (1, 2, 0)
+
+
+def test_imagenet_subset_is_matched_by_its_card() -> None:
+    imagenet = dataclasses.replace(BASE, num_classes=1000, class_names=())
+    assert kept_outputs(imagenet, read_card("imagenette"), [str(i) for i in range(10)]) == (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
+
+
+def test_unmatched_counts_are_refused() -> None:
+    with pytest.raises(DatasetError, match="answers with 3 classes, digits has 10") as caught:
+        kept_outputs(BASE, read_card("digits"), [str(i) for i in range(10)])
+    assert caught.value.code == "class-count-mismatch"
+
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_heads": 2, "num_classes": 7}
 KNOWN = ("9", "0", "1", "2", "4", "5", "7")

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.datasets.subset import stratified
+from efficient360.datasets.examples import stratified
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=200)
 

@@ -1,5 +1,8 @@
-"""Stable ids of examples."""
+"""Identities of data: stable ids of examples, and a digest that changes when local files do."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +27,9 @@ def ids_of(table: Any, card: Card, split: str) -> list[str]:
         return [str(Path(path).resolve().relative_to(root)) if Path(path).resolve().is_relative_to(root) else path for path in paths]
     width = len(str(len(table) - 1))
     return [f"{split}/{i:0{width}d}" for i in range(len(table))]
+
+
+def stamp(card: Any, files: Iterable[Path]) -> str:
+    """SHA-256 over an entry of a card, plain JSON, and the path, size and time of files."""
+    seen = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return hashlib.sha256(json.dumps([card, seen]).encode()).hexdigest()
