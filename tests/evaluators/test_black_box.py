@@ -117,8 +117,8 @@ def test_median_queries_at_the_smallest_epsilon(on: conformance.Subject, tmp_pat
     for name in ("square", "rays"):
         queries = found["median_queries", "32/255", name]
         assert isinstance(queries, Measurement)
-        fell = round(24 * (margins(model, on.examples)[0].mean() - found["robust_accuracy", "32/255", name].value))
-        assert queries.n == fell
+        broken = round(24 * (margins(model, on.examples)[0].mean() - found["robust_accuracy", "32/255", name].value))
+        assert queries.n == broken
         assert 1 <= queries.interval.low <= queries.value <= queries.interval.high <= 200
     few = run(model, BlackBox(epsilons=(0.01,), queries=5), on, tmp_path / "few")
     reason = few["median_queries", "0.01/255", "square"]

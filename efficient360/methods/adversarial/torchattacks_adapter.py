@@ -28,7 +28,7 @@ L2 = frozenset({Norm.L2})
 
 @final
 @dataclass(frozen=True)
-class Recipe:
+class TorchattacksRecipe:
     """How an attack of torchattacks is built.
 
     Args:
@@ -60,30 +60,30 @@ def _pgd(library: ModuleType, network: nn.Module, threat: ThreatModel, steps: in
 PGD_STEP = 2.5
 """Step size times steps over ε, of PGD and its relatives: large enough to cross the ball (Madry et al. 2018). Momentum attacks take 1, as in their papers."""
 
-RECIPES: Mapping[str, Recipe] = {
-    "fgsm": Recipe("FGSM", "Goodfellow et al. 2015", lambda library, network, threat, _: library.FGSM(network, eps=threat.epsilon)),
-    "rfgsm": Recipe(
+RECIPES: Mapping[str, TorchattacksRecipe] = {
+    "fgsm": TorchattacksRecipe("FGSM", "Goodfellow et al. 2015", lambda library, network, threat, _: library.FGSM(network, eps=threat.epsilon)),
+    "rfgsm": TorchattacksRecipe(
         "R+FGSM",
         "Tramèr et al. 2018",
         lambda library, network, threat, _: library.RFGSM(network, eps=threat.epsilon, alpha=threat.epsilon / 2, steps=1),
     ),
-    "ffgsm": Recipe(
+    "ffgsm": TorchattacksRecipe(
         "Fast FGSM", "Wong et al. 2020", lambda library, network, threat, _: library.FFGSM(network, eps=threat.epsilon, alpha=1.25 * threat.epsilon)
     ),
-    "bim": Recipe("BIM", "Kurakin et al. 2017", _iterative("BIM", PGD_STEP)),
-    "pgd": Recipe("PGD", "Madry et al. 2018", _pgd, LINF | L2),
-    "eotpgd": Recipe("EOT-PGD", "Athalye et al. 2018; Zimmermann 2019", _iterative("EOTPGD", PGD_STEP)),
-    "tpgd": Recipe("TRADES PGD", "Zhang et al. 2019", _iterative("TPGD", PGD_STEP)),
-    "jitter": Recipe("Jitter", "Schwinn et al. 2021", _iterative("Jitter", PGD_STEP)),
-    "mifgsm": Recipe("MI-FGSM", "Dong et al. 2018", _iterative("MIFGSM", 1)),
-    "nifgsm": Recipe("NI-FGSM", "Lin et al. 2020", _iterative("NIFGSM", 1)),
-    "sinifgsm": Recipe("SI-NI-FGSM", "Lin et al. 2020", _iterative("SINIFGSM", 1)),
-    "vmifgsm": Recipe("VMI-FGSM", "Wang & He 2021", _iterative("VMIFGSM", 1)),
-    "vnifgsm": Recipe("VNI-FGSM", "Wang & He 2021", _iterative("VNIFGSM", 1)),
-    "difgsm": Recipe("DI-FGSM", "Xie et al. 2019", _iterative("DIFGSM", 1), square_images=True),
-    "tifgsm": Recipe("TI-FGSM", "Dong et al. 2019", _iterative("TIFGSM", 1), square_images=True),
-    "cw": Recipe("C&W", "Carlini & Wagner 2017", lambda library, network, _, steps: library.CW(network, steps=steps), L2, minimises=True),
-    "deepfool": Recipe(
+    "bim": TorchattacksRecipe("BIM", "Kurakin et al. 2017", _iterative("BIM", PGD_STEP)),
+    "pgd": TorchattacksRecipe("PGD", "Madry et al. 2018", _pgd, LINF | L2),
+    "eotpgd": TorchattacksRecipe("EOT-PGD", "Athalye et al. 2018; Zimmermann 2019", _iterative("EOTPGD", PGD_STEP)),
+    "tpgd": TorchattacksRecipe("TRADES PGD", "Zhang et al. 2019", _iterative("TPGD", PGD_STEP)),
+    "jitter": TorchattacksRecipe("Jitter", "Schwinn et al. 2021", _iterative("Jitter", PGD_STEP)),
+    "mifgsm": TorchattacksRecipe("MI-FGSM", "Dong et al. 2018", _iterative("MIFGSM", 1)),
+    "nifgsm": TorchattacksRecipe("NI-FGSM", "Lin et al. 2020", _iterative("NIFGSM", 1)),
+    "sinifgsm": TorchattacksRecipe("SI-NI-FGSM", "Lin et al. 2020", _iterative("SINIFGSM", 1)),
+    "vmifgsm": TorchattacksRecipe("VMI-FGSM", "Wang & He 2021", _iterative("VMIFGSM", 1)),
+    "vnifgsm": TorchattacksRecipe("VNI-FGSM", "Wang & He 2021", _iterative("VNIFGSM", 1)),
+    "difgsm": TorchattacksRecipe("DI-FGSM", "Xie et al. 2019", _iterative("DIFGSM", 1), square_images=True),
+    "tifgsm": TorchattacksRecipe("TI-FGSM", "Dong et al. 2019", _iterative("TIFGSM", 1), square_images=True),
+    "cw": TorchattacksRecipe("C&W", "Carlini & Wagner 2017", lambda library, network, _, steps: library.CW(network, steps=steps), L2, minimises=True),
+    "deepfool": TorchattacksRecipe(
         "DeepFool", "Moosavi-Dezfooli et al. 2016", lambda library, network, _, steps: library.DeepFool(network, steps=steps), L2, minimises=True
     ),
 }

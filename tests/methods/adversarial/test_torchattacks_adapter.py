@@ -17,7 +17,7 @@ from efficient360.methods.adversarial.attack import AttackBatch
 from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.ensemble import run_ensemble
 from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
-from efficient360.methods.adversarial.torchattacks_adapter import RECIPES, Recipe, TorchattacksAttack
+from efficient360.methods.adversarial.torchattacks_adapter import RECIPES, TorchattacksRecipe, TorchattacksAttack
 from efficient360.methods.adversarial.victim import Victim
 from efficient360.models.model import Model
 
@@ -150,7 +150,7 @@ def test_an_attack_that_leaves_the_ball_is_refused(monkeypatch: pytest.MonkeyPat
     def stray(library: Any, network: nn.Module, threat: ThreatModel, steps: int) -> Stray:
         return Stray(threat.epsilon)
 
-    monkeypatch.setattr(torchattacks_adapter, "RECIPES", {"fgsm": Recipe("Stray", "", stray)})
+    monkeypatch.setattr(torchattacks_adapter, "RECIPES", {"fgsm": TorchattacksRecipe("Stray", "", stray)})
     victim = linear_victim()
     batch = mid_grey_batch(victim, 12)
     with pytest.raises(PluginError) as caught:
