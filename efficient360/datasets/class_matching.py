@@ -22,9 +22,9 @@ def kept_outputs(checkpoint: Checkpoint, card: Card, class_names: Sequence[str])
     Raises:
         DatasetError: The numbers of classes differ and nothing tells how to match them.
     """
-    theirs = list(checkpoint.class_names)
-    if theirs and len(set(theirs)) == len(theirs) and set(class_names) <= set(theirs):
-        keep = tuple(theirs.index(name) for name in class_names)
+    outputs = list(checkpoint.class_names)
+    if outputs and len(set(outputs)) == len(outputs) and set(class_names) <= set(outputs):
+        keep = tuple(outputs.index(name) for name in class_names)
         return None if keep == tuple(range(checkpoint.num_classes)) else keep
     if checkpoint.num_classes == len(class_names):
         return None
@@ -42,11 +42,11 @@ def unseen_classes(examples: ExampleSet, checkpoint: Checkpoint) -> tuple[int, .
 
     Empty unless every class of the checkpoint is, by name, one of the data set's: a checkpoint of other classes altogether is no case of this.
     """
-    theirs, names = set(checkpoint.class_names), list(examples.class_names)
-    comparable = len(theirs) == checkpoint.num_classes and len(set(names)) == len(names)
-    if not comparable or not theirs < set(names):
+    known, names = set(checkpoint.class_names), list(examples.class_names)
+    comparable = len(known) == checkpoint.num_classes and len(set(names)) == len(names)
+    if not comparable or not known < set(names):
         return ()
-    return tuple(i for i, name in enumerate(names) if name not in theirs)
+    return tuple(i for i, name in enumerate(names) if name not in known)
 
 
 def of_classes(examples: ExampleSet, classes: tuple[int, ...]) -> ExampleSet:

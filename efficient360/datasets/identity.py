@@ -31,5 +31,5 @@ def ids_of(table: Any, card: Card, split: str) -> list[str]:
 
 def stamp(card: Any, files: Iterable[Path]) -> str:
     """SHA-256 over an entry of a card, plain JSON, and the path, size and time of files."""
-    seen = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return hashlib.sha256(json.dumps([card, seen]).encode()).hexdigest()
+    stats = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return hashlib.sha256(json.dumps([card, stats]).encode()).hexdigest()

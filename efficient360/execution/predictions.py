@@ -119,10 +119,10 @@ def predict(
         progress(done, len(examples))
     for batch in ahead(examples.batches(batch_size, done), decoders):
         deadline.check()
-        rows = [found.cpu().numpy() for found in _passed(model, batch.images)]
+        rows = [row.cpu().numpy() for row in _passed(model, batch.images)]
         _require_finite(rows[0], batch)
-        for log, found in zip(logs, rows, strict=True):
-            log.append(found)
+        for log, row in zip(logs, rows, strict=True):
+            log.append(row)
         done += len(batch)
         progress(done, len(examples))
     return PredictedExamples(examples, logs[0], logs[1] if len(logs) > 1 else None, np.arange(len(examples)))
@@ -133,13 +133,13 @@ def _passed(model: Model, images: Tensor) -> list[Tensor]:
     with torch.inference_mode():
         if not isinstance(model, TorchModel):
             return [model(images)]
-        return [found for found in model.logits_and_features(images) if found is not None]
+        return [output for output in model.logits_and_features(images) if output is not None]
 
 
 def _feature_width(model: Model) -> int | None:
     """``D``, found on a black image; ``None`` where the model offers no features."""
-    found = _passed(model, torch.zeros(1, *model.input_size))
-    return found[1].shape[1] if len(found) > 1 else None
+    outputs = _passed(model, torch.zeros(1, *model.input_size))
+    return outputs[1].shape[1] if len(outputs) > 1 else None
 
 
 def _require_finite(logits: NDArray[Any], batch: Batch) -> None:
@@ -168,5 +168,5 @@ def shared(session: Session, examples: Examples) -> Examples:
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
     plan = session.plan
     folder = session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}")
-    told = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
-    return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, told)
+    on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
+    return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)

@@ -46,14 +46,14 @@ def evaluators(plugins: Sequence[Path] = ()) -> dict[str, Entry]:
     Raises:
         PluginError: Two of the same name, or a plug-in file that can't be read.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for entry in (*_built_in(), *_installed(), *(entry for path in plugins for entry in _in_file(path))):
-        if entry.name in found:
+        if entry.name in entries:
             raise PluginError(
-                "duplicate-evaluator", f"two evaluators are called {entry.name!r}: {found[entry.name].origin} and {entry.origin}", "rename one of them"
+                "duplicate-evaluator", f"two evaluators are called {entry.name!r}: {entries[entry.name].origin} and {entry.origin}", "rename one of them"
             )
-        found[entry.name] = entry
-    return found
+        entries[entry.name] = entry
+    return entries
 
 
 def evaluator_class(name: str, known: dict[str, Entry]) -> type[Any]:
@@ -109,9 +109,9 @@ def _installed() -> Iterable[Entry]:
 
 
 def _in_file(path: Path) -> Iterable[Entry]:
-    for found in _classes(_source(path)):
-        if found.name:
-            yield Entry(found.name, found.summary, str(path), lambda name=found.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
+    for cls in _classes(_source(path)):
+        if cls.name:
+            yield Entry(cls.name, cls.summary, str(path), lambda name=cls.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 
 @final
@@ -123,12 +123,12 @@ class _ClassText:
 
 def _classes(source: str) -> list[_ClassText]:
     """Evaluator classes in a source text: those with a literal ``name`` and a base called …Evaluator."""
-    found = []
+    classes = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Evaluator") for base in node.bases):
             name = next((_literal_name(item) for item in node.body if _literal_name(item)), "")
-            found.append(_ClassText(name, (ast.get_docstring(node) or "").partition("\n")[0]))
-    return found
+            classes.append(_ClassText(name, (ast.get_docstring(node) or "").partition("\n")[0]))
+    return classes
 
 
 def _literal_name(item: ast.stmt) -> str:
