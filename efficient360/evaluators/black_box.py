@@ -166,18 +166,10 @@ class BlackBox(ExampleEvaluator):
             yield pictures
 
 
-<<<<<<< HEAD
 def _median_queries(curve: AttackCurve, queries: NDArray[np.float64]) -> Outcome:
     """The median number of queries at the smallest ε, where every correctly classified example was attacked afresh, or why there is none."""
     spent, conditions = queries[curve.correct & (curve.epsilon_index == 0)], curve.conditions(0, curve.attacks[0].name)
     if len(spent) < FEWEST_FOR_MEDIAN:
         message = f"{curve.attacks[0].title} succeeded on {len(spent)} images at {curve.threats[0].label}: too few for a median"
-=======
-def _median_queries(front: Front, queries: NDArray[np.float64]) -> Outcome:
-    """The median number of queries at the smallest ε, where every right example was attacked afresh, or why there is none."""
-    spent, conditions = queries[front.clean & (front.at == 0)], front.conditions(0, front.attacks[0].name)
-    if len(spent) < FEWEST_FOR_MEDIAN:
-        message = f"{len(spent)} images fell to {front.attacks[0].title} at {front.threats[0].label}: too few for a median"
->>>>>>> main
         return Failure(Status.UNSUPPORTED, "too-few-fell", message, "attack more images, or a larger ε alone", MEDIAN_QUERIES, conditions)
     return Measurement(MEDIAN_QUERIES, float(np.median(spent)), len(spent), median_interval(spent), conditions)
