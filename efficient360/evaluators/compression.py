@@ -16,7 +16,7 @@ from efficient360.core.findings import findings_table
 from efficient360.core.settings import AtLeast1, AtLeast2, EachOnce, NotEmpty
 from efficient360.errors import Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.methods.complexity.operations import OperationCount, count, shadow
+from efficient360.methods.complexity.mac_count import OperationCount, count_macs, structure_copy
 from efficient360.methods.compression import metrics
 from efficient360.methods.compression.compressor import CompressedNetwork, conditions_of, uncompressed_bytes, variant_of
 from efficient360.methods.compression.figures import accuracy_by_size, accuracy_by_work, validity_warnings, variants_table
@@ -88,7 +88,7 @@ class Compression(Evaluator):
             compressed = compressor.compress(model.network)
         except Unsupported as error:
             return replace(Failure.of(Status.UNSUPPORTED, error, metrics.ACCURACY), conditions=conditions_of(compressor))
-        module = shadow(model.module)
+        module = structure_copy(model.module)
         module.network = compressed.network
 
         def predict(batch: Batch) -> NDArray[Any]:
@@ -144,4 +144,4 @@ class _Original:
         return None if before.uncounted or after.uncounted else before.macs / after.macs
 
     def _count(self, network: nn.Module) -> OperationCount:
-        return count(network, torch.full((1, *self.model.input_size), 0.5, device=self.model.device))
+        return count_macs(network, torch.full((1, *self.model.input_size), 0.5, device=self.model.device))

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.figures import Figure
 from efficient360.core.measurement import Interval, Measurement, Outcome
-from efficient360.core.proportion_difference import newcombe_paired
-from efficient360.core.statistics import percentiles_around, wilson
+from efficient360.core.statistics import newcombe_paired, percentiles_around, wilson
 from efficient360.methods.compression import metrics
 from efficient360.methods.compression.compressor import Compressor, conditions_of
 

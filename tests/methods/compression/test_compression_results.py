@@ -61,7 +61,7 @@ def test_the_share_of_resamples_within_is_the_binomials() -> None:
 
 
 def test_changes_in_pairs() -> None:
-    from efficient360.core.proportion_difference import newcombe_paired
+    from efficient360.core.statistics import newcombe_paired
 
     result = RESULTS[1]
     assert result.change == pytest.approx(-0.005)
