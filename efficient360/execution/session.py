@@ -9,11 +9,11 @@ from typing import Any, final
 from torch import nn
 
 from efficient360.core import environment
+from efficient360.datasets.class_matching import kept_outputs
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
-from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.deployment.artefact import Calibration, Deployment, deploy
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet

@@ -163,11 +163,11 @@ class TorchModel(Model):
         if head is None:
             offered = hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")
             return self(images), self.features(images) if offered else None
-        seen: list[Tensor] = []
-        with head.register_forward_pre_hook(lambda _module, given: seen.append(given[0])):
+        inputs: list[Tensor] = []
+        with head.register_forward_pre_hook(lambda _module, given: inputs.append(given[0])):
             logits = self(images)
-        flat = len(seen) == 1 and seen[0].ndim == 2 and len(seen[0]) == len(logits)
-        return logits, seen[0].float() if flat else None
+        flat = len(inputs) == 1 and inputs[0].ndim == 2 and len(inputs[0]) == len(logits)
+        return logits, inputs[0].float() if flat else None
 
 
 def _final_linear(network: nn.Module) -> nn.Linear | None:
