@@ -91,9 +91,9 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 
 def compress(options: argparse.Namespace) -> int:
     """Write a checkpoint as a smaller file, and tell what became of its size."""
-    from efficient360.cli.compressing import compress as run
+    from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(run(_checkpoint(options), options.variant, options.out))
+    print(compress_checkpoint(_checkpoint(options), options.variant, options.out))
     return 0
 
 

@@ -172,8 +172,8 @@ class TorchModel(Model):
 
 def _final_linear(network: nn.Module) -> nn.Linear | None:
     """The layer that timm calls the classifier, where it is a single linear one."""
-    named: Any = getattr(network, "get_classifier", None)
-    classifier = named() if callable(named) else None
+    get_classifier: Any = getattr(network, "get_classifier", None)
+    classifier = get_classifier() if callable(get_classifier) else None
     return classifier if isinstance(classifier, nn.Linear) else None
 
 

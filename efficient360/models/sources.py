@@ -9,25 +9,24 @@ from timm.models import is_model, is_model_pretrained, list_models, split_model_
 
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names, pretrained_config
-from efficient360.models.checkpoint import CheckpointSpec, Origin
-from efficient360.models.embedded import zoo_file, zoo_names
+from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
-from efficient360.models.transformers_vit import sidecar_of
+from efficient360.models.transformers_vit import transformers_sidecar
 from efficient360.models.weights import SUFFIXES
 
 
 @final
 @dataclass(frozen=True)
-class Found:
+class CheckpointSource:
     """What a reference leads to.
 
     Args:
-        name: Short name for people.
+        name: Short display name.
         origin: Where the weights come from.
-        sidecar: What is said beside the weights.
+        sidecar: The metadata beside the weights.
         weights: The weights file; ``None`` where the reference names an architecture only.
-        card: Where it was found: repository and commit.
+        card: Repository and commit, for weights from the hub.
     """
 
     name: str
@@ -37,16 +36,16 @@ class Found:
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
-def locate(spec: CheckpointSpec) -> Found:
+def find_source(spec: CheckpointSpec) -> CheckpointSource:
     """Follow a reference: embedded name, existing path, ``hf-hub:`` repository, timm name or tag, in this order.
 
     Raises:
-        CheckpointError: It leads nowhere; what was tried and close names are told.
+        CheckpointError: It leads nowhere; the message says what was tried and which names are close.
     """
     reference = spec.reference.strip()
     if reference in zoo_names():
         weights = zoo_file(reference)
-        return Found(reference, Origin.ZOO, _sidecar(weights.with_suffix(".json")), weights)
+        return CheckpointSource(reference, Origin.ZOO, _sidecar(weights.with_suffix(".json")), weights)
     path = Path(reference).expanduser()
     if reference and path.is_dir():
         return _folder(path)
@@ -59,16 +58,16 @@ def locate(spec: CheckpointSpec) -> Found:
     raise _nowhere(reference, path)
 
 
-def _file(path: Path) -> Found:
+def _file(path: Path) -> CheckpointSource:
     beside = find_sidecar(path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     if beside is not None and beside.name in GENERIC_NAMES and not sidecar.architecture:
         # A config.json that belongs to something else.
         sidecar = Sidecar()
-    return Found(sidecar.name or path.stem, Origin.FILE, sidecar, path)
+    return CheckpointSource(sidecar.name or path.stem, Origin.FILE, sidecar, path)
 
 
-def _folder(folder: Path) -> Found:
+def _folder(folder: Path) -> CheckpointSource:
     preferred = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     files = preferred[:1] or sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if any(folder.glob("*.index.json")) and not preferred:
@@ -86,10 +85,10 @@ def _folder(folder: Path) -> Found:
         raise CheckpointError("several-weights-in-folder", f"{folder} holds {len(files)} weights files: {names}", "give the path of one of them")
     beside = find_sidecar(files[0])
     sidecar = Sidecar() if beside is None else _sidecar(beside)
-    return Found(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
+    return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
 
 
-def _repository(repository: Repository, spec: CheckpointSpec) -> Found:
+def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:
     config = fetch(repository, "config.json")
     if config is None and not spec.architecture:
         raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
@@ -98,13 +97,13 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> Found:
         fetch(repository, "preprocessor_config.json")
     sidecar = Sidecar() if config is None else _sidecar(config)
     if spec.random_weights:
-        return Found(repository.name, Origin.RANDOM, sidecar, None)
+        return CheckpointSource(repository.name, Origin.RANDOM, sidecar, None)
     # Weights of the very commit that the configuration is from.
     pinned = repository if config is None else Repository(repository.name, commit_of(config) or repository.revision)
     return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
 
 
-def _timm(reference: str, spec: CheckpointSpec) -> Found:
+def _timm(reference: str, spec: CheckpointSpec) -> CheckpointSource:
     config = pretrained_config(reference)
     architecture, tag = split_model_name_tag(reference)
     if tag and not config:
@@ -112,10 +111,10 @@ def _timm(reference: str, spec: CheckpointSpec) -> Found:
         close = close_names(reference, known) or known[:3]
         raise CheckpointError("unknown-tag", f"timm's {architecture} has no pretrained tag {tag!r}", f"it has {', '.join(close) or 'none'}")
     sidecar = parse_sidecar({key: value for key, value in config.items() if value is not None}, Path(reference))
-    told = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
-    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=told)
+    card = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
+    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
     if spec.random_weights:
-        return Found(architecture, Origin.RANDOM, sidecar, None)
+        return CheckpointSource(architecture, Origin.RANDOM, sidecar, None)
     if not is_model_pretrained(reference):
         raise CheckpointError(
             "no-pretrained-weights", f"timm has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
@@ -129,18 +128,18 @@ def _timm(reference: str, spec: CheckpointSpec) -> Found:
     return _downloaded(reference, repository, names, sidecar)
 
 
-def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> Found:
+def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:
     weights = fetch_first(repository, names)
     if weights is None:
         raise CheckpointError(
             "hub-no-weights", f"the hub's repository {repository} has none of {', '.join(names)}", "download its weights file and give the path"
         )
-    return Found(name, Origin.HUB, sidecar, weights, {"repository": repository.name, "revision": commit_of(weights)})
+    return CheckpointSource(name, Origin.HUB, sidecar, weights, {"repository": repository.name, "revision": commit_of(weights)})
 
 
 def _sidecar(path: Path) -> Sidecar:
     data = read_json(path)
-    return sidecar_of(data, path) if _transformers_config(data) else parse_sidecar(data, path)
+    return transformers_sidecar(data, path) if _transformers_config(data) else parse_sidecar(data, path)
 
 
 def _is_transformers(path: Path) -> bool:

@@ -3,28 +3,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.methods.continual_learning.memory import MEMORIES, Balanced, Reservoir
+from efficient360.methods.continual_learning.replay import BUFFERS, ClassBalancedBuffer, ReservoirBuffer
 
 LABELS = st.lists(st.integers(0, 4), max_size=60)
 
 
-@pytest.mark.parametrize("kind", MEMORIES)
+@pytest.mark.parametrize("kind", BUFFERS)
 @given(labels=LABELS, size=st.integers(1, 20), seed=st.integers(0, 9))
 def test_a_memory_holds_what_was_offered_and_no_more_than_it_may(kind: str, labels: list[int], size: int, seed: int) -> None:
-    memory = MEMORIES[kind](size, np.random.default_rng(seed))
+    buffer = BUFFERS[kind](size, np.random.default_rng(seed))
     for item, label in enumerate(labels):
-        memory.offer(item, label)
-    items = memory.items()
+        buffer.offer(item, label)
+    items = buffer.items()
     assert len(items) == len(set(items)) == min(size, len(labels))
     assert set(items) <= set(range(len(labels)))
 
 
 @given(labels=LABELS, size=st.integers(1, 20), seed=st.integers(0, 9))
 def test_a_balanced_memory_takes_from_no_class_what_a_larger_one_could_give(labels: list[int], size: int, seed: int) -> None:
-    memory = Balanced(size, np.random.default_rng(seed))
+    buffer = ClassBalancedBuffer(size, np.random.default_rng(seed))
     for item, label in enumerate(labels):
-        memory.offer(item, label)
-    held = [labels[item] for item in memory.items()]
+        buffer.offer(item, label)
+    held = [labels[item] for item in buffer.items()]
     counts = {label: held.count(label) for label in set(labels)}
     for label, count in counts.items():
         if count < labels.count(label):
@@ -35,10 +35,10 @@ def test_a_reservoir_holds_early_and_late_items_alike() -> None:
     runs, offered, size = 4000, 12, 3
     held = np.zeros(offered)
     for run in range(runs):
-        memory = Reservoir(size, np.random.default_rng(run))
+        buffer = ReservoirBuffer(size, np.random.default_rng(run))
         for item in range(offered):
-            memory.offer(item, 0)
-        held[memory.items()] += 1
+            buffer.offer(item, 0)
+        held[buffer.items()] += 1
     share = size / offered
     # Five standard deviations of a binomial share.
     assert np.abs(held / runs - share).max() < 5 * (share * (1 - share) / runs) ** 0.5

@@ -1,4 +1,4 @@
-"""What streams are made of, and the order in which each seed lays it out."""
+"""Task pools: all tasks of a stream, from which each seed builds a stream in its own order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,85 +8,83 @@ from typing import final
 import numpy as np
 
 from efficient360.errors import Unsupported
-from efficient360.methods.continual_learning.inputs import Part
-from efficient360.methods.continual_learning.scenario import Scenario
-from efficient360.methods.continual_learning.stream import Stream, Task
+from efficient360.methods.continual_learning.stream import LabelledInputs, Scenario, Stream, Task
 
 
-class Material(ABC):
-    """All tasks of a stream, before they are put in an order."""
+class TaskPool(ABC):
+    """All tasks of a stream, in no order yet."""
 
     name: str
-    """For conditions."""
+    """Name in conditions."""
     title: str
-    """In print."""
+    """Display name."""
 
     @property
     @abstractmethod
     def scenarios(self) -> tuple[Scenario, ...]:
-        """Those that it allows."""
+        """Scenarios that it supports."""
 
     @abstractmethod
-    def laid_out(self, scenario: Scenario, seed: int) -> Stream:
+    def build_stream(self, scenario: Scenario, seed: int) -> Stream:
         """The stream of one seed.
 
         Args:
-            scenario: One of those that it allows.
-            seed: Another seed, another order.
+            scenario: One of :attr:`scenarios`.
+            seed: Of the order of tasks.
         """
 
 
 @final
 @dataclass(frozen=True)
-class NewClasses(Material):
-    """Classes that the checkpoint does not know, a few of them a task.
+class NewClassPool(TaskPool):
+    """Classes that are new to the checkpoint, several per task.
 
     Args:
-        name: For conditions.
-        title: In print.
+        name: Name in conditions.
+        title: Display name.
         original: What the checkpoint was trained on.
         class_names: Of the new classes.
-        training: All their training images; label c is the c-th new class.
-        test: All their test images.
-        tasks: How many tasks at most.
+        training: Their training images; label c is the c-th new class.
+        test: Their test images.
+        tasks: Maximum number of tasks.
     """
 
     name: str
     title: str
     original: Task
     class_names: tuple[str, ...]
-    training: Part
-    test: Part
+    training: LabelledInputs
+    test: LabelledInputs
     tasks: int
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
-        # A task of a single class asks nothing where it is told which task an image is of.
-        return tuple(s for s, least in ((Scenario.CLASS, 2), (Scenario.TASK, 4)) if len(self.class_names) >= least)
+        # With the task given, a task of a single class would be trivial.
+        return tuple(scenario for scenario, minimum in ((Scenario.CLASS, 2), (Scenario.TASK, 4)) if len(self.class_names) >= minimum)
 
-    def laid_out(self, scenario: Scenario, seed: int) -> Stream:
-        """Classes in a random order, in tasks of about as many each."""
+    def build_stream(self, scenario: Scenario, seed: int) -> Stream:
+        """Classes in random order, split into tasks of nearly equal size."""
         known, new = len(self.original.outputs), len(self.class_names)
         order = np.random.default_rng([seed, 17]).permutation(new)
-        most = new // 2 if scenario is Scenario.TASK else new
-        places = np.arange(known, known + new)
+        max_tasks = new // 2 if scenario is Scenario.TASK else new
+        new_outputs = np.arange(known, known + new)
         tasks = []
-        for chosen in np.array_split(order, min(self.tasks, most)):
-            classes = tuple(sorted(chosen.tolist()))
+        for indices in np.array_split(order, min(self.tasks, max_tasks)):
+            classes = tuple(sorted(indices.tolist()))
             outputs = tuple(known + c for c in classes)
-            training, test = (part.of_labels(classes).relabelled(places) for part in (self.training, self.test))
+            training, test = (examples.with_labels(classes).relabel(new_outputs) for examples in (self.training, self.test))
             tasks.append(Task(", ".join(self.class_names[c] for c in classes), outputs, training, test))
         return Stream(scenario, self.original, tuple(tasks), known + new)
 
 
 @final
 @dataclass(frozen=True)
-class Domains(Material):
+class DomainPool(TaskPool):
     """The checkpoint's classes under one condition after another.
 
     Args:
-        name: For conditions.
-        title: In print.
+        name: Name in conditions.
+        title: Display name.
         original: What the checkpoint was trained on.
         domains: A task each, with the original's outputs.
     """
@@ -100,8 +98,8 @@ class Domains(Material):
     def scenarios(self) -> tuple[Scenario, ...]:
         return (Scenario.DOMAIN,)
 
-    def laid_out(self, scenario: Scenario, seed: int) -> Stream:
-        """The conditions in a random order."""
+    def build_stream(self, scenario: Scenario, seed: int) -> Stream:
+        """The conditions in random order."""
         order = np.random.default_rng([seed, 17]).permutation(len(self.domains))
         return Stream(scenario, self.original, tuple(self.domains[i] for i in order), len(self.original.outputs))
 
@@ -112,14 +110,14 @@ def unknown_classes(names: Sequence[str], known: Sequence[str], title: str) -> l
     Args:
         names: Of the data set's classes.
         known: Of the classes that the checkpoint knows.
-        title: The data set in print.
+        title: Display name of the data set.
 
     Raises:
-        Unsupported: None is (``known-classes``), or only one.
+        Unsupported: No class is new (``known-classes``), or only one.
     """
     new = [i for i, name in enumerate(names) if name not in set(known)]
     if not new:
-        message = f"the checkpoint knows every class of {title}: to learn them again would test nothing"
+        message = f"the checkpoint knows every class of {title}: learning them again would test nothing"
         raise Unsupported("known-classes", message, "choose a data set of other classes, or streams: [corruptions]")
     if len(new) < 2:
         message = f"{title} has a single class that is new to the checkpoint: {names[new[0]]}"

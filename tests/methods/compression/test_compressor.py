@@ -7,17 +7,17 @@ import torch
 from torch import nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.compression.compressor import Coder, Compressed, Parts, full_bytes
+from efficient360.methods.compression.compressor import encode_weights, uncompressed_bytes, weights_of
+from efficient360.methods.compression.pruning import TwoOfFourSparsity
 from efficient360.methods.compression.variants import LADDER, parse
-from efficient360.methods.compression.weights import coded, weights_of
 
 
 def test_the_weights_are_those_of_layers_each_once(vit: nn.Module) -> None:
-    found = weights_of(vit)
-    assert set(found) == {name for name, p in vit.named_parameters() if name.endswith("weight") and p.ndim > 1}
-    assert {"pos_embed", "cls_token", "norm.weight"}.isdisjoint(found)
-    assert "patch_embed.proj.weight" in found
-    assert sum(p.numel() for p in found.values()) / sum(p.numel() for p in vit.parameters()) > 0.9
+    weights = weights_of(vit)
+    assert set(weights) == {name for name, p in vit.named_parameters() if name.endswith("weight") and p.ndim > 1}
+    assert {"pos_embed", "cls_token", "norm.weight"}.isdisjoint(weights)
+    assert "patch_embed.proj.weight" in weights
+    assert sum(p.numel() for p in weights.values()) / sum(p.numel() for p in vit.parameters()) > 0.9
 
 
 def test_attention_of_torchs_own_and_tied_layers() -> None:
@@ -27,7 +27,7 @@ def test_attention_of_torchs_own_and_tied_layers() -> None:
     second.weight = first.weight
     tied = nn.Sequential(first, second)
     assert set(weights_of(tied)) == {"0.weight"}
-    assert full_bytes(tied) < full_bytes(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))
+    assert uncompressed_bytes(tied) < uncompressed_bytes(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))
 
 
 def test_a_network_without_layers_is_told() -> None:
@@ -35,18 +35,8 @@ def test_a_network_without_layers_is_told() -> None:
         weights_of(nn.Identity())
 
 
-class Untouched(Coder):
-    name, strength = "untouched", {}  # type: ignore[assignment]
-
-    def compress(self, network: nn.Module) -> Compressed:
-        raise NotImplementedError
-
-    def decode(self, parts: Parts, shape: torch.Size) -> torch.Tensor:
-        return parts[""]
-
-
 def test_a_code_that_keeps_everything_changes_nothing(vit: nn.Module, images: torch.Tensor) -> None:
-    kept = coded(vit, Untouched(), lambda weight: {"": weight})
+    kept = encode_weights(vit, TwoOfFourSparsity(), lambda weight: {"float32": weight})
     torch.testing.assert_close(kept.network(images), vit(images), rtol=0, atol=0)
 
 
@@ -64,7 +54,7 @@ def test_the_original_is_left_alone(vit: nn.Module, variant: str) -> None:
 def test_the_bytes_are_those_of_the_file(vit: nn.Module, variant: str, tmp_path: Path) -> None:
     compressed = parse(variant).compress(vit)
     stored = {name: tensor.contiguous() for name, tensor in compressed.stored.items()}
-    safetensors.torch.save_file(stored, tmp_path / "packed.safetensors", dict(compressed.note) or None)
+    safetensors.torch.save_file(stored, tmp_path / "packed.safetensors", dict(compressed.metadata) or None)
     assert len(compressed.file) == (tmp_path / "packed.safetensors").stat().st_size
     assert compressed.rebuilt == variant.startswith(("low_rank", "token_merging"))
 
