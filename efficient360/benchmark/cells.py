@@ -17,7 +17,7 @@ from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
 
-class Role(StrEnum):
+class RowRole(StrEnum):
     """What a row is there for."""
 
     MODEL = "model"
@@ -43,7 +43,7 @@ class ModelFacts:
     """
 
     name: str
-    role: Role
+    role: RowRole
     family: Family
     weights: str
     identity: str
@@ -75,7 +75,7 @@ class DeviceFacts:
 
 @final
 @dataclass(frozen=True)
-class Target:
+class RuntimeFacts:
     """What runs a model, and how.
 
     Args:
@@ -124,7 +124,7 @@ class ArtefactFacts:
 
 @final
 @dataclass(frozen=True)
-class Measured:
+class CellNumbers:
     """The numbers of a cell, seconds and bytes. ``p50`` to ``findings`` as in :class:`efficient360.deployment.devices.timing.Timing`.
 
     Args:
@@ -162,7 +162,7 @@ class Measured:
 
 @final
 @dataclass(frozen=True)
-class Gap:
+class MissingNumbers:
     """Why a cell has no numbers.
 
     Args:
@@ -179,7 +179,7 @@ class Gap:
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class BenchmarkCell:
     """A model in a runtime on a device.
 
     Args:
@@ -199,13 +199,13 @@ class Cell:
     key: str
     created: str
     model: ModelFacts
-    target: Target
+    target: RuntimeFacts
     device: DeviceFacts
     schedule: Schedule
     turn: int
     artefact: ArtefactFacts | None
-    measured: Measured | None
-    gap: Gap | None
+    measured: CellNumbers | None
+    gap: MissingNumbers | None
     samples: str
 
     def __post_init__(self) -> None:
@@ -213,13 +213,13 @@ class Cell:
             raise ValueError(f"cell {self.key} has both numbers and a reason for having none, or neither")
 
     @property
-    def counts(self) -> Measured | None:
+    def rankable(self) -> CellNumbers | None:
         """Its numbers where they may be ranked: measured, and the logits those of the model."""
-        found = self.measured
-        return found if found is not None and found.parity is not None and found.parity.passed else None
+        numbers = self.measured
+        return numbers if numbers is not None and numbers.parity is not None and numbers.parity.passed else None
 
     @property
-    def why_not(self) -> str:
+    def exclusion_reason(self) -> str:
         """Why it is in no ranking; ``""`` when it is."""
         if self.gap is not None:
             return self.gap.message
@@ -227,7 +227,7 @@ class Cell:
         return "the device hands no logits back to check" if parity is None else parity.reason
 
 
-def cell_key(model: tuple[str, tuple[int, int, int]], target: Target, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
+def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
     """Digest of all that a cell depends on.
 
     Args:
@@ -249,23 +249,23 @@ def cell_key(model: tuple[str, tuple[int, int, int]], target: Target, converter:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def to_json(cell: Cell) -> dict[str, Any]:
+def to_json(cell: BenchmarkCell) -> dict[str, Any]:
     """A cell as plain JSON data."""
     return dataclasses.asdict(cell)
 
 
-def from_json(data: Mapping[str, Any]) -> Cell:
+def from_json(data: Mapping[str, Any]) -> BenchmarkCell:
     """What :func:`to_json` gave.
 
     Raises:
         ValueError: It is something else.
     """
-    found: Cell = _adapter().validate_python(dict(data))
-    return found
+    cell: BenchmarkCell = _adapter().validate_python(dict(data))
+    return cell
 
 
 @cache
 def _adapter() -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Cell)
+    return TypeAdapter(BenchmarkCell)

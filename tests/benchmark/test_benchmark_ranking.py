@@ -5,12 +5,20 @@ import pytest
 from made_cells import NOISY, made_cell
 from scipy import stats
 
-from efficient360.benchmark.board import boards
-from efficient360.benchmark.cells import Role
-from efficient360.benchmark.correlation import between, macs_and_latency, rank_correlation, repeatability
-from efficient360.benchmark.overview import Coverage, costs, coverage, disturbances
-from efficient360.benchmark.ranking import fragmentation, is_clear, precision_gain, ranking, relative
-from efficient360.benchmark.utilisation import best_utilisation, families, pairs, peak, utilisation
+from efficient360.benchmark.board import Coverage, boards, costs, coverage, disturbances
+from efficient360.benchmark.cells import RowRole
+from efficient360.benchmark.ranking import (
+    device_agreement,
+    fragmentation,
+    is_clear,
+    macs_and_latency,
+    precision_gain,
+    rank_correlation,
+    ranking,
+    relative,
+    repeatability,
+)
+from efficient360.benchmark.utilisation import best_utilisation, family_utilisation, matched_pairs, matmul_peak, utilisation
 from efficient360.benchmark.zoo import Family
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -37,8 +45,8 @@ def test_ranking_leaves_out_what_fails_parity_and_what_has_no_number():
 def test_logits_that_were_not_handed_back_do_not_count():
     cell = made_cell()
     unchecked = type(cell)(**{**vars(cell), "measured": type(cell.measured)(**{**vars(cell.measured), "parity": None})})
-    assert unchecked.counts is None
-    assert unchecked.why_not == "the device hands no logits back to check"
+    assert unchecked.rankable is None
+    assert unchecked.exclusion_reason == "the device hands no logits back to check"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,7 @@ def test_devices_agree_over_the_cells_that_both_have():
     cells = [made_cell(m, "litert", t) for m, t in times.items()] + [made_cell(m, "litert", t, device="limited", emulated="x") for m, t in slower.items()]
     cells += [made_cell("a", "openvino", 0.0005), made_cell("a", "openvino", 0.5, device="limited", emulated="x"), made_cell("b", "openvino", 0.001)]
     local, limited = boards(cells)
-    found = between(local, limited)
+    found = device_agreement(local, limited)
     assert found.by_runtime["litert:fp32"].rho == pytest.approx(0.8)
     assert set(found.by_runtime) == {"litert:fp32"}
     assert found.overall.points == 5
@@ -129,28 +137,28 @@ def test_macs_against_latency_leaves_out_uncounted_models():
 
 def test_utilisation_is_macs_over_time_over_the_best_product():
     board = one_board(
-        made_cell("matrix products", "openvino", 0.010, macs=1_000_000_000, role=Role.PEAK),
-        made_cell("matrix products", "litert", 0.020, role=Role.PEAK),
+        made_cell("matrix products", "openvino", 0.010, macs=1_000_000_000, role=RowRole.PEAK),
+        made_cell("matrix products", "litert", 0.020, role=RowRole.PEAK),
         made_cell("vit", "litert", 0.020, macs=500_000_000, family=Family.VIT),
         made_cell("hybrid", "litert", 0.040, macs=250_000_000, family=Family.HYBRID),
         made_cell("cnn", "litert", 0.010, macs=800_000_000, family=Family.CNN),
         made_cell("cnn", "ncnn", 0.0092, macs=800_000_000, family=Family.CNN),
     )
-    top = peak(board)
+    top = matmul_peak(board)
     assert (top.speed, top.label) == (pytest.approx(1e11), "openvino:fp32")
     assert utilisation(board, "vit", "litert:fp32") == pytest.approx(0.25)
-    found = families(board, "litert:fp32")
+    found = family_utilisation(board, "litert:fp32")
     assert found.means[Family.HYBRID] == pytest.approx(0.0625)
     assert found.gap == pytest.approx(0.8 / math.sqrt(0.25 * 0.0625))
     assert best_utilisation(board, "cnn") == pytest.approx(0.8 / 0.92)
-    assert [(pair.model, pair.cnn) for pair in pairs(board)] == [("vit", "cnn")]  # the hybrid's MACs are over a factor of two away
+    assert [(pair.model, pair.cnn) for pair in matched_pairs(board)] == [("vit", "cnn")]  # the hybrid's MACs are over a factor of two away
     assert [model.name for model in board.models] == ["vit", "hybrid", "cnn"]
 
 
 def test_no_peak_no_utilisation():
-    board = one_board(made_cell("matrix products", "litert", 0.01, role=Role.PEAK, passed=False), made_cell("vit", "litert"))
-    assert peak(board) is None
-    assert families(board, "litert:fp32") is None
+    board = one_board(made_cell("matrix products", "litert", 0.01, role=RowRole.PEAK, passed=False), made_cell("vit", "litert"))
+    assert matmul_peak(board) is None
+    assert family_utilisation(board, "litert:fp32") is None
 
 
 def test_repeatability_by_hand():
@@ -171,7 +179,7 @@ def test_the_newest_cell_of_a_place_stands_and_real_devices_come_first():
     cells = [made_cell(p50=0.5, device="limited", emulated="one core"), made_cell(p50=0.010), made_cell(p50=0.020)]
     found = boards(cells)
     assert [board.name for board in found] == ["local", "limited"]
-    assert found[0].counted("m", "litert:fp32").p50 == 0.020
+    assert found[0].rankable_numbers("m", "litert:fp32").p50 == 0.020
 
 
 def test_costs_are_medians_over_the_cells_that_count():

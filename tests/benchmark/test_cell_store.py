@@ -3,7 +3,7 @@ import json
 import pytest
 from made_cells import NOISY, made_cell
 
-from efficient360.benchmark.cells import Cell, cell_key, from_json, to_json
+from efficient360.benchmark.cells import BenchmarkCell, cell_key, from_json, to_json
 from efficient360.benchmark.store import CellStore
 from efficient360.errors import RunError
 
@@ -58,7 +58,7 @@ def test_artefacts_are_kept_from_git(store):
 def test_a_cell_has_numbers_or_a_reason():
     whole = made_cell()
     with pytest.raises(ValueError, match="neither"):
-        Cell(**{**vars(whole), "measured": None})
+        BenchmarkCell(**{**vars(whole), "measured": None})
     assert from_json(json.loads(json.dumps(to_json(whole)))) == whole
 
 

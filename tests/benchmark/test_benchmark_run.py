@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 
-from efficient360.benchmark import peak
-from efficient360.benchmark.cells import Role
+from efficient360.benchmark import plan as plan_module
+from efficient360.benchmark.cells import RowRole
 from efficient360.benchmark.plan import MatrixPlan
-from efficient360.benchmark.progress import Meter
+from efficient360.benchmark.progress import ProgressMeter
 from efficient360.benchmark.publish import publish
 from efficient360.benchmark.run import run
 from efficient360.benchmark.store import CellStore
+from efficient360.benchmark.workloads import MATMUL_NAME
 from efficient360.benchmark.zoo import read_models
 from efficient360.deployment.devices.device import Schedule
 from efficient360.deployment.devices.local import Local
@@ -42,22 +43,22 @@ def plan(tmp_path_factory, tiny):
 @pytest.fixture(scope="module")
 def measured(plan):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peak, "RUNTIMES", ("torch",))
-        run(plan, Meter(io.StringIO()))
+        patch.setattr(plan_module, "PEAK_RUNTIMES", ("torch",))
+        run(plan, ProgressMeter(io.StringIO()))
     return plan.out
 
 
 @pytest.fixture
 def again(plan, measured, tmp_path, monkeypatch):
     """Runs the plan on a copy of the measured folder after a change; tells what was printed."""
-    monkeypatch.setattr(peak, "RUNTIMES", ("torch",))
+    monkeypatch.setattr(plan_module, "PEAK_RUNTIMES", ("torch",))
 
     def repeat(change=lambda folder: None):
         out = tmp_path / "out"
         shutil.copytree(measured, out)
         change(out)
         told = io.StringIO()
-        run(MatrixPlan(**{**vars(plan), "out": out}), Meter(told))
+        run(MatrixPlan(**{**vars(plan), "out": out}), ProgressMeter(told))
         return out, told.getvalue()
 
     return repeat
@@ -65,13 +66,17 @@ def again(plan, measured, tmp_path, monkeypatch):
 
 def test_every_cell_has_its_numbers_and_they_are_those_of_the_raw_times(measured, tiny):
     cells = CellStore(measured).cells()
-    assert [(cell.model.name, cell.model.role) for cell in cells] == [(peak.NAME, Role.PEAK), (str(tiny), Role.MODEL), ("small & random", Role.MODEL)]
+    assert [(cell.model.name, cell.model.role) for cell in cells] == [
+        (MATMUL_NAME, RowRole.PEAK),
+        (str(tiny), RowRole.MODEL),
+        ("small & random", RowRole.MODEL),
+    ]
     for cell in cells:
-        assert cell.counts is not None, cell.why_not
+        assert cell.rankable is not None, cell.exclusion_reason
         raw = [json.loads(line) for line in (measured / cell.samples).read_text().splitlines()]
         times = np.concatenate(next(row["wall_us"] for row in raw if row["key"] == cell.key)) / 1e6
-        assert times.min() <= cell.counts.p50 <= times.max()
-        assert len(times) == cell.counts.runs
+        assert times.min() <= cell.rankable.p50 <= times.max()
+        assert len(times) == cell.rankable.runs
     assert cells[1].model.weights == "trained"
     assert "random, seed 0" in cells[2].model.weights
     assert cells[2].model.classes == 7
@@ -112,5 +117,5 @@ def test_an_interruption_keeps_the_models_before_it(again, monkeypatch):
     monkeypatch.setattr(Local, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         again(forget)
-    assert [cell.model.name for cell in CellStore(out).cells()] == [peak.NAME]
+    assert [cell.model.name for cell in CellStore(out).cells()] == [MATMUL_NAME]
     assert any((out / "artefacts").iterdir())  # what was converted is there for the next call

@@ -8,13 +8,12 @@ import pytest
 from made_cells import NOISY, made_cell
 
 from efficient360.benchmark.board import boards
-from efficient360.benchmark.cells import Role
-from efficient360.benchmark.matrix_sheet import matrix_sheet
+from efficient360.benchmark.cells import RowRole
+from efficient360.benchmark.page import exclusions
 from efficient360.benchmark.publish import publish
 from efficient360.benchmark.scatter import scatters
-from efficient360.benchmark.sheet import Kind
 from efficient360.benchmark.store import CellStore
-from efficient360.benchmark.view import reasons
+from efficient360.benchmark.tables import CellStyle, latency_table
 from efficient360.benchmark.zoo import Family
 from efficient360.errors import RunError
 
@@ -32,14 +31,14 @@ def stored(folder, cells):
 def cells():
     found = []
     for device, emulated, slower in (("local", "", 1.0), ("limited:1core-2gb", "emulated on Some CPU: 1 of 2 cores", 2.0)):
-        found.append(made_cell("matrix products", "openvino", 0.01, role=Role.PEAK, device=device, emulated=emulated))
+        found.append(made_cell("matrix products", "openvino", 0.01, role=RowRole.PEAK, device=device, emulated=emulated))
         for i, name in enumerate(("a", "b", "c", "d", HOSTILE)):
             family = (Family.VIT, Family.HYBRID, Family.CNN)[i % 3]
             for j, runtime in enumerate(("litert", "openvino", "ncnn")):
                 time = slower * (0.01 + 0.003 * i + 0.004 * ((i + j) % 3))
                 gap = "aten.roll <img src=x onerror=alert(2)> is missing" if (i, runtime) == (1, "ncnn") else None
-                kind = {"passed": (i, runtime) != (2, "openvino"), "findings": [NOISY] if i == 0 else [], "gap": gap}
-                found.append(made_cell(name, runtime, time, family=family, macs=10**8 * (i + 1), device=device, emulated=emulated, **kind))
+                style = {"passed": (i, runtime) != (2, "openvino"), "findings": [NOISY] if i == 0 else [], "gap": gap}
+                found.append(made_cell(name, runtime, time, family=family, macs=10**8 * (i + 1), device=device, emulated=emulated, **style))
     return [*found, made_cell("a", "litert", 0.0105, turn=2, macs=10**8)]
 
 
@@ -65,22 +64,22 @@ def test_every_name_is_escaped_and_nothing_runs_or_is_fetched(tmp_path, cells):
 
 def test_the_best_is_marked_and_what_fails_is_out(cells):
     board = boards(cells)[0]
-    rows = {row[0].text: row[1:] for row in matrix_sheet(board).rows}
-    heads = matrix_sheet(board).head[1:]
+    rows = {row[0].text: row[1:] for row in latency_table(board).rows}
+    heads = latency_table(board).head[1:]
     assert heads == ("OpenVINO", "LiteRT", "ncnn")
     for model in board.models:
-        kinds = [box.kind for box in rows[model.name]]
-        assert kinds.count(Kind.BEST) == 1
+        kinds = [cell.style for cell in rows[model.name]]
+        assert kinds.count(CellStyle.BEST) == 1
     wrong = rows["c"][heads.index("OpenVINO")]
-    assert (wrong.kind, wrong.text[0]) == (Kind.WRONG, "✗")
+    assert (wrong.style, wrong.text[0]) == (CellStyle.WRONG, "✗")
     assert "80 % of their spread" in wrong.reason
     gap = rows["b"][heads.index("ncnn")]
-    assert (gap.kind, gap.text) == (Kind.GAP, "not possible")
+    assert (gap.style, gap.text) == (CellStyle.GAP, "not possible")
     assert "only 10 of 40 runs" in rows["a"][0].reason
 
 
 def test_reasons_name_the_devices_they_hold_on(cells):
-    found = {(reason.model, reason.column): reason.where for reason in reasons(boards(cells))}
+    found = {(reason.model, reason.column): reason.where for reason in exclusions(boards(cells))}
     assert found == {("b", "ncnn"): "everywhere", ("c", "OpenVINO"): "everywhere"}
 
 
@@ -132,5 +131,5 @@ def test_one_cell_alone_makes_a_page(tmp_path):
 
 def test_the_yardstick_alone_is_no_matrix(tmp_path):
     with pytest.raises(RunError) as caught:
-        stored(tmp_path, [made_cell("matrix products", role=Role.PEAK)])
+        stored(tmp_path, [made_cell("matrix products", role=RowRole.PEAK)])
     assert caught.value.code == "no-cells"
