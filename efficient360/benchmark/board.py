@@ -24,12 +24,12 @@ class DeviceBoard:
         device: Which.
         batch: Images in a call.
         threads: Threads of the runtimes.
-        models: Rows, the yardstick left out.
+        models: Rows, without the matrix-product reference.
         labels: Columns, ``runtime:precision``.
         titles: The runtime's name in its makers' words, by label.
         cells: First pass.
-        again: Later passes.
-        peak: Cells of the yardstick by label.
+        again: Cells of later passes.
+        peak: Cells of the matrix-product reference by label.
     """
 
     device: DeviceFacts
@@ -107,7 +107,7 @@ class Coverage:
     Args:
         cells: Cells in all.
         measured: Cells with a latency.
-        counted: Of those the ones whose logits are right.
+        counted: Cells that also pass the parity check.
     """
 
     cells: int

@@ -18,11 +18,11 @@ from efficient360.deployment.runtimes.runtime import Precision
 
 
 class RowRole(StrEnum):
-    """What a row is there for."""
+    """Whether a row is a model or the reference for peak speed."""
 
     MODEL = "model"
     PEAK = "peak"
-    """A stack of matrix products alone, whose best speed stands for the device's peak."""
+    """A stack of matrix products, whose best speed stands for the device's peak."""
 
 
 @final
@@ -32,7 +32,7 @@ class ModelFacts:
 
     Args:
         name: What its row is called.
-        role: A model, or the yardstick.
+        role: A model, or the matrix-product reference.
         family: What it is made of.
         weights: ``trained``, or what was done for random ones.
         identity: Digest of weights, architecture, preprocessing and what was done to them.
@@ -214,17 +214,17 @@ class BenchmarkCell:
 
     @property
     def rankable(self) -> CellNumbers | None:
-        """Its numbers where they may be ranked: measured, and the logits those of the model."""
+        """Its numbers if they enter rankings: measured, and the logits pass the parity check."""
         numbers = self.measured
         return numbers if numbers is not None and numbers.parity is not None and numbers.parity.passed else None
 
     @property
     def exclusion_reason(self) -> str:
-        """Why it is in no ranking; ``""`` when it is."""
+        """Why it is excluded from rankings; ``""`` when it is not."""
         if self.gap is not None:
             return self.gap.message
         parity = None if self.measured is None else self.measured.parity
-        return "the device hands no logits back to check" if parity is None else parity.reason
+        return "the device returns no logits to check" if parity is None else parity.reason
 
 
 def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:

@@ -22,17 +22,17 @@ def fastest_runtime_table(boards: Sequence[DeviceBoard]) -> Table | None:
         for _, fragment in fragmented:
             regret = fragment.regret.get(label)
             wins, clear = fragment.wins.get(label, 0), fragment.clear.get(label, 0)
-            detail = "never ran" if regret is None else f"{clear} clear; {regret[0]:.2f}× the best over {regret[1]}"
+            detail = "never ran" if regret is None else f"{clear} clear; {regret[0]:.2f}× the fastest, {regret[1]} models"
             cells.append(TableCell(str(wins), detail))
         rows.append((TableCell(_title(boards, label)), *cells))
     rows.append((TableCell("Clear winners"), *(TableCell(f"{sum(f.clear.values())} of {f.models}", f"{100 * f.clear_share:.0f} %") for _, f in fragmented)))
-    rows.append((TableCell("Second over fastest"), *(TableCell(f"{f.lead:.2f}×") for _, f in fragmented)))
-    rows.append((TableCell("Slowest over fastest"), *(TableCell(f"{f.spread:.1f}×") for _, f in fragmented)))
+    rows.append((TableCell("Second / fastest"), *(TableCell(f"{f.lead:.2f}×") for _, f in fragmented)))
+    rows.append((TableCell("Slowest / fastest"), *(TableCell(f"{f.spread:.1f}×") for _, f in fragmented)))
     note = (
-        "How many models each runtime runs fastest, in fp32. A win is clear when the intervals of the two fastest do not meet and the second takes over "
-        "10 % longer. Below it, how many times as long as the best a runtime takes (geometric mean over the models that it runs): 1 would be best everywhere."
+        "Number of models for which each runtime is fastest in fp32. A win is clear when the 95 % intervals of the two fastest do not overlap and the second takes over "
+        "10 % longer. Below: its latency over that of the fastest runtime (geometric mean over the models it runs); 1 would be fastest everywhere."
     )
-    return Table("Is one runtime best everywhere?", note, ("Runtime", *(board.name for board, _ in fragmented)), tuple(rows))
+    return Table("Is one runtime fastest everywhere?", note, ("Runtime", *(board.name for board, _ in fragmented)), tuple(rows))
 
 
 def relative_speed_table(boards: Sequence[DeviceBoard]) -> Table | None:
@@ -41,7 +41,7 @@ def relative_speed_table(boards: Sequence[DeviceBoard]) -> Table | None:
     rows = [(TableCell(_title(boards, label)), *(_ratio(relative(board, label, BASE)) for board in boards)) for label in labels]
     if not any(relative(board, label, BASE) for board in boards for label in labels):
         return None
-    note = "Geometric mean over the models that both run, with the least and the most below; above 1 is faster than LiteRT in fp32."
+    note = "Geometric mean over the models that both run, minimum and maximum below; above 1 is faster than LiteRT in fp32."
     return Table("Speed relative to LiteRT", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
 
 
@@ -54,8 +54,8 @@ def precision_gain_table(boards: Sequence[DeviceBoard]) -> Table | None:
             rows.append((TableCell(_title(boards, f"{runtime}:{precision}")), *(_ratio(gain.get(runtime)) for gain in gains)))
     if not rows:
         return None
-    note = "How many times as fast as fp32 in the same runtime, over the models whose answers pass at both precisions; least and most below."
-    return Table("What lower precision gains", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
+    note = "Speed-up over fp32 in the same runtime (geometric mean), over the models that pass the parity check at both precisions; minimum and maximum below."
+    return Table("Speed-up from lower precision", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
 
 
 def device_agreement_table(boards: Sequence[DeviceBoard]) -> Table | None:
@@ -69,8 +69,8 @@ def device_agreement_table(boards: Sequence[DeviceBoard]) -> Table | None:
     rows.append(
         (TableCell("Same fastest runtime"), *(TableCell(f"{agreement.same_best[0]} of {agreement.same_best[1]}", "models, fp32") for *_, agreement in compared))
     )
-    note = "Spearman's rank correlation of latency over the cells that both devices have, and over the models in each runtime. 1 is the same order."
-    return Table("Do devices agree?", note, ("", *(f"{first.name} and {second.name}" for first, second, _ in compared)), tuple(rows))
+    note = "Spearman's rank correlation of latency over all cells measured on both devices, and over the models in each runtime; 1 is the same order."
+    return Table("Rank correlation between devices", note, ("", *(f"{first.name} and {second.name}" for first, second, _ in compared)), tuple(rows))
 
 
 def _rho(agreement: Agreement) -> TableCell:
@@ -104,7 +104,7 @@ def coverage_table(boards: Sequence[DeviceBoard]) -> Table:
                 TableCell(str(whole.counted), f"{100 * whole.counted / max(whole.cells, 1):.0f} %"),
             )
         )
-    return Table("Coverage", "Cells with a latency, and those whose logits are the model's too.", ("Device", "Cells", "Measured", "Right as well"), tuple(rows))
+    return Table("Coverage", "Cells with a latency, and those that also pass the parity check.", ("Device", "Cells", "Measured", "Valid"), tuple(rows))
 
 
 def repeatability_table(boards: Sequence[DeviceBoard]) -> Table | None:
@@ -126,4 +126,4 @@ def repeatability_table(boards: Sequence[DeviceBoard]) -> Table | None:
     if not rows:
         return None
     note = "p50 of the second pass against the first: rank correlation (Spearman), relative differences (median and largest in size, then median with sign)."
-    return Table("How well it repeats", note, ("Device", "Cells in both", "Rank correlation", "Median difference", "Largest", "Drift"), tuple(rows))
+    return Table("Repeatability", note, ("Device", "Cells in both passes", "Rank correlation", "Median difference", "Largest", "Drift"), tuple(rows))

@@ -25,7 +25,7 @@ from efficient360.reports import page as report_page
 @final
 @dataclass(frozen=True)
 class HeadlineFigure:
-    """One figure at the top."""
+    """One headline figure."""
 
     title: str
     value: str
@@ -35,7 +35,7 @@ class HeadlineFigure:
 @final
 @dataclass(frozen=True)
 class Exclusion:
-    """Cells of one model that have no number or don't count, and why: those of several devices in one where the reason is the same."""
+    """Cells of a model without a valid result, and why; devices with the same reason are listed together."""
 
     model: str
     column: str
@@ -47,16 +47,16 @@ class Exclusion:
 def headlines(board: DeviceBoard) -> list[HeadlineFigure]:
     """The figures at the top, of one device."""
     whole, fragment, top = coverage(board), fragmentation(board, Precision.FP32), matmul_peak(board)
-    figures = [HeadlineFigure("Cells measured and right", f"{100 * whole.counted / max(whole.cells, 1):.0f} %", f"{whole.counted} of {whole.cells}")]
+    figures = [HeadlineFigure("Valid results", f"{100 * whole.counted / max(whole.cells, 1):.0f} %", f"{whole.counted} of {whole.cells}")]
     if fragment is not None:
         best, wins = next(iter(fragment.wins.items()))
         figures += [
-            HeadlineFigure("Fastest most often", column(board, best), f"for {wins} of {fragment.models} models"),
-            HeadlineFigure("Runtimes fastest somewhere", str(len(fragment.wins)), f"{sum(fragment.clear.values())} of {fragment.models} wins clear"),
-            HeadlineFigure("Slowest over fastest", f"{fragment.spread:.1f}×", "geometric mean over models"),
+            HeadlineFigure("Most wins", column(board, best), f"fastest for {wins} of {fragment.models} models"),
+            HeadlineFigure("Runtimes with a win", str(len(fragment.wins)), f"{sum(fragment.clear.values())} of {fragment.models} wins clear"),
+            HeadlineFigure("Slowest / fastest", f"{fragment.spread:.1f}×", "geometric mean over models"),
         ]
     if top is not None:
-        figures.append(HeadlineFigure("Peak of matrix products", formatting.scaled(top.speed, "MAC/s"), f"in {top.label}"))
+        figures.append(HeadlineFigure("Peak matrix-product speed", formatting.scaled(top.speed, "MAC/s"), f"in {top.label}"))
     return figures
 
 
@@ -84,7 +84,7 @@ def latency_tables(boards: Sequence[DeviceBoard]) -> list[Table]:
 
 
 def exclusions(boards: Sequence[DeviceBoard]) -> list[Exclusion]:
-    """Why cells have no number or don't count, in the order of models and columns."""
+    """Why cells are missing or excluded, in the order of models and columns."""
     grouped: dict[tuple[str, str, str, str], list[str]] = {}
     for board in boards:
         for model in board.models:
@@ -101,7 +101,7 @@ def exclusions(boards: Sequence[DeviceBoard]) -> list[Exclusion]:
 
 
 def provenance(boards: Sequence[DeviceBoard]) -> list[tuple[str, Mapping[str, Any]]]:
-    """What the numbers depend on, under heads."""
+    """What the numbers depend on: titled sections."""
     sections: list[tuple[str, Mapping[str, Any]]] = []
     for board in boards:
         device = board.device
@@ -191,7 +191,7 @@ def render_markdown(boards: Sequence[DeviceBoard]) -> str:
     ]
     if excluded := exclusions(boards):
         parts.append(
-            "## What has no number or does not count\n\n"
+            "## Missing and excluded results\n\n"
             + "\n".join(
                 f"- {escape_markdown(reason.model)}, {escape_markdown(reason.column)} ({escape_markdown(reason.where)}): {escape_markdown(reason.text)}"
                 for reason in excluded

@@ -122,7 +122,7 @@ class MatrixRow:
 
 
 def rows(plan: MatrixPlan, artefacts: Path) -> list[MatrixRow]:
-    """The yardstick first, then the models.
+    """The matrix-product reference first, then the models.
 
     Args:
         plan: What is asked for.

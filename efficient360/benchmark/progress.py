@@ -1,4 +1,4 @@
-"""How far the matrix is: a line for each step, and a sign of life with the time left in between."""
+"""Progress of a benchmark: a line for each step, and regular updates with the time left."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ QUIET_SECONDS = 15.0
 @final
 @dataclass
 class ProgressMeter:
-    """Counts steps (a conversion or a measurement is one) and tells of them.
+    """Counts steps (conversions and measurements) and prints them.
 
     Args:
         stream: Where it prints.

@@ -17,13 +17,13 @@ CLEAR = 1.10
 
 
 def ranking(board: DeviceBoard, model: str, precision: Precision) -> list[tuple[str, CellNumbers]]:
-    """Columns of a precision with their numbers, fastest first; cells that don't count are left out."""
+    """Columns of a precision with their numbers, fastest first; cells excluded from rankings are left out."""
     numbers_by_label = [(label, numbers) for label in board.labels_of(precision) if (numbers := board.rankable_numbers(model, label)) is not None]
     return sorted(numbers_by_label, key=lambda entry: entry[1].p50)
 
 
 def is_clear(ranked: Sequence[tuple[str, CellNumbers]]) -> bool:
-    """Whether the fastest is so beyond doubt: its interval is separated from the runner-up's, which takes over 10 % longer. False without a runner-up."""
+    """Whether the fastest wins clearly: its interval ends below the runner-up's, which takes over 10 % longer. False without a runner-up."""
     if len(ranked) < 2:
         return False
     best, second = ranked[0][1], ranked[1][1]
@@ -33,12 +33,12 @@ def is_clear(ranked: Sequence[tuple[str, CellNumbers]]) -> bool:
 @final
 @dataclass(frozen=True)
 class Fragmentation:
-    """How the first places spread over runtimes.
+    """How wins spread over runtimes.
 
     Args:
         models: Models with at least two runtimes in their ranking.
-        wins: First places by column, most first.
-        clear: Of those the clear ones, by column.
+        wins: Wins by column, most first.
+        clear: Clear wins by column.
         spread: Geometric mean over models of the slowest over the fastest runtime.
         lead: Geometric mean over models of the second over the fastest.
         regret: By column: geometric mean over the models it runs of its time over the fastest runtime's; 1 is best everywhere. With the number of models.

@@ -20,11 +20,11 @@ class CellStyle(StrEnum):
 
     PLAIN = "plain"
     BEST = "best"
-    """The fastest that counts in its row."""
+    """The fastest valid result of its row."""
     WRONG = "wrong"
-    """Measured, but the logits are not the model's: out of every ranking."""
+    """Measured, but the logits differ from the model's: excluded from every ranking."""
     GAP = "gap"
-    """No number, and the reason why."""
+    """No number; the reason says why."""
 
 
 @final
@@ -33,10 +33,10 @@ class TableCell:
     """One box of a table.
 
     Args:
-        text: What it says.
+        text: What it shows.
         detail: A second, quieter line.
         kind: What it stands for.
-        reason: Why it has no number or does not count; shown when one points at it.
+        reason: Why it has no number or is excluded; shown on hover.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Table:
         title: Its caption.
         note: How to read it.
         head: Column heads, the first over the row heads.
-        rows: As many boxes a row as there are heads.
+        rows: As many cells a row as there are heads.
     """
 
     title: str
@@ -66,13 +66,13 @@ class Table:
 MISSING = TableCell("–", style=CellStyle.GAP)
 
 
-GAPS = {Status.UNSUPPORTED: "not possible", Status.FAILED: "failed", Status.NOT_RUN: "not run"}
+STATUS_TITLES = {Status.UNSUPPORTED: "not supported", Status.FAILED: "failed", Status.NOT_RUN: "not run"}
 FAMILIES = {Family.VIT: "ViT", Family.HYBRID: "hybrid", Family.CNN: "CNN", Family.UNKNOWN: ""}
 
 
 def latency_table(board: DeviceBoard) -> Table:
     """Median latency of a call in milliseconds with its 95 % interval, or why there is none."""
-    note = "Median of a call in milliseconds, its 95 % interval below. The fastest runtime of a row at each precision is marked; ✓ where it is so beyond doubt."
+    note = "Median of a call in milliseconds, its 95 % interval below. The fastest runtime of a row at each precision is highlighted; ✓ marks a clear win."
     emulated = f"Not real hardware: {board.device.emulated}. " if board.device.emulated else ""
     head = ("Model", *(column(board, label) for label in board.labels))
     return Table(f"Latency on {board.name}", emulated + note, head, tuple(_row(board, model) for model in board.models))
@@ -100,12 +100,12 @@ def _row(board: DeviceBoard, model: ModelFacts) -> tuple[TableCell, ...]:
 
 
 def _latency_cell(cell: BenchmarkCell | None, clear: bool | None) -> TableCell:
-    """A cell; ``clear`` tells of the fastest whether it is so beyond doubt, and is ``None`` for the others."""
-    if cell is None:
-        return TableCell("not run", style=CellStyle.GAP, reason="it was not reached: the same command goes on")
-    if cell.gap is not None:
-        return TableCell(GAPS[cell.gap.status], style=CellStyle.GAP, reason=cell.gap.message)
-    assert cell.measured is not None  # a cell has numbers or a gap
+    """A cell; ``clear`` says whether the fastest of its row wins clearly, and is ``None`` for the others."""
+    gap = None if cell is None else cell.gap
+    if gap is not None:
+        return TableCell(STATUS_TITLES[gap.status], style=CellStyle.GAP, reason=gap.message)
+    if cell is None or cell.measured is None:
+        return TableCell("not run", style=CellStyle.GAP, reason="not reached: the same command continues")
     shown = milliseconds(cell.measured.p50)
     if cell.rankable is None:
         return TableCell(f"✗ {shown}", "wrong logits" if cell.measured.parity is not None else "unchecked", CellStyle.WRONG, cell.exclusion_reason)
@@ -118,10 +118,10 @@ def _interval(numbers: CellNumbers) -> str:
 
 
 def hover(numbers: CellNumbers) -> str:
-    """What stands behind a number: runs, parity, what disturbed it."""
+    """The details of a number: runs, parity, disturbances."""
     parts = [f"{numbers.clean} of {numbers.runs} runs undisturbed"]
     if numbers.parity is not None:
-        parts.append(f"logits off by {100 * numbers.parity.relative:.2g} % of their spread")
+        parts.append(f"mean logit difference {100 * numbers.parity.relative:.2g} % of their spread")
     parts += [finding.message for finding in numbers.findings]
     return "; ".join(parts)
 
@@ -141,10 +141,10 @@ def utilisation_table(board: DeviceBoard) -> Table | None:
         ]
         rows.append((TableCell(column(board, label)), *cells, MISSING if shares.gap is None else TableCell(f"{shares.gap:.2f}×")))
     note = (
-        f"Achieved multiply-adds a second (counted MACs over the median) as a share of {scaled(top.speed, 'MAC/s')}, the fastest that {top.label} runs a stack "
-        "of large matrix products here; geometric means. The last column sets CNNs against ViTs and hybrids together: above 1 CNNs use the hardware better."
+        f"Achieved multiply-adds a second (counted MACs over the median) as a share of {scaled(top.speed, 'MAC/s')}, the fastest at which {top.label} runs a stack "
+        "of large matrix products here; geometric means. The last column compares CNNs with ViTs and hybrids together: above 1, CNNs use the hardware better."
     )
-    return Table(f"Share of the peak on {board.name}", note, ("Runtime", "ViT", "Hybrid", "CNN", "CNN over the others"), tuple(rows))
+    return Table(f"Utilisation of the peak on {board.name}", note, ("Runtime", "ViT", "Hybrid", "CNN", "CNN / others"), tuple(rows))
 
 
 def matched_pairs_table(board: DeviceBoard) -> Table | None:
@@ -163,9 +163,9 @@ def matched_pairs_table(board: DeviceBoard) -> Table | None:
     ]
     if not rows:
         return None
-    note = "Share of the peak that each reaches in its own fastest runtime in fp32, beside the CNN whose MACs are nearest, a factor of two at most."
-    head = ("Model", "MACs", "Share of the peak", "CNN beside it", "Its MACs", "Its share", "CNN over model")
-    return Table(f"At like multiply-adds on {board.name}", note, head, tuple(rows))
+    note = "Utilisation of the peak by each model in its own fastest runtime in fp32, beside the CNN nearest in MACs (within a factor of two)."
+    head = ("Model", "MACs", "Utilisation", "Matched CNN", "CNN MACs", "CNN utilisation", "CNN / model")
+    return Table(f"CNNs at matched MACs on {board.name}", note, head, tuple(rows))
 
 
 def costs_table(board: DeviceBoard) -> Table:
@@ -187,11 +187,11 @@ def costs_table(board: DeviceBoard) -> Table:
             )
         )
     note = (
-        "Medians over the models whose answers are right, in a fresh process each: importing the runtime, loading the model, its first inference, and how many "
-        "steady inferences the last two cost; most memory of the process, and what of it came after the import; artefact bytes over those of the parameters."
+        "Medians over the models with valid results, each in a fresh process: importing the runtime, loading the model, its first inference, and load plus first "
+        "inference in steady-state inferences; peak memory of the process, and its growth after the import; artefact bytes over float32 parameter bytes."
     )
-    head = ("Runtime", "Models right", "Import", "Load", "First", "Cold over warm", "Memory", "Without import", "Artefact")
-    return Table(f"Beside the latency on {board.name}", note, head, tuple(rows))
+    head = ("Runtime", "Valid results", "Import", "Load", "First inference", "Cold / warm", "Peak memory", "After import", "Artefact size")
+    return Table(f"Cold start, memory and size on {board.name}", note, head, tuple(rows))
 
 
 def _seconds(value: float | None) -> TableCell:

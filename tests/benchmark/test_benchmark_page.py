@@ -74,7 +74,7 @@ def test_the_best_is_marked_and_what_fails_is_out(cells):
     assert (wrong.style, wrong.text[0]) == (CellStyle.WRONG, "✗")
     assert "80 % of their spread" in wrong.reason
     gap = rows["b"][heads.index("ncnn")]
-    assert (gap.style, gap.text) == (CellStyle.GAP, "not possible")
+    assert (gap.style, gap.text) == (CellStyle.GAP, "not supported")
     assert "only 10 of 40 runs" in rows["a"][0].reason
 
 

@@ -46,7 +46,7 @@ def test_logits_that_were_not_handed_back_do_not_count():
     cell = made_cell()
     unchecked = type(cell)(**{**vars(cell), "measured": type(cell.measured)(**{**vars(cell.measured), "parity": None})})
     assert unchecked.rankable is None
-    assert unchecked.exclusion_reason == "the device hands no logits back to check"
+    assert unchecked.exclusion_reason == "the device returns no logits to check"
 
 
 @pytest.mark.parametrize(
