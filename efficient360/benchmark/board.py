@@ -11,7 +11,7 @@ from efficient360.benchmark.cells import BenchmarkCell, CellNumbers, DeviceFacts
 from efficient360.deployment.runtimes.catalogue import ORDER
 from efficient360.deployment.runtimes.runtime import Precision
 
-Place = tuple[str, str]
+Workspace = tuple[str, str]
 """A model's name and a ``runtime:precision``."""
 
 
@@ -38,8 +38,8 @@ class DeviceBoard:
     models: Sequence[ModelFacts]
     labels: Sequence[str]
     titles: Mapping[str, str]
-    cells: Mapping[Place, BenchmarkCell]
-    again: Sequence[Mapping[Place, BenchmarkCell]]
+    cells: Mapping[Workspace, BenchmarkCell]
+    again: Sequence[Mapping[Workspace, BenchmarkCell]]
     peak: Mapping[str, BenchmarkCell]
 
     @property
@@ -73,7 +73,7 @@ def _board(group: Sequence[BenchmarkCell]) -> DeviceBoard:
     newest = group[-1]
     models = {cell.model.name: cell.model for cell in group if cell.model.role is RowRole.MODEL}
     titles = {cell.target.label: cell.target.title for cell in group if cell.model.role is RowRole.MODEL}
-    turns: dict[int, dict[Place, BenchmarkCell]] = {}
+    turns: dict[int, dict[Workspace, BenchmarkCell]] = {}
     peak: dict[str, BenchmarkCell] = {}
     for cell in group:
         if cell.model.role is RowRole.PEAK:

@@ -12,7 +12,7 @@ from typing import Any, final
 from efficient360.benchmark.zoo import Family
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
-from efficient360.deployment.devices.device import ColdStart, Facts, Schedule
+from efficient360.deployment.devices.device import ColdStart, DeviceDescription, Schedule
 from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -56,7 +56,7 @@ class ModelFacts:
 @final
 @dataclass(frozen=True)
 class DeviceFacts:
-    """What a device is, without the runtimes on it; the fields of :class:`efficient360.deployment.devices.device.Facts`."""
+    """What a device is, without the runtimes on it; the fields of :class:`efficient360.deployment.devices.device.DeviceDescription`."""
 
     name: str
     cpu: str
@@ -68,7 +68,7 @@ class DeviceFacts:
     emulated: str
 
     @classmethod
-    def of(cls, facts: Facts) -> "DeviceFacts":
+    def of(cls, facts: DeviceDescription) -> "DeviceFacts":
         """What stays of a device's facts."""
         return cls(facts.name, facts.cpu, facts.architecture, facts.os, facts.cores, facts.memory, tuple(facts.isa), facts.emulated)
 

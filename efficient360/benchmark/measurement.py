@@ -13,9 +13,8 @@ from efficient360.benchmark.plan import PendingCell, RuntimeChoice, slug
 from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.cell import cell_of
-from efficient360.deployment.devices.device import Device, Job, Reading, Schedule, Told
-from efficient360.deployment.devices.timing import energy
+from efficient360.deployment.devices.device import Device, DeviceReading, Job, OnProgress, Schedule
+from efficient360.deployment.devices.timing import energy, result_of
 from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.errors import Efficient360Error
 
@@ -47,20 +46,20 @@ class InterleavedRun:
     schedule: Schedule
     threads: int
 
-    def fill(self, store: CellStore, on_progress: Told) -> list[BenchmarkCell]:
+    def fill(self, store: CellStore, on_progress: OnProgress) -> list[BenchmarkCell]:
         """Measure and store: raw times first, then the cells that name them."""
         outcomes = self._outcomes(on_progress)
-        raw = [samples(key, outcome) for key, outcome in outcomes.items() if isinstance(outcome, Reading)]
+        raw = [samples(key, outcome) for key, outcome in outcomes.items() if isinstance(outcome, DeviceReading)]
         name = f"{slug(self.workload.facts.name)}-{slug(self.facts.name)}-pass{self.turn}"
         file = store.append_samples(name, raw) if raw else ""
         cells = [self._cell(cell_plan, outcomes[cell_plan.key], file) for cell_plan in self.pending]
         store.append(cells)
         return cells
 
-    def _outcomes(self, on_progress: Told) -> dict[str, Reading | MissingNumbers]:
+    def _outcomes(self, on_progress: OnProgress) -> dict[str, DeviceReading | MissingNumbers]:
         """What became of each slot, by key."""
         gaps = {cell_plan.key: self._gap(cell_plan) for cell_plan in self.pending}
-        outcomes: dict[str, Reading | MissingNumbers] = {key: reason for key, reason in gaps.items() if reason is not None}
+        outcomes: dict[str, DeviceReading | MissingNumbers] = {key: reason for key, reason in gaps.items() if reason is not None}
         jobs = {
             cell_plan.key: Job(artefact, self.threads)
             for cell_plan in self.pending
@@ -68,7 +67,7 @@ class InterleavedRun:
         }
         try:
             for key, (_, outcome) in zip(jobs, self.device.measure(list(jobs.values()), self.images, self.schedule, on_progress), strict=True):
-                outcomes[key] = outcome if isinstance(outcome, Reading) else gap("measurement", outcome)
+                outcomes[key] = outcome if isinstance(outcome, DeviceReading) else gap("measurement", outcome)
         except Efficient360Error as error:  # the device as a whole is gone: the other devices go on
             lost = MissingNumbers("measurement", Status.FAILED, error.code, error.message, error.hint)
             outcomes |= {key: lost for key in jobs if key not in outcomes}
@@ -84,9 +83,9 @@ class InterleavedRun:
         message = f"{cell_plan.target.title} is not installed on {self.facts.name}"
         return MissingNumbers("measurement", Status.UNSUPPORTED, "runtime-not-on-device", message, "install it there; efficient360 devices tells what is found")
 
-    def _cell(self, cell_plan: PendingCell, outcome: Reading | MissingNumbers, file: str) -> BenchmarkCell:
+    def _cell(self, cell_plan: PendingCell, outcome: DeviceReading | MissingNumbers, file: str) -> BenchmarkCell:
         artefact = self.built[cell_plan.what]
-        numbers = measured(self.workload, artefact, outcome) if isinstance(outcome, Reading) and isinstance(artefact, Artefact) else None
+        numbers = measured(self.workload, artefact, outcome) if isinstance(outcome, DeviceReading) and isinstance(artefact, Artefact) else None
         return BenchmarkCell(
             key=cell_plan.key,
             created=now(),
@@ -119,9 +118,9 @@ def artefact_facts(artefact: Artefact) -> ArtefactFacts:
     return ArtefactFacts(artefact.digest, artefact.bytes, dict(artefact.converter), artefact.seconds, dict(artefact.converted.facts), share)
 
 
-def measured(workload: Workload, artefact: Artefact, reading: Reading) -> CellNumbers:
+def measured(workload: Workload, artefact: Artefact, reading: DeviceReading) -> CellNumbers:
     """A reading in numbers."""
-    cell = cell_of(artefact, reading, workload.reference)
+    cell = result_of(artefact, reading, workload.reference)
     timing = cell.timing
     assert timing is not None  # a reading always has one
     joules = energy(reading)
@@ -143,7 +142,7 @@ def measured(workload: Workload, artefact: Artefact, reading: Reading) -> CellNu
     )
 
 
-def samples(key: str, reading: Reading) -> dict[str, Any]:
+def samples(key: str, reading: DeviceReading) -> dict[str, Any]:
     """Raw times of each block in microseconds, to a tenth: as much as the clock is worth."""
     return {
         "key": key,

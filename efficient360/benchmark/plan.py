@@ -10,7 +10,7 @@ from efficient360.benchmark.cells import BenchmarkCell, DeviceFacts, RuntimeFact
 from efficient360.benchmark.workloads import Workload, identity_of, matmul_facts, open_matmul, open_workload
 from efficient360.benchmark.zoo import ZooEntry
 from efficient360.core.measurement import Status
-from efficient360.deployment.devices.device import Device, Facts, Schedule
+from efficient360.deployment.devices.device import Device, DeviceDescription, Schedule
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.errors import SettingsError
@@ -188,7 +188,7 @@ class PendingRow:
 
 
 def remaining_work(
-    plan: MatrixPlan, planned: Sequence[MatrixRow], devices: Sequence[tuple[Device, Facts]], stored: Mapping[str, BenchmarkCell]
+    plan: MatrixPlan, planned: Sequence[MatrixRow], devices: Sequence[tuple[Device, DeviceDescription]], stored: Mapping[str, BenchmarkCell]
 ) -> list[PendingRow]:
     """The work in the order in which it is done: pass by pass, row by row.
 
@@ -207,7 +207,7 @@ def remaining_work(
     return work
 
 
-def _empty(plan: MatrixPlan, row: MatrixRow, facts: Facts, turn: int, stored: Mapping[str, BenchmarkCell]) -> list[PendingCell]:
+def _empty(plan: MatrixPlan, row: MatrixRow, facts: DeviceDescription, turn: int, stored: Mapping[str, BenchmarkCell]) -> list[PendingCell]:
     empty = []
     for runtime, precision in row.targets:
         converter = catalogue.runtime(runtime)

@@ -17,7 +17,7 @@ from efficient360.benchmark.progress import ProgressMeter
 from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.addresses import device as device_of
+from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
@@ -39,7 +39,7 @@ def run(plan: MatrixPlan, meter: ProgressMeter) -> None:
         Efficient360Error: A device can't be reached at the start.
     """
     store = CellStore(plan.out)
-    places = [device_of(address) for address in plan.devices]
+    places = [device_from_address(address) for address in plan.devices]
     planned = rows(plan, store.artefacts)
     store.prepare()
     with Store(plan.out).writer():

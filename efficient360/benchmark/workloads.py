@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from efficient360.benchmark.cells import ModelFacts, RowRole
 from efficient360.benchmark.zoo import Family, ZooEntry
-from efficient360.deployment.runtimes.building import Source
-from efficient360.deployment.runtimes.images import answers, invented, program_identity
+from efficient360.deployment.runtimes.building import ModelSource
+from efficient360.deployment.runtimes.probe_images import logits_of, program_identity, synthetic_images
 from efficient360.methods.complexity.operations import count
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ class Workload:
     """
 
     facts: ModelFacts
-    source: Source
+    source: ModelSource
     probes: NDArray[np.float32]
     reference: NDArray[np.float32]
 
@@ -92,9 +92,9 @@ def open_workload(entry: ZooEntry, checkpoint: Checkpoint, seed: int, folder: Pa
 
 def workload_from(facts: ModelFacts, model: TorchModel, seed: int, folder: Path) -> Workload:
     """An open model of what is already built."""
-    probes = invented(model.size, PROBES, seed + 1)
-    source = Source(facts.identity, model.module, model.size, invented(model.size, CALIBRATION, seed + 2), folder)
-    return Workload(facts, source, probes, answers(model, probes))
+    probes = synthetic_images(model.size, PROBES, seed + 1)
+    source = ModelSource(facts.identity, model.module, model.size, synthetic_images(model.size, CALIBRATION, seed + 2), folder)
+    return Workload(facts, source, probes, logits_of(model, probes))
 
 
 def _macs(model: TorchModel) -> int | None:
@@ -130,7 +130,7 @@ def make_sensitive(module: PixelsToLogits, size: tuple[int, int, int], seed: int
                     nn.init.uniform_(parameter, 0.5, 1.5, generator)
         for part in _heads(module.network):
             nn.init.normal_(part.weight, 0, HEAD_DEVIATION, generator)
-    _recalibrate(module, torch.from_numpy(invented(size, IMAGES, seed)))
+    _recalibrate(module, torch.from_numpy(synthetic_images(size, IMAGES, seed)))
 
 
 def _heads(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 
 from efficient360.core.figures import Table
 from efficient360.core.formatting import duration, interval, number
-from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices import latency_metrics
 from efficient360.deployment.devices.profile import parse
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluator import ONE, Better, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
@@ -44,7 +44,7 @@ class DeviceReach(Evaluator):
 
     name: ClassVar[str] = "device_reach"
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[Metric, ...]] = (REACH, metrics.BEST)
+    metrics: ClassVar[tuple[Metric, ...]] = (REACH, latency_metrics.BEST)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
     profiles: tuple[str, ...] = (
@@ -102,15 +102,15 @@ class DeviceReach(Evaluator):
         try:
             outcomes = list(self._latency(profile).evaluate(model, context))
         except (DeviceError, SettingsError) as error:
-            return replace(Failure.of(Status.UNSUPPORTED, error, metrics.BEST), conditions=given)
-        best = next((o for o in outcomes if isinstance(o, Measurement) and o.metric == metrics.BEST), None)
+            return replace(Failure.of(Status.UNSUPPORTED, error, latency_metrics.BEST), conditions=given)
+        best = next((o for o in outcomes if isinstance(o, Measurement) and o.metric == latency_metrics.BEST), None)
         if best is not None:
             return best
-        failures = [o for o in outcomes if isinstance(o, Failure) and o.metric == metrics.P50]
+        failures = [o for o in outcomes if isinstance(o, Failure) and o.metric == latency_metrics.P50]
         reason = next((f for f in failures if f.code in OUT_OF_REACH), next(iter(failures), None))
         if reason is None:
-            return Failure(Status.FAILED, "no-latency", f"nothing could be measured on {profile}", "", metrics.BEST, given)
-        return replace(reason, metric=metrics.BEST, conditions=given)
+            return Failure(Status.FAILED, "no-latency", f"nothing could be measured on {profile}", "", latency_metrics.BEST, given)
+        return replace(reason, metric=latency_metrics.BEST, conditions=given)
 
     def _reach(self, found: list[tuple[str, Measurement | Failure]]) -> Outcome:
         unknown = [profile for profile, o in found if isinstance(o, Failure) and o.code not in OUT_OF_REACH]
@@ -131,7 +131,9 @@ class DeviceReach(Evaluator):
                 rows.append((profile, "no", "–", "–", o.message))
             else:
                 fits = "yes" if o.value <= self.budget else "no"
-                rows.append((profile, fits, number(o.value, metrics.BEST), interval(o.interval, metrics.BEST), str(o.conditions.get("runtime", ""))))
+                rows.append(
+                    (profile, fits, number(o.value, latency_metrics.BEST), interval(o.interval, latency_metrics.BEST), str(o.conditions.get("runtime", "")))
+                )
         return Table(f"Device profiles within {duration(self.budget)}", ("profile", "reached", "median", "95 % interval", "runtime, or why not"), tuple(rows))
 
 

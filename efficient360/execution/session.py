@@ -11,7 +11,7 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.loader import Dataset, open_dataset, open_split
 from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
-from efficient360.deployment.artefact import Calibration, Deployment, deploy
+from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
 from efficient360.evaluator import UNSEEN, Deadline, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
@@ -92,9 +92,9 @@ def opened(plan: Plan, store: Store, emit: Emit, stack: ExitStack) -> Opening:
     return Opening(plan, store, checkpoint, there.model, keep, there, dataset, environment.describe(), deadline, emit)
 
 
-def _calibration(plan: Plan, dataset: Dataset, checkpoint: Checkpoint) -> Calibration:
+def _calibration(plan: Plan, dataset: Dataset, checkpoint: Checkpoint) -> CalibrationImages:
     """The training split where there is one; else the evaluated examples, which is told because it flatters."""
     spec = plan.dataset
     if dataset.has_training and spec is not None:
-        return Calibration(open_split(dataset.card, "train", spec.data_dir, checkpoint, plan.seed), "the training split")
-    return Calibration(dataset.examples, "the evaluated split itself, as the data set has no other")
+        return CalibrationImages(open_split(dataset.card, "train", spec.data_dir, checkpoint, plan.seed), "the training split")
+    return CalibrationImages(dataset.examples, "the evaluated split itself, as the data set has no other")

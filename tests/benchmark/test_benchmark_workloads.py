@@ -8,7 +8,7 @@ import timm
 import torch
 
 from efficient360.benchmark.workloads import MATMUL_MACS, MatmulStack, make_sensitive
-from efficient360.deployment.runtimes.images import invented
+from efficient360.deployment.runtimes.probe_images import synthetic_images
 from efficient360.models.model import PixelsToLogits
 
 SIZE = (3, 32, 32)
@@ -34,7 +34,7 @@ def residual_network():
 
 def without(module, part):
     """How far the logits move, as a share of their spread, when the weights of a part are halved."""
-    images = torch.from_numpy(invented(SIZE, 4, 5))
+    images = torch.from_numpy(synthetic_images(SIZE, 4, 5))
     before = module(images)
     other = copy.deepcopy(module)
     for parameter in other.network.get_submodule(part).parameters():
@@ -57,7 +57,7 @@ def test_shapes_stay_and_the_seed_decides():
     for module, seed in ((one, 0), (same, 0), (other, 1)):
         make_sensitive(module, SIZE, seed)
     assert {name: tuple(value.shape) for name, value in one.state_dict().items()} == before
-    images = torch.from_numpy(invented(SIZE, 2, 9))
+    images = torch.from_numpy(synthetic_images(SIZE, 2, 9))
     assert torch.equal(one(images), same(images))
     assert not torch.allclose(one(images), other(images))
 
@@ -68,7 +68,7 @@ def test_normalisation_takes_the_statistics_of_the_images():
     seen = []
     norm = module.network.bn1
     norm.register_forward_hook(lambda m, inputs, output: seen.append(inputs[0]))
-    module(torch.from_numpy(invented(SIZE, 16, 0)))
+    module(torch.from_numpy(synthetic_images(SIZE, 16, 0)))
     np.testing.assert_allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
     assert not module.training
     assert all(not part.training and part.momentum == 0.1 for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d))

@@ -14,8 +14,8 @@ from efficient360.benchmark.run import convert
 from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Block, ColdStart, Device, Reading, Schedule
-from efficient360.deployment.runtimes.building import Source
+from efficient360.deployment.devices.device import ColdStart, Device, DeviceReading, Schedule, TimingBlock
+from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Delegation, Precision
 from efficient360.errors import Efficient360Error
 
@@ -24,8 +24,8 @@ TIMES = (0.010, 0.011, 0.012, 0.050)
 
 
 def reading(logits=REFERENCE):
-    blocks = tuple(Block(TIMES, TIMES, sum(TIMES)) for _ in range(3))
-    return Reading(blocks, (ColdStart(0.2, 0.1, 0.02),), True, 1, "1.0", 90_000_000, 40_000_000, logits)
+    blocks = tuple(TimingBlock(TIMES, TIMES, sum(TIMES)) for _ in range(3))
+    return DeviceReading(blocks, (ColdStart(0.2, 0.1, 0.02),), True, 1, "1.0", 90_000_000, 40_000_000, logits)
 
 
 class Scripted(Device):
@@ -62,7 +62,7 @@ def fill(tmp_path, outcomes, built=None, absent=()):
         PendingCell(f"key-{runtime}", (runtime, precision), RuntimeFacts(runtime, runtime.title(), "" if runtime in absent else "1.0", precision, 1, 1))
         for runtime, precision in built
     ]
-    workload = Workload(made_model(), Source("id", None, (3, 4, 4), None, tmp_path), np.zeros((4, 3, 4, 4), np.float32), REFERENCE)
+    workload = Workload(made_model(), ModelSource("id", None, (3, 4, 4), None, tmp_path), np.zeros((4, 3, 4, 4), np.float32), REFERENCE)
     unit = InterleavedRun(workload, 1, Scripted(outcomes), made_device(), pending, built, tmp_path / "probes.npy", Schedule(), 0)
     cells = unit.fill(store, lambda done, total: None)
     assert store.cells() == cells
@@ -113,7 +113,7 @@ def test_a_converter_that_crashed_is_not_waited_for_again(tmp_path, monkeypatch)
         return Failure(Status.FAILED, "conversion-hung", "it took longer than 900 s", "") if runtime == "torch" else artefact(runtime)
 
     monkeypatch.setattr(run, "build", build)
-    workload = Workload(made_model(), Source("id", None, (3, 4, 4), None, tmp_path), REFERENCE, REFERENCE)
+    workload = Workload(made_model(), ModelSource("id", None, (3, 4, 4), None, tmp_path), REFERENCE, REFERENCE)
     targets = [("torch", Precision.FP32), ("onnxruntime", Precision.FP32)]
     told = []
     first = convert(workload, targets, 1, False, told.append)

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from efficient360 import conformance
-from efficient360.deployment.devices.device import Block, Device, Facts, Job, Reading, Schedule
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, Schedule, TimingBlock
 from efficient360.deployment.hardware_fit import networks
-from efficient360.deployment.hardware_fit.products import Products, gemm_macs, gemm_network
-from efficient360.deployment.hardware_fit.twin import Twin
+from efficient360.deployment.hardware_fit.matched_cnn import MatchedCnn
+from efficient360.deployment.hardware_fit.networks import MatmulNetwork, gemm_macs, gemm_network
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.building import Source
+from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Delegation, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, OutOfTime, Status, TorchModel
@@ -53,22 +53,22 @@ class Handmade(Device):
     def name(self) -> str:
         return "local"
 
-    def describe(self) -> Facts:
+    def describe(self) -> DeviceDescription:
         raise NotImplementedError
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Any) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Any) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         pixels = torch.from_numpy(np.load(images))
         for job in jobs:
             module = self.modules[job.artefact.digest]
-            role = {Products: "products", Twin: "twin"}.get(type(module.network), "own")
+            role = {MatmulNetwork: "products", MatchedCnn: "twin"}.get(type(module.network), "own")
             seconds = TIMES[job.artefact.runtime, role]
             if job.artefact.digest not in self.logits:
                 with torch.no_grad():
                     self.logits[job.artefact.digest] = module(pixels).numpy()
             told(1, 1)
-            block = Block([seconds] * 10, [seconds] * 10, 10 * seconds)
+            block = TimingBlock([seconds] * 10, [seconds] * 10, 10 * seconds)
             sign = -1 if job.artefact.runtime in self.wrong else 1
-            yield job, Reading([block] * 6, (), True, 1, "1.0", None, None, sign * self.logits[job.artefact.digest])
+            yield job, DeviceReading([block] * 6, (), True, 1, "1.0", None, None, sign * self.logits[job.artefact.digest])
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
         self.profiled.append(artefact.runtime)
@@ -81,7 +81,7 @@ class Handmade(Device):
 def place(monkeypatch: pytest.MonkeyPatch) -> Handmade:
     found = Handmade({})
 
-    def build(source: Source, runtime: str, precision: Precision) -> Artefact | Failure:
+    def build(source: ModelSource, runtime: str, precision: Precision) -> Artefact | Failure:
         if runtime == "ncnn":
             return Failure(Status.UNSUPPORTED, "no-operator", "ncnn lacks aten.roll")
         found.modules[source.identity] = source.module
@@ -125,7 +125,7 @@ def test_every_number_by_hand(place, subject, context, macs) -> None:
     assert value(outcomes, "peak_macs") == pytest.approx(peak)
     assert value(outcomes, "utilisation", "onnxruntime") == pytest.approx(macs / 2e-3 / peak)
     assert value(outcomes, "utilisation", "openvino") == pytest.approx(macs / 1e-3 / peak)
-    beside = count(next(m.network for m in place.modules.values() if isinstance(m.network, Twin)), torch.zeros((1, 3, 32, 32))).products
+    beside = count(next(m.network for m in place.modules.values() if isinstance(m.network, MatchedCnn)), torch.zeros((1, 3, 32, 32))).products
     assert value(outcomes, "twin_ratio", "onnxruntime") == pytest.approx(macs / 2e-3 / (beside / 1e-3))
     assert value(outcomes, "twin_ratio", "executorch") == pytest.approx(macs / beside)
     assert value(outcomes, "product_time_share", "onnxruntime") == 0.75

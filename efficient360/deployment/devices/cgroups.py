@@ -41,7 +41,7 @@ class Limits:
 
 @final
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """A control group.
 
     Args:
@@ -78,7 +78,7 @@ class Group:
 
 
 @contextmanager
-def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Group]:
+def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[ControlGroup]:
     """A new group with limits, gone afterwards.
 
     Args:
@@ -89,11 +89,11 @@ def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Gr
     Raises:
         DeviceError: ``no-cgroups``: a controller that is needed is not there, or may not be written.
     """
-    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", Group([])
+    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", ControlGroup([])
     try:
         for controller in limits.controllers:
             folder = _make(controller, name, mounts, own)
-            made = Group([*made.folders, folder] if folder not in made.folders else made.folders)
+            made = ControlGroup([*made.folders, folder] if folder not in made.folders else made.folders)
             _limit(folder, controller, limits)
         yield made
     finally:

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Job, Reading, Schedule
-from efficient360.deployment.devices.link import Link, WorkerFailed
-from efficient360.deployment.devices.local import Local, local_place
+from efficient360.deployment.devices.device import DeviceReading, Job, Schedule
+from efficient360.deployment.devices.local import Local, local_workspace
+from efficient360.deployment.devices.worker import WorkerFailed, WorkerProcess
 
 READ = "import sys, os, signal, time, ctypes; sys.stdin.readline(); "
 
 
 def failure(code: str, timeout: float = 60.0) -> WorkerFailed:
-    with closing(Link((sys.executable, "-S", "-c", READ + code))) as link, pytest.raises(WorkerFailed) as caught:
+    with closing(WorkerProcess((sys.executable, "-S", "-c", READ + code))) as link, pytest.raises(WorkerFailed) as caught:
         link.ask("block", timeout)
     return caught.value
 
@@ -44,7 +44,7 @@ def test_a_worker_that_hangs_is_ended_with_what_it_started() -> None:
 
 
 def test_a_worker_ends_with_its_link() -> None:
-    link = Link((sys.executable, "-S", "-c", "import time; time.sleep(600)"))
+    link = WorkerProcess((sys.executable, "-S", "-c", "import time; time.sleep(600)"))
     process = Path(f"/proc/{link.pid}")
     assert process.exists()
     link.close()
@@ -53,7 +53,7 @@ def test_a_worker_ends_with_its_link() -> None:
 
 def test_an_answer_may_come_in_pieces_and_two_at_once() -> None:
     code = "print('{\"a\":', end='', flush=True); time.sleep(0.05); print(' 1}\\n{\"a\": 2}', flush=True); time.sleep(600)"
-    with closing(Link((sys.executable, "-S", "-c", READ + code))) as link:
+    with closing(WorkerProcess((sys.executable, "-S", "-c", READ + code))) as link:
         assert link.ask("block", 60.0) == {"a": 1}
         assert link.ask("block", 60.0) == {"a": 2}
 
@@ -78,7 +78,7 @@ def load(folder, settings):
 def test_what_a_runtime_prints_does_not_disturb_the_answers(tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(NOISY)
     np.save(tmp_path / "images.npy", np.ones((3, 3, 4, 4), np.float32))
-    with local_place(1, {}, None) as place, closing(place.start()) as link:
+    with local_workspace(1, {}, None) as place, closing(place.start()) as link:
         request = {"session": str(tmp_path / "noisy.py"), "folder": ".", "settings": {}, "images": str(tmp_path / "images.npy"), "batch": 2}
         assert link.ask("load", 60.0, **request)["version"] == "1.0"
         link.ask("answer", 60.0, images=request["images"], logits=str(tmp_path / "logits.npy"))
@@ -102,7 +102,7 @@ def test_those_that_fail_take_nothing_with_them(little: Callable[..., Job], prob
     assert messages[0].startswith("the worker was ended by SIGSEGV in loading the model")
     assert messages[2] == "the runtime failed in loading the model: ValueError: no such operator"
     for good in (found[0][1], found[4][1]):
-        assert isinstance(good, Reading)
+        assert isinstance(good, DeviceReading)
         assert np.allclose(good.logits, np.load(probes).sum((2, 3)), rtol=1e-6)
         assert len(good.blocks) == short.blocks
         assert sum(len(block.wall) for block in good.blocks) >= short.runs

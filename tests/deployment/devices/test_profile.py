@@ -1,6 +1,6 @@
 import pytest
 
-from efficient360.deployment.devices.profile import Profile, check_fits, label, parse, size
+from efficient360.deployment.devices.profile import LimitProfile, check_fits, label, parse, size
 from efficient360.errors import SettingsError
 
 GIB = 2**30
@@ -9,13 +9,13 @@ GIB = 2**30
 @pytest.mark.parametrize(
     ("text", "profile"),
     [
-        ("2core-4gb", Profile(cores=2, memory=4 * GIB)),
-        ("4gb-2cores", Profile(cores=2, memory=4 * GIB)),
-        ("1core-512mb-quota50", Profile(cores=1, memory=512 * 2**20, quota=50)),
-        ("AVX2-1CORE", Profile(cores=1, isa="avx2")),
+        ("2core-4gb", LimitProfile(cores=2, memory=4 * GIB)),
+        ("4gb-2cores", LimitProfile(cores=2, memory=4 * GIB)),
+        ("1core-512mb-quota50", LimitProfile(cores=1, memory=512 * 2**20, quota=50)),
+        ("AVX2-1CORE", LimitProfile(cores=1, isa="avx2")),
     ],
 )
-def test_parts_in_any_order(text: str, profile: Profile) -> None:
+def test_parts_in_any_order(text: str, profile: LimitProfile) -> None:
     assert parse(text) == profile
 
 

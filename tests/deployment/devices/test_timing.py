@@ -5,31 +5,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient360.deployment.devices.device import Block, Reading
+from efficient360.deployment.devices.device import DeviceReading, TimingBlock
 from efficient360.deployment.devices.timing import analyse, clean, drawn, energy, noisy, quantile_interval
 
 
-def block(wall: list[float], waits: float = 0.0, seconds: float | None = None, **rises: float) -> Block:
+def block(wall: list[float], waits: float = 0.0, seconds: float | None = None, **rises: float) -> TimingBlock:
     whole = sum(wall) if seconds is None else seconds
-    return Block(wall, [w * (1 - waits) for w in wall], whole, dict.fromkeys(rises, 5.0), {name: 5.0 + rise for name, rise in rises.items()})
+    return TimingBlock(wall, [w * (1 - waits) for w in wall], whole, dict.fromkeys(rises, 5.0), {name: 5.0 + rise for name, rise in rises.items()})
 
 
-def reading(*blocks: Block, threads: int = 1, steady: bool = True, idle: float | None = None, repeated: int = 0) -> Reading:
-    return Reading(blocks, (), steady, threads, "1.0", None, None, None, idle, repeated)
+def reading(*blocks: TimingBlock, threads: int = 1, steady: bool = True, idle: float | None = None, repeated: int = 0) -> DeviceReading:
+    return DeviceReading(blocks, (), steady, threads, "1.0", None, None, None, idle, repeated)
 
 
-def codes(*blocks: Block, **changes: object) -> set[str]:
+def codes(*blocks: TimingBlock, **changes: object) -> set[str]:
     return {finding.code for finding in analyse(reading(*blocks, **changes)).findings}
 
 
 def test_a_run_that_waited_more_than_six_percent_is_not_clean() -> None:
-    blocks = [Block([1.0, 1.0, 1.0], [1.0, 0.941, 0.939], 3.0), Block([2.0], [1.0], 2.0)]
+    blocks = [TimingBlock([1.0, 1.0, 1.0], [1.0, 0.941, 0.939], 3.0), TimingBlock([2.0], [1.0], 2.0)]
     assert clean(blocks, 1).tolist() == [True, True, False, False]
 
 
 def test_threads_that_wait_for_each_other_by_nature_are_clean() -> None:
-    alike = Block([1.0] * 8, [1.5] * 8, 8.0)  # two threads, a quarter of whose time is waiting
-    one_worse = Block([1.0] * 8, [1.5] * 7 + [1.2], 8.0)
+    alike = TimingBlock([1.0] * 8, [1.5] * 8, 8.0)  # two threads, a quarter of whose time is waiting
+    one_worse = TimingBlock([1.0] * 8, [1.5] * 7 + [1.2], 8.0)
     assert clean([alike], 2).all()
     assert clean([one_worse], 2).tolist() == [True] * 7 + [False]
 
@@ -51,7 +51,7 @@ def test_the_median_is_of_clean_runs_and_the_tail_of_all() -> None:
 
 
 def test_with_under_three_clean_runs_the_median_is_of_all_and_flagged() -> None:
-    timing = analyse(reading(Block([1.0, 3.0, 4.0, 5.0, 9.0], [1.0, 0.1, 0.1, 0.1, 0.1], 22.0), repeated=1))
+    timing = analyse(reading(TimingBlock([1.0, 3.0, 4.0, 5.0, 9.0], [1.0, 0.1, 0.1, 0.1, 0.1], 22.0), repeated=1))
     assert timing.p50 == 4.0
     assert timing.noisy
     told = {finding.code: finding.message for finding in timing.findings}
@@ -75,12 +75,12 @@ QUIET = [1.0] * 40
         (block(QUIET, involuntary=2001.0), "preempted"),
         (block(QUIET, throttles=2.0), "throttled"),
         (block(QUIET, throttled=4.0), "cpu-quota"),
-        (Block(QUIET, [], 40.0), "no-cpu-times"),
+        (TimingBlock(QUIET, [], 40.0), "no-cpu-times"),
         (block([1.0] * 29), "few-runs"),
         (block(QUIET, waits=0.5), "noisy"),
     ],
 )
-def test_each_disturbance_is_told(made: Block, code: str) -> None:
+def test_each_disturbance_is_told(made: TimingBlock, code: str) -> None:
     assert codes(made) == {code}
 
 
@@ -90,15 +90,15 @@ def test_what_is_usual_is_not_told() -> None:
 
 
 def test_a_clock_that_changes_by_a_tenth_is_told() -> None:
-    def at(hertz: float) -> Block:
-        return Block(QUIET, QUIET, 40.0, {}, {"frequency": hertz})
+    def at(hertz: float) -> TimingBlock:
+        return TimingBlock(QUIET, QUIET, 40.0, {}, {"frequency": hertz})
 
     assert codes(at(2.0e9), at(2.19e9)) == set()
     assert codes(at(2.0e9), at(2.21e9)) == {"clock-changed"}
 
 
-def counted(before: float, after: float, runs: int, seconds: float, **more: float) -> Block:
-    return Block([seconds / runs] * runs, [seconds / runs] * runs, seconds, {"energy": before, **more}, {"energy": after, **more})
+def counted(before: float, after: float, runs: int, seconds: float, **more: float) -> TimingBlock:
+    return TimingBlock([seconds / runs] * runs, [seconds / runs] * runs, seconds, {"energy": before, **more}, {"energy": after, **more})
 
 
 def test_energy_is_that_of_a_run_above_rest() -> None:

@@ -2,11 +2,20 @@
 
 import pytest
 
-from efficient360.deployment.hardware_fit.classes import Class, class_of, product_share, seconds_by_class
+from efficient360.deployment.hardware_fit.operator_times import OperatorClass, class_of, product_share, seconds_by_class
 
 KINDS = {
-    Class.CONVOLUTION: ["Conv", "FusedConv", "Convolution", "GroupConvolution", "CONV_2D", "DEPTHWISE_CONV_2D", "aten::mkldnn_convolution", "fused_conv2d_add"],
-    Class.PRODUCT: [
+    OperatorClass.CONVOLUTION: [
+        "Conv",
+        "FusedConv",
+        "Convolution",
+        "GroupConvolution",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "aten::mkldnn_convolution",
+        "fused_conv2d_add",
+    ],
+    OperatorClass.PRODUCT: [
         "MatMul",
         "FusedMatMul",
         "Gemm",
@@ -26,9 +35,9 @@ KINDS = {
         "QLinearMatMul",
         "InnerProduct",
     ],
-    Class.SOFTMAX: ["Softmax", "SOFTMAX", "aten::_softmax", "aten__softmax_default"],
-    Class.NORMALISATION: ["LayerNormalization", "SkipLayerNormalization", "MVN", "aten::native_layer_norm", "aten_native_layer_norm_default"],
-    Class.ELEMENTWISE: [
+    OperatorClass.SOFTMAX: ["Softmax", "SOFTMAX", "aten::_softmax", "aten__softmax_default"],
+    OperatorClass.NORMALISATION: ["LayerNormalization", "SkipLayerNormalization", "MVN", "aten::native_layer_norm", "aten_native_layer_norm_default"],
+    OperatorClass.ELEMENTWISE: [
         "Add",
         "Mul",
         "Gelu",
@@ -45,7 +54,7 @@ KINDS = {
         "aten::gelu",
         "LOGISTIC",
     ],
-    Class.MOVEMENT: [
+    OperatorClass.MOVEMENT: [
         "Transpose",
         "Reshape",
         "Reorder",
@@ -64,12 +73,12 @@ KINDS = {
         "Cast",
         "STRIDED_SLICE",
     ],
-    Class.OTHER: ["MaxPool", "ReduceMean", "MEAN", "ArgMax", "aten::empty", "AVERAGE_POOL_2D"],
+    OperatorClass.OTHER: ["MaxPool", "ReduceMean", "MEAN", "ArgMax", "aten::empty", "AVERAGE_POOL_2D"],
 }
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(kind, one) for one, kinds in KINDS.items() for kind in kinds])
-def test_kinds(kind: str, expected: Class) -> None:
+def test_kinds(kind: str, expected: OperatorClass) -> None:
     assert class_of(kind) is expected
 
 
@@ -83,8 +92,8 @@ ROWS = [
 
 
 def test_seconds_by_class_by_hand() -> None:
-    expected = {Class.CONVOLUTION: 2.0, Class.PRODUCT: 4.0, Class.SOFTMAX: 1.5, Class.MOVEMENT: 0.5}
-    assert seconds_by_class(ROWS) == {one: expected.get(one, 0.0) for one in Class}
+    expected = {OperatorClass.CONVOLUTION: 2.0, OperatorClass.PRODUCT: 4.0, OperatorClass.SOFTMAX: 1.5, OperatorClass.MOVEMENT: 0.5}
+    assert seconds_by_class(ROWS) == {one: expected.get(one, 0.0) for one in OperatorClass}
 
 
 def test_the_share_in_products_by_hand() -> None:

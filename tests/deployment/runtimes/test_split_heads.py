@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from efficient360.deployment.runtimes.split_heads import split_heads
+from efficient360.deployment.runtimes.graph_rewrites import split_qkv
 
 
 class Heads(nn.Module):
@@ -35,7 +35,7 @@ def test_heads_are_split_to_the_bit_and_no_tensor_of_five_dimensions_is_left(ord
     tokens = torch.randn(windows, 7, 24)
     graph = exported(module, tokens)
     assert 5 in ranks(graph)
-    split_heads(graph)
+    split_qkv(graph)
     assert max(ranks(graph)) == 4
     with torch.no_grad():
         assert torch.equal(graph(tokens), module(tokens))
@@ -53,14 +53,14 @@ def test_what_has_another_form_stays_as_it_is() -> None:
     tokens = torch.randn(1, 7, 24)
     graph = exported(Interleaved(), tokens)
     before = [node.target for node in graph.graph.nodes]
-    split_heads(graph)
+    split_qkv(graph)
     assert [node.target for node in graph.graph.nodes] == before
     assert torch.equal(graph(tokens), Interleaved()(tokens))
 
 
 def test_a_vit_answers_the_same_to_the_bit(small_vit: nn.Module) -> None:
     images = torch.rand(1, 3, 32, 32)
-    graph = split_heads(exported(small_vit, images))
+    graph = split_qkv(exported(small_vit, images))
     assert max(ranks(graph)) == 4
     with torch.no_grad():
         assert torch.equal(graph(images), small_vit(images))

@@ -8,7 +8,7 @@ from torch import nn
 
 from efficient360.core.measurement import Failure
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.kit.sessions import torch as session
 from efficient360.deployment.runtimes.kit.sessions import torch_compile, torch_cuda, torch_cuda_graphs
 from efficient360.deployment.runtimes.parity import parity
@@ -59,7 +59,7 @@ def test_cast_graphs_compute_in_the_type_asked_for(tmp_path: Path) -> None:
 
 
 def made(name: str, precision: Precision, module: nn.Module, folder: Path, batch: int = 1) -> Artefact:
-    found = build(Source("small", module, SIZE, None, folder), name, precision, batch)
+    found = build(ModelSource("small", module, SIZE, None, folder), name, precision, batch)
     assert not isinstance(found, Failure), found
     return found
 

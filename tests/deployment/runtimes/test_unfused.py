@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from efficient360.deployment.runtimes.unfused import FUSED, unfused
+from efficient360.deployment.runtimes.graph_rewrites import FUSED, decompose_attention
 from efficient360.errors import Unsupported
 
 MASKS = ("none", "boolean", "added", "blind", "causal")
@@ -24,7 +24,7 @@ class Attention(nn.Module):
 def rewritten(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
     program = torch.export.export(module, inputs)
     assert any(node.target is FUSED for node in program.graph.nodes)
-    plain = unfused(program)
+    plain = decompose_attention(program)
     assert not any(node.target is FUSED for node in plain.graph.nodes)
     return plain
 
@@ -87,5 +87,5 @@ def test_a_vision_transformer_exports_again() -> None:
 def test_attention_that_drops_at_random_is_refused() -> None:
     inputs = tuple(torch.randn(1, 2, 4, 8) for _ in range(3))
     with pytest.raises(Unsupported, match="an attention drops 10% of its weights at random") as told:
-        unfused(torch.export.export(Attention(dropout_p=0.1), inputs))
+        decompose_attention(torch.export.export(Attention(dropout_p=0.1), inputs))
     assert told.value.code == "attention-dropout"

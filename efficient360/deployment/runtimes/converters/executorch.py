@@ -26,12 +26,12 @@ class ExecuTorch(Runtime):
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
+        from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
         from efficient360.deployment.runtimes.program import images_for, load_program
-        from efficient360.deployment.runtimes.unfused import unfused
 
         facts = {"backend": "XNNPACK", "attention": "plain operators"}
         with torch.no_grad():
-            program = torch.export.export(unfused(load_program(build.program)), (images_for(build.size, build.batch),))
+            program = torch.export.export(decompose_attention(load_program(build.program)), (images_for(build.size, build.batch),))
             if build.precision is Precision.INT8:
                 program = _quantized(program, build)
                 facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}

@@ -27,11 +27,11 @@ class LiteRt(Runtime):
         """Write ``model.tflite``."""
         import litert_torch
 
+        from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
         from efficient360.deployment.runtimes.program import images_for, load_program
-        from efficient360.deployment.runtimes.unfused import unfused
 
         sample = (images_for(build.size, build.batch),)
-        model = litert_torch.convert(unfused(load_program(build.program)), sample)
+        model = litert_torch.convert(decompose_attention(load_program(build.program)), sample)
         path = build.folder / MODEL
         model.export(str(path))
         facts = {"exporter": "litert_torch", "attention": "plain operators"}

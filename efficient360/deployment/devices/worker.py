@@ -1,4 +1,4 @@
-"""The host's end of a worker: requests out, answers in, and a clear reason when it dies or hangs."""
+"""Workers on a device: the folder they run in, and the host end of one: requests out, answers in, and a clear reason when it dies or hangs."""
 
 import contextlib
 import json
@@ -8,11 +8,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.processes import ending, last_words
+from efficient360.deployment.runtimes import kit
 from efficient360.errors import Efficient360Error
 
 
@@ -25,7 +27,7 @@ Explain = Callable[[int, str, str], WorkerFailed | None]
 
 
 @final
-class Link:
+class WorkerProcess:
     """A running worker. The host sleeps while it waits.
 
     Args:
@@ -143,3 +145,27 @@ _DOING = {
     "operators": "profiling",
     "describe": "describing the machine",
 }
+
+
+KIT = Path(kit.__file__).parent
+
+
+class Workspace(ABC):
+    """A folder on a device for the time of a measurement. Paths on it are relative to that folder, which is every worker's working directory."""
+
+    @property
+    @abstractmethod
+    def cores(self) -> int:
+        """CPU cores a worker may use."""
+
+    @abstractmethod
+    def put(self, path: Path, name: str) -> None:
+        """Bring a file or folder of this machine there under a name. Bringing it twice costs nothing."""
+
+    @abstractmethod
+    def get(self, name: str, path: Path) -> None:
+        """Bring a file from there."""
+
+    @abstractmethod
+    def start(self) -> WorkerProcess:
+        """Start a worker."""

@@ -15,13 +15,13 @@ CALIBRATION = 128
 PROBES = 16
 
 
-def pixels(examples: Examples, n: int, seed: int) -> NDArray[np.float32]:
+def sample_images(examples: Examples, n: int, seed: int) -> NDArray[np.float32]:
     """At most ``n`` images of a split, stratified by label and seeded: float32 ``(n, 3, H, W)`` in [0, 1]."""
     chosen = examples.subset(n, seed)
     return np.concatenate([batch.images.numpy() for batch in chosen.batches(32)]).astype(np.float32, copy=False)
 
 
-def invented(size: tuple[int, int, int], n: int, seed: int) -> NDArray[np.float32]:
+def synthetic_images(size: tuple[int, int, int], n: int, seed: int) -> NDArray[np.float32]:
     """Seeded images float32 ``(n, 3, H, W)`` in [0, 1] where there is no data: coarse colour fields with fine noise on them, brighter and darker ones."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand((n, size[0], 4, 4), generator=generator)
@@ -33,10 +33,10 @@ def invented(size: tuple[int, int, int], n: int, seed: int) -> NDArray[np.float3
 
 def probes(examples: Examples | None, size: tuple[int, int, int], seed: int) -> NDArray[np.float32]:
     """Images for the parity gate: of the data where there is some."""
-    return invented(size, PROBES, seed) if examples is None else pixels(examples, PROBES, seed)
+    return synthetic_images(size, PROBES, seed) if examples is None else sample_images(examples, PROBES, seed)
 
 
-def answers(model: Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def logits_of(model: Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """A model's logits float32 ``(n, K)``, one image at a time."""
     with torch.inference_mode():
         rows = [model(torch.from_numpy(image[None])).float().cpu().numpy() for image in images]
@@ -57,6 +57,6 @@ def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> st
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def kept(model: TorchModel) -> tuple[int, ...] | None:
+def kept_outputs(model: TorchModel) -> tuple[int, ...] | None:
     """Indices of the outputs that a model keeps, ``None`` for all."""
     return None if model.module.keep is None else tuple(int(i) for i in model.module.keep)

@@ -42,7 +42,7 @@ class Shape:
 
 
 @final
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3×3 convolutions with a shortcut (He et al. 2016, Deep Residual Learning, Fig. 2), normalisation folded into them as when deployed."""
 
     def __init__(self, given: int, width: int, stride: int) -> None:
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
 
 @final
-class Twin(nn.Module):
+class MatchedCnn(nn.Module):
     """A stem, stages of residual blocks, a mean over positions, a linear head."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
@@ -70,7 +70,7 @@ class Twin(nn.Module):
         for stage, number in enumerate(shape.blocks):
             width = shape.width * 2**stage
             for i in range(number):
-                blocks.append(Block(given, width, 2 if stage and i == 0 else 1))
+                blocks.append(ResidualBlock(given, width, 2 if stage and i == 0 else 1))
                 given = width
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(given, classes)
@@ -81,7 +81,7 @@ class Twin(nn.Module):
         return logits
 
 
-def cnn_twin(size: tuple[int, int, int], macs: int, classes: int = 1000, seed: int = 0) -> nn.Module:
+def matched_cnn(size: tuple[int, int, int], macs: int, classes: int = 1000, seed: int = 0) -> nn.Module:
     """A ResNet-style network whose MACs at an image size are those of another network, with seeded random weights.
 
     Args:
@@ -94,13 +94,13 @@ def cnn_twin(size: tuple[int, int, int], macs: int, classes: int = 1000, seed: i
         Unsupported: No such network comes within 5 %: the other one computes too little or too much.
     """
     shape = shape_of(size, macs, classes)
-    found = twin_macs(size, shape, classes)
+    found = matched_cnn_macs(size, shape, classes)
     if abs(found / macs - 1) > REACH:
         message = f"no plain CNN on {size[1]} × {size[2]} pixels has {macs:,} MACs: the nearest has {found:,}"
         raise Unsupported("no-twin", message, "the other numbers do not need a twin")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Twin(shape, classes)
+        network = MatchedCnn(shape, classes)
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -109,7 +109,7 @@ def shape_of(size: tuple[int, int, int], macs: int, classes: int) -> Shape:
     return min(_shapes(size), key=lambda shape: _unlikeness(size, shape, macs, classes))
 
 
-def twin_macs(size: tuple[int, int, int], shape: Shape, classes: int) -> int:
+def matched_cnn_macs(size: tuple[int, int, int], shape: Shape, classes: int) -> int:
     """Multiply-adds of a twin for one image."""
     height, width = math.ceil(size[1] / shape.stride), math.ceil(size[2] / shape.stride)
     total, given = 27 * shape.width * height * width, shape.width
@@ -123,7 +123,7 @@ def twin_macs(size: tuple[int, int, int], shape: Shape, classes: int) -> int:
 
 
 def _unlikeness(size: tuple[int, int, int], shape: Shape, macs: int, classes: int) -> tuple[float, float]:
-    off = abs(twin_macs(size, shape, classes) / macs - 1)
+    off = abs(matched_cnn_macs(size, shape, classes) / macs - 1)
     stride = shape.stride / max(1.0, min(size[1:]) / SIDE)
     apart = (shape.width / CHANNELS, sum(shape.blocks) / BLOCKS, stride)
     return (0.0 if off <= TOLERANCE else off), sum(math.log2(one) ** 2 for one in apart)

@@ -1,4 +1,4 @@
-"""What a user types for a device, and the device it names."""
+"""Devices by the address that a user types."""
 
 from efficient360.deployment.devices.adb import adb
 from efficient360.deployment.devices.device import Device
@@ -10,7 +10,7 @@ from efficient360.errors import SettingsError
 FORMS = "local, limited:2core-4gb, ssh://user@host, adb://serial"
 
 
-def device(address: str) -> Device:
+def device_from_address(address: str) -> Device:
     """The device of an address.
 
     Raises:

@@ -1,17 +1,18 @@
-"""What is told of an artefact on a device, as metrics and their measurements."""
+"""Latency in numbers and figures: metrics, the measurements of an artefact, and what the report draws."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from efficient360.core.figures import Bars, Curve, Figure, Series, Table
+from efficient360.core.formatting import number, scaled, significant
 from efficient360.core.measurement import BYTE, JOULE, ONE, SECOND, Better, Conditions, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
 from efficient360.core.statistics import bootstrap_mean, wilson
-from efficient360.deployment.devices.cell import Cell
-from efficient360.deployment.devices.device import Reading
-from efficient360.deployment.devices.timing import Timing, energy
+from efficient360.deployment.devices.device import DeviceDescription, DeviceReading
+from efficient360.deployment.devices.timing import ArtefactResult, Timing, energy
 from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -53,7 +54,7 @@ def conditions(runtime: str, precision: Precision, device: str, batch: int) -> C
     return {"runtime": Path(runtime).stem, "precision": precision.value, "device": device, "batch": batch}
 
 
-def outcomes(cell: Cell, device: str) -> Iterator[Outcome]:
+def outcomes(cell: ArtefactResult, device: str) -> Iterator[Outcome]:
     """Everything told of one cell; the one Failure that says why where it has no latency that counts."""
     artefact = cell.artefact
     given = conditions(artefact.runtime, artefact.precision, device, artefact.batch)
@@ -94,7 +95,7 @@ def _times(timing: Timing, batch: int, given: Conditions) -> Iterator[Outcome]:
     yield Measurement(THROUGHPUT, batch / timing.p50, len(timing.samples), interval, given)
 
 
-def _process(reading: Reading, given: Conditions) -> Iterator[Outcome]:
+def _process(reading: DeviceReading, given: Conditions) -> Iterator[Outcome]:
     if reading.cold:
         starts = tuple(cold.load + cold.first for cold in reading.cold)
         yield Measurement(COLD_START, statistics.median(starts), len(starts), Interval(min(starts), max(starts), "range"), given, starts)
@@ -110,3 +111,94 @@ def no_energy(device: str) -> Failure:
     message = "this device has no energy counter that can be read, and energy is not estimated"
     hint = "run on a machine whose counters can be read: RAPL (as root), NVML, Jetson rails"
     return Failure(Status.UNSUPPORTED, "no-energy-counter", message, hint, ENERGY, {"device": device})
+
+
+def figures(cells: Sequence[ArtefactResult], device: DeviceDescription) -> tuple[Figure, ...]:
+    """Bars of the median by runtime, raw times in order, the table of all cells, findings, the device."""
+    single = [cell for cell in cells if cell.artefact.batch == 1]
+    return tuple(figure for figure in (*_bars(single), *_trace(single), _table(cells), *_findings(cells), _device(device)) if figure is not None)
+
+
+def _ranked(cells: Sequence[ArtefactResult]) -> list[ArtefactResult]:
+    return sorted((cell for cell in cells if cell.rankable), key=lambda cell: cell.timing.p50 if cell.timing else 0.0)
+
+
+def _bars(cells: Sequence[ArtefactResult]) -> Iterator[Figure]:
+    ranked = _ranked(cells)
+    timings = [cell.timing for cell in ranked if cell.timing is not None]
+    if timings:
+        yield Bars(
+            "Median time of one image by runtime",
+            "",
+            "ms",
+            tuple(cell.artefact.label for cell in ranked),
+            tuple(1e3 * t.p50 for t in timings),
+            tuple(1e3 * t.interval.low for t in timings),
+            tuple(1e3 * t.interval.high for t in timings),
+        )
+
+
+def _trace(cells: Sequence[ArtefactResult]) -> Iterator[Figure]:
+    """Block medians in the order they were taken: drift shows as a slope that all share."""
+    series = []
+    for cell in _ranked(cells):
+        assert cell.reading is not None
+        medians = [sorted(block.wall)[len(block.wall) // 2] for block in cell.reading.blocks]
+        series.append(Series(cell.artefact.label, tuple(float(i) for i in range(1, len(medians) + 1)), tuple(1e3 * m for m in medians)))
+    if series:
+        yield Curve("Median of each block, in the order taken", "block", "ms", tuple(series), y_log=True)
+
+
+def _table(cells: Sequence[ArtefactResult]) -> Figure:
+    columns = ("Runtime", "Version", "Batch", "Threads", "p50", "Clean runs", "Load + first", "Memory", "Artefact", "Logits off by", "Verdict")
+    return Table("Every artefact", columns, tuple(_row(cell) for cell in cells))
+
+
+def _row(cell: ArtefactResult) -> tuple[str | int | float, ...]:
+    artefact, reading, timing = cell.artefact, cell.reading, cell.timing
+    size = scaled(artefact.bytes, "B")
+    if reading is None or timing is None:
+        why = cell.failure.message if cell.failure is not None else ""
+        return (artefact.label, "", artefact.batch, "", "", "", "", "", size, "", why)
+    cold = scaled(reading.cold[0].load + reading.cold[0].first, "s") if reading.cold else ""
+    parity = cell.parity
+    difference = f"{significant(100 * parity.relative, 2)} %" if parity is not None else "not compared"
+    verdict = "counts" if cell.rankable else f"left out: {parity.reason}" if parity is not None else ""
+    return (
+        artefact.label,
+        reading.version,
+        artefact.batch,
+        reading.threads,
+        number(timing.p50, P50),
+        f"{timing.clean} of {timing.runs}",
+        cold,
+        scaled(reading.memory, "B") if reading.memory else "",
+        size,
+        difference,
+        verdict,
+    )
+
+
+def _findings(cells: Sequence[ArtefactResult]) -> Iterator[Figure]:
+    rows = tuple(
+        (f"{cell.artefact.label}, batch {cell.artefact.batch}", finding.message, finding.advice)
+        for cell in cells
+        if cell.timing is not None
+        for finding in cell.timing.findings
+    )
+    if rows:
+        yield Table("What disturbed the measurement", ("Artefact", "Seen", "Advice"), rows)
+
+
+def _device(device: DeviceDescription) -> Figure:
+    rows: list[tuple[str, str]] = [
+        ("Device", device.name),
+        ("CPU", device.cpu),
+        ("Architecture", f"{device.architecture}, {', '.join(device.isa) or 'no vector extension known'}"),
+        ("Cores", str(device.cores)),
+        ("Memory", scaled(device.memory, "B")),
+        ("System", device.os),
+    ]
+    if device.emulated:
+        rows.append(("Emulated", device.emulated))
+    return Table("The device", ("", ""), tuple(rows))
