@@ -29,8 +29,8 @@ def fastest_runtime_table(boards: Sequence[DeviceBoard]) -> Table | None:
     rows.append((TableCell("Second / fastest"), *(TableCell(f"{f.lead:.2f}×") for _, f in fragmented)))
     rows.append((TableCell("Slowest / fastest"), *(TableCell(f"{f.spread:.1f}×") for _, f in fragmented)))
     note = (
-        "Number of models for which each runtime is fastest in fp32. A win is clear when the 95 % intervals of the two fastest do not overlap and the second takes over "
-        "10 % longer. Below: its latency over that of the fastest runtime (geometric mean over the models it runs); 1 would be fastest everywhere."
+        "Number of models for which each runtime is fastest in fp32. A win is clear when the 95 % intervals of the two fastest do not overlap and the "
+        "second takes over 10 % longer. Below: latency over that of the fastest runtime (geometric mean over the models it runs); 1 is fastest everywhere."
     )
     return Table("Is one runtime fastest everywhere?", note, ("Runtime", *(board.name for board, _ in fragmented)), tuple(rows))
 

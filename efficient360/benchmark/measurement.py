@@ -14,7 +14,8 @@ from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.devices.device import Device, DeviceReading, Job, OnProgress, Schedule
-from efficient360.deployment.devices.timing import energy, result_of
+from efficient360.deployment.devices.timing import analyse, energy
+from efficient360.deployment.runtimes.parity import parity
 from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.errors import Efficient360Error
 
@@ -120,9 +121,7 @@ def artefact_facts(artefact: Artefact) -> ArtefactFacts:
 
 def measured(workload: Workload, artefact: Artefact, reading: DeviceReading) -> CellNumbers:
     """A reading in numbers."""
-    cell = result_of(artefact, reading, workload.reference)
-    timing = cell.timing
-    assert timing is not None  # a reading always has one
+    timing = analyse(reading)
     joules = energy(reading)
     return CellNumbers(
         p50=timing.p50,
@@ -138,7 +137,7 @@ def measured(workload: Workload, artefact: Artefact, reading: DeviceReading) -> 
         memory_before=reading.memory_before,
         energy=float(np.median(joules)) if joules else None,
         findings=timing.findings,
-        parity=cell.parity,
+        parity=None if reading.logits is None else parity(workload.reference, reading.logits, artefact.precision),
     )
 
 

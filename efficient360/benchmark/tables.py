@@ -141,8 +141,8 @@ def utilisation_table(board: DeviceBoard) -> Table | None:
         ]
         rows.append((TableCell(column(board, label)), *cells, MISSING if shares.gap is None else TableCell(f"{shares.gap:.2f}×")))
     note = (
-        f"Achieved multiply-adds a second (counted MACs over the median) as a share of {scaled(top.speed, 'MAC/s')}, the fastest at which {top.label} runs a stack "
-        "of large matrix products here; geometric means. The last column compares CNNs with ViTs and hybrids together: above 1, CNNs use the hardware better."
+        f"Achieved multiply-adds a second (counted MACs over the median) as a share of {scaled(top.speed, 'MAC/s')}, the fastest at which {top.label} runs "
+        "a stack of large matrix products here; geometric means. The last column: CNNs over ViTs and hybrids together; above 1, CNNs use the hardware better."
     )
     return Table(f"Utilisation of the peak on {board.name}", note, ("Runtime", "ViT", "Hybrid", "CNN", "CNN / others"), tuple(rows))
 
@@ -187,8 +187,8 @@ def costs_table(board: DeviceBoard) -> Table:
             )
         )
     note = (
-        "Medians over the models with valid results, each in a fresh process: importing the runtime, loading the model, its first inference, and load plus first "
-        "inference in steady-state inferences; peak memory of the process, and its growth after the import; artefact bytes over float32 parameter bytes."
+        "Medians over the models with valid results, each in a fresh process: importing the runtime, loading the model, its first inference, and load plus "
+        "first inference in steady-state inferences; peak memory of the process, and its growth after the import; artefact bytes over float32 parameter bytes."
     )
     head = ("Runtime", "Valid results", "Import", "Load", "First inference", "Cold / warm", "Peak memory", "After import", "Artefact size")
     return Table(f"Cold start, memory and size on {board.name}", note, head, tuple(rows))

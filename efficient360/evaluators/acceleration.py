@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
+from efficient360.core.settings import Count, NotEmpty
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import Schedule
 from efficient360.deployment.devices.latency_metrics import conditions
@@ -23,7 +25,6 @@ from efficient360.deployment.hardware_fit.operator_times import OperatorProfile,
 from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, peak_runtimes, speed_of
 from efficient360.deployment.runtimes import catalogue, probe_images
 from efficient360.deployment.runtimes.runtime import Precision
-from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.complexity.operations import count
 
@@ -49,18 +50,15 @@ class Acceleration(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
-    runtimes: tuple[str, ...] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
+    runtimes: Annotated[tuple[str, ...], NotEmpty] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
     device: str = "local"
-    threads: int = 0
-    runs: int = 30
-    seconds: float = 1.0
+    threads: Count = 0
+    runs: Annotated[int, Field(ge=3)] = 30
+    seconds: Annotated[float, Field(ge=0)] = 1.0
 
     def __post_init__(self) -> None:
         catalogue.wanted(self.runtimes)
         device_from_address(self.device)
-        for name, value, least in (("runtimes", len(self.runtimes), 1), ("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
-            if value < least:
-                raise SettingsError("bad-setting", f"the setting {name} of acceleration is {getattr(self, name)}", f"give at least {least}")
 
     def surroundings(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
+from efficient360.core.settings import AtLeast1, Count, EachOnce
 from efficient360.deployment.artefact import DeployedModel
 from efficient360.deployment.devices import latency_metrics
 from efficient360.deployment.devices.catalogue import device_from_address
@@ -15,8 +17,13 @@ from efficient360.deployment.devices.timing import ArtefactResult, energy, resul
 from efficient360.deployment.runtimes import catalogue, probe_images
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
-from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
+
+
+def _with_single_images(batches: tuple[int, ...]) -> tuple[int, ...]:
+    if 1 not in batches:
+        raise ValueError("name 1 among them")
+    return batches
 
 
 @final
@@ -53,19 +60,14 @@ class Latency(Evaluator):
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
     runtimes: tuple[str, ...] = ("installed",)
     device: str = "local"
-    threads: int = 0
-    batches: tuple[int, ...] = (1,)
-    runs: int = 60
-    seconds: float = 2.0
+    threads: Count = 0
+    batches: Annotated[tuple[AtLeast1, ...], EachOnce, AfterValidator(_with_single_images)] = (1,)
+    runs: Annotated[int, Field(ge=3)] = 60
+    seconds: Annotated[float, Field(ge=0)] = 2.0
 
     def __post_init__(self) -> None:
         catalogue.wanted(self.runtimes)
         device_from_address(self.device)
-        if 1 not in self.batches or min(self.batches) < 1 or len(set(self.batches)) < len(self.batches):
-            raise SettingsError("bad-setting", f"the setting batches of latency is {list(self.batches)}", "give different whole numbers, 1 among them: [1, 8]")
-        for name, value, least in (("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
-            if value < least:
-                raise SettingsError("bad-setting", f"the setting {name} of latency is {value}", f"give at least {least}")
 
     def surroundings(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
@@ -131,12 +133,11 @@ class Latency(Evaluator):
             yield replace(found, metric=latency_metrics.BEST_THROUGHPUT, value=value)
 
     def _best(self, cells: list[ArtefactResult], facts: DeviceDescription) -> Outcome:
-        ranked = sorted((c.timing.p50, i) for i, c in enumerate(cells) if c.artefact.batch == 1 and c.rankable and c.timing is not None)
+        ranked = [(cell, cell.timing) for cell in cells if cell.artefact.batch == 1 and cell.rankable and cell.timing is not None]
         if not ranked:
             reason = "no runtime could be measured with answers that agree with the checkpoint's"
             return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", latency_metrics.BEST)
-        best = cells[ranked[0][1]]
-        assert best.timing is not None
-        timing, artefact = best.timing, best.artefact
+        best, timing = min(ranked, key=lambda pair: pair[1].p50)
+        artefact = best.artefact
         given = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
         return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, given, extra=figures(cells, facts))

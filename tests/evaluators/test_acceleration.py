@@ -21,6 +21,7 @@ from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, OutOfTime, Status, TorchModel
 from efficient360.evaluators import acceleration
 from efficient360.evaluators.acceleration import Acceleration
+from efficient360.execution.plan import configure
 from efficient360.methods.complexity.operations import count
 
 CPU = "CPUExecutionProvider"
@@ -90,7 +91,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Handmade:
 
     monkeypatch.setattr(networks, "build", build)
     monkeypatch.setattr(networks, "gemm_network", lambda: gemm_network(8, 8, 1))  # no time is taken of it
-    monkeypatch.setattr(acceleration, "device", lambda address: found)
+    monkeypatch.setattr(acceleration, "device_from_address", lambda address: found)
     return found
 
 
@@ -209,19 +210,21 @@ def test_out_of_time(place, subject, context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "code", "named"),
     [
-        ({"runtimes": ("tensorrt?",)}, "there is no runtime called 'tensorrt'"),
-        ({"runtimes": ()}, r"the setting runtimes of acceleration is \(\)"),
-        ({"device": "moon"}, "'moon' names no device"),
-        ({"threads": -1}, "the setting threads of acceleration is -1"),
-        ({"runs": 2}, "the setting runs of acceleration is 2"),
-        ({"seconds": -0.5}, "the setting seconds of acceleration is -0.5"),
+        ({"runtimes": ["tensorrt?"]}, "unknown-runtime", "'tensorrt'"),
+        ({"runtimes": []}, "bad-setting", "runtimes"),
+        ({"device": "moon"}, "unknown-device", "'moon'"),
+        ({"threads": -1}, "bad-setting", "threads"),
+        ({"runs": 2}, "bad-setting", "runs"),
+        ({"seconds": -0.5}, "bad-setting", "seconds"),
     ],
 )
-def test_bad_settings(settings: dict, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        Acceleration(**settings)
+def test_bad_settings(settings: dict, code: str, named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(Acceleration, settings)
+    assert caught.value.code == code
+    assert named in caught.value.message
 
 
 @pytest.mark.slow

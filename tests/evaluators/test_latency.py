@@ -16,6 +16,7 @@ from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, OutOfTime
 from efficient360.evaluators.latency import Latency
+from efficient360.execution.plan import configure
 from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE = (3, 4, 4)
@@ -211,20 +212,24 @@ def test_a_model_of_another_kind_is_unsupported(context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "code", "named"),
     [
-        ({"runtimes": ("tensorflow",)}, "there is no runtime called 'tensorflow'"),
-        ({"runtimes": ("torch:int4",)}, "PyTorch eager has no precision 'int4'"),
-        ({"device": "toaster"}, "'toaster' names no device"),
-        ({"batches": (8,)}, "the setting batches of latency is [8]"),
-        ({"runs": 1}, "the setting runs of latency is 1"),
-        ({"threads": -1}, "the setting threads of latency is -1"),
+        ({"runtimes": ["tensorflow"]}, "unknown-runtime", "'tensorflow'"),
+        ({"runtimes": ["torch:int4"]}, "unknown-precision", "'int4'"),
+        ({"device": "toaster"}, "unknown-device", "'toaster'"),
+        ({"batches": [8]}, "bad-setting", "batches"),
+        ({"batches": [1, 0]}, "bad-setting", "batches"),
+        ({"batches": [1, 8, 8]}, "bad-setting", "batches"),
+        ({"runs": 2}, "bad-setting", "runs"),
+        ({"threads": -1}, "bad-setting", "threads"),
+        ({"seconds": -0.5}, "bad-setting", "seconds"),
     ],
 )
-def test_bad_settings_are_named(settings: dict, said: str) -> None:
+def test_bad_settings_are_named(settings: dict, code: str, named: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Latency(**settings)
-    assert said in caught.value.message
+        configure(Latency, settings)
+    assert caught.value.code == code
+    assert named in caught.value.message
 
 
 def test_a_question_mark_leaves_out_what_is_not_installed(monkeypatch) -> None:

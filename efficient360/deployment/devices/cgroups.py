@@ -146,8 +146,8 @@ def _limit(folder: Path, controller: str, limits: Limits) -> None:
         swap, most = ("memory.memsw.limit_in_bytes", limits.memory) if version1 else ("memory.swap.max", 0)
         if (folder / swap).exists():
             (folder / swap).write_text(str(most), encoding="ascii")
+    if controller != "cpu" or limits.quota is None:
         return
-    assert limits.quota is not None
     share = limits.quota * PERIOD // 100
     if (folder / "cpu.cfs_quota_us").exists():
         (folder / "cpu.cfs_period_us").write_text(str(PERIOD), encoding="ascii")

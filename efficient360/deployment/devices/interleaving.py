@@ -117,7 +117,7 @@ def _start(place: Workspace, job: Job, schedule: Schedule, stack: ExitStack) -> 
     try:
         link = stack.enter_context(closing(place.start()))
         loaded = load(place, link, job.artefact, _threads(place, job), schedule.timeout)
-        logits = answers(place, link, schedule.timeout)
+        logits = probe_logits(place, link, schedule.timeout)
         warm = link.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
         idle, facts = _idle(link, schedule)
         return _Running(job, link, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
@@ -145,7 +145,7 @@ def request(place: Workspace, artefact: Artefact, threads: int) -> dict[str, Any
     return {"session": session, "folder": artefact.digest, "settings": settings, "images": IMAGES, "batch": artefact.batch}
 
 
-def answers(place: Workspace, link: WorkerProcess, timeout: float) -> Any:
+def probe_logits(place: Workspace, link: WorkerProcess, timeout: float) -> Any:
     """Logits float32 ``(n, K)`` of the probe images as the loaded artefact gives them."""
     name = f"logits-{link.pid}.npy"
     link.ask("answer", timeout, images=IMAGES, logits=name)

@@ -91,12 +91,12 @@ def speed_outcomes(own: Speed | Failure, twin: Speed | Failure, peak: PeakSpeed 
         yield replace(failed, metric=UTILISATION, conditions=conditions)
     elif isinstance(own, Speed) and isinstance(peak, PeakSpeed):
         yield Measurement(UTILISATION, *_value_and_interval(own.over(peak.speed)), conditions=conditions)
-    if isinstance(own, Speed) and isinstance(twin, Speed):
-        yield Measurement(TWIN_RATIO, *_value_and_interval(own.over(twin)), conditions=conditions)
+    if isinstance(own, Failure):
+        yield replace(own, metric=TWIN_RATIO, conditions=conditions)
+    elif isinstance(twin, Failure):
+        yield replace(twin, metric=TWIN_RATIO, conditions=conditions)
     else:
-        why = own if isinstance(own, Failure) else twin
-        assert isinstance(why, Failure)
-        yield replace(why, metric=TWIN_RATIO, conditions=conditions)
+        yield Measurement(TWIN_RATIO, *_value_and_interval(own.over(twin)), conditions=conditions)
 
 
 def _value_and_interval(found: tuple[float, Interval]) -> tuple[float, int, Interval]:

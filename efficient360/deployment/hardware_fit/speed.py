@@ -44,10 +44,9 @@ def speed_of(cell: ArtefactResult | Failure, macs: int | None) -> Speed | Failur
     """Speed of a network in a cell; why there is none where it failed, answers wrongly, or its multiply-adds are not known (``None``)."""
     if isinstance(cell, Failure):
         return cell
-    if cell.timing is None:
-        assert cell.failure is not None
+    if cell.failure is not None:
         return cell.failure
-    if not cell.rankable:
+    if cell.timing is None or not cell.rankable:
         reason = cell.parity.reason if cell.parity is not None else ""
         return Failure(Status.FAILED, "parity", f"the artefact does not answer as the network does: {reason}", "a wrong answer's speed says nothing")
     if macs is None:

@@ -49,9 +49,9 @@ def images_for(program_size: tuple[int, int, int], batch: int) -> torch.Tensor:
     return torch.rand((batch, *program_size), generator=torch.Generator().manual_seed(0))
 
 
-def network(path: Path) -> nn.Module:
+def network(path: Path) -> fx.GraphModule:
     """The program of a file as a module to call or trace again."""
-    module: nn.Module = load_program(path).module()
+    module: fx.GraphModule = load_program(path).module()
     return module
 
 

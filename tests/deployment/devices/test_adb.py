@@ -17,7 +17,7 @@ import pytest
 from efficient360.cli import devices as device_commands
 from efficient360.cli.parser import run_command
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices import adb_client, android
+from efficient360.deployment.devices import adb_client
 from efficient360.deployment.devices.adb import Adb
 from efficient360.deployment.devices.benchmark_binary import BenchmarkModel
 from efficient360.deployment.devices.catalogue import device_from_address
@@ -268,11 +268,11 @@ def test_a_tool_that_hangs_is_ended(world: World, litert: Callable[..., Job]) ->
 def test_the_fastest_cores_are_taken_where_clocks_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _script(world.phone / "bin" / "taskset", '#!/bin/sh\nshift\nexec "$@"\n')
     clocks = "0 1800000\n1 1800000\n2 2400000\n3 2800000\n10 2400000"
-    monkeypatch.setattr(android, "FASTEST", f"printf '{clocks}\\n'".replace("\n", "\\n"))
+    monkeypatch.setattr(adb_client, "CLOCKS", f"printf '{clocks}\\n'".replace("\n", "\\n"))
     phone = adb_client.phone(adb_client.read(world.address()))
-    assert android.fastest(phone, 1) == [3]
-    assert android.fastest(phone, 3) == [2, 3, 10]
-    assert android.fastest(phone, 9) == []
+    assert adb_client.fastest_cpus(phone, 1) == [3]
+    assert adb_client.fastest_cpus(phone, 3) == [2, 3, 10]
+    assert adb_client.fastest_cpus(phone, 9) == []
 
 
 def test_a_binary_that_was_not_brought(world: World, litert: Callable[..., Job], little: Callable[..., Job]) -> None:

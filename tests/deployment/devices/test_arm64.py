@@ -15,7 +15,7 @@ import torch
 
 from efficient360.conformance import subject
 from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.interleaving import IMAGES, answers, load
+from efficient360.deployment.devices.interleaving import IMAGES, load, probe_logits
 from efficient360.deployment.devices.worker import KIT, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
@@ -71,7 +71,7 @@ def test_the_arm64_wheel_answers_as_the_model_does(runtime: str, tmp_path: Path)
     np.save(board.folder / IMAGES, images.numpy())
     with closing(board.start()) as link:
         assert load(board, link, artefact, 1, 500.0)["version"]
-        found = answers(board, link, 500.0)
+        found = probe_logits(board, link, 500.0)
     with torch.inference_mode():
         compared = parity(on.model(images).numpy(), found, Precision.FP32)
     assert not compared.reason

@@ -1,4 +1,6 @@
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -128,20 +130,42 @@ def test_drift_between_blocks_widens_the_interval() -> None:
     assert wide.high - wide.low > 0.1
 
 
+def test_the_interval_is_that_of_all_resamples_of_whole_blocks() -> None:
+    blocks = [np.array(values) for values in ([1.0, 1.2, 5.0], [1.1, 1.3, 1.4], [2.0, 2.2, 2.1], [1.6, 9.0, 1.7], [3.0, 1.9, 2.5])]
+    medians = [np.median(np.concatenate(drawn_blocks)) for drawn_blocks in itertools.product(blocks, repeat=len(blocks))]
+    low, high = np.percentile(medians, [2.5, 97.5])
+    interval = quantile_interval(blocks, 50)
+    # a thousand draws in place of all 3125 resamples: between the quantiles a percent of probability to either side
+    assert np.percentile(medians, 1.5) <= interval.low <= np.percentile(medians, 3.5)
+    assert np.percentile(medians, 96.5) <= interval.high <= np.percentile(medians, 98.5)
+    assert np.percentile(medians, 3.5) < np.percentile(medians, 96.5)
+    assert (low, high) != (min(medians), max(medians))  # the whole range would not pass for it
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.floats(1e-4, 10.0), st.booleans()), min_size=1, max_size=12), min_size=1, max_size=6))
+def test_the_median_rests_on_the_undisturbed_runs(runs: list[list[tuple[float, bool]]]) -> None:
+    timing = analyse(reading(*(TimingBlock([t for t, _ in rows], [t / 2 if waited else t for t, waited in rows], sum(t for t, _ in rows)) for rows in runs)))
+    every = [t for rows in runs for t, _ in rows]
+    clean_runs = [t for rows in runs for t, waited in rows if not waited]
+    used = clean_runs if len(clean_runs) >= 3 else every
+    assert (timing.clean, timing.runs) == (len(clean_runs), len(every))
+    assert sorted(timing.samples) == sorted(used)
+    assert timing.p50 == pytest.approx(statistics.median(used))
+    assert timing.noisy == (len(clean_runs) < len(every) / 2)
+
+
 TIMES = st.lists(st.lists(st.floats(1e-4, 10.0), min_size=3, max_size=12), min_size=1, max_size=6)
 
 
 @settings(max_examples=20, deadline=None)
 @given(TIMES, st.floats(0.01, 100.0))
-def test_invariants(times: list[list[float]], unit: float) -> None:
+def test_units_and_the_order_of_runs_within_blocks_do_not_matter(times: list[list[float]], unit: float) -> None:
     timing = analyse(reading(*(block(wall) for wall in times)))
-    whole = sorted(t for wall in times for t in wall)
-    assert timing.interval.low <= timing.p50 <= timing.interval.high
-    assert whole[0] <= timing.interval.low
-    assert timing.interval.high <= whole[-1]
-    assert sorted(timing.samples) == whole
+    assert sorted(timing.samples) == sorted(t for wall in times for t in wall)
     scaled = analyse(reading(*(block([unit * t for t in wall]) for wall in times)))
     assert math.isclose(scaled.p50, unit * timing.p50, rel_tol=1e-9)
+    assert math.isclose(scaled.interval.high, unit * timing.interval.high, rel_tol=1e-9)
     turned = analyse(reading(*(block(wall[::-1]) for wall in times)))
     assert turned.p50 == timing.p50
     assert turned.interval == timing.interval

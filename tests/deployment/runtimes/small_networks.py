@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.interleaving import IMAGES, answers, load
+from efficient360.deployment.devices.interleaving import IMAGES, load, probe_logits
 from efficient360.deployment.devices.local import local_workspace
 from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.parity import Parity, parity
@@ -56,6 +56,6 @@ def compared(module: nn.Module, artefact: Artefact | Failure, folder: Path) -> P
     with local_workspace(1, {}, None) as place, closing(place.start()) as link:
         place.put(folder / "images.npy", IMAGES)
         load(place, link, artefact, 1, 60.0)
-        found = answers(place, link, 60.0)
+        found = probe_logits(place, link, 60.0)
     with torch.no_grad():
         return parity(module(torch.from_numpy(images)).numpy(), found, artefact.precision)

@@ -110,14 +110,24 @@ def test_a_machine_without_cuda_says_so(runtime: object, folder: Path) -> None:
         runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})
 
 
-def test_cuda_runtimes_are_listed_where_there_is_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = set()
-    monkeypatch.setattr(Path, "exists", lambda path: str(path) in there)
-    assert catalogue.runtime("torch_cuda").unavailable() == "this machine has no CUDA device"
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal of a machine without CUDA")
+def test_without_a_device_cuda_runtimes_are_not_listed() -> None:
+    assert {catalogue.runtime(name).unavailable() for name in ("torch_cuda", "torch_cuda_graphs")} == {"this machine has no CUDA device"}
     assert not {"torch_cuda", "torch_cuda_graphs"} & set(catalogue.installed())
     assert "torch" in catalogue.installed()
-    there.add("/dev/nvidiactl")
-    assert {"torch_cuda", "torch_cuda_graphs"} <= set(catalogue.installed())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU")
+def test_with_a_device_cuda_runtimes_are_listed() -> None:
+    assert {"torch", "torch_cuda", "torch_cuda_graphs"} <= set(catalogue.installed())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to run on")
+@pytest.mark.parametrize("runtime", [torch_cuda, torch_cuda_graphs])
+def test_on_a_gpu_the_logits_are_those_of_the_cpu(runtime: object, folder: Path) -> None:
+    images = probe(1)
+    expected = session.load(str(folder), {"model": "model.pt2", "device": "cpu", "threads": 1})(images)
+    np.testing.assert_allclose(runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})(images), expected, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -30,13 +30,10 @@ class Ncnn(Runtime):
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.param`` and ``model.bin``."""
-        from torch import fx
-
         from efficient360.deployment.runtimes.graph_rewrites import split_qkv
         from efficient360.deployment.runtimes.program import network, write_traced
 
         module = network(build.program)
-        assert isinstance(module, fx.GraphModule)
         with tempfile.TemporaryDirectory() as folder:  # pnnx leaves half a dozen files beside those that are wanted
             traced = Path(folder) / "traced.pt"
             write_traced(split_qkv(module), build.size, traced)

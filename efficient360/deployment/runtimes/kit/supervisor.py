@@ -1,4 +1,4 @@
-"""Supervises a worker on a remote host: it ends with the connection that feeds it, however busy it is, and the exit code tells how it ended, as shells tell it."""
+"""Supervises a worker on a host: it ends with the connection that feeds it, however busy it is, and the exit code tells how it ended, as shells tell it."""
 
 import contextlib
 import os
