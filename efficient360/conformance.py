@@ -18,7 +18,7 @@ import torch
 from efficient360.core.measurement import Failure, Measurement, Metric, Outcome, Status
 from efficient360.core.outcome import Record, from_json, to_json
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.images import transform_for
+from efficient360.datasets.images import decoder_for
 from efficient360.errors import Efficient360Error, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.plan import configure
@@ -76,7 +76,7 @@ def _examples(checkpoint: Checkpoint, seed: int, split: str) -> ExampleSet:
         labels=np.arange(EXAMPLES, dtype=np.int64) % CLASSES,
         groups={"side": ["left" if i % 2 else "right" for i in range(EXAMPLES)]},
         class_names=[f"class {i}" for i in range(CLASSES)],
-        transform=transform_for(checkpoint.preprocessing),
+        decoder=decoder_for(checkpoint.preprocessing),
         seed=seed,
     )
 
@@ -90,9 +90,9 @@ def check(evaluator: Any) -> None:
     Raises:
         AssertionError: It breaks the contract; the message lists every way found.
     """
-    found = list(problems(evaluator))
-    if found:
-        raise AssertionError(f"{type(evaluator).__name__} breaks the contract:\n" + "\n".join(f"- {problem}" for problem in found))
+    broken = list(problems(evaluator))
+    if broken:
+        raise AssertionError(f"{type(evaluator).__name__} breaks the contract:\n" + "\n".join(f"- {problem}" for problem in broken))
 
 
 def problems(evaluator: Any) -> Iterator[str]:
@@ -198,8 +198,8 @@ def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> li
         examples = context.predicted(on.examples)
         context = dataclasses.replace(context, examples=examples)
         table = score_all(evaluator, on.model, examples, context, context.progress)
-        return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
-    return checked(evaluator, list(evaluator.evaluate(on.model, context)))
+        return list(checked(evaluator, outcomes_of(evaluator, on.model, table, context)))
+    return list(checked(evaluator, evaluator.evaluate(on.model, context)))
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -220,16 +220,16 @@ def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> lis
     with contextlib.suppress(InterruptedError):
         score_all(evaluator, on.model, examples, context, stop)
     table = score_all(evaluator, on.model, examples, context, context.progress)
-    return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
+    return list(checked(evaluator, outcomes_of(evaluator, on.model, table, context)))
 
 
 def _differences(first: Sequence[Outcome], other: Sequence[Outcome], tolerance: float, how: str) -> Iterator[str]:
-    mine, theirs = ({(o.metric.name if o.metric else "", frozenset(o.conditions.items())): o for o in s} for s in (first, other))
-    if mine.keys() != theirs.keys():
+    before, after = ({(o.metric.name if o.metric else "", frozenset(o.conditions.items())): o for o in s} for s in (first, other))
+    if before.keys() != after.keys():
         yield f"it yields other metrics when {how}"
         return
-    for identity, a in mine.items():
-        b = theirs[identity]
+    for identity, a in before.items():
+        b = after[identity]
         if isinstance(a, Measurement) and isinstance(b, Measurement):
             if abs(a.value - b.value) > tolerance * max(1.0, abs(a.value)):
                 yield f"its {identity[0]} changes when {how}: {a.value} and {b.value}"

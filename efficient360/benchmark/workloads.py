@@ -22,7 +22,7 @@ from efficient360.benchmark.cells import ModelFacts, RowRole
 from efficient360.benchmark.zoo import Family, ZooEntry
 from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.probe_images import logits_of, program_identity, synthetic_images
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.model import PixelsToLogits, TorchModel, preflight
@@ -100,7 +100,7 @@ def workload_from(facts: ModelFacts, model: TorchModel, seed: int, folder: Path)
 def _macs(model: TorchModel) -> int | None:
     import torch
 
-    counted = count(model.network, torch.zeros((1, *model.size)))
+    counted = count_macs(model.network, torch.zeros((1, *model.size)))
     return None if counted.uncounted else counted.macs
 
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from efficient360.core.batch import Batch
-from efficient360.datasets.images import Transform, decode, stack
-from efficient360.datasets.subset import stratified
+from efficient360.datasets.images import Decoder, stack
 from efficient360.errors import DatasetError
 
 _READ = 256
@@ -28,14 +27,14 @@ class ExampleSet:
     """Part of a table whose image column is left encoded. Implements :class:`efficient360.evaluator.Examples`.
 
     Args:
-        table: A ``datasets.Dataset`` whose image column holds ``{"bytes", "path"}``.
+        table: Rows whose image column holds ``{"bytes", "path"}``: a ``datasets.Dataset``, or whatever is indexed like one.
         image: Name of that column.
         positions: Rows of the table that belong to it, int64 ``(n,)``.
         ids: Stable id of each example.
         labels: int64 ``(n,)``.
         groups: Group values by group column.
         class_names: Name of each class.
-        transform: RGB image to uint8 ``(3, H, W)``.
+        decoder: From the bytes of an image to its pixels.
         seed: The run's seed, handed on in every batch.
     """
 
@@ -46,7 +45,7 @@ class ExampleSet:
     labels: NDArray[np.int64]
     groups: Mapping[str, Sequence[str]]
     class_names: Sequence[str]
-    transform: Transform
+    decoder: Decoder
     seed: int
 
     def __len__(self) -> int:
@@ -108,7 +107,7 @@ class ExampleSet:
 
     def _images(self, first: int, last: int) -> Tensor:
         encoded = self._encoded(first, last)
-        return stack([self.transform(decode(data, name)) for data, name in zip(encoded, self.ids[first:last], strict=True)])
+        return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
 
     def _encoded(self, first: int, last: int) -> list[bytes]:
         cells = self.table[self.positions[first:last]][self.image]
@@ -125,3 +124,24 @@ class ExampleSet:
                     "missing-image", f"the image file of example {name} can't be read: {error.strerror}", "restore the file, then run the same command again"
                 ) from error
         raise DatasetError("missing-image", f"example {name} has no image", "repair or remove it; an example is never skipped in silence")
+
+
+def stratified(labels: NDArray[np.integer[Any]], n: int, seed: int) -> NDArray[np.int64]:
+    """Positions of ``n`` examples whose labels are shared out as in the whole, in ascending order.
+
+    Each example gets its place within its class, ``(rank + u) / size`` with a random rank and offset ``u`` in [0, 1); the ``n`` smallest
+    places win. So every class gets its share within one example, and the subset of a smaller ``n`` is part of the one of a larger.
+
+    Args:
+        labels: int ``(N,)``.
+        n: How many, at least 1; all of them when ``n >= N``.
+        seed: Same seed, same subset.
+    """
+    if n >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[members] = (rng.permutation(len(members)) + rng.random()) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:n]).astype(np.int64)

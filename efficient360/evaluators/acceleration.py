@@ -26,7 +26,7 @@ from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, p
 from efficient360.deployment.runtimes import catalogue, probe_images
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 
 TIMEOUT = 300.0
 Target = tuple[str, Precision]
@@ -130,7 +130,7 @@ def _tell(context: Context, index: int, runtimes: int, done: int, total: int) ->
 
 def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) -> tuple[Network, Network | Failure]:
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
-    counted = count(model.network, image)
+    counted = count_macs(model.network, image)
     macs = None if counted.uncounted else counted.products
     own = networks.checkpoint(model, probe_images.program_identity(context.checkpoint, probe_images.kept_outputs(model)), macs, probes)
     if macs is None:

@@ -39,8 +39,7 @@ from efficient360.methods.continual_learning.replay import Replay
 from efficient360.methods.continual_learning.results import Results
 from efficient360.methods.continual_learning.scenario import Scenario
 from efficient360.methods.continual_learning.trials import Effort, Steps, Trial
-from efficient360.methods.corruptions.batches import Cell, corrupted_batch
-from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES, suited
+from efficient360.methods.corruptions.imagenet_c import COMMON, EXTRA, SEVERITIES, CorruptionSetting, corrupted_batch, resolve_table
 
 AUTO: Final = "auto"
 GROUP: Final = "group:"
@@ -170,9 +169,9 @@ class Continual(Evaluator):
         folder.mkdir(parents=True, exist_ok=True)
         gathering = Gathering(context, folder, known, self.images, self.tested, self.tasks)
         if stream == CORRUPTIONS:
-            table = suited("auto", *context.checkpoint.preprocessing.input_size[1:])
-            cells = {name: Cell(name, self.severity, table) for name in self.corruptions}
-            return gathering.corruptions({name: partial(corrupted_batch, cell=cell) for name, cell in cells.items()}, self.severity)
+            table = resolve_table("auto", *context.checkpoint.preprocessing.input_size[1:])
+            settings = {name: CorruptionSetting(name, self.severity, table) for name in self.corruptions}
+            return gathering.corruptions({name: partial(corrupted_batch, setting=setting) for name, setting in settings.items()}, self.severity)
         if stream.startswith(GROUP):
             return gathering.groups(stream.removeprefix(GROUP))
         if stream not in context.others:

@@ -19,11 +19,11 @@ from efficient360.methods.continual_learning.learner import learner_of, require_
 from efficient360.methods.continual_learning.method import Study
 from efficient360.methods.continual_learning.plain_methods import Naive
 from efficient360.methods.continual_learning.scenario import Scenario
-from efficient360.methods.corruptions.batches import Cell, corrupted, corrupted_batch
+from efficient360.methods.corruptions.imagenet_c import CorruptionSetting, corrupt_image, corrupted_batch
 from efficient360.models.model import PixelsToLogits, TorchModel
 
-CELLS = [Cell("gaussian_noise", 3, "cifar-c"), Cell("contrast", 3, "cifar-c")]
-LOOKS = {cell.corruption: partial(corrupted_batch, cell=cell) for cell in CELLS}
+CORRUPTIONS = [CorruptionSetting("gaussian_noise", 3, "cifar-c"), CorruptionSetting("contrast", 3, "cifar-c")]
+LOOKS = {setting.corruption: partial(corrupted_batch, setting=setting) for setting in CORRUPTIONS}
 
 
 class Normed(nn.Module):
@@ -97,11 +97,11 @@ def test_corrupted_tasks_are_other_training_images_and_the_same_test_images(on: 
     assert kept <= clean
     tested = on.examples.subset(6, 0)
     batch = next(tested.batches(6))
-    for cell, task in zip(CELLS, material.domains, strict=True):
+    for setting, task in zip(CORRUPTIONS, material.domains, strict=True):
         shown, labels = task.test.take(np.arange(6))
         assert labels.tolist() == tested.labels.tolist()
         pixels = (batch.images[0] * 255).round().byte().numpy()
-        assert np.array_equal((shown[0] * 255).round().byte().numpy(), corrupted(pixels, batch.ids[0], cell, on.examples.seed))
+        assert np.array_equal((shown[0] * 255).round().byte().numpy(), corrupt_image(pixels, batch.ids[0], setting, on.examples.seed))
     per_class = np.array([np.bincount(share.labels, minlength=7) for share in shares])
     assert np.ptp(per_class, axis=0).max() <= 1
 

@@ -1,0 +1,111 @@
+"""Progress as a person wants to see it: bars with time left on a terminal, plain lines elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TextIO, final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from efficient360.core import formatting
+from efficient360.core.measurement import Failure
+from efficient360.execution.events import Event, Finished, Opened, Progress, Started
+
+Listener = Callable[[Event], None]
+_QUIET_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def listener(stream: TextIO) -> Iterator[Listener]:
+    """Something that shows events on a stream."""
+    console = Console(file=stream)
+    if not console.is_terminal:
+        yield _Lines(stream).show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        bars.add_task("opening checkpoint and data", total=None)
+        yield _Live(bars).show
+
+
+def _opened(event: Opened) -> str:
+    checkpoint, data = event.header["checkpoint"], event.header["dataset"]
+    on = "without data" if data is None else f"on {formatting.count(data['examples'])} examples of {data['name']} {data['split']}"
+    return f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}"
+
+
+def _finished(event: Finished) -> str:
+    failures = [r.outcome for r in event.records if isinstance(r.outcome, Failure)]
+    if event.cached:
+        return f"{event.evaluator}: stored by an earlier run"
+    took = formatting.duration(event.records[0].seconds)
+    if len(failures) == len(event.records):
+        return f"{event.evaluator}: {failures[0].status} ({failures[0].message})"
+    return f"{event.evaluator}: {took}"
+
+
+@final
+@dataclass
+class _Lines:
+    """Plain lines, one a step, and a sign of life every ten seconds."""
+
+    stream: TextIO
+    began: float = field(default_factory=time.monotonic)
+    last_line: float = 0.0
+    work: str = ""
+
+    def show(self, event: Event) -> None:
+        """Print a line where the event deserves one."""
+        if isinstance(event, Opened):
+            self._say(_opened(event))
+        elif isinstance(event, Finished):
+            self._say(_finished(event))
+        elif isinstance(event, Progress):
+            self._progress(event)
+
+    def _progress(self, event: Progress) -> None:
+        now = time.monotonic()
+        if event.work != self.work:
+            self.work, self.began, self.last_line = event.work, now, now
+        elif now - self.last_line >= _QUIET_SECONDS and event.done:
+            self.last_line = now
+            left = (now - self.began) / event.done * (event.total - event.done)
+            self._say(f"{event.work}: {event.done}/{event.total}, about {formatting.duration(left)} left")
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+
+@final
+@dataclass
+class _Live:
+    """A bar for the evaluators and one for the work in hand."""
+
+    bars: Bars
+    work: str = ""
+
+    def show(self, event: Event) -> None:
+        """Move the bars."""
+        tasks = self.bars.task_ids
+        if isinstance(event, Opened):
+            self.bars.console.print(_opened(event), highlight=False, markup=False)
+            self.bars.update(tasks[0], description="evaluators", total=len(event.keys), completed=0)
+        elif isinstance(event, Started):
+            self.bars.update(tasks[0], description=f"evaluators: {event.evaluator}", total=event.total, completed=event.index)
+        elif isinstance(event, Finished):
+            self.bars.console.print("  " + _finished(event), highlight=False, markup=False)
+            self._forget()
+            self.bars.advance(tasks[0])
+        elif event.work == self.work and len(tasks) > 1:
+            self.bars.update(tasks[1], completed=event.done)
+        else:
+            self._forget()
+            self.work = event.work
+            self.bars.add_task(f"  {event.work}", total=event.total, completed=event.done)
+
+    def _forget(self) -> None:
+        for task in self.bars.task_ids[1:]:
+            self.bars.remove_task(task)
