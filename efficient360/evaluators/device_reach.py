@@ -9,7 +9,7 @@ from pydantic import Field
 from efficient360.core.figures import Table
 from efficient360.core.formatting import duration, interval, number
 from efficient360.core.settings import EachOnce, NotEmpty, Positive
-from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices import latency_metrics
 from efficient360.deployment.devices.profile import parse
 from efficient360.deployment.runtimes import catalogue
 from efficient360.errors import DeviceError, SettingsError
@@ -48,7 +48,7 @@ class DeviceReach(Evaluator):
 
     name: ClassVar[str] = "device_reach"
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[Metric, ...]] = (REACH, metrics.BEST)
+    metrics: ClassVar[tuple[Metric, ...]] = (REACH, latency_metrics.BEST)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
     profiles: Annotated[tuple[str, ...], NotEmpty, EachOnce] = (
@@ -101,15 +101,15 @@ class DeviceReach(Evaluator):
         try:
             outcomes = list(self._latency(profile).evaluate(model, context))
         except (DeviceError, SettingsError) as error:
-            return replace(Failure.of(Status.UNSUPPORTED, error, metrics.BEST), conditions=conditions)
-        best = next((o for o in outcomes if isinstance(o, Measurement) and o.metric == metrics.BEST), None)
+            return replace(Failure.of(Status.UNSUPPORTED, error, latency_metrics.BEST), conditions=conditions)
+        best = next((o for o in outcomes if isinstance(o, Measurement) and o.metric == latency_metrics.BEST), None)
         if best is not None:
             return best
-        failures = [o for o in outcomes if isinstance(o, Failure) and o.metric == metrics.P50]
+        failures = [o for o in outcomes if isinstance(o, Failure) and o.metric == latency_metrics.P50]
         failure = next((f for f in failures if f.code in OUT_OF_REACH), next(iter(failures), None))
         if failure is None:
-            return Failure(Status.FAILED, "no-latency", f"no latency was measured on {profile}", "", metrics.BEST, conditions)
-        return replace(failure, metric=metrics.BEST, conditions=conditions)
+            return Failure(Status.FAILED, "no-latency", f"no latency was measured on {profile}", "", latency_metrics.BEST, conditions)
+        return replace(failure, metric=latency_metrics.BEST, conditions=conditions)
 
     def _reach(self, results: list[tuple[str, Measurement | Failure]]) -> Outcome:
         unknown = [profile for profile, o in results if isinstance(o, Failure) and o.code not in OUT_OF_REACH]
@@ -131,7 +131,7 @@ class DeviceReach(Evaluator):
                 rows.append((profile, "no", "–", "–", o.message))
             else:
                 within = "yes" if o.value <= self.budget else "no"
-                rows.append((profile, within, number(o.value, metrics.BEST), interval(o.interval, metrics.BEST), str(o.conditions.get("runtime", ""))))
+                rows.append((profile, within, number(o.value, latency_metrics.BEST), interval(o.interval, latency_metrics.BEST), str(o.conditions.get("runtime", ""))))
         columns = ("profile", "within budget", "median latency", "95 % interval", "runtime or failure")
         return Table(f"Device profiles within {duration(self.budget)}", columns, tuple(rows))
 

@@ -6,7 +6,7 @@ from answered import Known, context_of, found
 
 from efficient360 import conformance
 from efficient360.core.measurement import Failure, Interval, Measurement, Outcome, Status
-from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices import latency_metrics
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluators.device_reach import DeviceReach
 from efficient360.evaluators.latency import Latency
@@ -17,11 +17,14 @@ PROFILES = ("limited:1core-512mb", "limited:1core-1gb", "limited:1core-2gb")
 
 def taken(device: str, low: float, value: float, high: float) -> Measurement:
     given = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
-    return Measurement(metrics.BEST, value, 30, Interval(low, high, "bootstrap"), given)
+    return Measurement(latency_metrics.BEST, value, 30, Interval(low, high, "bootstrap"), given)
 
 
 def killed(code: str, message: str = "it ended") -> list[Outcome]:
-    return [Failure(Status.FAILED, "no-latency", "none", "", metrics.BEST), Failure(Status.FAILED, code, message, "", metrics.P50, {"runtime": "torch"})]
+    return [
+        Failure(Status.FAILED, "no-latency", "none", "", latency_metrics.BEST),
+        Failure(Status.FAILED, code, message, "", latency_metrics.P50, {"runtime": "torch"}),
+    ]
 
 
 def reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, on: dict, **settings) -> list[Outcome]:
@@ -44,7 +47,7 @@ def test_share_of_profiles_within_the_budget_with_the_latencies_own_uncertainty(
     share = found(outcomes, "device_reach")
     assert (share.value, share.n, share.conditions) == (2 / 3, 3, {"budget": "100 ms"})
     assert (share.interval.low, share.interval.high) == (1 / 3, 2 / 3)
-    assert [o.conditions["device"] for o in outcomes if o.metric == metrics.BEST] == list(PROFILES)
+    assert [o.conditions["device"] for o in outcomes if o.metric == latency_metrics.BEST] == list(PROFILES)
     assert [row[:2] for row in share.extra[0].rows] == [(PROFILES[0], "no"), (PROFILES[1], "yes"), (PROFILES[2], "yes")]
     assert found(reach(monkeypatch, tmp_path, on, budget=0.5), "device_reach").value == 1
 
