@@ -131,7 +131,9 @@ class DeviceReach(Evaluator):
                 rows.append((profile, "no", "–", "–", o.message))
             else:
                 within = "yes" if o.value <= self.budget else "no"
-                rows.append((profile, within, number(o.value, latency_metrics.BEST), interval(o.interval, latency_metrics.BEST), str(o.conditions.get("runtime", ""))))
+                rows.append(
+                    (profile, within, number(o.value, latency_metrics.BEST), interval(o.interval, latency_metrics.BEST), str(o.conditions.get("runtime", "")))
+                )
         columns = ("profile", "within budget", "median latency", "95 % interval", "runtime or failure")
         return Table(f"Device profiles within {duration(self.budget)}", columns, tuple(rows))
 
