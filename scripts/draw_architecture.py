@@ -27,8 +27,8 @@ MARGIN = 20
 PADDING = 12
 GAP = 10
 BOX_HEIGHT = 46
-FLOOR_GAP = 30
-ROW_GAP = 18
+FLOOR_GAP = 28
+ROW_GAP = 28
 
 Arrows = Mapping[tuple[str, str], int]
 """Importing room and imported room, with the number of imports between them."""
@@ -159,20 +159,50 @@ def reorder(placed: Rows, arrows: set[tuple[str, str]]) -> Rows:
     return [[sorted(row, key=lambda entry: (round(mean(entry[0]), 6), entry[0])) for row in rows] for rows in placed]
 
 
-def path_of(source: Box, target: Box) -> str:
-    """A curve from the lower edge of one box to the upper edge of another, as nearly straight as their widths allow."""
-    inset = 14.0
-    low, high = max(source.x, target.x) + inset, min(source.x + source.width, target.x + target.width) - inset
-    if low <= high:
-        narrow = min(source, target, key=lambda box: box.width)
-        start = end = min(max(narrow.middle, low), high)
-    else:
-        towards = 1 if target.middle > source.middle else -1
-        start = source.middle + towards * min(source.width * 0.3, abs(target.middle - source.middle))
-        end = target.middle - towards * target.width * 0.3
-    y0, y1 = source.y + BOX_HEIGHT, target.y - 2
-    bend = max((y1 - y0) / 2, 12)
-    return f"M{start:.1f} {y0:.1f}C{start:.1f} {y0 + bend:.1f} {end:.1f} {y1 - bend:.1f} {end:.1f} {y1:.1f}"
+@dataclass(frozen=True)
+class Line:
+    """An arrow as drawn: down from the source at ``start``, and just above the target over to ``end`` where the two differ."""
+
+    start: float
+    end: float
+    top: float
+    bottom: float
+
+    @property
+    def path(self) -> str:
+        if self.start == self.end:
+            return f"M{self.start:.1f} {self.top:.1f}V{self.bottom:.1f}"
+        turn = max(self.top, self.bottom - FLOOR_GAP - PADDING)
+        middle = (turn + self.bottom) / 2
+        return f"M{self.start:.1f} {self.top:.1f}V{turn:.1f}C{self.start:.1f} {middle:.1f} {self.end:.1f} {middle:.1f} {self.end:.1f} {self.bottom:.1f}"
+
+
+def steps(box: Box) -> list[float]:
+    """Places along the edge of a box where an arrow may leave or end."""
+    inset = min(14.0, box.width / 6)
+    count = int((box.width - 2 * inset) // 4)
+    return [box.middle + 4 * (i - count / 2) for i in range(count + 1)]
+
+
+def route(source: Box, target: Box, boxes: Sequence[Box], drawn: Sequence[Line]) -> Line:
+    """The line that passes behind the fewest boxes, keeps clear of the lines already drawn, and is short."""
+    top, bottom = source.y + BOX_HEIGHT, target.y - 1.5
+    between = [box for box in boxes if source.y < box.y < target.y]
+    beside = [line for line in drawn if line.top < bottom and top < line.bottom]
+    shared = [x for x in steps(source) if target.x + 10 <= x <= target.x + target.width - 10]
+    wanted = min(source, target, key=lambda box: box.width).middle
+
+    def cost(x: float, end: float) -> float:
+        behind = sum(box.x - 3 < x < box.x + box.width + 3 for box in between)
+        crowded = sum(abs(line.start - x) < 7 for line in beside) + sum(abs(line.end - end) < 7 for line in beside if line.bottom == bottom)
+        return 30 * behind + 40 * crowded + 0.1 * abs(x - wanted)
+
+    if shared:
+        x = min(shared, key=lambda x: (cost(x, x), x))
+        return Line(x, x, top, bottom)
+    pairs = [(x, end) for x in steps(source)[::2] for end in steps(target)[::2]]
+    start, end = min(pairs, key=lambda pair: (cost(*pair) + 0.4 * abs(pair[0] - pair[1]), pair))
+    return Line(start, end, top, bottom)
 
 
 STYLE = """
@@ -182,12 +212,12 @@ svg { --paper: #ffffff; --band: #f4f6fb; --box: #ffffff; --edge: #c3cbe0; --ink:
 }
 text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; text-anchor: middle; fill: var(--ink); }
 .name { font-size: 15px; font-weight: 600; }
-.method .name { font-size: 12.5px; }
+.method .name { font-size: 12px; font-weight: 500; }
 .purpose { font-size: 11.5px; fill: var(--soft); }
-.box { fill: var(--box); stroke: var(--edge); stroke-width: 1; }
+.box { fill: var(--box); fill-opacity: .78; stroke: var(--edge); stroke-width: 1; }
 .method .box { fill: var(--method); }
 .arrow { fill: none; stroke: var(--line); stroke-width: 1.1; opacity: .75; marker-end: url(#head); }
-.implied { stroke-width: .8; opacity: .13; marker-end: none; }
+.implied { stroke-width: .8; opacity: .16; marker-end: none; }
 #head path { fill: var(--line); }
 """
 
@@ -207,10 +237,15 @@ def draw(floors: Sequence[Mapping[str, str]], rooms: Sequence[str], arrows: Arro
         f'<rect width="{WIDTH}" height="{layout.height:.0f}" fill="var(--paper)"/>',
     ]
     lines += [f'<rect x="{MARGIN}" y="{y:.1f}" width="{WIDTH - 2 * MARGIN}" height="{h:.1f}" rx="10" fill="var(--band)"/>' for y, h in layout.bands]
-    for source, target in sorted(arrows, key=lambda pair: (pair in strong, pair)):
+    drawn: list[Line] = []
+    paths = []
+    boxes = list(layout.boxes.values())
+    for source, target in sorted(arrows, key=lambda pair: (pair not in strong, layout.boxes[pair[1]].y - layout.boxes[pair[0]].y, pair)):
+        line = route(layout.boxes[source], layout.boxes[target], boxes, drawn if (source, target) in strong else [])
         kind = "" if (source, target) in strong else " implied"
-        path = path_of(layout.boxes[source], layout.boxes[target])
-        lines.append(f'<path class="arrow{kind} {name[source]} {name[target]}" d="{path}"/>')
+        paths.append(f'<path class="arrow{kind} {name[source]} {name[target]}" d="{line.path}"/>')
+        drawn.append(line)
+    lines += reversed(paths)
     lines += [box_of(box, name[box.room]) for box in layout.boxes.values()]
     return "\n".join([*lines, "</svg>", ""])
 
@@ -239,7 +274,9 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         return int(not PICTURE.is_file() or PICTURE.read_text(encoding="utf-8") != picture)
     PICTURE.write_text(picture, encoding="utf-8")
-    print(f"{len(rooms)} rooms on {len(floors)} floors, {len(arrows)} arrows between rooms ({len(essential(arrows))} not implied by others): {PICTURE.relative_to(ROOT)}")
+    print(
+        f"{len(rooms)} rooms on {len(floors)} floors, {len(arrows)} arrows between rooms ({len(essential(arrows))} not implied by others): {PICTURE.relative_to(ROOT)}"
+    )
     return 0
 
 
