@@ -27,14 +27,13 @@ from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline
 from efficient360.execution.predictions import predict
-from efficient360.methods.uncertainty.detectors import DETECTORS, ON_LOGITS, Outputs, on_features
-from efficient360.methods.uncertainty.disagreement import answers
-from efficient360.methods.uncertainty.last_layer import fit_last_layer, widened
-from efficient360.methods.uncertainty.nearness import Kind
-from efficient360.methods.uncertainty.passing import outputs_of
-from efficient360.methods.uncertainty.resampling import sample
-from efficient360.methods.uncertainty.separation import separation
-from efficient360.methods.uncertainty.unlike import UnlikeSet, made_sets, other
+from efficient360.methods.uncertainty.bootstrap import original_sample
+from efficient360.methods.uncertainty.laplace import append_bias_column, fit_last_layer_laplace
+from efficient360.methods.uncertainty.model_outputs import ModelOutputs, predict_examples
+from efficient360.methods.uncertainty.ood_datasets import OodDataset, OodKind, generated_datasets, ood_dataset
+from efficient360.methods.uncertainty.ood_detectors import DETECTORS, LOGIT_DETECTORS, fit_feature_detector
+from efficient360.methods.uncertainty.ood_metrics import detection_metrics
+from efficient360.methods.uncertainty.predictive_distribution import average_members
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
@@ -70,36 +69,36 @@ def read(asked: argparse.Namespace, work: Path) -> tuple[str, dict[str, Any]]:
     dataset = open_dataset(spec, checkpoint, SEED)
     model = load_model(checkpoint, keep=kept_outputs(checkpoint, dataset.card, dataset.examples.class_names))
     known = [*dict.fromkeys((*dataset.examples.class_names, *checkpoint.class_names))]
-    sets = [one for one in made_sets(known, model.input_size[1:], asked.images, SEED) if isinstance(one, UnlikeSet)]
+    sets = [one for one in generated_datasets(known, model.input_size[1:], asked.images, SEED) if isinstance(one, OodDataset)]
     if asked.dataset != "digits":
-        sets.append(other(other_set("digits", checkpoint, SEED), Kind.FAR, known, asked.images, SEED))
+        sets.append(ood_dataset(other_set("digits", checkpoint, SEED), OodKind.FAR, known, asked.images, SEED))
     if dataset.unseen:
-        sets.append(other(unseen_set(dataset, asked.data_dir, checkpoint, SEED), Kind.NEAR, known, 2 * asked.images, SEED))
+        sets.append(ood_dataset(unseen_set(dataset, asked.data_dir, checkpoint, SEED), OodKind.NEAR, known, 2 * asked.images, SEED))
 
-    def said(examples: Any, name: str) -> Outputs:
+    def outputs_on(examples: Any, name: str) -> ModelOutputs:
         if hasattr(examples, "table"):
             folder = work / f"{checkpoint.name}-{name.replace(' ', '-')}-{len(examples)}"
             folder.mkdir(parents=True, exist_ok=True)
             examples = predict(model, examples, folder, ROWS, 0, Deadline(), lambda done, total: None)
-        return outputs_of(model, examples, ROWS)
+        return predict_examples(model, examples, ROWS)
 
     training = open_split(dataset.card, "train", asked.data_dir, checkpoint, SEED)
     part = training.subset(asked.training, SEED)
     return checkpoint.name, {
         "model": model,
-        "inside": said(dataset.examples, "test"),
+        "inside": outputs_on(dataset.examples, "test"),
         "labels": dataset.examples.labels,
-        "training": said(part, "train"),
+        "training": outputs_on(part, "train"),
         "training_labels": part.labels,
         "stands_for": len(training) / len(part),
-        "sets": [(one.name, str(one.kind), said(one.examples, one.name)) for one in sets],
+        "sets": [(one.name, str(one.kind), outputs_on(one.examples, one.name)) for one in sets],
     }
 
 
 def measured(inside: np.ndarray, outside: np.ndarray) -> tuple[float, float]:
     """AUROC and FPR95, ours."""
-    found = separation(inside, outside, sample(len(inside)), sample(len(outside)))
-    return float(found.auroc[0]), float(found.fpr95[0])
+    metrics = detection_metrics(inside, outside, original_sample(len(inside)), original_sample(len(outside)))
+    return float(metrics.auroc[0]), float(metrics.fpr95[0])
 
 
 def measured_by_peer(inside: torch.Tensor, outside: torch.Tensor) -> tuple[float, float]:
@@ -115,25 +114,25 @@ def tensor(rows: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(rows))
 
 
-def asked_of(name: str, outputs: Outputs) -> torch.Tensor:
+def asked_of(name: str, outputs: ModelOutputs) -> torch.Tensor:
     """What pytorch-ood's detector looks at; its KNN leaves bringing features to length 1 to its users."""
-    if name in ON_LOGITS:
+    if name in LOGIT_DETECTORS:
         return tensor(outputs.logits)
     return nn.functional.normalize(tensor(outputs.features)) if name == "knn" else tensor(outputs.features)
 
 
-def peer_of(name: str, training: Outputs, labels: np.ndarray) -> Callable[[torch.Tensor], torch.Tensor]:
+def peer_of(name: str, training: ModelOutputs, labels: np.ndarray) -> Callable[[torch.Tensor], torch.Tensor]:
     """The score of pytorch-ood's detector, fitted."""
     from pytorch_ood.detector import KNN, EnergyBased, Mahalanobis, MaxLogit, MaxSoftmax
 
-    if name in ON_LOGITS:
+    if name in LOGIT_DETECTORS:
         return {"msp": MaxSoftmax, "energy": EnergyBased, "max-logit": MaxLogit}[name](None).predict_logits
     fresh = Mahalanobis(None) if name == "mahalanobis" else KNN(None, k=NEIGHBOURS)
     return fresh.fit_features(asked_of(name, training), tensor(labels)).predict_features
 
 
 def ours_on_all(name: str, data: dict[str, Any]) -> list[tuple[float, float]]:
-    score = ON_LOGITS.get(name) or on_features(name, data["training"].features, data["training_labels"], NEIGHBOURS)
+    score = LOGIT_DETECTORS.get(name) or fit_feature_detector(name, data["training"].features, data["training_labels"], NEIGHBOURS)
     own = score(data["inside"])
     return [measured(own, score(outputs)) for _, _, outputs in data["sets"]]
 
@@ -157,9 +156,9 @@ def detectors(data: dict[str, Any]) -> list[str]:
     for name in DETECTORS:
         ours = clock.take(f"{name} ours", partial(ours_on_all, name, data))
         theirs = clock.take(f"{name} theirs", partial(peer_on_all, name, data))
-        for (unlike, kind, outputs), own, other_side in zip(data["sets"], ours, theirs, strict=True):
+        for (dataset, kind, outputs), own, other_side in zip(data["sets"], ours, theirs, strict=True):
             both = [f"{a:.4f} ({b:.4f})" for a, b in zip(own, other_side, strict=True)]
-            lines.append(f"| {name} | {unlike} | {kind} | {len(outputs.logits):,} | {both[0]} | {both[1]} |")
+            lines.append(f"| {name} | {dataset} | {kind} | {len(outputs.logits):,} | {both[0]} | {both[1]} |")
         mine, peers = clock.seconds[f"{name} ours"], clock.seconds[f"{name} theirs"]
         summary.append(f"| {name} | {np.abs(np.array(ours) - np.array(theirs)).max():.1e} | {mine:.3f} | {peers:.3f} | {mine / peers:.2g} |")
     return lines + summary
@@ -172,8 +171,8 @@ def laplace(data: dict[str, Any]) -> list[str]:
     inside, training, labels, truth = data["inside"], data["training"], data["training_labels"], data["labels"]
     layer: nn.Linear = data["model"].classifier().double()
     ours, theirs = Clock(), Clock()
-    fitted = ours.take("fit", lambda: fit_last_layer(layer, training, 1.0))
-    mine = ours.take("predict", lambda: answers(fitted.members(inside.features, DRAWS, SEED, lambda: None)).probability)
+    fitted = ours.take("fit", lambda: fit_last_layer_laplace(layer, training, 1.0))
+    mine = ours.take("predict", lambda: average_members(fitted.sample_logits(inside.features, DRAWS, SEED, lambda: None)).probability)
     layer.requires_grad_(requires_grad=True)
     loader = DataLoader(TensorDataset(torch.from_numpy(training.features).double(), torch.from_numpy(labels)), batch_size=ROWS)
 
@@ -192,13 +191,13 @@ def laplace(data: dict[str, Any]) -> list[str]:
     # The variance of each logit, both under our prior: what the curvature says, whatever the prior's choice.
     peer.prior_precision = torch.tensor(fitted.precision, dtype=torch.float64)
     _, their_variance = peer._glm_predictive_distribution(wide[:50])
-    rows = widened(inside.features[:50], fitted.weights.shape[1])
+    rows = append_bias_column(inside.features[:50], fitted.weights.shape[1])
     k, d = fitted.weights.shape
-    covariance = np.stack([fitted.curvature.turn(one.reshape(k, d)).ravel() for one in np.eye(k * d)], axis=1)
+    covariance = np.stack([fitted.curvature.to_weights(one.reshape(k, d)).ravel() for one in np.eye(k * d)], axis=1)
     covariance = (covariance / (fitted.curvature.eigenvalues.ravel() + fitted.precision)) @ covariance.T
     blocks = np.einsum("nd,kdle,ne->nkl", rows, covariance.reshape(k, d, k, d), rows)
     off = float(np.abs(blocks - their_variance.detach().numpy()).max() / np.abs(blocks).max())
-    plain = answers([inside.logits]).probability
+    plain = average_members([inside.logits]).probability
     nll = lambda p: float(-np.log(p[np.arange(len(truth)), truth]).mean())  # noqa: E731
     return [
         f"Last-layer Laplace beside laplace-torch {version('laplace-torch')}: the whole matrix of {k * d:,} weights on the same {len(labels):,} features, "

@@ -21,14 +21,12 @@ from sklearn.metrics import log_loss
 
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.methods.uncertainty.calibration_error import calibration_error
-from efficient360.methods.uncertainty.class_wise import Effort, class_wise
-from efficient360.methods.uncertainty.confidence_levels import levels_of
-from efficient360.methods.uncertainty.conformal_scores import known, ranked
-from efficient360.methods.uncertainty.conformal_splits import coverage_law, splits, threshold
-from efficient360.methods.uncertainty.prediction_sets import Answers, made
-from efficient360.methods.uncertainty.selective_risk import area_under_generalized_risk, area_under_risk_coverage
-from efficient360.methods.uncertainty.temperature import fitted, halves, scaled
+from efficient360.methods.uncertainty.classwise_ece import ResamplingSettings, classwise_ece
+from efficient360.methods.uncertainty.conformal_scores import nonconformity_scores, rank_classes
+from efficient360.methods.uncertainty.ece import confidence_levels, expected_calibration_error
+from efficient360.methods.uncertainty.selective_classification import area_under_generalized_risk, area_under_risk_coverage
+from efficient360.methods.uncertainty.split_conformal import ConformalInputs, build_prediction_sets, conformal_threshold, coverage_distribution, draw_splits
+from efficient360.methods.uncertainty.temperature_scaling import fit_temperature, scaled_log_probabilities, stratified_halves
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
@@ -88,7 +86,7 @@ def temperatures(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list
     from torch.utils.data import DataLoader, TensorDataset
     from torch_uncertainty.post_processing import TemperatureScaler
 
-    first = halves(labels, ids, SEED)
+    first = stratified_halves(labels, ids, SEED)
 
     def uncertainty() -> float:
         scaler = TemperatureScaler(model=torch.nn.Identity())
@@ -97,10 +95,10 @@ def temperatures(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list
 
     def netcal() -> float:
         scaler = TemperatureScaling()
-        scaler.fit(np.exp(scaled(logits[first], np.ones(int(first.sum()))).astype(np.float64)), labels[first])
+        scaler.fit(np.exp(scaled_log_probabilities(logits[first], np.ones(int(first.sum()))).astype(np.float64)), labels[first])
         return float(1 / np.ravel(scaler.temperature)[0])
 
-    ours, seconds = timed(lambda: fitted(logits[first], labels[first]))
+    ours, seconds = timed(lambda: fit_temperature(logits[first], labels[first]))
     rows = [f"| ours | {ours.value:.5f} ({ours.interval.low:.3f} – {ours.interval.high:.3f}) | {_after(logits, labels, ~first, ours.value)} | 1 |"]
     for name, work in (("torch-uncertainty", uncertainty), ("netcal", netcal)):
         try:
@@ -120,10 +118,10 @@ def temperatures(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list
 
 
 def _after(logits: np.ndarray, labels: np.ndarray, part: np.ndarray, temperature: float) -> str:
-    log_probability = scaled(logits[part], np.full(int(part.sum()), temperature)).astype(np.float64)
+    log_probability = scaled_log_probabilities(logits[part], np.full(int(part.sum()), temperature)).astype(np.float64)
     confidence, correct = np.exp(log_probability.max(axis=1)), log_probability.argmax(axis=1) == labels[part]
     nll = -log_probability[np.arange(len(log_probability)), labels[part]].mean()
-    return f"{nll:.4f} nat, {100 * calibration_error(levels_of(np.minimum(confidence, 1.0), correct), BINS)[0]:.2f} %"
+    return f"{nll:.4f} nat, {100 * expected_calibration_error(confidence_levels(np.minimum(confidence, 1.0), correct), BINS)[0]:.2f} %"
 
 
 def errors(logits: np.ndarray, labels: np.ndarray) -> list[str]:
@@ -136,9 +134,9 @@ def errors(logits: np.ndarray, labels: np.ndarray) -> list[str]:
     tensor, truth = torch.from_numpy(logits).double().softmax(1), torch.from_numpy(labels)
     probability = tensor.numpy()
     confidence, correct = probability.max(axis=1), probability.argmax(axis=1) == labels
-    levels = levels_of(confidence, correct)
+    levels = confidence_levels(confidence, correct)
     brier = float(np.square(probability - np.eye(classes)[labels]).sum(axis=1).mean())
-    ours, seconds = timed(lambda: (calibration_error(levels, BINS)[0], area_under_risk_coverage(levels)[0], area_under_generalized_risk(levels)[0]))
+    ours, seconds = timed(lambda: (expected_calibration_error(levels, BINS)[0], area_under_risk_coverage(levels)[0], area_under_generalized_risk(levels)[0]))
 
     def theirs() -> list[float]:
         metrics = (CalibrationError("multiclass", adaptive=True, num_bins=BINS, num_classes=classes), AURC(), AUGRC())
@@ -148,8 +146,8 @@ def errors(logits: np.ndarray, labels: np.ndarray) -> list[str]:
     first = 1.0 - correct[np.argsort(-confidence, kind="stable")[0]]
     # Theirs is the mean over coverages 1/n … 1; ours begins at 0.
     augrc = other[2] * (1 - 1 / n) + first / (2 * n * n)
-    by_class = class_wise(probability, labels, [str(k) for k in range(classes)], Effort(BINS, 2, lambda: None), [SEED]).values.mean()
-    alone = [calibration_error(levels_of(probability[:, k], labels == k), BINS)[0] for k in range(classes)]
+    by_class = classwise_ece(probability, labels, [str(k) for k in range(classes)], ResamplingSettings(BINS, 2, lambda: None), [SEED]).values.mean()
+    alone = [expected_calibration_error(confidence_levels(probability[:, k], labels == k), BINS)[0] for k in range(classes)]
     wide = [float(binary_calibration_error(tensor[:, k], (truth == k).int(), n_bins=BINS)) for k in range(classes)]
     nll = float(-np.log(probability[np.arange(n), labels]).mean())
     score = BrierScore(num_classes=classes)
@@ -183,18 +181,18 @@ def conformal(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list[st
     from torchcp.classification.predictor import SplitPredictor
     from torchcp.classification.score import APS, LAC, RAPS
 
-    drawn = splits(ids, SPLITS, 0.5, SEED)
-    calibrating = drawn.calibrating[:, 0]
+    drawn = draw_splits(ids, SPLITS, 0.5, SEED)
+    calibrating = drawn.calibration[:, 0]
     tensor, truth = torch.from_numpy(logits), torch.from_numpy(labels)
     peers = {"thr": LAC(), "aps": APS(randomized=False), "raps": RAPS(randomized=False, penalty=PENALTY, kreg=FREE)}
-    of, mine = timed(lambda: ranked(logits, labels))  # once for all three, as the evaluator does
+    of, mine = timed(lambda: rank_classes(logits, labels))  # once for all three, as the evaluator does
     rows, theirs = [], 0.0
-    for name, score in known(PENALTY, FREE).items():
+    for name, score in nonconformity_scores(PENALTY, FREE).items():
 
         def ours(score: Any = score) -> tuple[float, np.ndarray, np.ndarray]:
-            scores = score.of(of.probability, np.zeros(len(labels)))
-            true = np.take_along_axis(scores, of.place[:, None], axis=1)[:, 0]
-            cut = threshold(true[calibrating], ALPHA)
+            scores = score.scores(of.probability, np.zeros(len(labels)))
+            true = np.take_along_axis(scores, of.true_rank[:, None], axis=1)[:, 0]
+            cut = conformal_threshold(true[calibrating], ALPHA)
             return cut, (scores[~calibrating] <= cut).sum(axis=1), true[~calibrating] <= cut
 
         def peer(name: str = name) -> tuple[float, torch.Tensor]:
@@ -228,17 +226,17 @@ def conformal(logits: np.ndarray, labels: np.ndarray, ids: list[str]) -> list[st
 
 
 def _many(logits: np.ndarray, labels: np.ndarray, drawn: Any) -> list[str]:
-    answers = Answers(ranked(logits, labels), drawn, lambda: None)
-    tested = int(drawn.tested[:, 0].sum())
-    low, high = coverage_law(drawn.size, tested, ALPHA).ppf((0.025, 0.975)) / tested
+    inputs = ConformalInputs(rank_classes(logits, labels), drawn, lambda: None)
+    tested = int(drawn.test[:, 0].sum())
+    low, high = coverage_distribution(drawn.calibration_size, tested, ALPHA).ppf((0.025, 0.975)) / tested
     rows = []
-    for name, score in known(PENALTY, FREE).items():
-        (sets,) = made(score, answers, (ALPHA,), (), np.ones((1, len(labels)))).sets
+    for name, score in nonconformity_scores(PENALTY, FREE).items():
+        (sets,) = build_prediction_sets(score, inputs, (ALPHA,), (), np.ones((1, len(labels)))).sets
         coverages = sets.coverages
         within = int(((coverages >= low - 1e-12) & (coverages <= high + 1e-12)).sum())
         rows.append(f"| {name} | {coverages.mean():.4f} | {coverages.min():.4f} – {coverages.max():.4f} | {within} of {SPLITS} | {sets.mean_size:.3f} |")
     return [
-        f"{SPLITS} random splits, {drawn.size:,} to calibrate and {tested:,} to test, with the lot. By the beta-binomial law 95 % of splits cover "
+        f"{SPLITS} random splits, {drawn.calibration_size:,} to calibrate and {tested:,} to test, with the lot. By the beta-binomial law 95 % of splits cover "
         f"{100 * low:.2f} – {100 * high:.2f} %.",
         "",
         "| method | mean coverage | lowest – highest | within the law | mean size |",

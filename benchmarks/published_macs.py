@@ -18,8 +18,8 @@ import timm
 import torch
 
 from efficient360.errors import Unsupported
-from efficient360.methods.complexity.growth import fit_power_law, macs_at_sizes
-from efficient360.methods.complexity.operations import OperationCount, count, reference_macs, shadow
+from efficient360.methods.complexity.mac_count import OperationCount, count_macs, reference_macs, structure_copy
+from efficient360.methods.complexity.resolution_scaling import fit_scaling_law, macs_at_sizes
 
 HERE = Path(__file__).parent
 SCALES = (1, 2, 3, 4)
@@ -28,11 +28,11 @@ HEAD = """# Parameters and MACs against published figures
 
 Written by `python benchmarks/published_macs.py` ({versions}). Random weights, one image, the size in the second column.
 
-- **ours**: `efficient360.methods.complexity.operations.count`; **unfused**: the same network built with attention spelled out; **torch**: `FlopCounterMode`
+- **ours**: `efficient360.methods.complexity.mac_count.count_macs`; **unfused**: the same network built with explicit attention; **torch**: `FlopCounterMode`
   with attention forced onto its unfused path, to be compared with **products** (ours without normalisation and resampling).
 - **timm**: what timm published for its own models, `results/benchmark-infer-amp-nchw-pt240-cu124-rtx4090.csv` of
-  huggingface/pytorch-image-models, to two decimals. **authors**: a figure from somebody else's implementation, where one was found.
-- **off**: distance from the published figure, rounding granted: a figure printed as 4.5 is the interval 4.45 – 4.55, and 0 % lies within.
+  huggingface/pytorch-image-models, to two decimals. **authors**: a figure from somebody else's implementation, if there is one.
+- **off**: relative distance from the published figure after rounding: a figure printed as 4.5 is the interval 4.45 – 4.55, and 0 % lies within.
 - **growth**: exponent of MACs against pixels between one and four times the side (1 linear, 2 quadratic).
 
 """
@@ -40,8 +40,8 @@ Written by `python benchmarks/published_macs.py` ({versions}). Random weights, o
 
 @final
 @dataclass(frozen=True)
-class Counted:
-    """One model's figures."""
+class ModelCounts:
+    """Counts of one model."""
 
     parameters: int
     fused: OperationCount
@@ -50,24 +50,24 @@ class Counted:
     growth: str
 
 
-def measured(name: str, size: int) -> Counted:
+def measured(name: str, size: int) -> ModelCounts:
     images = torch.rand((1, 3, size, size), generator=torch.Generator().manual_seed(0))
     try:
         timm.layers.set_fused_attn(True, experimental=True)
         network = timm.create_model(name).eval()
-        fused = count(network, images)
-        reference = reference_macs(shadow(network, "meta"), torch.empty(1, 3, size, size, device="meta"))
+        fused = count_macs(network, images)
+        reference = reference_macs(structure_copy(network, "meta"), torch.empty(1, 3, size, size, device="meta"))
         parameters = sum(parameter.numel() for parameter in network.parameters())
         try:
-            growth = f"{fit_power_law(*zip(*macs_at_sizes(network, name, {}, (3, size, size), SCALES), strict=True)).exponent:.2f}"
+            growth = f"{fit_scaling_law(*zip(*macs_at_sizes(network, name, {}, (3, size, size), SCALES), strict=True)).exponent:.2f}"
         except Unsupported:
             growth = "one size only"
         timm.layers.set_fused_attn(False)
         del network
-        unfused = count(timm.create_model(name).eval(), images)
+        unfused = count_macs(timm.create_model(name).eval(), images)
     finally:
         timm.layers.set_fused_attn(True)
-    return Counted(parameters, fused, unfused, reference, growth)
+    return ModelCounts(parameters, fused, unfused, reference, growth)
 
 
 def off(value: float, published: str, decimals: int | None = None) -> float:
@@ -79,31 +79,31 @@ def off(value: float, published: str, decimals: int | None = None) -> float:
 
 def row(name: str, size: int, published: dict[str, str]) -> tuple[str, list[str]]:
     """A line of the table, and what is off by more than the tolerance in it."""
-    found = measured(name, size)
-    gmacs, millions, activations = found.fused.macs / 1e9, found.parameters / 1e6, found.fused.activations / 1e6
+    counts = measured(name, size)
+    gmacs, millions, activations = counts.fused.macs / 1e9, counts.parameters / 1e6, counts.fused.activations / 1e6
     away = {key: off(value, published[key], 2) for key, value in (("parameters", millions), ("gmacs", gmacs), ("activations", activations))}
     away["authors"] = off(gmacs, published["authors_gmacs"]) if published["authors_gmacs"] else 0.0
-    equal = (found.fused.macs, found.fused.activations) == (found.unfused.macs, found.unfused.activations)
-    mark, second = "" if equal else " ≠", "" if found.reference == found.fused.products else " ≠"
+    equal = (counts.fused.macs, counts.fused.activations) == (counts.unfused.macs, counts.unfused.activations)
+    mark, second = "" if equal else " ≠", "" if counts.reference == counts.fused.products else " ≠"
     cells = [
         name,
         str(size),
         f"{millions:.2f}",
         published["parameters"],
         f"{gmacs:.3f}",
-        f"{found.unfused.macs / 1e9:.3f}{mark}",
-        f"{found.fused.products / 1e9:.3f}",
-        f"{found.reference / 1e9:.3f}{second}",
+        f"{counts.unfused.macs / 1e9:.3f}{mark}",
+        f"{counts.fused.products / 1e9:.3f}",
+        f"{counts.reference / 1e9:.3f}{second}",
         published["gmacs"],
         f"{100 * away['gmacs']:.2f} %",
         published["authors_gmacs"],
         f"{100 * away['authors']:.2f} %" if published["authors_gmacs"] else "",
         f"{activations:.2f}",
         published["activations"],
-        found.growth,
+        counts.growth,
     ]
     notes = [f"- {name}: {key} {100 * distance:.1f} % off" for key, distance in away.items() if distance > TOLERANCE]
-    notes += [f"- {name}: uncounted {found.fused.uncounted}"] if found.fused.uncounted else []
+    notes += [f"- {name}: uncounted {counts.fused.uncounted}"] if counts.fused.uncounted else []
     notes += [] if equal else [f"- {name}: fused and unfused differ"]
     return "| " + " | ".join(cells) + " |", notes
 

@@ -28,8 +28,8 @@ from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Context, Deadline, Examples
 from efficient360.evaluators.feature_spectrum import FeatureSpectrum
 from efficient360.execution.scoring import outcomes_of, score_all
-from efficient360.methods.spectral.curvature import explored, traced
 from efficient360.methods.spectral.hessian import LossHessian
+from efficient360.methods.spectral.hessian_top_eigenvalue import run_lanczos, trace_estimates
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import TorchModel
@@ -100,7 +100,7 @@ def made_up(_checkpoint: object, model: TorchModel) -> Examples:
 
 
 def measure(evaluator: FeatureSpectrum, spec: CheckpointSpec, examples: Callable[[Any, TorchModel], Examples]) -> list[str]:
-    """A row: the model, images, seconds, and what was found."""
+    """A row: the model, images, seconds, and the metrics."""
     checkpoint = resolve(spec)
     model = load_model(checkpoint)
     seen = examples(checkpoint, model).subset(evaluator.examples or 1, SEED)
@@ -109,8 +109,8 @@ def measure(evaluator: FeatureSpectrum, spec: CheckpointSpec, examples: Callable
         context = Context(checkpoint, seen, None, SEED, 32, Deadline(), Path(folder))
         outcomes = outcomes_of(evaluator, model, score_all(evaluator, model, seen, context, context.progress), context)
     seconds = time.process_time() - began
-    found = {o.metric.name: o.value for o in outcomes if isinstance(o, Measurement)}
-    row = [checkpoint.name, str(len(seen)), f"{seconds:.1f}", *(f"{found[name]:.3g}" if name in found else "-" for name in SHOWN)]
+    values = {o.metric.name: o.value for o in outcomes if isinstance(o, Measurement)}
+    row = [checkpoint.name, str(len(seen)), f"{seconds:.1f}", *(f"{values[name]:.3g}" if name in values else "-" for name in SHOWN)]
     print(*row, flush=True)
     return row
 
@@ -125,15 +125,15 @@ def against_pyhessian(model: TorchModel, images: Tensor, labels: Tensor, rounds:
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
         began = time.process_time()
-        found = work()
+        result = work()
         clock[name] = time.process_time() - began
-        return found
+        return result
 
     with tempfile.TemporaryDirectory() as folder:
         ours = LossHessian(model, images, labels, len(images))
-        state = timed("our eigenvalue", lambda: explored(ours, 40, SEED, Path(folder) / "lanczos.safetensors", lambda: None))
+        state = timed("our eigenvalue", lambda: run_lanczos(ours, 40, SEED, Path(folder) / "lanczos.safetensors", lambda: None))
         log = RowLog(Path(folder) / "trace.f64", 1, "float64")
-        estimates = timed("our trace", lambda: traced(ours, rounds, SEED, log, lambda: None))
+        estimates = timed("our trace", lambda: trace_estimates(ours, rounds, SEED, log, lambda: None))
     torch.manual_seed(SEED)
     module = model.module.requires_grad_(True)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
@@ -146,7 +146,7 @@ def against_pyhessian(model: TorchModel, images: Tensor, labels: Tensor, rounds:
     return [
         [
             "largest eigenvalue",
-            f"{state.ritz()[0]:.2f} ± {state.ritz()[2]:.2f}",
+            f"{state.ritz_values()[0]:.2f} ± {state.ritz_values()[2]:.2f}",
             f"{values[0]:.2f}",
             f"{clock['our eigenvalue']:.1f}",
             f"{clock['their eigenvalue']:.1f}",
@@ -175,32 +175,32 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16, help="images of the Hessian that both are given")
     parser.add_argument("--rounds", type=int, default=10, help="probes of the trace")
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
 
     def opened(name: str, folder: Path | None) -> Callable[[Any, TorchModel], Examples]:
         return lambda checkpoint, _model: open_dataset(DatasetSpec(name, folder, max_examples=1000), checkpoint, SEED).examples
 
-    name, folder = ("digits", None) if asked.checkpoint == "digits-vit" else (asked.dataset, asked.data_dir)
-    checkpoint = resolve(CheckpointSpec(asked.checkpoint))
+    name, folder = ("digits", None) if arguments.checkpoint == "digits-vit" else (arguments.dataset, arguments.data_dir)
+    checkpoint = resolve(CheckpointSpec(arguments.checkpoint))
     model = load_model(checkpoint)
-    (batch,) = open_dataset(DatasetSpec(name, folder, max_examples=asked.images), checkpoint, SEED).examples.batches(asked.images)
-    agreement = against_pyhessian(model, batch.images, batch.labels, asked.rounds)
+    (batch,) = open_dataset(DatasetSpec(name, folder, max_examples=arguments.images), checkpoint, SEED).examples.batches(arguments.images)
+    agreement = against_pyhessian(model, batch.images, batch.labels, arguments.rounds)
     print(agreement, flush=True)
     rows = [measure(QUICK, CheckpointSpec("digits-vit"), opened("digits", None))]
-    if asked.checkpoint != "digits-vit":
-        rows.append(measure(QUICK, CheckpointSpec(asked.checkpoint), opened(name, folder)))
+    if arguments.checkpoint != "digits-vit":
+        rows.append(measure(QUICK, CheckpointSpec(arguments.checkpoint), opened(name, folder)))
     for model_name in ZOO:
         rows.append(measure(FEATURES, CheckpointSpec(model_name, random_weights=True), made_up))
     text = f"# Feature spectra\n\nSeconds of one CPU ({platform.processor() or platform.machine()}, torch {torch.__version__}). The first "
     text += f"{len(rows) - len(ZOO)} with `{QUICK}`, the others, random weights on made-up images, with `{FEATURES}`.\n\n"
     text += table(("model", "images", "seconds", *SHOWN), rows)
-    text += f"\n## Against pyhessian\n\n{checkpoint.name}, {asked.images} images.\n\n"
+    text += f"\n## Against pyhessian\n\n{checkpoint.name}, {arguments.images} images.\n\n"
     head = ("quantity", "ours", "pyhessian", "our seconds", "its seconds", "ratio")
     text += table(head, agreement) if agreement else "pyhessian is not installed.\n"
     print(text)
-    if asked.out:
-        asked.out.write_text(text, encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

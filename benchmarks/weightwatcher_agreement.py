@@ -1,12 +1,12 @@
-"""Exponent and stable rank against weightwatcher on the very same matrices, and the time of both, in one process.
+"""Exponent and stable rank against weightwatcher on the same matrices, and the time of both, in one process.
 
     pip install --no-deps weightwatcher==0.7.7 powerlaw && pip install pandas matplotlib    # into an environment of its own
     python benchmarks/weightwatcher_agreement.py [CHECKPOINT.safetensors] > benchmarks/results/weightwatcher_agreement.md
 
-Each network is taken apart as ``weight_spectrum`` does (queries, keys and values apart); every matrix with both sides of 128 or more becomes a linear layer
+Each network is taken apart as ``weight_spectrum`` does (queries, keys, values separately); every matrix with both sides of 128 or more becomes a linear layer
 of a network that weightwatcher is given. Times are seconds of one CPU, so that other work on the machine does not show. The ratio is ours on those matrices
-(with their heads) over ``analyze()`` on them. Beside it: everything that we say of the weights (walking, splitting, narrow matrices too, convolutions as
-operators, the pictures), and ``analyze()`` on the network as it is, fused.
+(with their heads) over ``analyze()`` on them. Beside it: everything that ``weight_spectrum`` computes (walking, splitting, narrow matrices too, convolutions as
+operators, the figures), and ``analyze()`` on the network as it is, fused.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ import timm
 import torch
 from torch import nn
 
-from efficient360.methods.spectral.inventory import Inventory, MatrixWeight, inventory
-from efficient360.methods.spectral.layers import Layer, layers_of
-from efficient360.methods.spectral.weight_pictures import pictures
+from efficient360.methods.spectral.layer_spectra import LayerSpectrum, layer_spectra
+from efficient360.methods.spectral.linear_operators import MatrixWeight, OperatorInventory, find_operators
+from efficient360.methods.spectral.weight_report import weight_figures
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
@@ -49,7 +49,7 @@ TITLE = """# Agreement with weightwatcher
 Written by `python benchmarks/weightwatcher_agreement.py vit_cifar10.safetensors` (weightwatcher {weightwatcher}, torch {torch}, timm {timm}, 1 thread,
 seconds of CPU time).
 
-α and stable rank of every matrix with both sides of 128 or more, queries, keys and values apart; both read the very same matrices. The differences are the
+α and stable rank of every matrix with both sides of 128 or more, queries, keys and values separately; both read the same matrices. The differences are the
 largest relative ones over all of a network's matrices. *On everything* includes what weightwatcher does not do: narrow matrices, heads, and convolutions as
 operators on their real image size, which is most of the time of convolutional networks.
 """
@@ -91,19 +91,21 @@ def analysed(network: nn.Module):
     return details, time.process_time() - began
 
 
-def ours(network: nn.Module, size: tuple[int, int, int]) -> tuple[Inventory, list[Layer], float]:
+def ours(network: nn.Module, size: tuple[int, int, int]) -> tuple[OperatorInventory, list[LayerSpectrum], float]:
     began = time.process_time()
-    found = inventory(network, torch.full((1, *size), 0.5))
-    layers = list(layers_of(found, SMALLEST, 0, lambda done, total: None))
-    list(pictures(layers))
-    return found, layers, time.process_time() - began
+    operators = find_operators(network, torch.full((1, *size), 0.5))
+    layers = list(layer_spectra(operators, SMALLEST, 0, lambda done, total: None))
+    list(weight_figures(layers))
+    return operators, layers, time.process_time() - began
 
 
 def compared(name: str, network: nn.Module, size: tuple[int, int, int]) -> Row:
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
-    found, layers, mine = ours(network, size)
+    operators, layers, mine = ours(network, size)
     _, theirs_fused = analysed(network)
-    wide = [(weight, layer) for weight, layer in zip(found.weights, layers, strict=True) if isinstance(weight, MatrixWeight) and layer.law is not None]
+    wide = [
+        (weight, layer) for weight, layer in zip(operators.weights, layers, strict=True) if isinstance(weight, MatrixWeight) and layer.power_law is not None
+    ]
     if not wide:
         return Row(name, parameters, len(layers), 0, np.nan, np.nan, np.nan, np.nan, np.nan, mine, theirs_fused)
     apart = nn.Sequential(*(nn.Linear(w.blocks.shape[2], w.blocks.shape[1], bias=False) for w, _ in wide))
@@ -111,11 +113,11 @@ def compared(name: str, network: nn.Module, size: tuple[int, int, int]) -> Row:
         for linear, (weight, _) in zip(apart, wide, strict=True):
             linear.weight.copy_(weight.blocks[0])
     began = time.process_time()
-    layers_of(Inventory([weight for weight, _ in wide], 1, 1), SMALLEST, 0, lambda done, total: None)
+    layer_spectra(OperatorInventory([weight for weight, _ in wide], 1, 1), SMALLEST, 0, lambda done, total: None)
     same = time.process_time() - began
     details, theirs = analysed(apart)
     assert len(details) == len(wide), (name, len(details), len(wide))
-    alphas = np.array([layer.law.alpha for _, layer in wide if layer.law])
+    alphas = np.array([layer.power_law.alpha for _, layer in wide if layer.power_law])
     ranks = np.array([layer.spectrum.stable_rank for _, layer in wide])
     worst_alpha = np.abs(details["alpha"].to_numpy() / alphas - 1).max()
     worst_stable = np.abs(details["stable_rank"].to_numpy() / ranks - 1).max()
@@ -133,9 +135,9 @@ def main(checkpoints: list[str]) -> None:
     totals = np.zeros(2)
     for name, network, size in networks(checkpoints):
         row = compared(name, network, size)
-        told = (f"{row.alpha:.2f}", f"{row.worst_alpha:.1e}", f"{row.worst_stable:.1e}") if row.fitted else ("", "", "")
+        agreement = (f"{row.alpha:.2f}", f"{row.worst_alpha:.1e}", f"{row.worst_stable:.1e}") if row.fitted else ("", "", "")
         ratio = (f"{row.ours:.2f}", f"{row.theirs:.2f}", f"{row.ours / row.theirs:.2f}") if row.fitted else ("", "", "")
-        cells = (name, f"{row.parameters:.2f}", row.layers, row.fitted, *told, *ratio, f"{row.ours_whole:.2f}", f"{row.theirs_fused:.2f}")
+        cells = (name, f"{row.parameters:.2f}", row.layers, row.fitted, *agreement, *ratio, f"{row.ours_whole:.2f}", f"{row.theirs_fused:.2f}")
         print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
         if row.fitted:
             totals += (row.ours, row.theirs)

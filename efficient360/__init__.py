@@ -1,10 +1,12 @@
 """The whole picture of a vision transformer: one command from a checkpoint to an honest 360° report."""
 
 import importlib
+from importlib import metadata
 from typing import Any
 
 _PUBLIC = {
     "CheckpointSpec": "efficient360.models.checkpoint",
+    "Comparison": "efficient360.reports.comparison",
     "DatasetSpec": "efficient360.datasets.spec",
     "Dimension": "efficient360.dimensions.dimension",
     "Efficient360Error": "efficient360.errors",
@@ -14,9 +16,13 @@ _PUBLIC = {
     "Measurement": "efficient360.core.measurement",
     "Metric": "efficient360.core.measurement",
     "Plan": "efficient360.execution.plan",
+    "Preprocessing": "efficient360.models.checkpoint",
     "Report": "efficient360.reports.report",
+    "RunReport": "efficient360.reports.run_report",
     "Step": "efficient360.execution.plan",
+    "compare": "efficient360.api",
     "evaluate": "efficient360.api",
+    "load_report": "efficient360.api",
 }
 
 __all__ = list(_PUBLIC)
@@ -24,6 +30,12 @@ __all__ = list(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     # Taken from its module on first use: importing the package must not import torch.
+    if name == "__version__":
+        return metadata.version("efficient360")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'efficient360' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

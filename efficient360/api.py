@@ -1,27 +1,194 @@
-"""The whole way: a plan in, events as it goes, a report out. What is measured is on disk before it is told."""
+"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two. The command line stands on it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import contextlib
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
 
-from efficient360.errors import RunError
+from torch import nn
+
+from efficient360.datasets.in_memory import Normalisation, Supplied
+from efficient360.datasets.spec import DatasetSpec
+from efficient360.datasets.transforms import normalisation_of, preprocessing_of_transform, split_transform
+from efficient360.errors import CheckpointError, RunError, SettingsError
+from efficient360.evaluator import Evaluator, ExampleEvaluator
 from efficient360.execution.events import Event, Finished, Opened
-from efficient360.execution.plan import Plan
+from efficient360.execution.plan import Plan, Protocol, Step, chosen, configure, read_protocol, with_settings
+from efficient360.execution.progress import listener
+from efficient360.execution.runner import run
+from efficient360.execution.session import InMemory
 from efficient360.execution.worker import isolated
-from efficient360.plugins.registry import dimensions
-from efficient360.reports.folder import assemble, save, stored_records
+from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
+from efficient360.models.in_memory import reference_of
+from efficient360.models.preprocessing import preprocessing_of_timm
+from efficient360.models.weights import digest
+from efficient360.plugins.registry import Entry, dimensions, evaluator_class, evaluators
+from efficient360.reports.comparison import Comparison
+from efficient360.reports.comparison import compare as compare_reports
+from efficient360.reports.folder import assemble, read, save, stored_records
 from efficient360.reports.report import Report
+from efficient360.reports.run_report import RunReport
 from efficient360.storage.outcomes import Store
 
+Listener = Callable[[Event], None]
 
-def evaluate(plan: Plan, listen: Callable[[Event], None]) -> Report:
-    """Run a plan in a worker process and keep its folder's report up to date after every evaluator.
+
+def evaluate(
+    model: str | Path | nn.Module,
+    dataset: Any = None,
+    *,
+    protocol: str | Path = "quick",
+    only: Sequence[str | Evaluator | ExampleEvaluator] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    out: str | Path | None = None,
+    progress: bool | Listener = False,
+    transform: Callable[[Any], Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    class_names: Sequence[str] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+    training: Any = None,
+    architecture: str = "",
+    arguments: Mapping[str, Any] | None = None,
+    random_weights: bool = False,
+    ema: bool = False,
+    data_dir: str | Path | None = None,
+    split: str = "",
+    image_column: str = "",
+    label_column: str = "",
+    group_columns: Sequence[str] = (),
+    max_examples: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str = "cpu",
+    deployment: str = "",
+    max_minutes: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    command: str = "",
+) -> RunReport:
+    """Evaluate a model along the axes of a protocol, and keep everything in a folder that a second call takes up.
+
+    A checkpoint given by reference runs in a worker process: an evaluator that crashes it loses its own numbers only. A network, data or evaluators in
+    memory exist in this process alone and so run in it: whatever ends the process ends the evaluation, and the next call resumes it.
 
     Args:
-        plan: What to do.
-        listen: Called with every event.
+        model: Name in the embedded zoo, timm name or tag, ``hf-hub:org/name``, a path to weights; or a ``torch.nn.Module`` from normalised images
+            ``(B, 3, H, W)`` to logits ``(B, K)``. The module is copied and stays as it is.
+        dataset: Name of a data set, path to a card, ``imagefolder:DIR``, ``parquet:FILES``; or data in memory: a map-style torch data set of
+            ``(image, label)``, or a tuple of arrays ``(images, labels)``. ``None`` measures only what needs no data.
+        protocol: ``quick``, ``standard``, ``full`` or a YAML file.
+        only: Evaluators to run: names, or instances with settings of their own, such as ``Calibration(bins=20)``. Empty runs the whole protocol.
+        settings: Other values of settings, by evaluator.
+        out: The run's folder; by default ``runs/MODEL-DATASET-PROTOCOL``.
+        progress: ``True`` shows progress on the standard error; or a function that is called with every event.
+        transform: From an image to the tensor that the network was trained on, such as a torchvision ``Compose``. Its final ``Normalize`` moves into
+            the model, so that attacks and corruptions work on pixels in [0, 1]. For a network, or for data, in memory.
+        preprocessing: The same as plain data, in place of ``transform``, where a network in memory meets a data set opened by name.
+        mean: Per-channel mean in [0, 1] that the network's images are normalised with, where no transform says so.
+        std: Per-channel deviation, likewise.
+        class_names: Names of the classes, in the order of the network's outputs and of the labels in memory.
+        groups: Group values of the examples in memory, by group column, for fairness.
+        training: The training split in memory.
+        architecture: timm architecture of a bare weights file.
+        arguments: Arguments of the architecture.
+        random_weights: Build the architecture with random weights; costs only.
+        ema: Take the moving average's weights where the file has both.
+        data_dir: Local copy of the data set.
+        split: Split to evaluate.
+        image_column: Image column.
+        label_column: Label column.
+        group_columns: Group columns for fairness.
+        max_examples: Size of a stratified, seeded subset.
+        seed: Of all randomness.
+        batch_size: Examples held at a time.
+        device: ``cpu`` or ``cuda``.
+        deployment: ``RUNTIME[:PRECISION]`` whose artefact is evaluated in place of the checkpoint.
+        max_minutes: Time budget.
+        plugins: Files with further evaluators and dimensions.
+        command: What the report calls the command that made it.
 
     Returns:
-        The report, as it stands in the plan's folder.
+        The report; ``report["top1"].value``, ``report.axes["privacy"].score``, ``report.to_frame()``.
+
+    Raises:
+        Efficient360Error: A bad argument, checkpoint, data set or folder; with a stable ``code``, one sentence and a ``hint``.
+    """
+    for name, value in (("max_examples", max_examples), ("batch_size", batch_size), ("max_minutes", max_minutes)):
+        if value is not None and value <= 0:
+            raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
+    if (mean is None) != (std is None):
+        raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
+    files = tuple(map(Path, plugins))
+    known = evaluators(files)
+    written = read_protocol(str(protocol), known)
+    steps, unnamed = _steps(written, only, settings or {}, files, known)
+    limit = max_examples or written.max_examples
+    given = InMemory(
+        *_network_in_memory(model, dataset, transform, preprocessing, mean, std),
+        class_names=tuple(class_names) if isinstance(model, nn.Module) else (),
+        data=_data_in_memory(dataset, training, transform, mean, std, tuple(class_names), groups),
+        evaluators=unnamed,
+    )
+    reference = reference_of(model) if isinstance(model, nn.Module) else str(model)
+    spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
+    plan = Plan(
+        checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, ema=ema, seed=seed),
+        dataset=spec,
+        protocol=written.name,
+        steps=steps,
+        out=Path(out) if out is not None else _default_folder(model, spec, written.name, random_weights, deployment, max_examples),
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        max_minutes=max_minutes,
+        deployment=_checked_deployment(deployment),
+        plugins=files,
+        command=command,
+    )
+    with _listening(progress) as listen:
+        if given == InMemory():
+            return RunReport(run_plan(plan, listen), plan.out)
+        writer = _ReportWriter(plan, listen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the libraries' word to their developers, not to the user
+            warnings.simplefilter("ignore", FutureWarning)
+            run(plan, writer.take, given)
+        return RunReport(writer.finished(), plan.out)
+
+
+def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunReport:
+    """The report of a finished or interrupted run, drawn anew from its stored outcomes; no model runs.
+
+    Args:
+        folder: The run's folder.
+        plugins: Files with further dimensions.
+
+    Raises:
+        RunError: The folder holds no run, or one that can't be read.
+    """
+    return RunReport(read(Path(folder), dimensions([Path(path) for path in plugins])), Path(folder))
+
+
+def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Comparison:
+    """Two runs metric by metric, with paired tests over the examples that both kept values of.
+
+    Args:
+        first: A report, or the folder of a run.
+        second: The one to compare it with.
+
+    Raises:
+        RunError: A folder holds no run, or the two share no metric.
+    """
+    a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
+    return compare_reports(a.report, a.folder, b.report, b.folder)
+
+
+def run_plan(plan: Plan, listen: Listener) -> Report:
+    """Run a plan in a worker process, and keep its folder's report up to date after every evaluator.
 
     Raises:
         Efficient360Error: As :func:`efficient360.execution.runner.run`.
@@ -29,27 +196,167 @@ def evaluate(plan: Plan, listen: Callable[[Event], None]) -> Report:
     return follow(plan, isolated(plan), listen)
 
 
-def follow(plan: Plan, events: Iterable[Event], listen: Callable[[Event], None]) -> Report:
+def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
     """Keep the folder's report up to date along a stream of events.
 
     Raises:
         RunError: The stream ends before anything was opened.
     """
-    axes = dimensions(plan.plugins)
-    store = Store(plan.out)
-    header: Mapping[str, Any] | None = None
-    keys: Mapping[str, str] = {}
-    report: Report | None = None
+    writer = _ReportWriter(plan, listen)
     for event in events:
-        if isinstance(event, Opened):
-            if header is None:
-                header, keys = event.header, event.keys
-            report = assemble(header, stored_records(store, keys), axes, list(keys))
-            save(report, plan.out)
-        elif isinstance(event, Finished) and header is not None:
-            report = assemble(header, stored_records(store, keys), axes, list(keys))
-            save(report, plan.out)
-        listen(event)
-    if report is None:
-        raise RunError("nothing-opened", "the run ended before anything was opened", "run it again")
-    return report
+        writer.take(event)
+    return writer.finished()
+
+
+@final
+class _ReportWriter:
+    """Writes the folder's report after every evaluator: what was measured is on disk before anybody hears of it."""
+
+    def __init__(self, plan: Plan, listen: Listener) -> None:
+        self._plan, self._listen = plan, listen
+        self._axes, self._store = dimensions(plan.plugins), Store(plan.out)
+        self._opened: Opened | None = None
+        self._report: Report | None = None
+
+    def take(self, event: Event) -> None:
+        """Bring the report up to date and pass the event on."""
+        if isinstance(event, Opened) and self._opened is None:
+            self._opened = event
+        if isinstance(event, Opened | Finished) and self._opened is not None:
+            keys = self._opened.keys
+            self._report = assemble(self._opened.header, stored_records(self._store, keys), self._axes, list(keys))
+            save(self._report, self._plan.out)
+        self._listen(event)
+
+    def finished(self) -> Report:
+        """The report as it stands.
+
+        Raises:
+            RunError: Nothing was opened.
+        """
+        if self._report is None:
+            raise RunError("nothing-opened", "the run ended before anything was opened", "run it again")
+        return self._report
+
+
+def _steps(
+    protocol: Protocol,
+    only: Sequence[str | Evaluator | ExampleEvaluator],
+    settings: Mapping[str, Mapping[str, Any]],
+    files: Sequence[Path],
+    known: dict[str, Entry],
+) -> tuple[tuple[Step, ...], dict[str, Evaluator | ExampleEvaluator]]:
+    """The evaluators to run with their settings, and those among them that no name stands for."""
+    instances = {e.name: e for e in only if not isinstance(e, str)}
+    unnamed = {name: e for name, e in instances.items() if name not in known or evaluator_class(name, known) is not type(e)}
+    names = [e if isinstance(e, str) else e.name for e in only]
+    origins = {str(path) for path in files}
+    named = [name for name in names if name not in unnamed]
+    steps = chosen(protocol, named, [e.name for e in known.values() if e.origin in origins], known) if named or not only else ()
+    by_name = {step.evaluator: step for step in steps}
+    by_name |= {name: Step(name, dataclasses.asdict(e)) for name, e in instances.items()}
+    for name, evaluator in unnamed.items():
+        configure(type(evaluator), by_name[name].settings)
+        if name in settings:
+            raise SettingsError("bad-option", f"settings names {name!r}, which was given as an instance", "give the instance those settings")
+    ordered = tuple(by_name[name] for name in dict.fromkeys(names)) if only else tuple(by_name.values())
+    return with_settings(ordered, settings), unnamed
+
+
+@contextlib.contextmanager
+def _listening(progress: bool | Listener) -> Iterator[Listener]:
+    if progress is True:
+        with listener(sys.stderr) as listen:
+            yield listen
+    else:
+        yield progress or (lambda _event: None)
+
+
+def _network_in_memory(
+    model: Any,
+    dataset: Any,
+    transform: Callable[[Any], Any] | None,
+    preprocessing: Preprocessing | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> tuple[nn.Module | None, Preprocessing | None]:
+    """The network that was given, with what is known of how it wants its images."""
+    if not isinstance(model, nn.Module):
+        if not isinstance(model, str | Path):
+            raise CheckpointError("not-a-model", f"{type(model).__name__} is no checkpoint", "give a name, a path to weights, or a torch.nn.Module")
+        if preprocessing is not None:
+            raise SettingsError(
+                "bad-option", "preprocessing is for a network in memory; a checkpoint has its own", "leave it out, or write it into the sidecar"
+            )
+        return None, None
+    timm_shape = preprocessing_of_timm(model)
+    if preprocessing is None and isinstance(dataset, str | Path) and transform is not None:
+        preprocessing = preprocessing_of_transform(transform)
+    elif preprocessing is None and _is_in_memory(dataset):
+        supplied = _data_in_memory(dataset, None, transform, mean, std, (), None)
+        size = supplied.image_size() if supplied is not None else None
+        moved = None if supplied is None else supplied.normalisation
+        if size is not None:
+            preprocessing = Preprocessing(size, *((moved.mean, moved.std) if moved is not None else ((0.0,) * 3, (1.0,) * 3)))
+    preprocessing = preprocessing or timm_shape
+    if preprocessing is None:
+        message = f"nothing tells how {type(model).__name__} wants its images"
+        raise CheckpointError("no-preprocessing", message, "give transform=, as in training, or preprocessing=Preprocessing(input_size, mean, std)")
+    if mean is not None and std is not None:
+        preprocessing = dataclasses.replace(preprocessing, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+    return model, preprocessing
+
+
+def _is_in_memory(dataset: Any) -> bool:
+    return dataset is not None and not isinstance(dataset, str | Path)
+
+
+def _data_in_memory(
+    dataset: Any,
+    training: Any,
+    transform: Callable[[Any], Any] | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    class_names: tuple[str, ...],
+    groups: Mapping[str, Sequence[str]] | None,
+) -> Supplied | None:
+    if not _is_in_memory(dataset):
+        if training is not None or groups is not None:
+            raise SettingsError("bad-option", "training and groups in memory go with a data set in memory", "give dataset in memory, too")
+        return None
+    geometry, normalisation = (None, normalisation_of(dataset)) if transform is None else split_transform(transform)
+    if mean is not None and std is not None:
+        normalisation = Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
+    return Supplied(dataset, training, geometry, normalisation, class_names, groups)
+
+
+def _dataset_spec(
+    dataset: Any, data_dir: str | Path | None, split: str, image_column: str, label_column: str, group_columns: Sequence[str], limit: int | None
+) -> DatasetSpec | None:
+    if dataset is None or dataset == "":
+        return None
+    if _is_in_memory(dataset):
+        return DatasetSpec("memory", max_examples=limit)
+    folder = None if data_dir is None else Path(data_dir)
+    return DatasetSpec(str(dataset), folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
+
+
+def _checked_deployment(text: str) -> str:
+    if text:
+        from efficient360.deployment.runtimes.catalogue import target
+
+        target(text)  # a bad name is refused before the work
+    return text
+
+
+def _default_folder(model: Any, data: DatasetSpec | None, protocol: str, random_weights: bool, deployment: str, max_examples: int | None) -> Path:
+    if isinstance(model, nn.Module):
+        parts = [type(model).__name__, digest(model.state_dict())[:8]]
+    else:
+        reference = str(model).rstrip("/")
+        parts = [Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference]
+    parts += ["random"] if random_weights else []
+    parts += [Path(data.reference).name] if data is not None else []
+    parts += [f"as-{deployment.replace(':', '-')}"] if deployment else []
+    parts += [protocol] + ([f"n{max_examples}"] if max_examples else [])
+    return Path("runs") / "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)

@@ -18,7 +18,7 @@ import torch
 from efficient360.core.measurement import Failure, Measurement, Metric, Outcome, Status
 from efficient360.core.outcome import Record, from_json, to_json
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.images import transform_for
+from efficient360.datasets.images import decoder_for
 from efficient360.errors import Efficient360Error, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.plan import configure
@@ -76,7 +76,7 @@ def _examples(checkpoint: Checkpoint, seed: int, split: str) -> ExampleSet:
         labels=np.arange(EXAMPLES, dtype=np.int64) % CLASSES,
         groups={"side": ["left" if i % 2 else "right" for i in range(EXAMPLES)]},
         class_names=[f"class {i}" for i in range(CLASSES)],
-        transform=transform_for(checkpoint.preprocessing),
+        decoder=decoder_for(checkpoint.preprocessing),
         seed=seed,
     )
 
@@ -198,8 +198,8 @@ def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> li
         examples = context.predicted(on.examples)
         context = dataclasses.replace(context, examples=examples)
         table = score_all(evaluator, on.model, examples, context, context.progress)
-        return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
-    return checked(evaluator, list(evaluator.evaluate(on.model, context)))
+        return list(checked(evaluator, outcomes_of(evaluator, on.model, table, context)))
+    return list(checked(evaluator, evaluator.evaluate(on.model, context)))
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -220,7 +220,7 @@ def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> lis
     with contextlib.suppress(InterruptedError):
         score_all(evaluator, on.model, examples, context, stop)
     table = score_all(evaluator, on.model, examples, context, context.progress)
-    return checked(evaluator, outcomes_of(evaluator, on.model, table, context))
+    return list(checked(evaluator, outcomes_of(evaluator, on.model, table, context)))
 
 
 def _differences(first: Sequence[Outcome], other: Sequence[Outcome], tolerance: float, how: str) -> Iterator[str]:

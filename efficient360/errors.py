@@ -53,3 +53,7 @@ class Unsupported(Efficient360Error):
 
 class OutOfTime(Efficient360Error):
     """Raised between two steps of work once the time budget is spent; becomes ``Failure(not-run)``."""
+
+
+class MetricError(Efficient360Error, LookupError):
+    """A report is asked for a metric that it has not, has no value of, or has several values of."""

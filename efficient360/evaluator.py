@@ -5,6 +5,7 @@ the middle, put an interval on every mean and compare two models in pairs. An :c
 Both are frozen dataclasses: their fields are their settings, taken from YAML and validated.
 """
 
+import dataclasses
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -224,6 +225,9 @@ class ScoreTable:
 
 class _Contract(ABC):
     """What both kinds declare."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[object]]]
+    """Both kinds are frozen dataclasses; their fields are their settings."""
 
     name: ClassVar[str]
     """Stable snake_case name; also the name of the file."""

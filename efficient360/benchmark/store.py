@@ -1,7 +1,5 @@
 """A matrix's folder: cells that are only ever appended, raw times beside them, artefacts that come and go."""
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any, final
 
 from efficient360.benchmark.cells import Cell, from_json, to_json
 from efficient360.errors import RunError
+from efficient360.storage.json_lines import JsonLines
 
 CELLS = "cells.jsonl"
 SAMPLES = "samples"
@@ -45,14 +44,14 @@ class CellStore:
             raise RunError("unwritable-folder", f"{self.folder} can't be written: {error.strerror}", "choose another folder with --out") from error
 
     def append(self, cells: Sequence[Cell]) -> None:
-        """Add cells. A kill in the middle leaves whole lines and at most one torn one, which readers pass over."""
-        self._append(CELLS, [to_json(cell) for cell in cells])
+        """Add cells; a kill in the middle loses at most those being written."""
+        self._cells.append(to_json(cell) for cell in cells)
 
     def append_samples(self, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
         """Add raw times to a file and tell its name relative to the folder."""
-        (self.folder / SAMPLES).mkdir(exist_ok=True)
-        self._append(f"{SAMPLES}/{name}.jsonl", rows)
-        return f"{SAMPLES}/{name}.jsonl"
+        file = f"{SAMPLES}/{name}.jsonl"
+        JsonLines(self.folder / file).append(rows)
+        return file
 
     def cells(self) -> list[Cell]:
         """All whole cells in the order they were stored, of one key only the newest.
@@ -60,42 +59,22 @@ class CellStore:
         Raises:
             RunError: The folder holds no cells.
         """
-        path = self.folder / CELLS
-        if not path.is_file():
+        if not self._cells.path.is_file():
             raise RunError("no-cells", f"{self.folder} holds no measured cells", "name models with --models to measure some")
-        return self._read(path)
+        return list(self.finished().values())
 
     def finished(self) -> dict[str, Cell]:
-        """Stored cells by key; empty for a new folder."""
-        path = self.folder / CELLS
-        return {cell.key: cell for cell in self._read(path)} if path.is_file() else {}
+        """Stored cells by key, of one key the newest; empty for a new folder."""
+        cells = [_parsed(row) for row in self._cells.read().objects]
+        return {cell.key: cell for cell in cells if cell is not None}
 
-    def _read(self, path: Path) -> list[Cell]:
-        found: dict[str, Cell] = {}
-        for line in path.read_bytes().split(b"\n"):
-            cell = _parsed(line)
-            if cell is not None:
-                found[cell.key] = cell
-        return list(found.values())
-
-    def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for row in rows)
-        with (self.folder / name).open("a+b") as file:
-            if file.tell() and not _ends_whole(file):
-                file.write(b"\n")  # a kill tore the last line: the next one starts afresh
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
+    @property
+    def _cells(self) -> JsonLines:
+        return JsonLines(self.folder / CELLS)
 
 
-def _ends_whole(file: Any) -> bool:
-    file.seek(-1, os.SEEK_END)
-    whole: bool = file.read(1) == b"\n"
-    return whole
-
-
-def _parsed(line: bytes) -> Cell | None:
+def _parsed(row: Mapping[str, Any]) -> Cell | None:
     try:
-        return from_json(json.loads(line))
+        return from_json(row)
     except (ValueError, TypeError, KeyError):
         return None

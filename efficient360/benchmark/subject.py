@@ -14,7 +14,7 @@ from efficient360.benchmark.sensitive import RECIPE, make_sensitive
 from efficient360.benchmark.zoo import Entry
 from efficient360.deployment.runtimes.building import Source
 from efficient360.deployment.runtimes.images import answers, invented, program_identity
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.model import TorchModel, preflight
@@ -92,5 +92,5 @@ def subject_of(facts: ModelFacts, model: TorchModel, seed: int, folder: Path) ->
 def _macs(model: TorchModel) -> int | None:
     import torch
 
-    counted = count(model.network, torch.zeros((1, *model.size)))
+    counted = count_macs(model.network, torch.zeros((1, *model.size)))
     return None if counted.uncounted else counted.macs

@@ -16,20 +16,45 @@ def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint, print the summary, tell where the report is."""
     from rich.console import Console
 
-    from efficient360.api import evaluate as run
-    from efficient360.cli.progress import listener
+    from efficient360 import api
+    from efficient360.execution.plan import parse_settings
+    from efficient360.execution.progress import listener
     from efficient360.reports import wandb
     from efficient360.reports.terminal import summary
 
-    plan = _plan(options)
     if options.wandb:
-        wandb.target(options.wandb)  # a bad name is told before the work, not after it
+        wandb.target(options.wandb)  # a bad name is refused before the work, not after it
     with listener(sys.stderr) as listen:
-        report = run(plan, listen)
-    Console().print(summary(report, plan.out))
+        run = api.evaluate(
+            options.checkpoint,
+            options.dataset,
+            protocol=options.protocol,
+            only=[name.strip() for name in options.only.split(",") if name.strip()],
+            settings=parse_settings(options.set),
+            out=options.out,
+            progress=listen,
+            architecture=options.arch,
+            arguments=_arguments(options.arch_arg),
+            random_weights=options.random_weights,
+            ema=options.ema,
+            data_dir=options.data_dir,
+            split=options.split,
+            image_column=options.image_column,
+            label_column=options.label_column,
+            group_columns=options.group_column,
+            max_examples=options.max_examples,
+            seed=options.seed,
+            batch_size=options.batch_size,
+            device=options.device,
+            deployment=options.deployment,
+            max_minutes=options.max_minutes,
+            plugins=options.plugin,
+            command=shlex.join(["efficient360", *options.typed]),
+        )
+    Console().print(summary(run.report, run.folder))
     if options.wandb:
-        _log_to_wandb(report, plan.out, options)
-    return 3 if options.strict and report.failures else 0
+        _log_to_wandb(run.report, run.folder, options)
+    return 3 if options.strict and run.failures else 0
 
 
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
@@ -44,34 +69,6 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
         print(f"W&B: {outcome.problem}", file=sys.stderr)
 
 
-def _plan(options: argparse.Namespace) -> Any:
-    from efficient360.execution.plan import Plan, chosen, overridden, read_protocol
-    from efficient360.plugins.registry import evaluators
-
-    for name, value in (("--max-examples", options.max_examples), ("--batch-size", options.batch_size), ("--max-minutes", options.max_minutes)):
-        if value is not None and value <= 0:
-            raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
-    known = evaluators(options.plugin)
-    protocol = read_protocol(options.protocol, known)
-    only = [name.strip() for name in options.only.split(",") if name.strip()]
-    from_files = [entry.name for entry in known.values() if entry.origin in {str(path) for path in options.plugin}]
-    limit = options.max_examples or protocol.max_examples
-    return Plan(
-        checkpoint=_checkpoint(options),
-        dataset=_dataset(options, limit) if options.dataset else None,
-        protocol=protocol.name,
-        steps=overridden(chosen(protocol, only, from_files, known), options.set),
-        out=options.out or Path("runs") / _run_name(options, protocol.name),
-        seed=options.seed,
-        batch_size=options.batch_size,
-        device=options.device,
-        max_minutes=options.max_minutes,
-        deployment=_deployment(options.deployment),
-        plugins=tuple(options.plugin),
-        command=shlex.join(["efficient360", *options.typed]),
-    )
-
-
 def _checkpoint(options: argparse.Namespace) -> Any:
     from efficient360.models.checkpoint import CheckpointSpec
 
@@ -80,42 +77,16 @@ def _checkpoint(options: argparse.Namespace) -> Any:
     )
 
 
-def _deployment(text: str) -> str:
-    if text:
-        from efficient360.deployment.runtimes.catalogue import target
-
-        target(text)  # a bad name is told before the work
-    return text
-
-
-def _dataset(options: argparse.Namespace, limit: int | None) -> Any:
-    from efficient360.datasets.spec import DatasetSpec
-
-    return DatasetSpec(
-        options.dataset, options.data_dir, options.split, options.image_column, options.label_column, tuple(options.group_column), max_examples=limit
-    )
-
-
 def _arguments(pairs: list[str]) -> dict[str, Any]:
     import yaml
 
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
-        found[key] = yaml.safe_load(value)
-    return found
-
-
-def _run_name(options: argparse.Namespace, protocol: str) -> str:
-    reference = options.checkpoint.rstrip("/")
-    parts = [Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference]
-    parts += ["random"] if options.random_weights else []
-    parts += [Path(options.dataset).name] if options.dataset else []
-    parts += [f"as-{options.deployment.replace(':', '-')}"] if options.deployment else []
-    parts += [protocol] + ([f"n{options.max_examples}"] if options.max_examples else [])
-    return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+        arguments[key] = yaml.safe_load(value)
+    return arguments
 
 
 def compress(options: argparse.Namespace) -> int:
@@ -128,13 +99,10 @@ def compress(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Print two runs side by side."""
-    from efficient360.plugins.registry import dimensions
+    from efficient360 import api
     from efficient360.reports import comparison_table
-    from efficient360.reports.comparison import compare as compared
-    from efficient360.reports.folder import read
 
-    axes = dimensions()
-    comparison_table.show(compared(read(options.first, axes), options.first, read(options.second, axes), options.second))
+    comparison_table.show(api.compare(options.first, options.second))
     return 0
 
 
@@ -142,13 +110,12 @@ def report(options: argparse.Namespace) -> int:
     """Redraw a report from stored outcomes."""
     from rich.console import Console
 
-    from efficient360.plugins.registry import dimensions
-    from efficient360.reports.folder import read, save
+    from efficient360 import api
     from efficient360.reports.terminal import summary
 
-    found = read(options.run, dimensions(options.plugin))
-    save(found, options.run)
-    Console().print(summary(found, options.run))
+    run = api.load_report(options.run, options.plugin)
+    run.save(run.folder)
+    Console().print(summary(run.report, run.folder))
     return 0
 
 

@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "memory": psutil.virtual_memory().total,
         "gpus": gpus,
         "versions": {name: metadata.version(name) for name in PACKAGES},
-        "git": git_state(Path(__file__).parent),
+        "git": git_state(Path(__file__).parents[1]),
     }
 
 

@@ -89,7 +89,7 @@ class Interval:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measurement:
     """One finite number in its metric's unit.
 
@@ -122,6 +122,13 @@ class Measurement:
             raise ValueError(f"{self.metric.name} rests on {self.n} examples")
         if not all(map(math.isfinite, self.samples)):
             raise ValueError(f"a sample of {self.metric.name} is not finite")
+
+    def __repr__(self) -> str:
+        """One line: the number with its unit, interval, ``n`` and conditions; not its samples and figures."""
+        unit = "" if self.metric.unit == ONE else f" {self.metric.unit}"
+        interval = "exact" if self.interval is None else f"95 % [{self.interval.low:.6g}, {self.interval.high:.6g}]"
+        conditions = "".join(f", {key}={value}" for key, value in self.conditions.items())
+        return f"<Measurement {self.metric.name} {self.value:.6g}{unit}, {interval}, n={self.n}{conditions}>"
 
 
 @final

@@ -1,14 +1,25 @@
-"""Intervals and paired tests, thin over scipy. All intervals are 95 %, two-sided."""
+"""Confidence intervals and significance tests, thin over scipy. All intervals are 95 %, two-sided.
 
-from typing import Any
+Intervals of a proportion, of a difference of two proportions, of a mean, of a median and of any bootstrapped statistic; paired tests, Monte Carlo tests
+against a null distribution, and Holm's correction for several tests.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Interval
 
 LEVEL = 0.95
+FEWEST_FOR_MEDIAN = 6
+"""Fewest values whose smallest and largest enclose the median with at least 95 % confidence."""
+ROUNDING = 1e-12
+"""Relative difference below which a null draw counts as equal to the observed statistic."""
 Values = NDArray[np.floating[Any]]
 
 
@@ -26,6 +37,53 @@ def clopper_pearson(successes: int, n: int) -> Interval:
     """Exact interval of a proportion (Clopper & Pearson 1934): never under-covers, for tails with few events."""
     result = stats.binomtest(successes, n).proportion_ci(LEVEL, method="exact")
     return Interval(float(result.low), float(result.high), "clopper-pearson")
+
+
+def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> Interval:
+    """Hybrid score interval of ``hits / n − other_hits / other_n``, of two independent samples, within [−1, 1].
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17, 873–890, method 10: the distances
+    to the Wilson limits of both proportions, added in quadrature.
+
+    Raises:
+        ValueError: A sample is empty, or has more hits than examples.
+    """
+    first, second = wilson(hits, n), wilson(other_hits, other_n)
+    p, q = hits / n, other_hits / other_n
+    low = p - q - math.hypot(p - first.low, second.high - q)
+    high = p - q + math.hypot(first.high - p, q - second.low)
+    return Interval(max(-1.0, low), min(1.0, high), "newcombe")
+
+
+def newcombe_paired(both: int, only_first: int, only_second: int, neither: int) -> Interval:
+    """Score interval of the difference of two paired proportions: accuracy at the first evaluation minus the second, on the same examples, within [−1, 1].
+
+    Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on paired data", Statistics in Medicine 17,
+    2635–2650, method 10: as :func:`newcombe`, allowing for the correlation of the two outcomes, which is continuity-corrected where positive.
+
+    Args:
+        both: Examples correct both times.
+        only_first: Correct the first time only.
+        only_second: Correct the second time only.
+        neither: Incorrect both times.
+
+    Raises:
+        ValueError: There is no example.
+    """
+    n = both + only_first + only_second + neither
+    hits, other_hits = both + only_first, both + only_second
+    first, second = wilson(hits, n), wilson(other_hits, n)
+    p, q = hits / n, other_hits / n
+    spread = math.sqrt(hits * (n - hits)) * math.sqrt(other_hits * (n - other_hits))
+    product = both * neither - only_first * only_second
+    correlation = (max(product - n / 2, 0.0) if product > 0 else product) / spread if spread else 0.0
+    low = p - q - _correlated_distance(p - first.low, second.high - q, correlation)
+    high = p - q + _correlated_distance(first.high - p, q - second.low, correlation)
+    return Interval(max(-1.0, low), min(1.0, high), "newcombe-paired")
+
+
+def _correlated_distance(a: float, b: float, correlation: float) -> float:
+    return math.sqrt(max(0.0, a * a - 2 * correlation * a * b + b * b))
 
 
 def bootstrap_mean(values: Values, seed: int, resamples: int = 1000) -> Interval:
@@ -52,15 +110,15 @@ def mean_interval(values: Values, seed: int) -> Interval:
 
 
 def percentiles(draws: Any, method: str) -> Interval:
-    """What holds 95 % of ``draws``, shape ``(r,)``: resamples of a value, or draws of its null."""
+    """The central 95 % of ``draws``, shape ``(r,)``: bootstrap resamples of a statistic, or draws from its null distribution."""
     low, high = np.quantile(draws, (0.025, 0.975))
     return Interval(float(low), float(high), method)
 
 
 def percentiles_around(value: float, draws: Any, method: str) -> Interval:
-    """As :func:`percentiles`, and wide enough to hold ``value``, the measure on the sample itself, beside which resamples may all fall."""
-    found = percentiles(draws, method)
-    return Interval(min(found.low, value), max(found.high, value), found.method)
+    """As :func:`percentiles`, widened to include ``value``, the statistic of the sample itself, should every resample miss it."""
+    interval = percentiles(draws, method)
+    return Interval(min(interval.low, value), max(interval.high, value), interval.method)
 
 
 def student(values: Values, method: str) -> Interval:
@@ -68,6 +126,30 @@ def student(values: Values, method: str) -> Interval:
     mean = float(np.mean(values))
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
     return Interval(mean - half, mean + half, method)
+
+
+def centred_bootstrap(value: float, draws: Floats, low: float, high: float) -> Interval:
+    """Spread of bootstrapped statistics ``draws``, shape ``(r,)``, centred on ``value`` and clipped to ``[low, high]``.
+
+    A resample is noisier than the sample, so a statistic that noise inflates (ECE, a largest difference) is biased upwards once more in resamples; only their
+    spread is used.
+    """
+    lower, upper = np.quantile(draws - draws.mean(), (0.025, 0.975))
+    return Interval(min(value, max(low, value + float(lower))), max(value, min(high, value + float(upper))), "centred-bootstrap")
+
+
+def median_interval(values: NDArray[Any]) -> Interval:
+    """Distribution-free interval of the median of values ``(n,)``: the number of values below it is binomial, so two order statistics enclose it.
+
+    Raises:
+        ValueError: Fewer than six values.
+    """
+    n = len(values)
+    if n < FEWEST_FOR_MEDIAN:
+        raise ValueError(f"{n} values give no 95 % interval of their median")
+    ordered = np.sort(values)
+    below = int(stats.binom.ppf(0.025, n, 0.5))
+    return Interval(float(ordered[below - 1]), float(ordered[n - below]), "order-statistics")
 
 
 def mcnemar(first: Values, second: Values) -> float:
@@ -93,6 +175,45 @@ def paired_p_value(first: Values, second: Values) -> float:
     if np.ptp(difference) == 0:
         return 1.0 if difference[0] == 0 else 0.0
     return float(stats.ttest_rel(first, second).pvalue)
+
+
+@final
+@dataclass(frozen=True)
+class MonteCarloTest:
+    """A statistic, larger when worse, against draws from its null distribution.
+
+    Args:
+        value: The observed statistic.
+        null_mean: Mean of the null draws: what a non-negative statistic shows by chance alone.
+        exceedances: How many null draws are at least ``value``.
+        draws: How many null draws there are.
+    """
+
+    value: float
+    null_mean: float
+    exceedances: int
+    draws: int
+
+    @property
+    def excess(self) -> float:
+        """The statistic minus its mean under the null; about 0 where there is no effect."""
+        return self.value - self.null_mean
+
+    @property
+    def p_value(self) -> float:
+        """Monte Carlo p-value, never 0: the statistic counts among its own draws (Phipson & Smyth 2010, equation 2)."""
+        return (self.exceedances + 1) / (self.draws + 1)
+
+    def p_interval(self, adjusted: float) -> Interval:
+        """Clopper–Pearson interval of the p-value in the limit of infinitely many draws, scaled by the ratio of ``adjusted`` to ``p_value``."""
+        exact, factor = clopper_pearson(self.exceedances, self.draws), adjusted / self.p_value
+        return Interval(min(exact.low * factor, adjusted), min(1.0, max(exact.high * factor, adjusted)), "clopper-pearson")
+
+
+def monte_carlo_test(value: float, null: Floats) -> MonteCarloTest:
+    """Compare a statistic with null draws ``(draws,)``, at least one; draws that differ from it by rounding only count as equal."""
+    exceedances = int((null >= value - ROUNDING * max(1.0, abs(value))).sum())
+    return MonteCarloTest(value, float(null.mean()), exceedances, len(null))
 
 
 def holm(p_values: list[float]) -> list[float]:

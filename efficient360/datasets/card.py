@@ -19,13 +19,13 @@ class Source:
     """Where the examples are.
 
     Args:
-        kind: ``hub`` (Hugging Face), ``embedded``, ``parquet`` or ``imagefolder``.
+        kind: ``hub`` (Hugging Face), ``embedded``, ``parquet``, ``imagefolder``, or ``memory`` (given by a program).
         location: Repository id, embedded name, glob of files or folder.
         config: Configuration of a hub data set.
         revision: Branch, tag or commit of a hub data set.
     """
 
-    kind: Literal["hub", "embedded", "parquet", "imagefolder"]
+    kind: Literal["hub", "embedded", "parquet", "imagefolder", "memory"]
     location: str
     config: str | None = None
     revision: str = "main"

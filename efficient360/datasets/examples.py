@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from efficient360.core.batch import Batch
-from efficient360.datasets.images import Transform, decode, stack
+from efficient360.datasets.images import Decoder, stack
 from efficient360.datasets.subset import stratified
 from efficient360.errors import DatasetError
 
@@ -28,14 +28,14 @@ class ExampleSet:
     """Part of a table whose image column is left encoded. Implements :class:`efficient360.evaluator.Examples`.
 
     Args:
-        table: A ``datasets.Dataset`` whose image column holds ``{"bytes", "path"}``.
+        table: Rows whose image column holds ``{"bytes", "path"}``: a ``datasets.Dataset``, or whatever is indexed like one.
         image: Name of that column.
         positions: Rows of the table that belong to it, int64 ``(n,)``.
         ids: Stable id of each example.
         labels: int64 ``(n,)``.
         groups: Group values by group column.
         class_names: Name of each class.
-        transform: RGB image to uint8 ``(3, H, W)``.
+        decoder: From the bytes of an image to its pixels.
         seed: The run's seed, handed on in every batch.
     """
 
@@ -46,7 +46,7 @@ class ExampleSet:
     labels: NDArray[np.int64]
     groups: Mapping[str, Sequence[str]]
     class_names: Sequence[str]
-    transform: Transform
+    decoder: Decoder
     seed: int
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class ExampleSet:
 
     def _images(self, first: int, last: int) -> Tensor:
         encoded = self._encoded(first, last)
-        return stack([self.transform(decode(data, name)) for data, name in zip(encoded, self.ids[first:last], strict=True)])
+        return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
 
     def _encoded(self, first: int, last: int) -> list[bytes]:
         cells = self.table[self.positions[first:last]][self.image]

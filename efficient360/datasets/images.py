@@ -13,6 +13,9 @@ from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Preprocessing
 
 Transform = Callable[[Image.Image], NDArray[np.uint8]]
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+Decoder = Callable[[bytes, str], Pixels]
+"""From the bytes of an example, and its id for messages, to pixels ``(3, H, W)``: uint8, or float32 in [0, 1]."""
 
 
 def transform_for(preprocessing: Preprocessing) -> Transform:
@@ -44,9 +47,16 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
     return transform
 
 
-def stack(images: list[NDArray[np.uint8]]) -> Tensor:
-    """uint8 ``(3, H, W)`` images as one float32 ``(B, 3, H, W)`` in [0, 1]."""
-    return torch.from_numpy(np.stack(images)).float().div_(255.0)
+def decoder_for(preprocessing: Preprocessing) -> Decoder:
+    """Decodes an encoded image and brings it to the size that a checkpoint wants."""
+    transform = transform_for(preprocessing)
+    return lambda encoded, example: transform(decode(encoded, example))
+
+
+def stack(images: list[Pixels]) -> Tensor:
+    """Images ``(3, H, W)``, uint8 or float32 in [0, 1], as one float32 ``(B, 3, H, W)`` in [0, 1]."""
+    pixels = torch.from_numpy(np.stack(images))
+    return pixels.float().div_(255.0) if pixels.dtype == torch.uint8 else pixels.float()
 
 
 def decode(encoded: bytes, example: str) -> Image.Image:

@@ -1,8 +1,9 @@
 """From what the user typed to a data set: a card opened, its columns checked, its examples named."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
-from efficient360.datasets.images import transform_for
+from efficient360.datasets.images import decoder_for
 from efficient360.datasets.known import known_part, unseen_classes
 from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import open_table
@@ -34,6 +35,7 @@ class Dataset:
         available: How many examples the split has in all.
         shifts: Shifted versions of the test set, none of them opened.
         unseen: Names of its classes that the checkpoint does not know; their examples are left out.
+        training: Opens the training split, ``None`` where there is none beside the evaluated one. Raises ``DatasetError`` where it can't be had.
     """
 
     card: Card
@@ -42,11 +44,7 @@ class Dataset:
     available: int
     shifts: tuple[ShiftedSet, ...] = ()
     unseen: tuple[str, ...] = ()
-
-    @property
-    def has_training(self) -> bool:
-        """Whether there is a training split beside the evaluated one."""
-        return "train" in self.card.splits and self.split != "train"
+    training: Callable[[], ExampleSet] | None = None
 
 
 def card_of(spec: DatasetSpec) -> Card:
@@ -91,7 +89,8 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     chosen = examples if spec.max_examples is None else examples.subset(spec.max_examples, seed)
     # The card of a shifted set counts on all classes.
     shifts = () if unseen else shifted_sets(card, examples.class_names, spec.data_dir, checkpoint, seed)
-    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen)
+    training = partial(open_split, card, "train", spec.data_dir, checkpoint, seed) if "train" in card.splits and card.evaluate != "train" else None
+    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen, training)
 
 
 def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
@@ -124,7 +123,7 @@ def open_whole(card: Card, split: str, data_dir: Path | None, checkpoint: Checkp
         labels=labels,
         groups={column: _group(table, card, column) for column in card.groups},
         class_names=names,
-        transform=transform_for(checkpoint.preprocessing),
+        decoder=decoder_for(checkpoint.preprocessing),
         seed=seed,
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.ids import ids_of
-from efficient360.datasets.images import transform_for
+from efficient360.datasets.images import decoder_for
 from efficient360.datasets.sources import open_table
 from efficient360.datasets.stamps import stamp
 from efficient360.errors import DatasetError
@@ -76,7 +76,7 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], checkpoint:
         labels=_labels(table, shift, rows, class_names),
         groups={},
         class_names=class_names,
-        transform=transform_for(checkpoint.preprocessing),
+        decoder=decoder_for(checkpoint.preprocessing),
         seed=seed,
     )
 

@@ -27,7 +27,7 @@ from efficient360.deployment.runtimes import catalogue, images
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 
 TIMEOUT = 300.0
 Target = tuple[str, Precision]
@@ -134,7 +134,7 @@ def _tell(context: Context, index: int, runtimes: int, done: int, total: int) ->
 
 def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) -> tuple[Network, Network | Failure]:
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
-    counted = count(model.network, image)
+    counted = count_macs(model.network, image)
     macs = None if counted.uncounted else counted.products
     own = networks.checkpoint(model, images.program_identity(context.checkpoint, images.kept(model)), macs, probes)
     if macs is None:

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from efficient360.core.figures import Figure
-from efficient360.core.median_interval import FEWEST, median_interval
 from efficient360.core.settings import AtLeast1, Count, EachOnce, NotEmpty, Positive, Rising
+from efficient360.core.statistics import FEWEST_FOR_MEDIAN, median_interval
 from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
@@ -169,7 +169,7 @@ class BlackBox(ExampleEvaluator):
 def _median_queries(curve: AttackCurve, queries: NDArray[np.float64]) -> Outcome:
     """The median number of queries at the smallest ε, where every correctly classified example was attacked afresh, or why there is none."""
     spent, conditions = queries[curve.correct & (curve.epsilon_index == 0)], curve.conditions(0, curve.attacks[0].name)
-    if len(spent) < FEWEST:
+    if len(spent) < FEWEST_FOR_MEDIAN:
         message = f"{curve.attacks[0].title} succeeded on {len(spent)} images at {curve.threats[0].label}: too few for a median"
         return Failure(Status.UNSUPPORTED, "too-few-fell", message, "attack more images, or a larger ε alone", MEDIAN_QUERIES, conditions)
     return Measurement(MEDIAN_QUERIES, float(np.median(spent)), len(spent), median_interval(spent), conditions)

@@ -1,4 +1,4 @@
-"""Calibration: whether a confidence of 80 % is right in 80 % of cases, what one temperature mends, and whether confidence tells right from wrong."""
+"""Calibration: proper scores, ECE before and after temperature scaling, class-wise and by group, and selective classification."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,15 +46,18 @@ from efficient360.methods.uncertainty.calibration_metrics import (
     OVERCONFIDENCE,
     TEMPERATURE,
 )
-from efficient360.methods.uncertainty.calibration_pictures import parts_table, reliability_diagram, risk_coverage_curve
-from efficient360.methods.uncertainty.calibration_study import CalibrationStudy, calibration_study
-from efficient360.methods.uncertainty.class_wise import Effort, class_wise
-from efficient360.methods.uncertainty.clean_logits import clean_logits
-from efficient360.methods.uncertainty.confidence_levels import levels_of
-from efficient360.methods.uncertainty.group_wise import group_wise
-from efficient360.methods.uncertainty.part_errors import PartErrors
-from efficient360.methods.uncertainty.selective_risk import answered_rightly
-from efficient360.methods.uncertainty.temperature import Temperature, cross_fitted, fitted, scaled
+from efficient360.methods.uncertainty.calibration_summary import (
+    CalibrationStudy,
+    reliability_diagram,
+    risk_coverage_curve,
+    study_calibration,
+    subgroup_table,
+)
+from efficient360.methods.uncertainty.classwise_ece import ResamplingSettings, SubgroupErrors, classwise_ece, groupwise_ece
+from efficient360.methods.uncertainty.ece import confidence_levels
+from efficient360.methods.uncertainty.model_outputs import predict_logits
+from efficient360.methods.uncertainty.selective_classification import accuracy_at_coverage
+from efficient360.methods.uncertainty.temperature_scaling import Temperature, cross_fit_temperatures, fit_temperature, scaled_log_probabilities
 
 SCALED: Conditions = {"temperature": "fitted"}
 
@@ -62,16 +65,16 @@ SCALED: Conditions = {"temperature": "fitted"}
 @final
 @dataclass(frozen=True)
 class Calibration(ExampleEvaluator):
-    """Proper scores and calibration error against its null, raw and after temperature scaling, by class and by group; and selective risk.
+    """Proper scores and ECE against its null, uncalibrated and temperature-scaled, class-wise and by group; selective risk.
 
-    All from the clean logits alone. The temperature is cross-fitted over two halves: every example is scaled by one that it did not help to fit.
+    From the clean logits alone. The temperature is cross-fitted over two halves: every example is scaled by a temperature fitted without it.
 
     Args:
-        bins: Bins of equal mass, at least 1.
-        resamples: Resamples behind the intervals and the null, at least 2.
-        draws: Draws of the null by class and by group, and resamples behind their intervals, at least 2.
-        minimum: Examples that a group needs for a calibration error of its own, at least 1.
-        coverages: Shares of the examples, surest first, whose accuracy is told, above 0 and at most 1.
+        bins: Equal-mass bins.
+        resamples: Bootstrap resamples for the intervals, and draws from the null.
+        draws: The same for errors by class and by group.
+        minimum: Examples that a group needs for an ECE of its own.
+        coverages: Coverages, most confident examples first, at which the selective accuracy is reported.
     """
 
     name: ClassVar[str] = "calibration"
@@ -86,7 +89,7 @@ class Calibration(ExampleEvaluator):
     coverages: Annotated[tuple[Share, ...], EachOnce] = (0.8, 0.9, 0.95)
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        """NLL, Brier score, confidence and right or wrong of each example."""
+        """NLL, Brier score, confidence and correctness of each example."""
         logp = model.logits(batch).cpu().double().log_softmax(1)  # (B, K)
         probability = logp.exp()
         truth = torch.nn.functional.one_hot(batch.labels.cpu(), logp.shape[1])
@@ -97,68 +100,70 @@ class Calibration(ExampleEvaluator):
         yield Scores(CORRECT, predicted == batch.labels.cpu())
 
     def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """Calibration errors with their chance level, raw and scaled, by class and by group, the temperature, and what confidence is worth for selection."""
-        logits = clean_logits(model, context.examples, context.batch_size, context.deadline.check)
+        """ECE against its null, uncalibrated and temperature-scaled, class-wise and by group, the temperature, and selective risk."""
+        logits = predict_logits(model, context.examples, context.batch_size, context.deadline.check)
         raw = self._study(table.column(CONFIDENCE), table.column(CORRECT), context, 0)
         try:
-            temperature = fitted(logits, table.labels)
-            log_probability = scaled(logits, cross_fitted(logits, table.labels, table.ids, context.seed))
+            temperature = fit_temperature(logits, table.labels)
+            log_probability = scaled_log_probabilities(logits, cross_fit_temperatures(logits, table.labels, table.ids, context.seed))
         except Unsupported as error:
-            yield from self._whole(raw, table, context, (reliability_diagram({"model": raw.levels}, self.bins),))
+            yield from self._overall(raw, table, context, (reliability_diagram({"uncalibrated": raw.levels}, self.bins),))
             yield Failure.of(Status.UNSUPPORTED, error, TEMPERATURE)
         else:
-            mended = self._study(np.exp(log_probability.max(axis=1).astype(np.float64)), table.column(CORRECT), context, 2)
-            diagram = reliability_diagram({"model": raw.levels, "after temperature scaling": mended.levels}, self.bins)
-            yield from self._whole(raw, table, context, (diagram,))
-            yield from _scaled(mended, log_probability, temperature, table.labels, context)
-            yield from self._classes(np.exp(log_probability), table.labels, context, SCALED)
-        yield from self._classes(np.exp(scaled(logits, np.ones(len(logits)))), table.labels, context, {})
-        yield from self._groups(table, context)
+            calibrated = self._study(np.exp(log_probability.max(axis=1).astype(np.float64)), table.column(CORRECT), context, 2)
+            diagram = reliability_diagram({"uncalibrated": raw.levels, "temperature-scaled": calibrated.levels}, self.bins)
+            yield from self._overall(raw, table, context, (diagram,))
+            yield from _temperature_scaled(calibrated, log_probability, temperature, table.labels, context)
+            yield from self._by_class(np.exp(log_probability), table.labels, context, SCALED)
+        yield from self._by_class(np.exp(scaled_log_probabilities(logits, np.ones(len(logits)))), table.labels, context, {})
+        yield from self._by_group(table, context)
 
     def _study(self, confidence: Floats, correct: Floats, context: Context, salt: int) -> CalibrationStudy:
         seeds = ([context.seed, salt], [context.seed, salt + 1])
-        return calibration_study(levels_of(confidence, correct), self.bins, self.resamples, seeds, context.deadline.check)
+        return study_calibration(confidence_levels(confidence, correct), self.bins, self.resamples, seeds, context.deadline.check)
 
-    def _whole(self, study: CalibrationStudy, table: ScoreTable, context: Context, pictures: tuple[Figure, ...]) -> Iterator[Outcome]:
-        gap, levels, n = table.column(CONFIDENCE) - table.column(CORRECT), study.levels, study.levels.n
-        yield from study.measurements({}, pictures)
-        yield Measurement(OVERCONFIDENCE, float(gap.mean()), n, bootstrap_mean(gap, context.seed, self.resamples))
+    def _overall(self, study: CalibrationStudy, table: ScoreTable, context: Context, figures: tuple[Figure, ...]) -> Iterator[Outcome]:
+        overconfidence, levels, n = table.column(CONFIDENCE) - table.column(CORRECT), study.levels, study.levels.n
+        yield from study.measurements({}, figures)
+        yield Measurement(OVERCONFIDENCE, float(overconfidence.mean()), n, bootstrap_mean(overconfidence, context.seed, self.resamples))
         for metric, draws, area, extra in (
             (AURC, study.aurcs, study.aurc, (risk_coverage_curve(levels),)),
             (AUGRC, study.augrcs, study.augrc, ()),
         ):
             yield Measurement(metric, area, n, percentiles(draws, "bootstrap"), extra=extra)
         for coverage in self.coverages:
-            accuracy, answered = answered_rightly(levels, coverage)
-            share = f"{100 * coverage:g} %"
-            yield Measurement(ACCURACY_AT, accuracy, answered, wilson(round(accuracy * answered), answered), {"coverage": share})
+            accuracy, accepted = accuracy_at_coverage(levels, coverage)
+            yield Measurement(ACCURACY_AT, accuracy, accepted, wilson(round(accuracy * accepted), accepted), {"coverage": f"{100 * coverage:g} %"})
 
-    def _classes(self, probability: Floats, labels: NDArray[np.int64], context: Context[Examples], given: Conditions) -> Iterator[Outcome]:
+    def _by_class(self, probability: Floats, labels: NDArray[np.int64], context: Context[Examples], conditions: Conditions) -> Iterator[Outcome]:
         names = [class_name(label, context.examples.class_names) for label in range(probability.shape[1])]
-        found = class_wise(probability, labels, names, Effort(self.bins, self.draws, context.deadline.check), [context.seed, 4])
-        mean = found.mean()
-        extra = () if given else (parts_table(found, "class"),)
-        yield Measurement(CLASSWISE_ECE, mean.value, len(labels), mean.interval, given, extra=extra)
-        yield from _excesses(CLASSWISE_EXCESS, found, len(labels), given, ("mean of the classes", "worst class"))
+        errors = classwise_ece(probability, labels, names, self._resampling(context), [context.seed, 4])
+        mean = errors.mean()
+        extra = () if conditions else (subgroup_table(errors, "class"),)
+        yield Measurement(CLASSWISE_ECE, mean.value, len(labels), mean.interval, conditions, extra=extra)
+        yield from _excesses(CLASSWISE_EXCESS, errors, len(labels), conditions, ("mean of the classes", "worst class"))
 
-    def _groups(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
+    def _by_group(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         for place, (column, values) in enumerate(table.groups.items()):
-            given, seed = {"groups": column}, [context.seed, 5, place]
+            conditions, seed = {"groups": column}, [context.seed, 5, place]
             grouping = grouped(column, values)
             confidence, correct = table.column(CONFIDENCE), table.column(CORRECT)
-            found = group_wise(confidence, correct, grouping, self.minimum, self.bins, self.draws, seed, context.deadline.check)
-            if found is None:
-                message = f"fewer than two groups of {column} have {self.minimum} examples"
-                yield Failure(Status.UNSUPPORTED, "small-groups", message, "evaluate more examples, or set calibration.minimum lower", GROUPWISE_EXCESS, given)
+            errors = groupwise_ece(confidence, correct, grouping, self.minimum, self._resampling(context), seed)
+            if errors is None:
+                message, hint = f"fewer than two groups of {column} have {self.minimum} examples", "evaluate more examples, or lower calibration.minimum"
+                yield Failure(Status.UNSUPPORTED, "small-groups", message, hint, GROUPWISE_EXCESS, conditions)
                 continue
-            extra = (parts_table(found, f"group of {column}"),)
-            yield from _excesses(GROUPWISE_EXCESS, found, int(found.sizes.sum()), given, ("mean of the groups", "worst group"), extra)
+            figures = (subgroup_table(errors, f"group of {column}"),)
+            yield from _excesses(GROUPWISE_EXCESS, errors, int(errors.sizes.sum()), conditions, ("mean of the groups", "worst group"), figures)
+
+    def _resampling(self, context: Context) -> ResamplingSettings:
+        return ResamplingSettings(self.bins, self.draws, context.deadline.check)
 
 
-def _scaled(
+def _temperature_scaled(
     study: CalibrationStudy, log_probability: NDArray[np.float32], temperature: Temperature, labels: NDArray[np.int64], context: Context
 ) -> Iterator[Outcome]:
-    """The temperature, and the proper scores and calibration errors after scaling."""
+    """The temperature, and the proper scores and ECE of temperature-scaled predictions."""
     n = len(labels)
     yield Measurement(TEMPERATURE, temperature.value, n, temperature.interval)
     nll = -log_probability[np.arange(n), labels].astype(np.float64)
@@ -169,6 +174,8 @@ def _scaled(
     yield from study.measurements(SCALED)
 
 
-def _excesses(metric: Metric, of: PartErrors, n: int, given: Conditions, names: tuple[str, str], extra: tuple[Figure, ...] = ()) -> Iterator[Outcome]:
-    for over, excess, figures in zip(names, (of.mean_excess(), of.worst_excess()), (extra, ()), strict=True):
-        yield Measurement(metric, excess.value, n, excess.interval, {**given, "over": over}, extra=figures)
+def _excesses(
+    metric: Metric, errors: SubgroupErrors, n: int, conditions: Conditions, names: tuple[str, str], figures: tuple[Figure, ...] = ()
+) -> Iterator[Outcome]:
+    for over, excess, extra in zip(names, (errors.mean_excess(), errors.worst_excess()), (figures, ()), strict=True):
+        yield Measurement(metric, excess.value, n, excess.interval, {**conditions, "over": over}, extra=extra)

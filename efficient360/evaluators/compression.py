@@ -14,7 +14,7 @@ from efficient360.core.figures import Figure
 from efficient360.core.findings import findings_table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.methods.complexity.operations import OperationCount, count, shadow
+from efficient360.methods.complexity.mac_count import OperationCount, count_macs, structure_copy
 from efficient360.methods.compression import metrics
 from efficient360.methods.compression.best import best, chosen
 from efficient360.methods.compression.compressor import Compressed, conditions_of, full_bytes, variant_of
@@ -90,7 +90,7 @@ class Compression(Evaluator):
             compressed = compressor.compress(model.network)
         except Unsupported as error:
             return replace(Failure.of(Status.UNSUPPORTED, error, metrics.ACCURACY), conditions=conditions_of(compressor))
-        module = shadow(model.module)
+        module = structure_copy(model.module)
         module.network = compressed.network
 
         def row(batch: Batch) -> NDArray[Any]:
@@ -147,4 +147,4 @@ class _Original:
         return None if before.uncounted or after.uncounted else before.macs / after.macs
 
     def _count(self, network: nn.Module) -> OperationCount:
-        return count(network, torch.full((1, *self.model.input_size), 0.5, device=self.model.device))
+        return count_macs(network, torch.full((1, *self.model.input_size), 0.5, device=self.model.device))

@@ -1,29 +1,29 @@
-"""Conformal prediction: how many classes must be named so that the true one is among them nine times in ten, and for whom that holds."""
+"""Conformal prediction: prediction-set size at a given coverage, and coverage by set size, class and group."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from efficient360.core.arrays import Floats
 from efficient360.core.examples import Examples
 from efficient360.core.figures import Figure
 from efficient360.core.groupings import Grouping, grouped
-from efficient360.core.permutation_null import centred
-from efficient360.core.statistics import wilson
-from efficient360.errors import SettingsError, Unsupported
-from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status
+from efficient360.core.settings import AtLeast1, AtLeast2, Count, EachOnce, Level, NotEmpty, among
+from efficient360.core.statistics import centred_bootstrap, wilson
+from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status, Unsupported
 from efficient360.methods.fairness.lowest import lowest
 from efficient360.methods.fairness.tally import Tally
 from efficient360.methods.uncertainty import conformal_metrics
-from efficient360.methods.uncertainty.clean_logits import clean_logits
+from efficient360.methods.uncertainty.bootstrap import bootstrap_weights
 from efficient360.methods.uncertainty.conformal_metrics import (
     COVERAGE,
     EMPTY,
-    REMAINING,
+    LOG_SET_SIZE,
     SET_SIZE,
     SINGLETONS,
     SSCV,
@@ -33,36 +33,43 @@ from efficient360.methods.uncertainty.conformal_metrics import (
     WORST_GROUP,
     WORST_GROUP_NULL,
 )
-from efficient360.methods.uncertainty.conformal_pictures import size_curve, strata_table, summary_table
-from efficient360.methods.uncertainty.conformal_scores import known, ranked
-from efficient360.methods.uncertainty.conformal_splits import Splits, coverage_law, rank_of, splits
-from efficient360.methods.uncertainty.prediction_sets import Answers, Made, Sets, made
-from efficient360.methods.uncertainty.resampling import weights
-from efficient360.methods.uncertainty.size_strata import violation
+from efficient360.methods.uncertainty.conformal_scores import SCORE_NAMES, nonconformity_scores, rank_classes
+from efficient360.methods.uncertainty.conformal_summary import size_curve, size_stratified_coverage, strata_table, summary_table
+from efficient360.methods.uncertainty.model_outputs import predict_logits
+from efficient360.methods.uncertainty.split_conformal import (
+    CalibrationSplits,
+    ConformalInputs,
+    ConformalResult,
+    PredictionSets,
+    build_prediction_sets,
+    coverage_distribution,
+    draw_splits,
+    threshold_rank,
+)
 
-CURVE = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
-"""Levels on the axis of the picture."""
-SIMULATED = 4000
-"""Draws of the law of coverage behind its interval."""
+CURVE_LEVELS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+"""Miscoverages on the axis of the set-size curve."""
+COVERAGE_DRAWS = 4000
+"""Draws from the distribution of coverage for its interval."""
 HINT = "evaluate more examples"
 
 
 @final
 @dataclass(frozen=True)
 class Conformal(Evaluator):
-    """Split conformal prediction with THR, APS and RAPS: set size at a given coverage, and coverage by set size, class and group.
+    """Split conformal prediction with THR, APS and RAPS: set size at nominal coverage, and coverage by set size, class and group.
 
-    Calibrated on examples of the evaluated split, never on the training split; the others are tested, over many random splits.
+    Calibrated on a part of the evaluated split, never on the training split, and tested on the rest, over many random splits.
 
     Args:
-        methods: thr, aps, raps, each once.
-        alphas: Shares of true classes that may be missed; coverage by size, class and group is told for the first.
-        splits: How many random splits.
-        share: Share of the examples that calibrates.
-        raps_penalty: λ of RAPS; its authors' 0.01.
-        raps_free: k_reg of RAPS, ranks without a penalty; its authors' 5.
+        methods: Nonconformity scores: thr, aps, raps.
+        alphas: Nominal miscoverages; coverage by set size, class and group is reported for the first.
+        splits: Number of random splits.
+        share: Share of the examples in the calibration part.
+        raps_penalty: λ of RAPS; its authors use 0.01.
+        raps_free: k_reg of RAPS, ranks without a penalty; its authors use 5.
         minimum: Examples that a class, a group or a stratum needs.
-        resamples: Draws behind intervals and nulls.
+        resamples: Bootstrap resamples for intervals, and draws from nulls.
     """
 
     name: ClassVar[str] = "conformal"
@@ -70,113 +77,100 @@ class Conformal(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = conformal_metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})
-    methods: tuple[str, ...] = ("thr", "aps", "raps")
-    alphas: tuple[float, ...] = (0.1, 0.05)
-    splits: int = 20
-    share: float = 0.5
-    raps_penalty: float = 0.01
-    raps_free: int = 5
-    minimum: int = 30
-    resamples: int = 200
-
-    def __post_init__(self) -> None:
-        least = {"splits": 1, "minimum": 1, "resamples": 2, "raps_free": 0, "raps_penalty": 0}
-        for setting, low in least.items():
-            if not (value := getattr(self, setting)) >= low:
-                raise _bad(setting, value, f"give at least {low}")
-        if not 0 < self.share < 1:
-            raise _bad("share", self.share, "give a share between 0 and 1; 0.5 is usual")
-        names = known(self.raps_penalty, self.raps_free)
-        if not self.methods or len(set(self.methods)) < len(self.methods) or not set(self.methods) <= set(names):
-            raise _bad("methods", list(self.methods), f"name at least one of {', '.join(names)}, each once")
-        if not self.alphas or len(set(self.alphas)) < len(self.alphas) or not all(0 < alpha < 1 for alpha in self.alphas):
-            raise _bad("alphas", list(self.alphas), "give shares between 0 and 1, each once; 0.1 is usual")
+    methods: Annotated[tuple[Annotated[str, among(lambda: SCORE_NAMES)], ...], EachOnce, NotEmpty] = SCORE_NAMES
+    alphas: Annotated[tuple[Level, ...], EachOnce, NotEmpty] = (0.1, 0.05)
+    splits: AtLeast1 = 20
+    share: Level = 0.5
+    raps_penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    raps_free: Count = 5
+    minimum: AtLeast1 = 30
+    resamples: AtLeast2 = 200
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
-        """Set sizes, coverage, and coverage by size, class and group."""
-        assert context.examples is not None  # EXAMPLES is among the needs
-        if model.num_classes < 2 or len(context.examples) < 2:
-            raise Unsupported("too-few-classes", "a set of classes says nothing with fewer than two classes or examples", HINT)
-        examples = context.predicted(context.examples)
-        logits = clean_logits(model, examples, context.batch_size, context.deadline.check)
-        drawn = splits(examples.ids, self.splits, self.share, context.seed)
-        answers = Answers(ranked(logits, examples.labels), drawn, context.deadline.check)
-        alphas = [alpha for alpha in self.alphas if rank_of(drawn.size, alpha) <= drawn.size]
-        yield from (_too_few(alpha, drawn.size) for alpha in self.alphas if alpha not in alphas)
+        """Set sizes, coverage, and coverage by set size, class and group."""
+        split = context.require_examples()
+        if model.num_classes < 2 or len(split) < 2:
+            raise Unsupported("too-few-classes", "prediction sets are trivial with fewer than two classes or examples", HINT)
+        examples = context.predicted(split)
+        logits = predict_logits(model, examples, context.batch_size, context.deadline.check)
+        splits = draw_splits(examples.ids, self.splits, self.share, context.seed)
+        size = splits.calibration_size
+        inputs = ConformalInputs(rank_classes(logits, examples.labels), splits, context.deadline.check)
+        alphas = [alpha for alpha in self.alphas if threshold_rank(size, alpha) <= size]
+        yield from (_too_few(alpha, size) for alpha in self.alphas if alpha not in alphas)
         if not alphas:
             return
-        levels = [level for level in CURVE if rank_of(drawn.size, level) <= drawn.size]
-        times = weights(len(answers), self.resamples, np.random.default_rng([context.seed, 0]))
-        scores = known(self.raps_penalty, self.raps_free)
-        found: dict[str, Made] = {}
+        levels = [level for level in CURVE_LEVELS if threshold_rank(size, level) <= size]
+        weights = bootstrap_weights(len(inputs), self.resamples, np.random.default_rng([context.seed, 0]))
+        scores = nonconformity_scores(self.raps_penalty, self.raps_free)
+        results: dict[str, ConformalResult] = {}
         for name in self.methods:
-            context.progress(len(found), len(self.methods))
-            found[name] = made(scores[name], answers, alphas, levels, times)
-        titled = {scores[name].title: of for name, of in found.items()}
-        figures = (summary_table(titled, drawn), *((size_curve(titled, levels),) if len(levels) > 1 else ()))
-        yield from self._sizes(found, model.num_classes, drawn, context.seed, figures)
-        first = {name: of.sets[0] for name, of in found.items()}
-        yield from self._strata(first, {name: scores[name].title for name in first}, times, context.seed)
-        yield from self._parts(first, examples, context.seed)
+            context.progress(len(results), len(self.methods))
+            results[name] = build_prediction_sets(scores[name], inputs, alphas, levels, weights)
+        titled = {scores[name].title: result for name, result in results.items()}
+        figures = (summary_table(titled, splits), *((size_curve(titled, levels),) if len(levels) > 1 else ()))
+        yield from self._sizes(results, model.num_classes, splits, context.seed, figures)
+        first = {name: result.sets[0] for name, result in results.items()}
+        yield from self._by_size(first, {name: scores[name].title for name in first}, weights, context.seed)
+        yield from self._by_class_and_group(first, examples, context.seed)
 
-    def _sizes(self, found: Mapping[str, Made], classes: int, drawn: Splits, seed: int, figures: Sequence[Figure]) -> Iterator[Outcome]:
-        for name, of in found.items():
-            for sets in of.sets:
-                given: Conditions = {"method": name, "alpha": _percent(sets.alpha)}
-                n = int(sets.ever.sum())
+    def _sizes(
+        self, results: Mapping[str, ConformalResult], classes: int, splits: CalibrationSplits, seed: int, figures: Sequence[Figure]
+    ) -> Iterator[Outcome]:
+        for name, result in results.items():
+            for sets in result.sets:
+                conditions: Conditions = {"method": name, "alpha": _percent(sets.alpha)}
+                n = int(sets.ever_tested.sum())
                 size = sets.mean_size
-                interval = centred(size, sets.mean_sizes, 0.0, float(classes))
-                ends = Interval(_remaining(interval.low, classes), _remaining(interval.high, classes), interval.method)
-                yield Measurement(REMAINING, _remaining(size, classes), n, ends, given)
-                yield Measurement(SET_SIZE, size, n, interval, given, extra=tuple(figures))
+                interval = centred_bootstrap(size, sets.mean_sizes, 0.0, float(classes))
+                log_interval = Interval(_log_size(interval.low, classes), _log_size(interval.high, classes), interval.method)
+                yield Measurement(LOG_SET_SIZE, _log_size(size, classes), n, log_interval, conditions)
+                yield Measurement(SET_SIZE, size, n, interval, conditions, extra=tuple(figures))
                 figures = ()
                 coverages = sets.coverages
-                around = _around(float(coverages.mean()), sets, drawn, seed)
-                yield Measurement(COVERAGE, float(coverages.mean()), n, around, given, tuple(coverages.tolist()))
-                for metric, many in ((EMPTY, 0), (SINGLETONS, 1)):
-                    yield _share(metric, sets, many, given)
+                coverage_interval = _coverage_interval(float(coverages.mean()), sets, splits, seed)
+                yield Measurement(COVERAGE, float(coverages.mean()), n, coverage_interval, conditions, tuple(coverages.tolist()))
+                for metric, set_size in ((EMPTY, 0), (SINGLETONS, 1)):
+                    yield _share_of_size(metric, sets, set_size, conditions)
 
-    def _strata(self, first: Mapping[str, Sets], titles: Mapping[str, str], times: Floats, seed: int) -> Iterator[Outcome]:
+    def _by_size(self, first: Mapping[str, PredictionSets], titles: Mapping[str, str], weights: Floats, seed: int) -> Iterator[Outcome]:
         alpha = next(iter(first.values())).alpha
-        measured = {name: violation(sets, self.minimum, times, np.random.default_rng([seed, 1])) for name, sets in first.items()}
-        table = strata_table({titles[name]: of for name, of in measured.items() if of is not None}, alpha)
+        results = {name: size_stratified_coverage(sets, self.minimum, weights, np.random.default_rng([seed, 1])) for name, sets in first.items()}
+        table = strata_table({titles[name]: result for name, result in results.items() if result is not None}, alpha)
         figures: tuple[Figure, ...] = (table,)
-        for name, of in measured.items():
-            given: Conditions = {"method": name, "alpha": _percent(alpha)}
-            if of is None:
-                message = f"no sets of alike size have {self.minimum} examples"
-                yield Failure(Status.UNSUPPORTED, "too-few-examples", message, HINT, SSCV, given)
+        for name, result in results.items():
+            conditions: Conditions = {"method": name, "alpha": _percent(alpha)}
+            if result is None:
+                message = f"no stratum of set size has {self.minimum} examples"
+                yield Failure(Status.UNSUPPORTED, "too-few-examples", message, HINT, SSCV, conditions)
                 continue
-            n = round(float(of.sizes.sum()))
-            yield Measurement(SSCV, of.value, n, of.interval, given, extra=figures)
-            yield Measurement(SSCV_NULL, of.chance, n, of.chance_interval, given)
+            n = round(float(result.sizes.sum()))
+            yield Measurement(SSCV, result.violation, n, result.interval, conditions, extra=figures)
+            yield Measurement(SSCV_NULL, result.null_mean, n, result.null_interval, conditions)
             figures = ()
 
-    def _parts(self, first: Mapping[str, Sets], examples: Examples, seed: int) -> Iterator[Outcome]:
+    def _by_class_and_group(self, first: Mapping[str, PredictionSets], examples: Examples, seed: int) -> Iterator[Outcome]:
         for name, sets in first.items():
-            given: Conditions = {"method": name, "alpha": _percent(sets.alpha)}
-            by_class = Grouping("class", tuple(map(str, np.unique(examples.labels))), np.unique(examples.labels, return_inverse=True)[1].astype(np.int64))
-            yield from self._lowest(sets, by_class, (WORST_CLASS, WORST_CLASS_NULL), given, seed)
+            conditions: Conditions = {"method": name, "alpha": _percent(sets.alpha)}
+            classes, codes = np.unique(examples.labels, return_inverse=True)
+            by_class = Grouping("class", tuple(map(str, classes)), codes.astype(np.int64))
+            yield from self._worst(sets, by_class, (WORST_CLASS, WORST_CLASS_NULL), conditions, seed)
             for column, values in examples.groups.items():
-                yield from self._lowest(sets, grouped(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**given, "groups": column}, seed)
+                yield from self._worst(sets, grouped(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**conditions, "groups": column}, seed)
 
-    def _lowest(self, sets: Sets, grouping: Grouping, metrics: tuple[Metric, Metric], given: Conditions, seed: int) -> Iterator[Outcome]:
-        of = _tally(sets, grouping, self.minimum)
-        if len(of.sizes) < 2:
+    def _worst(self, sets: PredictionSets, grouping: Grouping, metrics: tuple[Metric, Metric], conditions: Conditions, seed: int) -> Iterator[Outcome]:
+        tally = _tally(sets, grouping, self.minimum)
+        if len(tally.sizes) < 2:
             message = f"fewer than two of {grouping.name} have {self.minimum} examples"
-            yield Failure(Status.UNSUPPORTED, "too-few-examples", message, f"{HINT}, or set conformal.minimum lower", metrics[0], given)
+            yield Failure(Status.UNSUPPORTED, "too-few-examples", message, f"{HINT}, or lower conformal.minimum", metrics[0], conditions)
             return
-        found = lowest(of, 1, max(self.resamples, 1000), [seed, 2])
-        yield Measurement(metrics[0], found.value, found.n, found.interval, given)
-        yield Measurement(metrics[1], found.chance, of.n, found.chance_interval, given)
+        worst = lowest(tally, 1, max(self.resamples, 1000), [seed, 2])
+        yield Measurement(metrics[0], worst.value, worst.n, worst.interval, conditions)
+        yield Measurement(metrics[1], worst.chance, tally.n, worst.chance_interval, conditions)
 
 
-def _bad(setting: str, value: object, hint: str) -> SettingsError:
-    return SettingsError("bad-setting", f"the setting {setting} of conformal is {value}", hint)
-
-
-def _too_few(alpha: float, calibrating: int) -> Failure:
-    message = f"{calibrating} examples to calibrate are too few to miss only {alpha:g} of the true classes: a set would hold every class"
+def _too_few(alpha: float, calibration_size: int) -> Failure:
+    message = f"{calibration_size} calibration examples are too few for a miscoverage of {alpha:g}: every set would contain all classes"
     return Failure(Status.UNSUPPORTED, "too-few-examples", message, HINT, conditions={"alpha": _percent(alpha)})
 
 
@@ -184,29 +178,29 @@ def _percent(alpha: float) -> str:
     return f"{100 * alpha:g} %"
 
 
-def _remaining(size: float, classes: int) -> float:
+def _log_size(size: float, classes: int) -> float:
     return min(1.0, math.log(max(size, 1.0)) / math.log(classes))
 
 
-def _around(value: float, sets: Sets, drawn: Splits, seed: int) -> Interval:
-    """How far the mean coverage of as many splits strays by the law of coverage, put around ``value``."""
-    tested = int(sets.tested[:, 0].sum())
-    law = coverage_law(drawn.size, tested, sets.alpha)
-    means = law.rvs((SIMULATED, drawn.number), np.random.default_rng([seed, 3])).mean(axis=1) / tested
-    interval = centred(value, means, 0.0, 1.0)
+def _coverage_interval(value: float, sets: PredictionSets, splits: CalibrationSplits, seed: int) -> Interval:
+    """Spread of the mean coverage of as many splits under its beta-binomial distribution, centred on ``value``."""
+    test_size = int(sets.tested[:, 0].sum())
+    distribution = coverage_distribution(splits.calibration_size, test_size, sets.alpha)
+    means = distribution.rvs((COVERAGE_DRAWS, splits.count), np.random.default_rng([seed, 3])).mean(axis=1) / test_size
+    interval = centred_bootstrap(value, means, 0.0, 1.0)
     return Interval(interval.low, interval.high, "beta-binomial")
 
 
-def _share(metric: Metric, sets: Sets, many: int, given: Conditions) -> Measurement:
-    """Share of sets of so many classes, with Wilson's interval of as many examples as were ever tested."""
-    n = int(sets.ever.sum())
-    share = float(sets.share(sets.sizes == many)[sets.ever].mean())
-    return Measurement(metric, share, n, wilson(round(share * n), n), given)
+def _share_of_size(metric: Metric, sets: PredictionSets, set_size: int, conditions: Conditions) -> Measurement:
+    """Share of sets with ``set_size`` classes, with Wilson's interval for the number of examples ever tested."""
+    n = int(sets.ever_tested.sum())
+    share = float(sets.rate_when_tested(sets.sizes == set_size)[sets.ever_tested].mean())
+    return Measurement(metric, share, n, wilson(round(share * n), n), conditions)
 
 
-def _tally(sets: Sets, grouping: Grouping, minimum: int) -> Tally:
-    """Examples covered by class or group, those of enough examples; an example covered in some splits only counts in part, and the sum is rounded."""
-    codes, covered = grouping.codes[sets.ever], sets.share(sets.covered)[sets.ever]
+def _tally(sets: PredictionSets, grouping: Grouping, minimum: int) -> Tally:
+    """Covered examples by class or group, where there are enough; an example covered in some splits only counts fractionally, and sums are rounded."""
+    codes, covered = grouping.codes[sets.ever_tested], sets.rate_when_tested(sets.covered)[sets.ever_tested]
     sizes: NDArray[np.int64] = np.bincount(codes, minlength=len(grouping.names)).astype(np.int64)
     hits = np.rint(np.bincount(codes, covered, minlength=len(grouping.names))).astype(np.int64)
     chosen = sizes >= minimum

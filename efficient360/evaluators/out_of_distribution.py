@@ -1,48 +1,53 @@
-"""Whether a model is less sure of images that it was not trained for: noise, photographs, other data sets, classes that it never saw."""
+"""Out-of-distribution detection: AUROC, AUPR and FPR95 of common detectors on noise, photographs, other data sets and unseen classes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import Annotated, ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.core.findings import Finding, findings_table
+from efficient360.core.settings import AtLeast1, AtLeast2, NotEmpty, among
 from efficient360.errors import DatasetError, Efficient360Error, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Conditions, Context, Evaluator, Examples, Failure, Metric, Model, Need, OtherSet, Outcome, Status
-from efficient360.methods.uncertainty.detectors import DETECTORS, ON_LOGITS, Outputs, Score, on_features
-from efficient360.methods.uncertainty.far_images import GAUSSIAN, PHOTOGRAPHS, UNIFORM
-from efficient360.methods.uncertainty.made_examples import MadeExamples
-from efficient360.methods.uncertainty.nearness import Kind, sorted_by_openood
-from efficient360.methods.uncertainty.passing import joined, outputs_of, parted, said
-from efficient360.methods.uncertainty.unlike import UnlikeSet, made_sets, other, short
-from efficient360.methods.uncertainty.unlike_metrics import AUPR, AUROC, FPR95
-from efficient360.methods.uncertainty.unlike_pictures import scores_figure, sets_table
-from efficient360.methods.uncertainty.unlike_scores import Scored, draws, scored
-from efficient360.methods.uncertainty.unlike_summary import summaries, surer_outside
+from efficient360.methods.uncertainty.model_outputs import ModelOutputs, predict_batch, predict_examples
+from efficient360.methods.uncertainty.ood_datasets import OodDataset, OodKind, generated_datasets, ood_dataset, openood_kind, short_name
+from efficient360.methods.uncertainty.ood_detectors import DETECTORS, LOGIT_DETECTORS, DetectorScore, fit_feature_detector
+from efficient360.methods.uncertainty.ood_generated import GAUSSIAN, PHOTOGRAPHS, UNIFORM, GeneratedExamples
+from efficient360.methods.uncertainty.ood_metrics import AUPR, AUROC, FPR95
+from efficient360.methods.uncertainty.ood_summary import (
+    DetectorResult,
+    auroc_table,
+    below_chance,
+    evaluate_detector,
+    score_histogram,
+    shared_bootstrap,
+    summarize_detectors,
+)
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog
 
 DIGITS: Final = "digits"
 FIXED: Final = {"photographs and noise": (PHOTOGRAPHS, GAUSSIAN, UNIFORM), "noise": (GAUSSIAN, UNIFORM)}
-"""Sets that mean the same for every model and data set."""
+"""Data sets that are the same for every model and every in-distribution data set."""
 
 
 @final
 @dataclass(frozen=True)
 class OutOfDistribution(Evaluator):
-    """How well a model's scores tell its own images from noise, photographs, digits, unseen classes and data sets of your choice.
+    """How well detectors separate in-distribution images from noise, photographs, digits, unseen classes and data sets of your choice.
 
     Args:
-        detectors: Scores to try: ``msp``, ``energy``, ``max-logit``, ``mahalanobis``, ``knn``.
-        datasets: Further data sets: a card's name, a card's path, ``imagefolder:DIR``, or any of them and ``=DIR`` to read a local copy.
-        near: Those of ``datasets``, by name, that are near: other classes of the same kind of picture.
-        far: Those that are far. What is neither is sorted as OpenOOD does where it knows both data sets.
-        images: The most images of each set.
-        training_examples: The most training images that Mahalanobis and KNN look at.
-        neighbours: Which nearest training image's distance counts for KNN.
-        resamples: Resamples behind the intervals, at least 2.
+        detectors: Any of ``msp``, ``energy``, ``max-logit``, ``mahalanobis``, ``knn``.
+        datasets: Further data sets: a card's name, a card's path, ``imagefolder:DIR``, or any of them with ``=DIR`` to read a local copy.
+        near: Those of ``datasets``, by name, that are near-OOD: other classes of a similar kind of image.
+        far: Those that are far-OOD. The others are classified as OpenOOD does where it knows both data sets.
+        images: At most so many images from each data set.
+        training_examples: At most so many training images for Mahalanobis and KNN.
+        neighbours: k of KNN: the distance to the k-th nearest training image is used.
+        resamples: Bootstrap resamples for the intervals.
     """
 
     name: ClassVar[str] = "out_of_distribution"
@@ -50,23 +55,17 @@ class OutOfDistribution(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (AUROC, AUPR, FPR95)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES, Need.TRAINING_SPLIT})
-    detectors: tuple[str, ...] = DETECTORS
+    detectors: Annotated[tuple[Annotated[str, among(lambda: DETECTORS)], ...], NotEmpty] = DETECTORS
     datasets: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     far: tuple[str, ...] = ()
-    images: int = 1000
-    training_examples: int = 5000
-    neighbours: int = 10
-    resamples: int = 300
+    images: AtLeast2 = 1000
+    training_examples: AtLeast2 = 5000
+    neighbours: AtLeast1 = 10
+    resamples: AtLeast2 = 300
 
     def __post_init__(self) -> None:
-        unknown = next((name for name in self.detectors if name not in DETECTORS), None)
-        if unknown is not None or not self.detectors:
-            raise self._refused("detectors", f"choose from {', '.join(DETECTORS)}")
-        for setting, least in (("images", 2), ("training_examples", 2), ("neighbours", 1), ("resamples", 2)):
-            if getattr(self, setting) < least:
-                raise self._refused(setting, f"give at least {least}")
-        names = [short(reference) for reference in self.datasets]
+        names = [short_name(reference) for reference in self.datasets]
         if len(set(names)) < len(names):
             raise self._refused("datasets", "name each data set once")
         for setting in ("near", "far"):
@@ -80,105 +79,103 @@ class OutOfDistribution(Evaluator):
         return tuple(dict.fromkeys((DIGITS, *self.datasets)))
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
-        """Score the evaluated images and every set with every detector; means over sets first.
+        """Score the evaluated images and every OOD data set with every detector; means over data sets first.
 
         Raises:
             Unsupported: No examples.
             OutOfTime: From ``context.deadline``; what is done is kept.
         """
-        if context.examples is None:
-            raise Unsupported("no-examples", "out_of_distribution was given no examples", "name a data set with --dataset")
-        inside = outputs_of(model, context.predicted(context.examples), context.batch_size)
-        found, tried = list(self._sets(model, context)), dict(self._detectors(model, inside, context))
-        sets = [one for one in found if isinstance(one, UnlikeSet)]
-        results = self._results(tried, inside, [(one, self._outputs(model, inside, one, context)) for one in sets], context)
+        examples = context.require_examples()
+        id_outputs = predict_examples(model, context.predicted(examples), context.batch_size)
+        entries, detectors = list(self._datasets(model, examples, context)), dict(self._detectors(model, id_outputs, context))
+        datasets = [entry for entry in entries if isinstance(entry, OodDataset)]
+        outputs = [(dataset, self._outputs(model, id_outputs, dataset, context)) for dataset in datasets]
+        results = self._results(detectors, id_outputs, outputs, context)
         if results:
-            told = [*(one for one in found if isinstance(one, Finding)), *(finding for one in sets for finding in one.findings)]
-            headline = [one for one in results if one.detector == results[0].detector]
-            figures = scores_figure(headline), sets_table(results), findings_table([*told, *surer_outside(headline)])
-            yield from summaries(results, FIXED, figures)
+            findings = [entry for entry in entries if isinstance(entry, Finding)] + [finding for dataset in datasets for finding in dataset.findings]
+            headline = [result for result in results if result.detector == results[0].detector]
+            figures = score_histogram(headline), auroc_table(results), findings_table([*findings, *below_chance(headline)])
+            yield from summarize_detectors(results, FIXED, figures)
             for result in results:
                 yield from result.measurements()
-        yield from (one for one in (*tried.values(), *found) if isinstance(one, Failure))
+        yield from (entry for entry in (*detectors.values(), *entries) if isinstance(entry, Failure))
 
-    def _sets(self, model: Model, context: Context) -> Iterator[UnlikeSet | Finding | Failure]:
-        """Every set, what was left out, and what could not be had."""
-        assert context.examples is not None  # evaluate has refused
-        known = [*dict.fromkeys((*context.examples.class_names, *context.checkpoint.class_names))]
-        yield from made_sets(known, model.input_size[1:], self.images, context.seed)
+    def _datasets(self, model: Model, examples: Examples, context: Context) -> Iterator[OodDataset | Finding | Failure]:
+        """Every OOD data set, what was excluded, and what is unavailable."""
+        known_classes = [*dict.fromkeys((*examples.class_names, *context.checkpoint.class_names))]
+        yield from generated_datasets(known_classes, model.input_size[1:], self.images, context.seed)
         for reference, other_set in context.others.items():
             try:
-                yield other(other_set, self._kind(other_set, context.examples), known, self.images, context.seed)
+                yield ood_dataset(other_set, self._kind(other_set, examples), known_classes, self.images, context.seed)
             except (DatasetError, Unsupported) as error:
                 if reference == DIGITS and DIGITS not in self.datasets:
-                    yield Finding(error.code, error.message, "nothing: digits are only taken where they are out of distribution")
+                    yield Finding(error.code, error.message, "nothing: digits are only used where they are out of distribution")
                 else:
-                    name = short(other_set.name)
-                    yield _missing(error, {"set": name}, f"; in the setting datasets a local copy is {name}=DIR" if isinstance(error, DatasetError) else "")
+                    name = short_name(other_set.name)
+                    local_copy = f"; in the setting datasets a local copy is {name}=DIR" if isinstance(error, DatasetError) else ""
+                    yield _failure(error, {"set": name}, local_copy)
 
-    def _kind(self, of: OtherSet, examples: Examples) -> Kind:
-        name = short(of.name)
+    def _kind(self, other_set: OtherSet, examples: Examples) -> OodKind:
+        name = short_name(other_set.name)
         if name in self.near or name == UNSEEN:
-            return Kind.NEAR
+            return OodKind.NEAR
         if name in self.far or name == DIGITS:
-            return Kind.FAR
-        return sorted_by_openood(name, examples.class_names)
+            return OodKind.FAR
+        return openood_kind(name, examples.class_names)
 
-    def _outputs(self, model: Model, inside: Outputs, of: UnlikeSet, context: Context) -> Outputs:
-        """What the model says of a set: from the shared pass, of made images from a pass of its own that is kept."""
-        if not isinstance(of.examples, MadeExamples):
-            return outputs_of(model, context.predicted(of.examples), context.batch_size)
-        log = RowLog(context.scratch / f"{of.name.replace(' ', '-')}.f32", joined(inside).shape[1])
-        rows = recorded(log, of.examples, context.batch_size, lambda batch: joined(said(model, batch)), context.deadline, context.progress)
-        return parted(rows, model.num_classes)
+    def _outputs(self, model: Model, id_outputs: ModelOutputs, dataset: OodDataset, context: Context) -> ModelOutputs:
+        """Model outputs on a data set: from the shared pass, or for generated images from a resumable pass of its own."""
+        if not isinstance(dataset.examples, GeneratedExamples):
+            return predict_examples(model, context.predicted(dataset.examples), context.batch_size)
+        log = RowLog(context.scratch / f"{dataset.name.replace(' ', '-')}.f32", id_outputs.to_rows().shape[1])
+        to_rows = lambda batch: predict_batch(model, batch).to_rows()  # noqa: E731
+        rows = recorded(log, dataset.examples, context.batch_size, to_rows, context.deadline, context.progress)
+        return ModelOutputs.from_rows(rows, model.num_classes)
 
-    def _detectors(self, model: Model, inside: Outputs, context: Context) -> Iterator[tuple[str, Score | Failure]]:
-        """Each detector by name, fitted where it wants to be, or why there is none."""
-        training: tuple[Floats, NDArray[np.int64]] | Unsupported | None
-        try:
-            training = self._training(model, inside, context) if set(self.detectors) - set(ON_LOGITS) else None
-        except Unsupported as error:
-            training = error
+    def _detectors(self, model: Model, id_outputs: ModelOutputs, context: Context) -> Iterator[tuple[str, DetectorScore | Failure]]:
+        """Each detector by name, fitted if it needs to be, or why there is none."""
+        training: tuple[Floats, NDArray[np.int64]] | None = None
         for name in self.detectors:
             context.deadline.check()
-            if name in ON_LOGITS:
-                yield name, ON_LOGITS[name]
-                continue
-            try:
-                if isinstance(training, Unsupported):
-                    raise training
-                assert training is not None  # some detector wants it
-                yield name, on_features(name, *training, self.neighbours)
-            except Unsupported as error:
-                yield name, _missing(error, {"detector": name})
+            detector: DetectorScore | Failure
+            if name in LOGIT_DETECTORS:
+                detector = LOGIT_DETECTORS[name]
+            else:
+                try:
+                    training = training or self._training_features(model, id_outputs, context)
+                    detector = fit_feature_detector(name, *training, self.neighbours)
+                except Unsupported as error:
+                    detector = _failure(error, {"detector": name})
+            yield name, detector
 
-    def _training(self, model: Model, inside: Outputs, context: Context) -> tuple[Floats, NDArray[np.int64]]:
+    def _training_features(self, model: Model, id_outputs: ModelOutputs, context: Context) -> tuple[Floats, NDArray[np.int64]]:
         """Features and labels of training images."""
-        if inside.features is None:
-            raise Unsupported("no-features", "the model offers no features, and this detector looks at them", "evaluate the checkpoint itself, without --as")
-        if context.training is None:
-            raise Unsupported("no-training-split", "this detector compares with training images, and there are none", "give a data set with a training split")
-        chosen = context.predicted(context.training.subset(self.training_examples, context.seed))
-        features = outputs_of(model, chosen, context.batch_size).features
-        assert features is not None  # the same model offered them of the evaluated images
-        return features, chosen.labels
+        id_outputs.require_features()
+        subset = context.predicted(context.require_training().subset(self.training_examples, context.seed))
+        return predict_examples(model, subset, context.batch_size).require_features(), subset.labels
 
-    def _results(self, tried: Mapping[str, Score | Failure], inside: Outputs, sets: Sequence[tuple[UnlikeSet, Outputs]], context: Context) -> list[Scored]:
-        """Every detector on every set, detector by detector."""
-        on, results = draws(len(inside.logits), self.resamples, context.seed), []
-        for name, score in tried.items():
+    def _results(
+        self,
+        detectors: Mapping[str, DetectorScore | Failure],
+        id_outputs: ModelOutputs,
+        datasets: Sequence[tuple[OodDataset, ModelOutputs]],
+        context: Context,
+    ) -> list[DetectorResult]:
+        """Every detector on every data set, detector by detector."""
+        bootstrap, results = shared_bootstrap(len(id_outputs.logits), self.resamples, context.seed), []
+        for name, score in detectors.items():
             if isinstance(score, Failure):
                 continue
-            own = score(inside)
-            for one, outputs in sets:
+            id_scores = score(id_outputs)
+            for dataset, outputs in datasets:
                 context.deadline.check()
-                results.append(scored(name, one.name, one.kind, own, score(outputs), on))
+                results.append(evaluate_detector(name, dataset.name, dataset.kind, id_scores, score(outputs), bootstrap))
         return results
 
     def _refused(self, setting: str, hint: str) -> SettingsError:
         return SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", hint)
 
 
-def _missing(error: Efficient360Error, conditions: Conditions, further: str = "") -> Failure:
+def _failure(error: Efficient360Error, conditions: Conditions, further_hint: str = "") -> Failure:
     status = Status.UNSUPPORTED if isinstance(error, Unsupported) else Status.FAILED
-    return Failure(status, error.code, error.message, error.hint + further, AUROC, conditions)
+    return Failure(status, error.code, error.message, error.hint + further_hint, AUROC, conditions)

@@ -1,4 +1,4 @@
-"""How big the network is: parameters and the bytes that its weights take."""
+"""Number of parameters and size of the weights in bytes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.reading import timm_weights
 from efficient360.models.weights import Weights
 
-PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned values; one that is used in several places counts once.", low=0)
+PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned parameters; shared ones count once.", low=0)
 WEIGHT_BYTES = Metric(
     "weight_bytes",
     BYTE,
     Better.LOWER,
-    "Bytes of the checkpoint's tensors, parameters and stored buffers, in the number format they are stored in.",
+    "Bytes of the checkpoint's tensors (parameters and persistent buffers) in their stored number format.",
     low=0,
 )
 
@@ -37,13 +37,13 @@ class Parameters(Evaluator):
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
-        """Yield both numbers, exact.
+        """Yield both metrics, exact.
 
         Raises:
             Unsupported: The model has no network in torch.
         """
         if not isinstance(model, TorchModel):
-            raise Unsupported("no-module", f"{type(model).__name__} has no network whose parameters could be counted", "evaluate the torch checkpoint")
+            raise Unsupported("no-module", f"{type(model).__name__} has no torch network whose parameters could be counted", "evaluate the torch checkpoint")
         sizes = [(name, parameter.numel()) for name, parameter in model.network.named_parameters()]
         total = sum(size for _, size in sizes)
         yield Measurement(PARAMETERS, total, extra=(_share_by_block("Parameters by block", sizes, total),))
@@ -57,22 +57,22 @@ def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Tab
 
 
 def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
-    """Bytes of each tensor of the network's state by name: as the file holds it where the tensor is the file's, else in its own number format."""
+    """Bytes of each tensor of the network's state by name: as stored in the file if it comes from there, otherwise in its own number format."""
     weights = Weights({}) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema)
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for name, tensor in stored_tensors(network).items():
-        same = name in weights.tensors and weights.tensors[name].shape == tensor.shape
-        found[name] = bytes_of(name, weights.packed or weights.tensors) if same else bytes_of(name, {name: tensor})
-    return found
+        from_file = name in weights.tensors and weights.tensors[name].shape == tensor.shape
+        sizes[name] = bytes_of(name, weights.packed or weights.tensors) if from_file else bytes_of(name, {name: tensor})
+    return sizes
 
 
 def _formats(network: nn.Module, stored: Mapping[str, int]) -> Table:
-    """Bytes of parameters and of buffers apart."""
+    """Bytes of parameters and of buffers, separately."""
     tensors = stored_tensors(network)
     parameters = {name for name, _ in network.named_parameters()}
     rows = []
     for label, names in (("parameters", [n for n in tensors if n in parameters]), ("buffers", [n for n in tensors if n not in parameters])):
-        values = sum(tensors[name].numel() for name in names)
-        held = sum(stored[name] for name in names)
-        rows.append((label, count(len(names)), count(values), scaled(held, "B"), f"{8 * held / values:.3g}" if values else "—"))
-    return Table("What is stored", ("Kind", "Tensors", "Values", "Bytes", "Bits a value"), tuple(rows))
+        elements = sum(tensors[name].numel() for name in names)
+        size = sum(stored[name] for name in names)
+        rows.append((label, count(len(names)), count(elements), scaled(size, "B"), f"{8 * size / elements:.3g}" if elements else "—"))
+    return Table("Stored tensors", ("Kind", "Tensors", "Elements", "Bytes", "Bits per element"), tuple(rows))

@@ -1,4 +1,4 @@
-"""Whether averaging over what the weights could also have been gives better answers, and tells wrong ones from right."""
+"""Bayesian approximations: whether averaging over weights improves predictions, and whether uncertainty detects misclassification."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,39 +8,46 @@ from torch import nn
 
 from efficient360.core import formatting
 from efficient360.core.findings import Finding, findings_table
-from efficient360.errors import SettingsError, Unsupported
-from efficient360.evaluator import Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
+from efficient360.core.settings import AtLeast1, AtLeast2
+from efficient360.evaluator import Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.uncertainty.calibration_metrics import BRIER, ECE, NLL
-from efficient360.methods.uncertainty.detectors import Outputs
-from efficient360.methods.uncertainty.disagreement import answers
-from efficient360.methods.uncertainty.last_layer import fit_last_layer
-from efficient360.methods.uncertainty.passes import answers_of, mean_answers
-from efficient360.methods.uncertainty.passing import outputs_of
-from efficient360.methods.uncertainty.stochastic import drop_paths, dropouts
-from efficient360.methods.uncertainty.uncertain_answers import POINT, Answered, change, measurements
-from efficient360.methods.uncertainty.uncertainty_metrics import ENTROPY, ERROR_AUROC, MUTUAL_INFORMATION, NLL_CHANGE
-from efficient360.methods.uncertainty.uncertainty_pictures import entropy_figure, methods_table
+from efficient360.methods.uncertainty.laplace import fit_last_layer_laplace
+from efficient360.methods.uncertainty.mc_dropout import active_drop_path_layers, active_dropout_layers, mc_predictive_rows, predictive_from_rows
+from efficient360.methods.uncertainty.model_outputs import ModelOutputs, predict_examples
+from efficient360.methods.uncertainty.predictive_distribution import average_members
+from efficient360.methods.uncertainty.uncertainty_summary import (
+    ENTROPY,
+    ERROR_AUROC,
+    MUTUAL_INFORMATION,
+    NLL_CHANGE,
+    POINT,
+    MethodPredictions,
+    method_measurements,
+    methods_table,
+    nll_change,
+    uncertainty_histogram,
+)
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog
 
 LAPLACE: Final = "laplace"
-DROPOUT: Final = "mc-dropout"
-DEPTH: Final = "stochastic-depth"
+MC_DROPOUT: Final = "mc-dropout"
+STOCHASTIC_DEPTH: Final = "stochastic-depth"
 ROWS: Final = 16
-"""Images that pass at once while layers drop: each passes many times, so little is lost when it is interrupted."""
+"""Images per stochastic forward pass: each passes many times, so little is lost when it is interrupted."""
 
 
 @final
 @dataclass(frozen=True)
 class Uncertainty(Evaluator):
-    """Last-layer Laplace, and dropout and stochastic depth at test time where the network has any, beside the plain answer.
+    """Last-layer Laplace, and MC dropout and stochastic depth at test time where the network has any, against the point estimate.
 
     Args:
-        examples: The most examples that are answered.
-        training_examples: The most training images whose curvature is taken; they stand for all of the training split.
-        weight_draws: Weights drawn from the Laplace approximation.
-        passes: Passes with layers that drop.
-        resamples: Resamples behind the intervals, at least 2.
+        examples: At most so many examples.
+        training_examples: At most so many training images for the curvature; they represent the whole training split.
+        weight_draws: Weight samples from the Laplace approximation.
+        passes: Stochastic forward passes.
+        resamples: Bootstrap resamples for the intervals.
     """
 
     name: ClassVar[str] = "uncertainty"
@@ -48,75 +55,69 @@ class Uncertainty(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (NLL_CHANGE, NLL, BRIER, ECE, ENTROPY, MUTUAL_INFORMATION, ERROR_AUROC)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.FEATURES})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT})
-    examples: int = 2000
-    training_examples: int = 5000
-    weight_draws: int = 100
-    passes: int = 20
-    resamples: int = 1000
-
-    def __post_init__(self) -> None:
-        for setting, least in (("examples", 1), ("training_examples", 2), ("weight_draws", 2), ("passes", 2), ("resamples", 2)):
-            if getattr(self, setting) < least:
-                raise SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", f"give at least {least}")
+    examples: AtLeast1 = 2000
+    training_examples: AtLeast2 = 5000
+    weight_draws: AtLeast2 = 100
+    passes: AtLeast2 = 20
+    resamples: AtLeast2 = 1000
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
-        """The plain answers, then every method that the model and the data allow, on the same examples.
+        """The point estimate, then every method that the model and the data allow, on the same examples.
 
         Raises:
-            Unsupported: No examples, or an artefact.
+            Unsupported: No examples, or a deployed artefact.
             OutOfTime: From ``context.deadline``; what is done is kept.
         """
-        if context.examples is None:
-            raise Unsupported("no-examples", "uncertainty was given no examples", "name a data set with --dataset")
+        split = context.require_examples()
         if not isinstance(model, TorchModel):
-            raise Unsupported("deployed", "an artefact gives logits only, and this wants features", "evaluate the checkpoint itself, without --as")
-        asked = context.predicted(context.examples).subset(self.examples, context.seed)
-        plain = outputs_of(model, asked, context.batch_size)
-        point = Answered(POINT, answers([plain.logits]), asked.labels)
-        tried = [
-            self._tried(LAPLACE, lambda: self._laplace(model, plain, asked, context)),
-            self._tried(DROPOUT, lambda: self._passed(DROPOUT, dropouts(model.network), model, asked, context)),
-            self._tried(DEPTH, lambda: self._passed(DEPTH, drop_paths(model.network), model, asked, context)),
+            raise Unsupported("deployed", "a deployed artefact gives logits only, but features are needed", "evaluate the checkpoint itself, without --as")
+        examples = context.predicted(split).subset(self.examples, context.seed)
+        outputs = predict_examples(model, examples, context.batch_size)
+        point = MethodPredictions(POINT, average_members([outputs.logits]), examples.labels)
+        attempts = [
+            self._attempt(LAPLACE, lambda: self._laplace(model, outputs, examples, context)),
+            self._attempt(MC_DROPOUT, lambda: self._monte_carlo(MC_DROPOUT, active_dropout_layers(model.network), model, examples, context)),
+            self._attempt(STOCHASTIC_DEPTH, lambda: self._monte_carlo(STOCHASTIC_DEPTH, active_drop_path_layers(model.network), model, examples, context)),
         ]
-        averaged = [one for one in tried if isinstance(one, Answered)]
-        changes = [change(one, point, self.resamples, context.seed) for one in averaged]
-        figures = methods_table([point, *averaged]), entropy_figure(next(iter(averaged), point)), findings_table(list(_findings(changes)))
-        for one in (point, *averaged):
+        averaged = [attempt for attempt in attempts if isinstance(attempt, MethodPredictions)]
+        changes = [nll_change(predictions, point, self.resamples, context.seed) for predictions in averaged]
+        histogram = uncertainty_histogram(next(iter(averaged), point))
+        figures = methods_table([point, *averaged]), histogram, findings_table(list(harmful_averaging(changes)))
+        for predictions in (point, *averaged):
             context.deadline.check()
-            yield from measurements(one, self.resamples, context.seed, figures if one is point else ())
+            yield from method_measurements(predictions, self.resamples, context.seed, figures if predictions is point else ())
         yield from changes
-        yield from (one for one in tried if isinstance(one, Failure))
+        yield from (attempt for attempt in attempts if isinstance(attempt, Failure))
 
-    def _tried(self, method: str, attempt: Callable[[], Answered]) -> Answered | Failure:
+    def _attempt(self, method: str, predict: Callable[[], MethodPredictions]) -> MethodPredictions | Failure:
         try:
-            return attempt()
+            return predict()
         except Unsupported as error:
             return Failure(Status.UNSUPPORTED, error.code, error.message, error.hint, NLL_CHANGE, {"method": method})
 
-    def _laplace(self, model: TorchModel, plain: Outputs, asked: Examples, context: Context) -> Answered:
-        if context.training is None:
-            raise Unsupported("no-training-split", "the curvature of the training loss wants training images", "give a data set with a training split")
+    def _laplace(self, model: TorchModel, outputs: ModelOutputs, examples: Examples, context: Context) -> MethodPredictions:
+        split = context.require_training()
         layer = model.classifier()
-        chosen = context.predicted(context.training.subset(self.training_examples, context.seed))
-        training = outputs_of(model, chosen, context.batch_size)
+        subset = context.predicted(split.subset(self.training_examples, context.seed))
+        training = predict_examples(model, subset, context.batch_size)
         context.deadline.check()
-        fitted = fit_last_layer(layer, training, len(context.training) / len(chosen))
-        assert plain.features is not None  # the training images had some
-        return Answered(LAPLACE, answers(fitted.members(plain.features, self.weight_draws, context.seed, context.deadline.check)), asked.labels)
+        posterior = fit_last_layer_laplace(layer, training, len(split) / len(subset))
+        members = posterior.sample_logits(outputs.require_features(), self.weight_draws, context.seed, context.deadline.check)
+        return MethodPredictions(LAPLACE, average_members(members), examples.labels)
 
-    def _passed(self, method: str, layers: Sequence[nn.Module], model: TorchModel, asked: Examples, context: Context) -> Answered:
+    def _monte_carlo(self, method: str, layers: Sequence[nn.Module], model: TorchModel, examples: Examples, context: Context) -> MethodPredictions:
         log = RowLog(context.scratch / f"{method}.f64", model.num_classes + 1, "float64")
-        row = mean_answers(model, layers, method, self.passes, context.deadline.check)
-        rows = recorded(log, asked, min(ROWS, context.batch_size), row, context.deadline, context.progress)
-        return Answered(method, answers_of(rows), asked.labels)
+        to_rows = mc_predictive_rows(model, layers, method, self.passes, context.deadline.check)
+        rows = recorded(log, examples, min(ROWS, context.batch_size), to_rows, context.deadline, context.progress)
+        return MethodPredictions(method, predictive_from_rows(rows), examples.labels)
 
 
-def _findings(changes: Sequence[Measurement]) -> Iterator[Finding]:
-    """Methods that make the answers worse, beyond what chance explains."""
-    for one in changes:
-        if one.interval is not None and one.interval.low > 0:
+def harmful_averaging(changes: Sequence[Measurement]) -> Iterator[Finding]:
+    """Methods that significantly increase the NLL."""
+    for change in changes:
+        if change.interval is not None and change.interval.low > 0:
             yield Finding(
                 "worse-averaged",
-                f"{one.conditions['method']} raises the negative log-likelihood by {formatting.number(one.value, one.metric)}",
-                "keep the plain answer: a model that is not sure enough only gets less sure (see its overconfidence under calibration)",
+                f"{change.conditions['method']} raises the negative log-likelihood by {formatting.number(change.value, change.metric)}",
+                "keep the point estimate: averaging makes an underconfident model even less confident (see overconfidence under calibration)",
             )

@@ -1,49 +1,55 @@
-"""Spectral complexity of the weights: norms, ranks and tails of every layer's spectrum, and how sensitive the whole network is."""
+"""Spectral complexity of the weights: norms, ranks and power-law tails of every layer's spectrum, and the sensitivity of the whole network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, final
+from typing import Annotated, Any, ClassVar, Final, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from efficient360.core.findings import findings_table
-from efficient360.core.median_interval import FEWEST, median_interval
 from efficient360.core.seeding import generators
-from efficient360.errors import SettingsError, Unsupported
+from efficient360.core.settings import AtLeast1, AtLeast2, Count
+from efficient360.core.statistics import FEWEST_FOR_MEDIAN, median_interval
+from efficient360.errors import Unsupported
 from efficient360.evaluator import Batch, Context, Evaluator, Examples, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel
-from efficient360.methods.spectral.inventory import inventory
-from efficient360.methods.spectral.layers import Layer, layers_of
-from efficient360.methods.spectral.local_lipschitz import jacobian_norms
-from efficient360.methods.spectral.margin_complexity import log10_complexity, log10_normalised, margins
-from efficient360.methods.spectral.norm_product import NormProduct, norm_product
-from efficient360.methods.spectral.weight_findings import findings
+from efficient360.methods.spectral.layer_spectra import MINIMUM_SIDE, LayerSpectrum, layer_spectra
+from efficient360.methods.spectral.linear_operators import find_operators
+from efficient360.methods.spectral.lipschitz import (
+    NormProduct,
+    classification_margins,
+    jacobian_norms,
+    log10_normalised_margin,
+    log10_spectral_complexity,
+    norm_product,
+)
 from efficient360.methods.spectral.weight_metrics import (
     ALPHA,
     ALPHA_DISTANCE,
+    ALPHA_METRICS,
+    ALPHA_RANGE,
     ALPHA_WITHIN,
-    CHAINED,
-    COMPLEXITY,
-    EFFECTIVE,
-    FITTED,
-    LOCAL,
-    LOWER_BOUND,
-    MARGIN,
-    MEASURED,
+    EFFECTIVE_RANK_SHARE,
+    JACOBIAN_METRICS,
+    LARGEST_SPECTRAL_NORM,
+    LIPSCHITZ_LOWER_BOUND,
+    LOCAL_LIPSCHITZ,
+    LOG10_NORM_PRODUCT,
+    LOG10_NORMALISED_MARGIN,
+    LOG10_SPECTRAL_COMPLEXITY,
     METRICS,
-    NORM,
-    PRODUCT,
-    RATIO,
-    STABLE,
-    WITHIN,
+    NORM_PRODUCT_METRICS,
+    STABLE_RANK_RATIO,
+    STABLE_RANK_SHARE,
 )
-from efficient360.methods.spectral.weight_pictures import pictures
+from efficient360.methods.spectral.weight_report import weight_figures, weight_findings
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog
 
-PASS: Final = 8
-"""The most images whose derivatives are taken at once: their activations are all held."""
+MAX_BATCH: Final = 8
+"""Maximum number of images differentiated at once, since all their activations are kept."""
 
 
 @final
@@ -52,10 +58,11 @@ class WeightSpectrum(Evaluator):
     """Spectral norm, stable and effective rank and power-law tail of every layer; norm product, normalised margin and local Lipschitz constant.
 
     Args:
-        smallest: Smaller side of a matrix from which on a power law is fitted to its eigenvalues; below, too few are left for a tail.
-        images: Images at which the Jacobian is taken; 0 for none.
-        steps: Most steps of an iteration on the Jacobian, each a backward and a forward derivative; with no more classes than this it is exact.
-        training_examples: The most training images whose margins are taken; without a training split evaluated ones are.
+        smallest: Smaller side that a matrix needs for a power-law fit to its eigenvalues, at least 16; below, there are too few for a tail.
+        images: Images at which the Jacobian is computed; 0 for none.
+        steps: Maximum number of Lanczos steps for the Jacobian's norm, at least 2, each a backward and a forward derivative; with no more classes than
+            this the Jacobian is exact.
+        training_examples: Maximum number of training images for the margins, at least 1; without a training split evaluated images are used.
     """
 
     name: ClassVar[str] = "weight_spectrum"
@@ -63,136 +70,146 @@ class WeightSpectrum(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
-    smallest: int = 128
-    images: int = 24
-    steps: int = 12
-    training_examples: int = 5000
-
-    def __post_init__(self) -> None:
-        for setting, low in {"smallest": 16, "images": 0, "steps": 2, "training_examples": 1}.items():
-            if getattr(self, setting) < low:
-                raise SettingsError("bad-setting", f"the setting {setting} of weight_spectrum is {getattr(self, setting)}", f"give {low} or more")
+    smallest: Annotated[int, Field(ge=16)] = 128
+    images: Count = 24
+    steps: AtLeast2 = 12
+    training_examples: AtLeast1 = 5000
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
-        """Decompose every weight, then look at examples where there are any.
+        """Decompose every weight, then differentiate at examples if there are any.
 
         Raises:
-            Unsupported: The network has no weight that acts as a linear operator (``no-operators``).
+            Unsupported: The model is an artefact (``deployed``), or no weight acts as a linear operator (``no-operators``).
             OutOfTime: From ``context.deadline``.
         """
-        assert isinstance(model, TorchModel)  # GRADIENTS is among the needs
-        found = inventory(model.network, torch.full((1, *model.input_size), 0.5, device=model.device))
-        if not found.weights:
-            message = f"{type(model.network).__name__} holds no linear layer, convolution or Fourier filter"
+        if not isinstance(model, TorchModel):
+            raise Unsupported("deployed", "an artefact gives logits only, and this needs gradients", "evaluate the checkpoint itself, without --as")
+        inventory = find_operators(model.network, torch.full((1, *model.input_size), 0.5, device=model.device))
+        if not inventory.weights:
+            message = f"{type(model.network).__name__} has no linear layer, convolution or Fourier filter"
             raise Unsupported("no-operators", message, "evaluate a network in floating point, as it was trained")
 
-        def step(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             context.deadline.check()
             context.progress(done, total + self.images)
 
-        layers = layers_of(found, self.smallest, context.seed, step)
+        layers = layer_spectra(inventory, self.smallest, context.seed, on_progress)
         product = norm_product(model.network, layers, model.module.std)
-        lengths, local = self._locally(model, context, len(layers))
-        table = findings_table(list(findings(found, layers, product)))
-        yield from self._ranks(layers, (*pictures(layers), table))
-        yield from self._tails(layers)
-        yield from self._chained(layers, product)
-        yield self._margin(context, layers, product, lengths)
+        input_norms, local = self._local_lipschitz(model, context, len(layers))
+        findings = findings_table(list(weight_findings(inventory, layers, product)))
+        yield from _ranks(layers, (*weight_figures(layers), findings))
+        yield from self._power_laws(layers)
+        yield from _norm_products(layers, product)
+        yield self._normalised_margin(model, context, layers, product, input_norms)
         yield from local
 
-    def _ranks(self, layers: Sequence[Layer], figures: tuple[Any, ...]) -> Iterator[Outcome]:
-        ratios = [ratio for layer in layers if (ratio := layer.against_random) is not None]
-        if ratios:
-            yield Measurement(RATIO, float(np.mean(ratios)), len(ratios), extra=figures)
-        else:
-            yield Failure(Status.UNSUPPORTED, "no-matrices", "no weight is a matrix with both sides of 8 or more", "read the stable rank itself", RATIO)
-        yield Measurement(STABLE, float(np.mean([layer.spectrum.stable_share for layer in layers])), len(layers))
-        yield Measurement(EFFECTIVE, float(np.mean([layer.spectrum.effective_share for layer in layers])), len(layers))
-        yield Measurement(NORM, max(layer.spectrum.norm for layer in layers), len(layers))
-
-    def _tails(self, layers: Sequence[Layer]) -> Iterator[Outcome]:
-        laws = [layer.law for layer in layers if layer.law is not None]
+    def _power_laws(self, layers: Sequence[LayerSpectrum]) -> Iterator[Outcome]:
+        laws = [layer.power_law for layer in layers if layer.power_law is not None]
         if not laws:
             widest = max((min(layer.shape) for layer in layers if layer.shape), default=0)
-            message = f"the widest matrix has {widest} eigenvalues, and a tail wants {self.smallest}"
-            for metric in FITTED:
-                yield Failure(Status.UNSUPPORTED, "narrow-matrices", message, "read the stable rank, which holds for any width", metric)
+            message = f"the widest matrix has {widest} eigenvalues, and the fit needs at least {self.smallest}"
+            for metric in ALPHA_METRICS:
+                yield Failure(Status.UNSUPPORTED, "narrow-matrices", message, "read the stable rank, which is valid for any width", metric)
             return
         alphas = np.array([law.alpha for law in laws])
+        low, high = ALPHA_RANGE
         yield Measurement(ALPHA, float(alphas.mean()), len(laws))
-        yield Measurement(ALPHA_WITHIN, float(((alphas >= WITHIN[0]) & (alphas <= WITHIN[1])).mean()), len(laws))
-        yield Measurement(ALPHA_DISTANCE, float(np.mean([law.distance for law in laws])), len(laws))
+        yield Measurement(ALPHA_WITHIN, float(((alphas >= low) & (alphas <= high)).mean()), len(laws))
+        yield Measurement(ALPHA_DISTANCE, float(np.mean([law.ks_distance for law in laws])), len(laws))
 
-    def _chained(self, layers: Sequence[Layer], product: NormProduct) -> Iterator[Outcome]:
-        if product.zero:
-            for metric in CHAINED:
-                yield _zero(product, metric)
-            return
-        conditions = {"bound": "yes" if product.is_bound else "no"}
-        yield Measurement(PRODUCT, product.log10, len(layers), conditions=conditions)
-        yield Measurement(COMPLEXITY, log10_complexity(product.log10, layers), len(layers), conditions=conditions)
-
-    def _locally(self, model: TorchModel, context: Context, before: int) -> tuple[NDArray[np.float64], Sequence[Outcome]]:
-        """Lengths of some images as vectors, and the Jacobian's norm at them or why there is none."""
-        if (why := self._no_examples(context)) is not None or context.examples is None:
-            return np.empty(0), [Failure(Status.UNSUPPORTED, *(why or _NO_DATA), metric=metric) for metric in MEASURED]
-        examples = context.examples.subset(self.images, context.seed)
+    def _local_lipschitz(self, model: TorchModel, context: Context, layers_done: int) -> tuple[NDArray[np.float64], Sequence[Outcome]]:
+        """Euclidean norms of some images, and the spectral norm of the Jacobian at them or the reason why there is none."""
+        try:
+            examples = self._require_trained_examples(context).subset(self.images, context.seed)
+        except Unsupported as error:
+            return np.empty(0), [Failure.of(Status.UNSUPPORTED, error, metric) for metric in JACOBIAN_METRICS]
 
         def row(batch: Batch) -> NDArray[Any]:
-            noise = np.stack([one.standard_normal(model.num_classes) for one in generators("jacobian", batch.ids, context.seed)])
-            norms = jacobian_norms(model, batch.images, torch.from_numpy(noise), self.steps).numpy()
+            starts = np.stack([generator.standard_normal(model.num_classes) for generator in generators("jacobian", batch.ids, context.seed)])
+            norms = jacobian_norms(model, batch.images, torch.from_numpy(starts), self.steps).numpy()
             return np.stack([norms, batch.images.flatten(1).double().norm(dim=1).cpu().numpy()], axis=1)
+
+        def on_progress(done: int, total: int) -> None:
+            context.progress(layers_done + done, layers_done + total)
 
         log = RowLog(context.scratch / "jacobian.f64", 2, "float64")
         try:
-            told = lambda done, total: context.progress(before + done, before + total)  # noqa: E731
-            rows = recorded(log, examples, min(PASS, context.batch_size), row, context.deadline, told)
+            rows = recorded(log, examples, min(MAX_BATCH, context.batch_size), row, context.deadline, on_progress)
         except RuntimeError as error:
-            said = " ".join(str(error).split())[:200]
-            hint = "give at least as many steps as there are classes, --set weight_spectrum.steps=K: that wants backward derivatives only"
-            return np.empty(0), [Failure(Status.UNSUPPORTED, "not-differentiable", f"an operator has no derivative: {said}", hint, m) for m in MEASURED]
+            reason = " ".join(str(error).split())[:200]
+            hint = "give at least as many steps as there are classes, --set weight_spectrum.steps=K: that needs backward derivatives only"
+            message = f"an operator has no derivative: {reason}"
+            return np.empty(0), [Failure(Status.UNSUPPORTED, "not-differentiable", message, hint, metric) for metric in JACOBIAN_METRICS]
         norms = rows[:, 0]
-        interval = median_interval(norms) if len(norms) >= FEWEST else None
+        interval = median_interval(norms) if len(norms) >= FEWEST_FOR_MEDIAN else None
         return rows[:, 1], [
-            Measurement(LOCAL, float(np.median(norms)), len(norms), interval),
-            Measurement(LOWER_BOUND, float(norms.max()), len(norms)),
+            Measurement(LOCAL_LIPSCHITZ, float(np.median(norms)), len(norms), interval),
+            Measurement(LIPSCHITZ_LOWER_BOUND, float(norms.max()), len(norms)),
         ]
 
-    def _no_examples(self, context: Context) -> tuple[str, str, str] | None:
-        if context.examples is None:
-            return _NO_DATA
+    def _require_trained_examples(self, context: Context) -> Examples:
+        """The evaluated split of a trained checkpoint.
+
+        Raises:
+            Unsupported: There is none, the weights are random, or no images were asked for.
+        """
+        examples = context.require_examples()
         if not context.checkpoint.trained:
-            return "random-weights", "random weights: how they answer to images would mean nothing", "evaluate a trained checkpoint"
-        return None if self.images else ("no-images", "the setting images of weight_spectrum is 0", "raise it")
+            raise Unsupported("random-weights", "random weights: their response to images would mean nothing", "evaluate a trained checkpoint")
+        if not self.images:
+            raise Unsupported("no-images", "the setting images of weight_spectrum is 0", "raise it")
+        return examples
 
-    def _margin(self, context: Context, layers: Sequence[Layer], product: NormProduct, lengths: NDArray[np.float64]) -> Outcome:
-        if product.zero:
-            return _zero(product, MARGIN)
-        if (why := self._no_examples(context)) is not None or context.examples is None:
-            return Failure(Status.UNSUPPORTED, *(why or _NO_DATA), metric=MARGIN)
-        if not len(lengths):
-            return Failure(Status.UNSUPPORTED, "no-lengths", "no image was looked at", "raise the setting images", MARGIN)
-        whole: Examples = context.examples if context.training is None else context.training
-        examples = context.predicted(whole.subset(self.training_examples, context.seed))
-        values = np.concatenate([_margins(batch) for batch in examples.batches(context.batch_size)])
-        median = float(np.median(values))
+    def _normalised_margin(
+        self, model: TorchModel, context: Context, layers: Sequence[LayerSpectrum], product: NormProduct, input_norms: NDArray[np.float64]
+    ) -> Outcome:
+        if product.zero_layer:
+            return _zero_layer(product, LOG10_NORMALISED_MARGIN)
+        try:
+            evaluated = self._require_trained_examples(context)
+        except Unsupported as error:
+            return Failure.of(Status.UNSUPPORTED, error, LOG10_NORMALISED_MARGIN)
+        if not len(input_norms):
+            return Failure(Status.UNSUPPORTED, "no-lengths", "no image was differentiated", "raise the setting images", LOG10_NORMALISED_MARGIN)
         split = "evaluated" if context.training is None else "training"
+        whole = evaluated if context.training is None else context.training
+        examples = context.predicted(whole.subset(self.training_examples, context.seed))
+        margins = np.concatenate([_margins(model, batch) for batch in examples.batches(context.batch_size)])
+        median = float(np.median(margins))
         if median <= 0:
-            message = f"half of the {split} images are answered wrong: there is no margin"
-            return Failure(Status.UNSUPPORTED, "no-margin", message, "evaluate a model that fits its data", MARGIN)
-        length = float(np.sqrt(np.square(lengths).mean()))
-        value = log10_normalised(median, log10_complexity(product.log10, layers), length, len(whole))
-        return Measurement(MARGIN, value, len(values), conditions={"split": split})
+            message = f"at least half of the {split} images are misclassified: the median margin is not positive"
+            return Failure(Status.UNSUPPORTED, "no-margin", message, "evaluate a model that fits its data", LOG10_NORMALISED_MARGIN)
+        rms = float(np.sqrt(np.square(input_norms).mean()))
+        value = log10_normalised_margin(median, log10_spectral_complexity(product.log10, layers), rms, len(whole))
+        return Measurement(LOG10_NORMALISED_MARGIN, value, len(margins), conditions={"split": split})
 
 
-_NO_DATA = ("no-dataset", "no data set was given", "add --dataset")
+def _ranks(layers: Sequence[LayerSpectrum], figures: tuple[Any, ...]) -> Iterator[Outcome]:
+    ratios = [ratio for layer in layers if (ratio := layer.stable_rank_ratio) is not None]
+    if ratios:
+        yield Measurement(STABLE_RANK_RATIO, float(np.mean(ratios)), len(ratios), extra=figures)
+    else:
+        message = f"no weight is a matrix with both sides of {MINIMUM_SIDE} or more"
+        yield Failure(Status.UNSUPPORTED, "no-matrices", message, "read the stable rank itself", STABLE_RANK_RATIO)
+    yield Measurement(STABLE_RANK_SHARE, float(np.mean([layer.spectrum.stable_rank_share for layer in layers])), len(layers))
+    yield Measurement(EFFECTIVE_RANK_SHARE, float(np.mean([layer.spectrum.effective_rank_share for layer in layers])), len(layers))
+    yield Measurement(LARGEST_SPECTRAL_NORM, max(layer.spectrum.spectral_norm for layer in layers), len(layers))
 
 
-def _margins(batch: Batch) -> NDArray[np.float64]:
-    assert batch.clean_logits is not None  # predicted examples carry them
-    return margins(batch.clean_logits.cpu().numpy(), batch.labels.cpu().numpy())
+def _norm_products(layers: Sequence[LayerSpectrum], product: NormProduct) -> Iterator[Outcome]:
+    if product.zero_layer:
+        for metric in NORM_PRODUCT_METRICS:
+            yield _zero_layer(product, metric)
+        return
+    conditions = {"bound": "yes" if product.is_bound else "no"}
+    yield Measurement(LOG10_NORM_PRODUCT, product.log10, len(layers), conditions=conditions)
+    yield Measurement(LOG10_SPECTRAL_COMPLEXITY, log10_spectral_complexity(product.log10, layers), len(layers), conditions=conditions)
 
 
-def _zero(product: NormProduct, metric: Metric) -> Failure:
-    message = f"{product.zero} is zero, and with it the product of the norms"
-    return Failure(Status.UNSUPPORTED, "zero-layer", message, "train it: some layers begin at zero", metric)
+def _zero_layer(product: NormProduct, metric: Metric) -> Failure:
+    message = f"{product.zero_layer} is zero, and with it the product of the norms"
+    return Failure(Status.UNSUPPORTED, "zero-layer", message, "train it: some layers are initialised to zero", metric)
+
+
+def _margins(model: TorchModel, batch: Batch) -> NDArray[np.float64]:
+    return classification_margins(model.logits(batch).cpu().numpy(), batch.labels.cpu().numpy())

@@ -4,46 +4,46 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from efficient360.core import environment
 from efficient360.deployment.artefact import identity as deployment_identity
-from efficient360.evaluator import Need
-from efficient360.execution.session import Opening
+from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
+from efficient360.execution.session import Session
 
 
-def identity_of(opening: Opening) -> dict[str, Any]:
+def identity_of(session: Session) -> dict[str, Any]:
     """All that the clean predictions depend on beside the data."""
-    checkpoint = opening.checkpoint
+    checkpoint = session.checkpoint
     return {
         "weights": checkpoint.digest,
         "architecture": checkpoint.architecture,
         "arguments": dict(checkpoint.arguments),
         "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
-        "keep": None if opening.keep is None else list(opening.keep),
-        "device": opening.plan.device,
-        "software": environment.software(opening.environment),
-    } | ({"deployment": deployment_identity(opening.plan.deployment)} if opening.plan.deployment else {})
+        "keep": None if session.keep is None else list(session.keep),
+        "device": session.plan.device,
+        "software": environment.software(session.environment),
+    } | ({"deployment": deployment_identity(session.plan.deployment)} if session.plan.deployment else {})
 
 
-def key_of(opening: Opening, evaluator: Any) -> str:
+def key_of(session: Session, evaluator: Evaluator | ExampleEvaluator) -> str:
     """The key of an evaluator's outcomes: another wherever anything differs that its numbers depend on."""
-    identity = identity_of(opening) | {
+    identity = identity_of(session) | {
         "evaluator": evaluator.name,
         "version": evaluator.version,
         "settings": dataclasses.asdict(evaluator),
-        "seed": opening.plan.seed,
-        "data": None if opening.dataset is None else opening.dataset.examples.digest,
+        "seed": session.plan.seed,
+        "data": None if session.dataset is None else session.dataset.examples.digest,
     }
-    if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses and (training := opening.training()) is not None:
+    if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses and (training := session.training()) is not None:
         identity["training"] = training.fingerprint
-    if Need.SHIFTS in evaluator.needs | evaluator.uses and opening.dataset is not None:
-        identity["shifts"] = {shift.name: shift.identity for shift in opening.dataset.shifts}
-    if others := opening.others(evaluator.others()):
+    if Need.SHIFTS in evaluator.needs | evaluator.uses and session.dataset is not None:
+        identity["shifts"] = {shift.name: shift.identity for shift in session.dataset.shifts}
+    if others := session.others(evaluator.others()):
         identity["others"] = {reference: other.identity for reference, other in others.items()}
     if Need.MACHINE in evaluator.needs:
-        identity["machine"] = environment.machine(opening.environment)
+        identity["machine"] = environment.machine(session.environment)
     identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
     return f"{evaluator.name}-{digest(identity)}"
 
@@ -53,19 +53,19 @@ def digest(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
-def header_of(opening: Opening, planned: list[Any]) -> dict[str, Any]:
+def header_of(session: Session, planned: Sequence[Evaluator | ExampleEvaluator]) -> dict[str, Any]:
     """What a report tells of the run beside its outcomes, plain JSON."""
-    plan, checkpoint, dataset = opening.plan, opening.checkpoint, opening.dataset
+    plan, checkpoint, dataset = session.plan, session.checkpoint, session.dataset
     plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "path")}
     plain |= {"reference": plan.checkpoint.reference, "preprocessing": dataclasses.asdict(checkpoint.preprocessing), "trained": checkpoint.trained}
-    if opening.deployment is not None:
-        plain |= {"name": f"{checkpoint.name} as {plan.deployment}", "deployment": opening.deployment.describe()}
+    if session.deployment is not None:
+        plain |= {"name": f"{checkpoint.name} as {plan.deployment}", "deployment": session.deployment.describe()}
     header: dict[str, Any] = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": plan.command,
         "checkpoint": plain,
         "dataset": None,
-        "environment": opening.environment | {"device": plan.device},
+        "environment": session.environment | {"device": plan.device},
         "protocol": {
             "name": plan.protocol,
             "evaluators": {e.name: {"version": e.version, "settings": dataclasses.asdict(e)} for e in planned},
@@ -84,7 +84,7 @@ def header_of(opening: Opening, planned: list[Any]) -> dict[str, Any]:
             "available": dataset.available,
             "digest": dataset.examples.digest,
             "classes": len(dataset.examples.class_names),
-            "kept_outputs": None if opening.keep is None else len(opening.keep),
+            "kept_outputs": None if session.keep is None else len(session.keep),
             "unseen": list(dataset.unseen),
             "source": dataclasses.asdict(card.source),
             "license": card.license,

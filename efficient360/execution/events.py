@@ -15,10 +15,12 @@ class Opened:
     Args:
         header: What ``report.json`` says of checkpoint, dataset, environment and protocol.
         keys: Key of each planned evaluator, in order.
+        corrupt: How many lines of the run's outcomes can't be read and are left out.
     """
 
     header: Mapping[str, Any]
     keys: Mapping[str, str]
+    corrupt: int = 0
 
 
 @final

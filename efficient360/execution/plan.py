@@ -127,31 +127,45 @@ def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protoc
     return Protocol(str(data.get("name", Path(origin).stem)), str(data.get("description", "")), steps, limit)
 
 
-def overridden(steps: Sequence[Step], texts: Sequence[str]) -> tuple[Step, ...]:
-    """Steps with some settings replaced.
+def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Settings by evaluator.
 
     Args:
-        steps: Evaluators with their settings.
         texts: ``EVALUATOR.SETTING=VALUE`` each, the value in YAML.
 
     Raises:
-        SettingsError: Not of that form, or of an evaluator that is not among the steps. Unknown settings are told by :func:`configure`.
+        SettingsError: Not of that form.
     """
     import yaml
 
-    found = {step.evaluator: dict(step.settings) for step in steps}
+    settings: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         evaluator, dot, setting = name.partition(".")
         if not (equals and dot and setting.isidentifier()):
             raise SettingsError("bad-option", f"--set {text} is not EVALUATOR.SETTING=VALUE", "write it as --set latency.device=limited:1core-2gb")
-        if evaluator not in found:
-            raise SettingsError("bad-option", f"--set {text} names {evaluator!r}, which is not going to run", f"going to run: {', '.join(found)}")
         try:
-            found[evaluator][setting] = yaml.safe_load(value)
+            settings.setdefault(evaluator, {})[setting] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise SettingsError("bad-option", f"the value in --set {text} is not YAML", "quote it, or write lists as [a, b]") from error
-    return tuple(Step(name, settings) for name, settings in found.items())
+    return settings
+
+
+def with_settings(steps: Sequence[Step], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Step, ...]:
+    """Steps with some settings replaced.
+
+    Args:
+        steps: Evaluators with their settings.
+        settings: Other values of settings, by evaluator.
+
+    Raises:
+        SettingsError: An evaluator that is not among the steps. Unknown settings are refused by :func:`configure`.
+    """
+    names = [step.evaluator for step in steps]
+    for name in settings:
+        if name not in names:
+            raise SettingsError("bad-option", f"settings are given for {name!r}, which is not going to run", f"going to run: {', '.join(names)}")
+    return tuple(Step(step.evaluator, {**step.settings, **settings.get(step.evaluator, {})}) for step in steps)
 
 
 def chosen(protocol: Protocol, only: Sequence[str], plugins: Sequence[str], known: Mapping[str, Entry]) -> tuple[Step, ...]:

@@ -1,22 +1,27 @@
 """All that is open during a run: the checkpoint loaded, its artefact deployed where one was asked for, the data."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
+
+from torch import nn
 
 from efficient360.core import environment
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.loader import Dataset, open_dataset, open_split
+from efficient360.datasets.images import transform_for
+from efficient360.datasets.in_memory import Supplied
+from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.deployment.artefact import Calibration, Deployment, deploy
-from efficient360.evaluator import UNSEEN, Deadline, OtherSet
+from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
 from efficient360.models.building import load_model
-from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.checkpoint import Checkpoint, Preprocessing
+from efficient360.models.in_memory import checkpoint_in_memory, model_in_memory
 from efficient360.models.model import Model, preflight
 from efficient360.models.references import resolve
 from efficient360.storage.outcomes import Store
@@ -27,7 +32,7 @@ Emit = Callable[[Event], None]
 
 @final
 @dataclass(frozen=True)
-class Opening:
+class Session:
     """All that is open during a run."""
 
     plan: Plan
@@ -43,10 +48,7 @@ class Opening:
 
     def training(self) -> ExampleSet | None:
         """The split that the checkpoint was trained on, where the data set has one beside the evaluated split."""
-        dataset, spec = self.dataset, self.plan.dataset
-        if dataset is None or spec is None or not dataset.has_training:
-            return None
-        return open_split(dataset.card, "train", spec.data_dir, self.checkpoint, self.plan.seed)
+        return None if self.dataset is None or self.dataset.training is None else self.dataset.training()
 
     def others(self, references: Sequence[str]) -> dict[str, OtherSet]:
         """The data sets of these references, and the classes that the checkpoint does not know, where there are any; none of them opened.
@@ -54,47 +56,77 @@ class Opening:
         Raises:
             DatasetError: An unknown name.
         """
-        found = {name: other_set(name, self.checkpoint, self.plan.seed) for name in references if name != UNSEEN}
+        sets = {name: other_set(name, self.checkpoint, self.plan.seed) for name in references if name != UNSEEN}
         if self.dataset is not None and self.plan.dataset is not None and self.dataset.unseen:
-            found[UNSEEN] = unseen_set(self.dataset, self.plan.dataset.data_dir, self.checkpoint, self.plan.seed)
-        return found
+            sets[UNSEEN] = unseen_set(self.dataset, self.plan.dataset.data_dir, self.checkpoint, self.plan.seed)
+        return sets
 
 
-def opened(plan: Plan, store: Store, emit: Emit, stack: ExitStack) -> Opening:
-    """Open what a plan names.
+@final
+@dataclass(frozen=True)
+class InMemory:
+    """What a program hands over in place of what the plan's references name.
+
+    Args:
+        network: The network, ``None`` where the plan's reference is loaded.
+        preprocessing: How pixels are brought to the network; wanted with one.
+        class_names: Names of the network's classes, or empty.
+        data: The data, ``None`` where the plan's reference is opened.
+        evaluators: Evaluators that no name stands for, by their name.
+    """
+
+    network: nn.Module | None = None
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] = ()
+    data: Supplied | None = None
+    evaluators: Mapping[str, Evaluator | ExampleEvaluator] = field(default_factory=dict)
+
+
+def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: InMemory) -> Session:
+    """Open what a plan names, or what was handed over in its place.
 
     Args:
         plan: What to do.
         store: Where the run is kept.
         emit: Called with every event.
         stack: Closes what must be closed again.
+        given: What a program handed over.
 
     Raises:
         Efficient360Error: The checkpoint or the data are no good.
     """
     deadline = Deadline(None if plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes)
-    checkpoint = resolve(plan.checkpoint)
-    dataset = None
-    keep = None
-    if plan.dataset is not None:
-        dataset = open_dataset(plan.dataset, checkpoint, plan.seed)
-        keep = kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
-    network = load_model(checkpoint, plan.device, keep)
-    preflight(network, plan.seed)
+    if given.network is not None and given.preprocessing is not None:
+        checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names)
+    else:
+        checkpoint = resolve(plan.checkpoint)
+    dataset = _open_data(plan, given, checkpoint)
+    keep = None if dataset is None else kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
+    model = load_model(checkpoint, plan.device, keep) if given.network is None else model_in_memory(given.network, checkpoint, plan.device, keep)
+    preflight(model, plan.seed)
     if not plan.deployment:
-        return Opening(plan, store, checkpoint, network, keep, None, dataset, environment.describe(), deadline, emit)
-    told = f"deployment as {plan.deployment}"
-    emit(Progress(told, 0, 1))
-    calibration = None if dataset is None else _calibration(plan, dataset, checkpoint)
+        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit)
+    work = f"deployment as {plan.deployment}"
+    emit(Progress(work, 0, 1))
+    calibration = None if dataset is None else _calibration(dataset)
     probes = None if dataset is None else dataset.examples
-    there = stack.enter_context(deploy(checkpoint, network, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
-    emit(Progress(told, 1, 1))
-    return Opening(plan, store, checkpoint, there.model, keep, there, dataset, environment.describe(), deadline, emit)
+    deployment = stack.enter_context(deploy(checkpoint, model, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
+    emit(Progress(work, 1, 1))
+    return Session(plan, store, checkpoint, deployment.model, keep, deployment, dataset, environment.describe(), deadline, emit)
 
 
-def _calibration(plan: Plan, dataset: Dataset, checkpoint: Checkpoint) -> Calibration:
+def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset | None:
+    if plan.dataset is None:
+        return None
+    if given.data is None:
+        return open_dataset(plan.dataset, checkpoint, plan.seed)
+    shape = checkpoint.preprocessing
+    resize = transform_for(shape)
+    return given.data.open(checkpoint.class_names, checkpoint.num_classes, shape.input_size, resize, plan.dataset.max_examples, plan.seed)
+
+
+def _calibration(dataset: Dataset) -> Calibration:
     """The training split where there is one; else the evaluated examples, which is told because it flatters."""
-    spec = plan.dataset
-    if dataset.has_training and spec is not None:
-        return Calibration(open_split(dataset.card, "train", spec.data_dir, checkpoint, plan.seed), "the training split")
+    if dataset.training is not None:
+        return Calibration(dataset.training(), "the training split")
     return Calibration(dataset.examples, "the evaluated split itself, as the data set has no other")

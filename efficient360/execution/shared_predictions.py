@@ -6,14 +6,14 @@ from efficient360.evaluator import Examples
 from efficient360.execution.cache_key import digest, identity_of
 from efficient360.execution.events import Progress
 from efficient360.execution.predictions import PredictedExamples, predict
-from efficient360.execution.session import Opening
+from efficient360.execution.session import Session
 
 
-def shared(opening: Opening, examples: Examples) -> Examples:
+def shared(session: Session, examples: Examples) -> Examples:
     """The same examples with their clean logits and, where the model offers them, features.
 
     Args:
-        opening: The run.
+        session: The run.
         examples: A split, or part of one, as an evaluator's context gave it.
 
     Raises:
@@ -25,7 +25,7 @@ def shared(opening: Opening, examples: Examples) -> Examples:
         return examples
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
-    plan = opening.plan
-    folder = opening.store.work(f"predictions-{digest({**identity_of(opening), 'data': examples.fingerprint})}")
-    told = lambda done, total: opening.emit(Progress("clean predictions", done, total))  # noqa: E731
-    return predict(opening.model, examples, folder, plan.batch_size, decoders_for(plan.device), opening.deadline, told)
+    plan = session.plan
+    folder = session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}")
+    told = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
+    return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, told)

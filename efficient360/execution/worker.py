@@ -5,7 +5,9 @@ import ctypes
 import dataclasses
 import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
 import sys
 import traceback
 import warnings
@@ -58,41 +60,49 @@ class _End:
 
 
 def _one_worker(plan: Plan) -> Generator[Event, None, _End]:
-    context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(plan, sending, os.getpid()), daemon=False)
-    process.start()
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    # A program of its own rather than a spawned copy of the caller's: the caller's script needs no guard, and its folder is not imported from.
+    command = [sys.executable, "-P", "-m", "efficient360.execution.worker", str(sending.fileno()), str(os.getpid())]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(sending.fileno(),))
     sending.close()
     name = ""
     keys: Mapping[str, str] = {}
     try:
+        _send(process, plan)
         while True:
             try:
                 message = receiving.recv()
             except EOFError:
                 break
             if message == _END:
-                process.join()
+                process.wait()
                 return _End(None, name, keys)
             if isinstance(message, Exception):
-                process.join()
+                process.wait()
                 raise message
             if isinstance(message, Opened):
                 keys = message.keys
             if isinstance(message, Started):
                 name = message.evaluator
             yield message
-        process.join()
-        return _End(Failure(Status.FAILED, "worker-died", _death(process.exitcode), "the other evaluators' results are kept"), name, keys)
+        return _End(Failure(Status.FAILED, "worker-died", _death(process.wait()), "the other evaluators' results are kept"), name, keys)
     finally:
-        if process.is_alive():
+        receiving.close()
+        if process.poll() is None:
             process.terminate()
-            process.join()
+            process.wait()
 
 
-def _death(code: int | None) -> str:
+def _send(process: "subprocess.Popen[bytes]", plan: Plan) -> None:
+    with contextlib.suppress(BrokenPipeError):  # a worker that died at once is told apart by its exit code
+        if process.stdin is not None:
+            process.stdin.write(pickle.dumps(plan))
+            process.stdin.close()
+
+
+def _death(code: int) -> str:
     why = " (often: out of memory)" if code == -signal.SIGKILL else ""
-    return f"the process {ending(code or 0)}{why}"
+    return f"the process {ending(code)}{why}"
 
 
 def _work(plan: Plan, sending: Connection, parent: int) -> None:
@@ -118,3 +128,14 @@ def _die_with(parent: int) -> None:
         die(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
+
+
+def main() -> None:
+    """The worker: takes its plan from the standard input and sends events where the first argument says."""
+    descriptor, parent = map(int, sys.argv[1:])
+    plan: Plan = pickle.load(sys.stdin.buffer)
+    _work(plan, Connection(descriptor, readable=False), parent)
+
+
+if __name__ == "__main__":
+    main()

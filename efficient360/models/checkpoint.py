@@ -6,13 +6,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.errors import Unsupported
+
 
 class Origin(StrEnum):
-    """Where the weights come from."""
+    """Where the weights come from; ``memory`` is a network that a program handed over."""
 
     ZOO = "zoo"
     FILE = "file"
     HUB = "hub"
+    MEMORY = "memory"
     RANDOM = "random"
 
 
@@ -68,11 +71,12 @@ class Checkpoint:
     Args:
         spec: What the user asked for.
         name: Short name for people, made of the reference.
-        architecture: timm architecture name.
+        architecture: timm architecture name; for a network given in memory, the qualified name of its class.
         arguments: Keyword arguments for it, ``num_classes`` included.
         origin: Where the weights come from.
         path: Local file of the weights, ``None`` for random ones.
-        digest: SHA-256 over the sorted tensors (name, dtype, shape, bytes): the same for ``.pth`` and ``.safetensors``.
+        digest: SHA-256 over the sorted tensors (name, dtype, shape, bytes): the same for ``.pth`` and ``.safetensors``. Of a network given in
+            memory, over that and the source of its classes.
         preprocessing: How pixels are brought to the model.
         num_classes: Length of a row of logits.
         class_names: Name of each class where known, else empty.
@@ -95,3 +99,13 @@ class Checkpoint:
     def trained(self) -> bool:
         """Whether the weights were trained."""
         return self.origin is not Origin.RANDOM
+
+    def require_rebuildable(self) -> None:
+        """Ask before the network is built a second time, in another process or at another size.
+
+        Raises:
+            Unsupported: It was given in memory, so only its author's program can build it.
+        """
+        if self.origin is Origin.MEMORY:
+            message = f"{self.name} was given in memory and can't be built a second time, which this needs"
+            raise Unsupported("in-memory", message, "save its weights and evaluate the file")

@@ -35,6 +35,23 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     )
 
 
+def preprocessing_of_timm(network: nn.Module) -> Preprocessing | None:
+    """The evaluation data config that a network built by timm carries; ``None`` for any other."""
+    config = getattr(network, "pretrained_cfg", None)
+    if not isinstance(config, dict) or "input_size" not in config:
+        return None
+    resolved = resolve_data_config(model=network)
+    size = getattr(getattr(network, "patch_embed", None), "img_size", None) or resolved["input_size"][1:]
+    return Preprocessing(
+        input_size=(3, int(size[0]), int(size[1])),
+        mean=tuple(resolved["mean"]),
+        std=tuple(resolved["std"]),
+        interpolation=resolved["interpolation"],
+        crop_pct=float(resolved["crop_pct"]),
+        crop_mode=resolved["crop_mode"],
+    )
+
+
 def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: CheckpointSpec) -> None:
     """Check that a network with a fixed image size has the size of its preprocessing.
 

@@ -1,11 +1,12 @@
 """Two runs side by side. Where both kept values per example, the test is paired; what can't be told apart is called a tie."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,9 @@ class Row:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two runs and their rows.
+    """Two runs and their rows. ``to_frame()`` has them as a ``pandas.DataFrame``.
 
     Args:
         names: Of the two checkpoints.
@@ -76,6 +77,24 @@ class Comparison:
     rows: Sequence[Row]
     same_data: bool
     paired: int
+
+    def __repr__(self) -> str:
+        """One line: who is compared, and how many metrics each is better on."""
+        counts = Counter(row.verdict for row in self.rows)
+        return (
+            f"<Comparison of {self.names[0]} and {self.names[1]}: first better on {counts[Verdict.FIRST]}, second on {counts[Verdict.SECOND]}, "
+            f"{counts[Verdict.TIE]} ties, {len(self.rows)} rows, {self.paired} paired examples>"
+        )
+
+    def to_frame(self) -> Any:
+        """A row for each metric and set of conditions.
+
+        Columns: ``evaluator``, ``metric``, ``conditions`` (a dict), ``first``, ``second``, ``difference`` (second minus first), ``low``, ``high`` (95 %
+        interval of the difference where it was tested in pairs), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_frame_row(row) for row in self.rows])
 
 
 def compare(first: Report, first_folder: Path, second: Report, second_folder: Path) -> Comparison:
@@ -98,6 +117,22 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     rows = [_row(identity, mine.get(identity), theirs.get(identity), pairs.get(identity), adjusted.get(identity), same_data) for identity in order]
     names = str(first.checkpoint["name"]), str(second.checkpoint["name"])
     return Comparison(names, rows, same_data, max((len(a) for a, _ in pairs.values()), default=0))
+
+
+def _frame_row(row: Row) -> dict[str, Any]:
+    return {
+        "evaluator": row.evaluator,
+        "metric": row.metric.name,
+        "conditions": dict(row.conditions),
+        "first": None if row.first is None else row.first.value,
+        "second": None if row.second is None else row.second.value,
+        "difference": row.difference,
+        "low": None if row.interval is None else row.interval.low,
+        "high": None if row.interval is None else row.interval.high,
+        "p_value": row.p_value,
+        "verdict": row.verdict.value,
+        "basis": row.basis,
+    }
 
 
 def _measurements(report: Report) -> dict[Identity, Measurement]:

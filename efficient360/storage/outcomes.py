@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -14,6 +14,7 @@ from efficient360.core import outcome as codec
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.errors import RunError
+from efficient360.storage.json_lines import JsonLines
 
 OUTCOMES = "outcomes.jsonl"
 REPORT = "report.json"
@@ -31,6 +32,41 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @final
+@dataclass
+class _Reader:
+    """What has been read of the file so far, and where to go on."""
+
+    groups: list[list[Record]] = field(default_factory=list)
+    corrupt: int = 0
+    end: int = 0
+    open_group: list[Record] = field(default_factory=list)
+
+    def catch_up(self, lines: JsonLines) -> None:
+        """Read what was added since the last time; from the start where the file has become shorter."""
+        if lines.path.exists() and lines.path.stat().st_size < self.end:
+            self.groups, self.corrupt, self.end, self.open_group = [], 0, 0, []
+        read = lines.read(self.end)
+        self.corrupt, self.end = self.corrupt + read.corrupt, read.end
+        for row in read.objects:
+            try:
+                record = codec.from_json(row)
+            except (ValueError, KeyError, TypeError):
+                self.corrupt += 1
+                continue
+            self._add(record)
+
+    def _add(self, record: Record) -> None:
+        if record.part[0] == 0 or not self.open_group or self.open_group[-1].key != record.key:
+            self.open_group = []
+        if record.part[0] != len(self.open_group):
+            return
+        self.open_group.append(record)
+        if len(self.open_group) == record.part[1]:
+            self.groups.append(self.open_group)
+            self.open_group = []
+
+
+@final
 @dataclass(frozen=True)
 class Store:
     """The stored outcomes of one run.
@@ -40,6 +76,7 @@ class Store:
     """
 
     folder: Path
+    _reader: _Reader = field(default_factory=_Reader, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -54,44 +91,21 @@ class Store:
 
     def append(self, records: Sequence[Record]) -> None:
         """Add the outcomes of one evaluation as one group: read back whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(codec.to_json(record), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for record in records]
-        with self.path.open("ab") as file:
-            if file.tell() and not self._ends_whole():
-                file.write(b"\n")  # a kill tore the last line: the next one starts afresh, readers skip the torn one
-            file.write("".join(lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _ends_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
+        JsonLines(self.path).append(codec.to_json(record) for record in records)
 
     def groups(self) -> list[list[Record]]:
-        """All whole groups in the order they were stored. Torn lines and groups are passed over."""
-        if not self.path.exists():
-            return []
-        whole: list[list[Record]] = []
-        group: list[Record] = []
-        for line in self.path.read_bytes().split(b"\n"):
-            record = _parsed(line)
-            if record is None:
-                continue
-            if record.part[0] == 0 or not group or group[-1].key != record.key:
-                group = []
-            if record.part[0] != len(group):
-                continue
-            group.append(record)
-            if len(group) == record.part[1]:
-                whole.append(group)
-                group = []
-        return whole
+        """All whole groups in the order they were stored. Torn lines and groups are skipped; what was read before is not parsed again."""
+        self._reader.catch_up(JsonLines(self.path))
+        return list(self._reader.groups)
+
+    def corrupt_lines(self) -> int:
+        """How many lines of the file hold no outcome: torn by a kill, or damaged."""
+        self._reader.catch_up(JsonLines(self.path))
+        return self._reader.corrupt
 
     def latest(self, evaluator: str, key: str = "") -> list[Record]:
         """The newest whole group of an evaluator, under ``key`` if one is given; empty when there is none."""
-        found = [g for g in self.groups() if g[0].evaluator == evaluator and key in ("", g[0].key)]
-        return found[-1] if found else []
+        return next((g for g in reversed(self.groups()) if g[0].evaluator == evaluator and key in ("", g[0].key)), [])
 
     def newest(self, keys: Mapping[str, str]) -> dict[str, list[Record]]:
         """The newest whole group of each evaluator: of those in ``keys``, in that order, the one under their key; then what earlier runs left of others."""
@@ -155,14 +169,6 @@ class Store:
 def is_retried(group: Sequence[Record]) -> bool:
     """Whether a rerun tries again what gave these outcomes: it failed or was not reached."""
     return any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
-
-
-def _parsed(line: bytes) -> Record | None:
-    try:
-        data: Any = json.loads(line)
-        return codec.from_json(data)
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:

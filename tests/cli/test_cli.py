@@ -4,15 +4,30 @@ from pathlib import Path
 
 import pytest
 
-from efficient360.cli.commands import _plan
-from efficient360.cli.parser import parser, run_command
-from efficient360.execution.plan import Step
+from efficient360 import api
+from efficient360.cli.parser import run_command
+from efficient360.execution.plan import Plan, Step
 
 
-def plan_of(*arguments: str):
-    import argparse
+class Planned(Exception):
+    """Carries the plan out of the command, in place of running it."""
 
-    return _plan(parser().parse_args(["evaluate", *arguments], argparse.Namespace(typed=["evaluate", *arguments])))
+
+@pytest.fixture
+def plan_of(monkeypatch: pytest.MonkeyPatch):
+    """The plan that a command line becomes."""
+
+    def stop(plan: Plan):
+        raise Planned(plan)
+
+    monkeypatch.setattr(api, "isolated", stop)
+
+    def planned(*arguments: str) -> Plan:
+        with pytest.raises(Planned) as caught:
+            run_command(["evaluate", *arguments])
+        return caught.value.args[0]
+
+    return planned
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +37,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip().count(".") == 2
 
 
-def test_a_command_line_becomes_a_plan() -> None:
+def test_a_command_line_becomes_a_plan(plan_of) -> None:
     plan = plan_of(
         "model.safetensors",
         "--arch",
@@ -54,12 +69,12 @@ def test_a_command_line_becomes_a_plan() -> None:
     assert plan.command.startswith("efficient360 evaluate model.safetensors --arch")
 
 
-def test_folder_names_are_safe() -> None:
+def test_folder_names_are_safe(plan_of) -> None:
     assert plan_of("hf-hub:org/name", "--dataset", "parquet:a/b*.parquet").out == Path("runs/hf-hub_org_name-b_.parquet-quick")
     assert plan_of("deit_tiny_patch16_224", "--random-weights").out == Path("runs/deit_tiny_patch16_224-random-quick")
 
 
-def test_a_plugins_evaluator_joins_the_protocol(plugin) -> None:
+def test_a_plugins_evaluator_joins_the_protocol(plan_of, plugin) -> None:
     assert plan_of("x", "--plugin", str(plugin())).steps[-1] == Step("brightness", {})
 
 
@@ -69,8 +84,8 @@ def test_a_plugins_evaluator_joins_the_protocol(plugin) -> None:
         (["evaluate", "x", "--only", "acuracy"], "there is no evaluator called 'acuracy'"),
         (["evaluate", "x", "--protocol", "fast"], "there is no protocol called 'fast'"),
         (["evaluate", "x", "--arch-arg", "img_size"], "--arch-arg img_size is not KEY=VALUE"),
-        (["evaluate", "x", "--max-examples", "0"], "--max-examples is 0"),
-        (["evaluate", "x", "--max-minutes", "-1"], "--max-minutes is -1"),
+        (["evaluate", "x", "--max-examples", "0"], "max_examples is 0"),
+        (["evaluate", "x", "--max-minutes", "-1"], "max_minutes is -1"),
         (["evaluate", "x", "--plugin", "nowhere.py"], "the plug-in nowhere.py can't be read"),
         (["report", "nowhere"], "nowhere holds no report.json"),
         (["compare", "nowhere", "nowhere"], "nowhere holds no report.json"),

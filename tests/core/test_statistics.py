@@ -5,14 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import quantile_test
 
 from efficient360.core.measurement import Interval
 from efficient360.core.statistics import (
     bootstrap_mean,
+    centred_bootstrap,
     clopper_pearson,
     holm,
     mcnemar,
     mean_interval,
+    median_interval,
+    monte_carlo_test,
+    newcombe,
+    newcombe_paired,
     paired_p_value,
     percentiles,
     percentiles_around,
@@ -140,3 +146,141 @@ def test_percentiles_around_a_value_hold_it() -> None:
     assert percentiles_around(50.0, draws, "draws") == percentiles(draws, "draws") == Interval(2.5, 97.5, "draws")
     assert percentiles_around(-1.0, draws, "draws") == Interval(-1.0, 97.5, "draws")
     assert percentiles_around(99.0, draws, "draws") == Interval(2.5, 99.0, "draws")
+
+
+def test_excess_and_p_value_by_hand() -> None:
+    result = monte_carlo_test(0.3, np.array([0.1, 0.2, 0.3, 0.4]))
+    assert (result.null_mean, result.excess, result.exceedances) == (0.25, pytest.approx(0.05), 2)
+    assert result.p_value == 3 / 5
+
+
+def test_a_p_value_is_never_zero() -> None:
+    assert monte_carlo_test(1.0, np.zeros(99)).p_value == 0.01
+
+
+def test_draws_that_differ_by_rounding_count_as_equal() -> None:
+    assert monte_carlo_test(0.1 + 0.2, np.array([0.3])).exceedances == 1
+
+
+def test_interval_of_a_p_value_is_scaled_with_its_correction() -> None:
+    result = monte_carlo_test(0.5, np.linspace(0, 1, 101)[:-1])  # 50 of 100 reach it
+    plain, corrected = result.p_interval(result.p_value), result.p_interval(2 * result.p_value)
+    assert plain.low <= result.p_value <= plain.high
+    assert corrected.low == pytest.approx(2 * plain.low)
+    assert corrected.high == 1
+
+
+def test_a_centred_interval_has_the_spread_of_the_draws_around_the_value() -> None:
+    draws = np.random.default_rng(0).normal(5, 1, 10000)
+    result = centred_bootstrap(0.0, draws, -10, 10)
+    assert (result.low, result.high) == (pytest.approx(-1.96, abs=0.06), pytest.approx(1.96, abs=0.06))
+    assert centred_bootstrap(0.0, draws, -1, 1).low == -1
+    assert centred_bootstrap(0.5, np.zeros(9), 0, 1).high == 0.5
+
+
+def test_six_values_by_hand() -> None:
+    """All six lie on one side of the median with probability 2 / 64: the smallest and the largest enclose it with 96.9 % confidence."""
+    interval = median_interval(np.array([5.0, 1.0, 3.0, 2.0, 9.0, 4.0]))
+    assert (interval.low, interval.high, interval.method) == (1.0, 9.0, "order-statistics")
+
+
+@pytest.mark.parametrize("n", [6, 7, 15, 30, 101, 1000])
+def test_it_is_scipys_interval_of_a_quantile(n: int) -> None:
+    values = np.random.default_rng(n).random(n)
+    interval, theirs = median_interval(values), quantile_test(values, q=np.median(values), p=0.5).confidence_interval(0.95)
+    assert (interval.low, interval.high) == (theirs.low, theirs.high)
+    assert interval.low <= np.median(values) <= interval.high
+
+
+def test_five_values_are_too_few() -> None:
+    with pytest.raises(ValueError, match="5 values give no 95 % interval"):
+        median_interval(np.arange(5.0))
+
+
+proportions = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+paired = st.tuples(*[st.integers(0, 80)] * 4).filter(lambda counts: sum(counts) > 0)
+
+
+def wilson_limits(hits: int, n: int) -> tuple[float, float]:
+    """The roots of (p̂ − p)² = z² p (1 − p) / n."""
+    z2, p = stats.norm.ppf(0.975) ** 2, hits / n
+    root = math.sqrt(z2 * (z2 + 4 * n * p * (1 - p)))
+    return (2 * n * p + z2 - root) / (2 * (n + z2)), (2 * n * p + z2 + root) / (2 * (n + z2))
+
+
+@pytest.mark.parametrize(
+    ("case", "published"),
+    [
+        # Newcombe 1998, Statistics in Medicine 17:873–890, Table II, method 10.
+        ((56, 70, 48, 80), (0.0524, 0.3339)),
+        ((9, 10, 3, 10), (0.1705, 0.8090)),
+        ((6, 7, 2, 7), (0.0582, 0.8062)),
+        ((5, 56, 0, 29), (-0.0381, 0.1926)),
+        ((0, 10, 0, 20), (-0.1611, 0.2775)),
+        ((0, 10, 0, 10), (-0.2775, 0.2775)),
+        ((10, 10, 0, 20), (0.6791, 1.0)),
+        ((10, 10, 0, 10), (0.6075, 1.0)),
+        # Fagerland, Lydersen & Laake 2017, Statistical Analysis of Contingency Tables, chapter 4: high against standard dose of epinephrine.
+        ((7, 34, 1, 34), (0.0189, 0.3404)),
+    ],
+)
+def test_independent_samples_against_published_intervals(case: tuple[int, int, int, int], published: tuple[float, float]) -> None:
+    interval = newcombe(*case)
+    assert (interval.low, interval.high) == pytest.approx(published, abs=5.1e-5)
+    assert interval.method == "newcombe"
+
+
+def test_the_same_examples_twice_against_a_published_interval() -> None:
+    # Fagerland, Lydersen & Laake 2017, chapter 8: complete response before and after consolidation therapy.
+    interval = newcombe_paired(59, 6, 16, 80)
+    assert (interval.low, interval.high) == pytest.approx((-0.1186, -0.0046), abs=5.1e-5)
+    assert interval.method == "newcombe-paired"
+
+
+@given(proportions, proportions)
+def test_independent_samples_against_the_formula(first: tuple[int, int], second: tuple[int, int]) -> None:
+    (low1, high1), (low2, high2) = wilson_limits(*first), wilson_limits(*second)
+    p, q = first[0] / first[1], second[0] / second[1]
+    interval = newcombe(*first, *second)
+    assert interval.low == pytest.approx(p - q - math.sqrt((p - low1) ** 2 + (high2 - q) ** 2), abs=1e-9)
+    assert interval.high == pytest.approx(p - q + math.sqrt((high1 - p) ** 2 + (q - low2) ** 2), abs=1e-9)
+
+
+@given(proportions, proportions)
+def test_the_other_way_round_is_the_negative(first: tuple[int, int], second: tuple[int, int]) -> None:
+    interval, back = newcombe(*first, *second), newcombe(*second, *first)
+    assert (interval.low, interval.high) == pytest.approx((-back.high, -back.low), abs=1e-12)
+    assert -1 <= interval.low <= first[0] / first[1] - second[0] / second[1] <= interval.high <= 1
+
+
+@given(paired)
+def test_pairs_the_other_way_round_are_the_negative(counts: tuple[int, int, int, int]) -> None:
+    both, first, second, neither = counts
+    interval, back = newcombe_paired(both, first, second, neither), newcombe_paired(both, second, first, neither)
+    assert (interval.low, interval.high) == pytest.approx((-back.high, -back.low), abs=1e-12)
+    assert -1 <= interval.low <= (first - second) / sum(counts) <= interval.high <= 1
+
+
+@given(paired)
+def test_pairs_that_tell_nothing_of_each_other_are_as_independent_ones(counts: tuple[int, int, int, int]) -> None:
+    both, first, second, neither = counts
+    n, product = sum(counts), both * neither - first * second
+    interval, independent = newcombe_paired(*counts), newcombe(both + first, n, both + second, n)
+    width, wide = interval.high - interval.low, independent.high - independent.low
+    if 0 <= product <= n / 2:
+        assert (interval.low, interval.high) == pytest.approx((independent.low, independent.high), abs=1e-9)
+    elif product > 0:
+        assert width <= wide + 1e-12
+    else:
+        assert width >= wide - 1e-12
+
+
+def test_pairs_that_agree_tell_more_than_independent_samples() -> None:
+    pairs, independent = newcombe_paired(70, 10, 0, 20), newcombe(80, 100, 70, 100)
+    assert pairs.low > 0 > independent.low
+
+
+@pytest.mark.parametrize("call", [lambda: newcombe(0, 0, 1, 2), lambda: newcombe(3, 2, 1, 2), lambda: newcombe_paired(0, 0, 0, 0)])
+def test_no_examples_and_impossible_counts_are_refused(call) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        call()

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from datasets import Dataset
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.images import transform_for
+from efficient360.datasets.images import decoder_for
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.models.model import TorchModel
@@ -52,7 +52,7 @@ def examples(pixels: np.ndarray, labels: np.ndarray, split: str, checkpoint: Che
         labels=labels,
         groups={},
         class_names=CARD["class_names"],
-        transform=transform_for(checkpoint.preprocessing),
+        decoder=decoder_for(checkpoint.preprocessing),
         seed=0,
     )
 

@@ -21,7 +21,7 @@ from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, OutOfTime, Status, TorchModel
 from efficient360.evaluators import acceleration
 from efficient360.evaluators.acceleration import Acceleration
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 
 CPU = "CPUExecutionProvider"
 TIMES = {
@@ -106,7 +106,7 @@ def context(subject: conformance.Subject, tmp_path: Path) -> Context:
 
 @pytest.fixture(scope="module")
 def macs(subject: conformance.Subject) -> int:
-    return count(subject.model.network, torch.zeros((1, 3, 32, 32))).products
+    return count_macs(subject.model.network, torch.zeros((1, 3, 32, 32))).products
 
 
 def value(outcomes: list[Outcome], metric: str, runtime: str | None = None) -> float:
@@ -125,7 +125,7 @@ def test_every_number_by_hand(place, subject, context, macs) -> None:
     assert value(outcomes, "peak_macs") == pytest.approx(peak)
     assert value(outcomes, "utilisation", "onnxruntime") == pytest.approx(macs / 2e-3 / peak)
     assert value(outcomes, "utilisation", "openvino") == pytest.approx(macs / 1e-3 / peak)
-    beside = count(next(m.network for m in place.modules.values() if isinstance(m.network, Twin)), torch.zeros((1, 3, 32, 32))).products
+    beside = count_macs(next(m.network for m in place.modules.values() if isinstance(m.network, Twin)), torch.zeros((1, 3, 32, 32))).products
     assert value(outcomes, "twin_ratio", "onnxruntime") == pytest.approx(macs / 2e-3 / (beside / 1e-3))
     assert value(outcomes, "twin_ratio", "executorch") == pytest.approx(macs / beside)
     assert value(outcomes, "product_time_share", "onnxruntime") == 0.75

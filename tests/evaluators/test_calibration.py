@@ -13,10 +13,11 @@ from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Failure, Measurement, Model
 from efficient360.evaluators.calibration import Calibration
+from efficient360.execution.plan import configure
 from efficient360.methods.uncertainty.calibration_metrics import AURC, BRIER, CONFIDENCE, CORRECT, ECE, NLL
-from efficient360.methods.uncertainty.calibration_study import calibration_study
-from efficient360.methods.uncertainty.confidence_levels import levels_of
-from efficient360.methods.uncertainty.temperature import cross_fitted
+from efficient360.methods.uncertainty.calibration_summary import study_calibration
+from efficient360.methods.uncertainty.ece import confidence_levels
+from efficient360.methods.uncertainty.temperature_scaling import cross_fit_temperatures
 
 
 @final
@@ -113,7 +114,7 @@ def test_a_calibrated_model_has_no_excess() -> None:
 
 
 def studied(confidence: np.ndarray, correct: np.ndarray, seed: int = 0, resamples: int = 100) -> dict[str, Measurement]:
-    study = calibration_study(levels_of(confidence, correct), 15, resamples, ([seed, 0], [seed, 1]), lambda: None)
+    study = study_calibration(confidence_levels(confidence, correct), 15, resamples, ([seed, 0], [seed, 1]), lambda: None)
     return {m.metric.name: m for m in study.measurements({})}
 
 
@@ -172,8 +173,8 @@ def test_the_diagrams() -> None:
     seen = finish(confidence, correct, bins=3, resamples=10)
     (diagram,) = seen[ECE.name].extra
     assert isinstance(diagram, Curve)
-    diagonal, points, mended = diagram.series
-    assert mended.name == "after temperature scaling"
+    diagonal, points, scaled = diagram.series
+    assert scaled.name == "temperature-scaled"
     assert (diagonal.x, diagonal.y, diagonal.style) == ((0, 1), (0, 1), "reference")
     order = np.argsort(confidence)
     assert points.x == pytest.approx([confidence[part].mean() for part in np.split(order, 3)])
@@ -223,7 +224,7 @@ def test_scaling_gives_the_temperature_back_and_mends_what_it_did() -> None:
 def test_scaled_scores_are_those_of_scaled_probabilities() -> None:
     examples = wrongly_sure(300, 0.5, 1)
     outcomes = run(Calibration(resamples=10, draws=5), examples)
-    temperatures = cross_fitted(examples.logits.numpy(), examples.labels, examples.ids, 0)
+    temperatures = cross_fit_temperatures(examples.logits.numpy(), examples.labels, examples.ids, 0)
     probability = (examples.logits.double() / torch.from_numpy(temperatures)[:, None]).softmax(1).numpy()
     assert found(outcomes, "nll", temperature="fitted").value == pytest.approx(log_loss(examples.labels, probability, labels=range(5)), rel=1e-5)
     theirs = brier_score_loss(examples.labels, probability, labels=range(5), scale_by_half=False)
@@ -237,8 +238,8 @@ def test_without_a_wrong_answer_there_is_no_temperature_and_the_rest_stands() ->
     assert isinstance(missing, Failure)
     assert (missing.status, missing.code) == ("unsupported", "no-temperature")
     assert {o.metric.name for o in outcomes if isinstance(o, Measurement)} >= {"nll", "brier", "ece", "ece_excess", "classwise_ece", "aurc", "augrc"}
-    (diagram,) = [f for o in outcomes if isinstance(o, Measurement) for f in o.extra if f.title == "Reliability"]
-    assert [series.name for series in diagram.series] == ["calibrated", "model"]
+    (diagram,) = [f for o in outcomes if isinstance(o, Measurement) for f in o.extra if f.title == "Reliability diagram"]
+    assert [series.name for series in diagram.series] == ["perfect calibration", "uncalibrated"]
 
 
 def test_accuracy_at_coverage_is_that_of_the_surest() -> None:
@@ -266,7 +267,7 @@ def test_the_tables_are_short() -> None:
     rng = np.random.default_rng(0)
     outcomes = run(Calibration(resamples=5, draws=5), listed(rng.normal(size=(300, 20)), rng.integers(0, 20, 300)))
     (table,) = [f for o in outcomes if isinstance(o, Measurement) for f in o.extra if isinstance(f, Table)]
-    assert table.title == "Calibration by class: the 8 furthest beyond chance of 20"
+    assert table.title == "Calibration by class: the 8 largest excess errors of 20"
     assert len(table.rows) == 8
 
 
@@ -274,6 +275,6 @@ def test_the_tables_are_short() -> None:
     ("setting", "value"), [("bins", 0), ("resamples", 1), ("draws", 1), ("minimum", 0), ("coverages", (0.0,)), ("coverages", (1.1,)), ("coverages", (0.5, 0.5))]
 )
 def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
-    with pytest.raises(SettingsError, match=f"{setting} of calibration is ") as caught:
-        Calibration(**{setting: value})
+    with pytest.raises(SettingsError, match=f"the setting {setting} of calibration ") as caught:
+        configure(Calibration, {setting: value})
     assert caught.value.code == "bad-setting"

@@ -11,6 +11,7 @@ from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Failure, Measurement, Outcome
 from efficient360.evaluators.conformal import Conformal
+from efficient360.execution.plan import configure
 
 
 def evaluated(examples: Listed, evaluator: Conformal | None = None, seed: int = 0) -> list[Outcome]:
@@ -109,7 +110,7 @@ def test_the_pictures() -> None:
     assert isinstance(summary, Table)
     assert [row[0] for row in summary.rows] == ["THR", "THR", "APS", "APS", "RAPS", "RAPS"]
     assert isinstance(strata, Table)
-    assert strata.title == "Coverage by set size, 90.0 % asked for"
+    assert strata.title == "Coverage by set size, 90.0 % nominal"
 
 
 def test_too_few_examples_to_calibrate_are_said_so() -> None:
@@ -117,7 +118,7 @@ def test_too_few_examples_to_calibrate_are_said_so() -> None:
     (missing,) = [o for o in outcomes if isinstance(o, Failure) and o.metric is None]
     assert missing.code == "too-few-examples"
     assert missing.conditions == {"alpha": "5 %"}
-    assert "15 examples to calibrate are too few to miss only 0.05 of the true classes" in missing.message
+    assert "15 calibration examples are too few for a miscoverage of 0.05" in missing.message
     assert found(outcomes, "set_size", method="thr").conditions["alpha"] == "10 %"
     assert "fewer than two of class have 30 examples" in found(outcomes, "worst_class_coverage", method="thr").message
     assert [type(o) for o in evaluated(listed(*drawn(10, 3, 4)))] == [Failure, Failure]
@@ -125,7 +126,7 @@ def test_too_few_examples_to_calibrate_are_said_so() -> None:
 
 def test_sets_of_too_few_alike_are_said_so() -> None:
     failure = found(evaluated(listed(*drawn(100, 3, 4)), dataclasses.replace(FEW, minimum=101)), "sscv")
-    assert failure.message == "no sets of alike size have 101 examples"
+    assert failure.message == "no stratum of set size has 101 examples"
 
 
 def test_one_class_is_no_choice() -> None:
@@ -155,6 +156,6 @@ def test_one_class_is_no_choice() -> None:
     ],
 )
 def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
-    with pytest.raises(SettingsError, match=f"the setting {setting} of conformal is") as caught:
-        Conformal(**{setting: value})
+    with pytest.raises(SettingsError, match=f"the setting {setting} of conformal ") as caught:
+        configure(Conformal, {setting: value})
     assert caught.value.code == "bad-setting"

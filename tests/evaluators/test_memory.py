@@ -11,7 +11,8 @@ from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, Status
 from efficient360.evaluators import memory
 from efficient360.evaluators.memory import Memory
-from efficient360.methods.complexity.process_memory import Reading, Request
+from efficient360.execution.plan import configure
+from efficient360.methods.complexity.process_memory import MemoryRequest, PeakMemory
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.models.references import resolve
@@ -34,17 +35,17 @@ def found(outcomes: list[Outcome], name: str, batch: int | None = None) -> Outco
 class Workers:
     """Stands in for real worker processes."""
 
-    def __init__(self, *answers: Reading | Failure) -> None:
+    def __init__(self, *answers: PeakMemory | Failure) -> None:
         self.answers = list(answers)
-        self.requests: list[tuple[Request, float]] = []
+        self.requests: list[tuple[MemoryRequest, float]] = []
 
-    def __call__(self, request: Request, timeout: float) -> Reading | Failure:
+    def __call__(self, request: MemoryRequest, timeout: float) -> PeakMemory | Failure:
         self.requests.append((request, timeout))
         return self.answers.pop(0)
 
 
 def test_weights_and_activations_by_hand(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "measure_process", Workers(*[Reading(1, 2, 3)] * 3))
+    monkeypatch.setattr(memory, "measure_process", Workers(*[PeakMemory(1, 2, 3)] * 3))
     model = load_model(checkpoint)
     outcomes = list(Memory(batches=(2,)).evaluate(model, context(checkpoint)))
     weights = found(outcomes, "weight_memory")
@@ -62,7 +63,7 @@ def test_weights_and_activations_by_hand(checkpoint: Checkpoint, monkeypatch: py
 
 
 def test_each_process_is_run_three_times_and_the_range_is_kept(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = Workers(Reading(100, 200, 300_000_000), Reading(100, 200, 310_000_000), Reading(100, 200, 290_000_000))
+    workers = Workers(PeakMemory(100, 200, 300_000_000), PeakMemory(100, 200, 310_000_000), PeakMemory(100, 200, 290_000_000))
     monkeypatch.setattr(memory, "measure_process", workers)
     progress: list[tuple[int, int]] = []
     where = replace(context(checkpoint), progress=lambda done, total: progress.append((done, total)))
@@ -74,13 +75,13 @@ def test_each_process_is_run_three_times_and_the_range_is_kept(checkpoint: Check
     assert isinstance(table, Table)
     assert table.rows[0] == (1, "100 B", "200 B", "300 MB", "300 MB")
     request, timeout = workers.requests[0]
-    assert request == Request(checkpoint.spec, checkpoint.digest, (1, 5), "cpu", 4, torch.get_num_threads(), 0)
+    assert request == MemoryRequest(checkpoint.spec, checkpoint.digest, (1, 5), "cpu", 4, torch.get_num_threads(), 0)
     assert timeout == 600
     assert progress == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_off_cuda_nothing_is_said_of_cuda(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "measure_process", Workers(*[Reading(1, 2, 3)] * 6))
+    monkeypatch.setattr(memory, "measure_process", Workers(*[PeakMemory(1, 2, 3)] * 6))
     outcomes = list(Memory().evaluate(load_model(checkpoint), context(checkpoint)))
     named = [(o.metric.name, o.conditions.get("batch")) for o in outcomes]
     assert named == [("weight_memory", None), ("activation_peak", 1), ("process_peak", 1), ("activation_peak", 32), ("process_peak", 32)]
@@ -88,7 +89,7 @@ def test_off_cuda_nothing_is_said_of_cuda(checkpoint: Checkpoint, monkeypatch: p
 
 def test_a_worker_that_crashed_costs_its_own_number_only(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     crash = Failure(Status.FAILED, "worker-crashed", "the process that ran batch 1 was ended by SIGSEGV")
-    workers = Workers(Reading(1, 2, 3), crash, *[Reading(1, 2, 3)] * 3)
+    workers = Workers(PeakMemory(1, 2, 3), crash, *[PeakMemory(1, 2, 3)] * 3)
     monkeypatch.setattr(memory, "measure_process", workers)
     outcomes = list(Memory(batches=(1, 2)).evaluate(load_model(checkpoint), context(checkpoint)))
     assert found(outcomes, "process_peak", 1) == replace(crash, metric=memory.PROCESS_PEAK, conditions={"batch": 1})
@@ -102,7 +103,7 @@ def test_the_time_budget_ends_a_worker_and_the_evaluation(checkpoint: Checkpoint
     monkeypatch.setattr(memory.time, "monotonic", lambda: now)
     given: list[float] = []
 
-    def worker(request: Request, timeout: float) -> Failure:
+    def worker(request: MemoryRequest, timeout: float) -> Failure:
         given.append(timeout)
         monkeypatch.setattr(memory.time, "monotonic", lambda: now + 100)
         return Failure(Status.FAILED, "worker-timeout", "too long")
@@ -126,7 +127,7 @@ def test_a_device_without_room_is_a_failure(checkpoint: Checkpoint, monkeypatch:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
 
     monkeypatch.setattr(memory, "activation_peak", full)
-    monkeypatch.setattr(memory, "measure_process", Workers(*[Reading(1, 2, 3)] * 3))
+    monkeypatch.setattr(memory, "measure_process", Workers(*[PeakMemory(1, 2, 3)] * 3))
     failure = found(list(Memory(batches=(8,)).evaluate(load_model(checkpoint), context(checkpoint))), "activation_peak", 8)
     assert isinstance(failure, Failure)
     assert (failure.code, failure.message) == ("out-of-memory", "cpu ran out of memory at batch 8: CUDA out of memory. Tried to allocate 2 GiB")
@@ -150,14 +151,14 @@ def test_an_artefact_is_not_supported(checkpoint: Checkpoint) -> None:
     ("settings", "message"),
     [
         ({"batches": ()}, "batches of memory is []"),
-        ({"batches": (1, 0)}, "[1, 0]"),
-        ({"batches": (2, 2)}, "[2, 2]"),
+        ({"batches": (1, 0)}, "batches of memory"),
+        ({"batches": (2, 2)}, "batches of memory is [2, 2]"),
         ({"timeout": 0.0}, "timeout of memory is 0.0"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Memory(**settings)
+        configure(Memory, settings)
     assert caught.value.code == "bad-setting"
     assert message in caught.value.message
 
@@ -188,7 +189,7 @@ def test_weights_that_changed_or_vanished_are_failures_of_the_process_alone(chec
 
 def test_on_cuda_the_device_has_a_peak_of_its_own(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_activations", lambda *_: Measurement(memory.ACTIVATION_PEAK, 1, conditions={"batch": 1}))
-    monkeypatch.setattr(memory, "measure_process", Workers(*[Reading(1, 2, 3, peak) for peak in (70, 90, 80)]))
+    monkeypatch.setattr(memory, "measure_process", Workers(*[PeakMemory(1, 2, 3, peak) for peak in (70, 90, 80)]))
     model = replace(load_model(checkpoint), device="cuda:0")
     peak = found(list(Memory(batches=(1,)).evaluate(model, context(checkpoint))), "cuda_peak", 1)
     assert isinstance(peak, Measurement)

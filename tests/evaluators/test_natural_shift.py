@@ -15,8 +15,7 @@ from datasets import Dataset, Features, Image, Value
 from efficient360 import conformance
 from efficient360.core.figures import Bars, Gallery, Table
 from efficient360.core.measurement import Failure, Measurement, Outcome, Status
-from efficient360.core.proportion_difference import newcombe, newcombe_paired
-from efficient360.core.statistics import wilson
+from efficient360.core.statistics import newcombe, newcombe_paired, wilson
 from efficient360.datasets.digits import digits
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec

@@ -15,9 +15,9 @@ from efficient360.core.figures import Curve, Table
 from efficient360.errors import DatasetError, SettingsError
 from efficient360.evaluator import UNSEEN, Context, Failure, Measurement, Model, OtherSet, Status
 from efficient360.evaluators.out_of_distribution import OutOfDistribution
-from efficient360.methods.uncertainty.nearness import Kind
-from efficient360.methods.uncertainty.unlike_scores import draws, scored
-from efficient360.methods.uncertainty.unlike_summary import surer_outside
+from efficient360.execution.plan import configure
+from efficient360.methods.uncertainty.ood_datasets import OodKind
+from efficient360.methods.uncertainty.ood_summary import below_chance, evaluate_detector, shared_bootstrap
 
 SMALL: dict[str, Any] = {"images": 20, "resamples": 20, "neighbours": 3}
 
@@ -57,7 +57,7 @@ def test_every_detector_on_every_set_and_means(context: Context) -> None:
     assert [series.name for series in scores.series] == ["in distribution", *sets]
     assert all(sum(series.y) == pytest.approx(1) for series in scores.series)
     assert isinstance(table, Table)
-    assert table.columns == ("Set", "Kind", "Images", "msp", "energy", "max-logit", "mahalanobis", "knn")
+    assert table.columns == ("Data set", "Kind", "Images", "msp", "energy", "max-logit", "mahalanobis", "knn")
     assert first.interval is not None
     assert first.interval.low <= first.value <= first.interval.high
 
@@ -164,7 +164,7 @@ def test_digits_are_left_out_in_words_where_the_model_knows_them(context: Contex
     assert not [o for o in outcomes if isinstance(o, Failure)]
     table = measured(outcomes)["auroc", "msp", "photographs and noise"].extra[2]
     assert isinstance(table, Table)
-    assert [row[1] for row in table.rows if row[0] == "known-classes"] == ["the model knows every class of digits: it is not out of its distribution"]
+    assert [row[1] for row in table.rows if row[0] == "known-classes"] == ["the model knows every class of digits, which is therefore not out of distribution"]
     asked = run(dataclasses.replace(context, others=found), subject().model, detectors=("msp",), datasets=("digits",))
     assert [o.code for o in asked if isinstance(o, Failure)] == ["known-classes"]
 
@@ -193,8 +193,9 @@ def test_a_model_of_flowers_has_no_mean_over_photographs(context: Context) -> No
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError, match=f"the setting {words} of out_of_distribution"):
-        OutOfDistribution(**settings)
+    with pytest.raises(SettingsError, match=f"the setting {words} of out_of_distribution") as refused:
+        configure(OutOfDistribution, settings)
+    assert refused.value.code == "bad-setting"
 
 
 def test_it_looks_at_digits_and_at_what_the_settings_name() -> None:
@@ -204,5 +205,8 @@ def test_it_looks_at_digits_and_at_what_the_settings_name() -> None:
 def test_a_set_that_only_chance_puts_higher_is_no_finding() -> None:
     rng = np.random.default_rng(0)
     own = rng.normal(0, 1, 200)
-    close, above = (scored("msp", name, Kind.FAR, own, rng.normal(shift, 1, 200), draws(200, 100, 0)) for name, shift in (("close", 0.05), ("above", 1.0)))
-    assert [finding.message.split(" than ")[0] for finding in surer_outside([close, above])] == ["by msp the model is surer of above"]
+    close, above = (
+        evaluate_detector("msp", name, OodKind.FAR, own, rng.normal(shift, 1, 200), shared_bootstrap(200, 100, 0))
+        for name, shift in (("close", 0.05), ("above", 1.0))
+    )
+    assert [finding.message.split(" than ")[0] for finding in below_chance([close, above])] == ["msp scores above higher"]

@@ -14,9 +14,10 @@ from efficient360.conformance import ARCHITECTURE, Subject, context_of, subject
 from efficient360.core.figures import Curve, Table
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Failure, Measurement, Outcome, Status
-from efficient360.evaluators.uncertainty import Uncertainty, _findings
-from efficient360.methods.uncertainty.disagreement import Answers
-from efficient360.methods.uncertainty.uncertain_answers import Answered, change, measurements
+from efficient360.evaluators.uncertainty import Uncertainty, harmful_averaging
+from efficient360.execution.plan import configure
+from efficient360.methods.uncertainty.predictive_distribution import PredictiveDistribution
+from efficient360.methods.uncertainty.uncertainty_summary import MethodPredictions, method_measurements, nll_change
 from efficient360.models.model import PixelsToLogits
 
 SMALL: dict[str, Any] = {"resamples": 20, "weight_draws": 10, "passes": 3}
@@ -87,43 +88,45 @@ def test_no_training_images_no_laplace(on: Subject, context: Context) -> None:
     assert curve.x_label == "entropy (nat)"
 
 
-def answered(probability: list[list[float]], within: list[float], labels: list[int], method: str = "laplace") -> Answered:
-    return Answered(method, Answers(np.array(probability), np.array(within)), np.array(labels))
+def predictions_of(probability: list[list[float]], within: list[float], labels: list[int], method: str = "laplace") -> MethodPredictions:
+    return MethodPredictions(method, PredictiveDistribution(np.array(probability), np.array(within)), np.array(labels))
 
 
 def test_measures_by_hand() -> None:
-    of = answered([[0.8, 0.2], [0.5, 0.5], [0.4, 0.6], [0.9, 0.1]], [0.1, 0.2, 0.6, 0.0], [0, 1, 0, 0])
-    found = measured(list(measurements(of, 20, 0)))
+    of = predictions_of([[0.8, 0.2], [0.5, 0.5], [0.4, 0.6], [0.9, 0.1]], [0.1, 0.2, 0.6, 0.0], [0, 1, 0, 0])
+    found = measured(list(method_measurements(of, 20, 0)))
     assert found["nll", "laplace"].value == pytest.approx(-np.log([0.8, 0.5, 0.4, 0.9]).mean())
     assert found["brier", "laplace"].value == pytest.approx(np.mean([0.08, 0.5, 0.72, 0.02]))
-    wrong, entropy = np.array([0, 1, 1, 0]), of.answers.entropy  # 0.5 against 0.5 goes to the first class
+    wrong, entropy = np.array([0, 1, 1, 0]), of.predictive.entropy  # 0.5 against 0.5 goes to the first class
     assert found["error_auroc", "laplace", "entropy"].value == pytest.approx(roc_auc_score(wrong, entropy))
-    assert found["error_auroc", "laplace", "mutual information"].value == pytest.approx(roc_auc_score(wrong, of.answers.mutual_information))
-    plain = answered([[0.6, 0.4], [0.5, 0.5], [0.4, 0.6], [0.9, 0.1]], [0.0] * 4, [0, 1, 0, 0], "point")
-    assert change(of, plain, 20, 0).value == pytest.approx(np.log(0.6 / 0.8) / 4)
+    assert found["error_auroc", "laplace", "mutual information"].value == pytest.approx(roc_auc_score(wrong, of.predictive.mutual_information))
+    plain = predictions_of([[0.6, 0.4], [0.5, 0.5], [0.4, 0.6], [0.9, 0.1]], [0.0] * 4, [0, 1, 0, 0], "point")
+    assert nll_change(of, plain, 20, 0).value == pytest.approx(np.log(0.6 / 0.8) / 4)
 
 
 def test_nothing_wrong_leaves_nothing_to_tell() -> None:
-    (failure, other) = (o for o in measurements(answered([[0.8, 0.2]] * 3, [0.1] * 3, [0, 0, 0]), 20, 0) if isinstance(o, Failure))
-    assert (failure.code, failure.message) == ("one-sided", "every one of 3 answers is right: there is nothing to tell apart")
+    (failure, other) = (o for o in method_measurements(predictions_of([[0.8, 0.2]] * 3, [0.1] * 3, [0, 0, 0]), 20, 0) if isinstance(o, Failure))
+    assert (failure.code, failure.message) == ("one-sided", "every one of 3 predictions is correct: AUROC needs both")
     assert {failure.conditions["signal"], other.conditions["signal"]} == {"entropy", "mutual information"}
 
 
 def test_averaging_that_hurts_is_told() -> None:
-    worse = answered([[0.5, 0.5]] * 20, [0.0] * 20, [0] * 20)
-    better = answered([[0.9, 0.1]] * 20, [0.0] * 20, [0] * 20, "point")
-    (finding,) = _findings([change(worse, better, 20, 0)])
+    worse = predictions_of([[0.5, 0.5]] * 20, [0.0] * 20, [0] * 20)
+    better = predictions_of([[0.9, 0.1]] * 20, [0.0] * 20, [0] * 20, "point")
+    (finding,) = harmful_averaging([nll_change(worse, better, 20, 0)])
     assert finding.code == "worse-averaged"
     assert "laplace raises the negative log-likelihood by 0.588 nat" in finding.message
-    assert list(_findings([change(better, worse, 20, 0)])) == []
+    assert list(harmful_averaging([nll_change(better, worse, 20, 0)])) == []
 
 
 def test_what_it_is_not_given(on: Subject, context: Context) -> None:
-    with pytest.raises(Unsupported, match="no examples"):
+    with pytest.raises(Unsupported) as refused:
         list(Uncertainty().evaluate(on.model, dataclasses.replace(context, examples=None)))
+    assert refused.value.code == "no-dataset"
 
 
 @pytest.mark.parametrize("setting", ["examples", "training_examples", "weight_draws", "passes", "resamples"])
 def test_bad_settings(setting: str) -> None:
-    with pytest.raises(SettingsError, match=f"the setting {setting} of uncertainty is 0"):
-        Uncertainty(**{setting: 0})
+    with pytest.raises(SettingsError, match=f"the setting {setting} of uncertainty is 0") as refused:
+        configure(Uncertainty, {setting: 0})
+    assert refused.value.code == "bad-setting"

@@ -12,7 +12,7 @@ from efficient360.evaluators.accuracy import Accuracy
 from efficient360.evaluators.membership_inference import MembershipInference
 from efficient360.execution.cache_key import key_of
 from efficient360.execution.plan import Plan
-from efficient360.execution.session import opened
+from efficient360.execution.session import InMemory, open_session
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.storage.outcomes import Store
 
@@ -38,8 +38,8 @@ def keys(folders: Path, tiny: Path, tmp_path: Path) -> tuple[str, str]:
         batch_size=4,
     )
     with ExitStack() as stack:
-        opening = opened(plan, Store(plan.out), lambda _: None, stack)
-        return key_of(opening, Accuracy()), key_of(opening, MembershipInference())
+        session = open_session(plan, Store(plan.out), lambda _: None, stack, InMemory())
+        return key_of(session, Accuracy()), key_of(session, MembershipInference())
 
 
 def test_another_training_image_is_another_key_of_those_who_look_at_it_alone(folders: Path, tiny: Path, tmp_path: Path) -> None:

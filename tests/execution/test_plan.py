@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 
 from efficient360.errors import SettingsError
-from efficient360.execution.plan import Step, chosen, configure, overridden, parse_protocol, protocol_names, read_protocol
+from efficient360.execution.plan import Step, chosen, configure, parse_protocol, parse_settings, protocol_names, read_protocol, with_settings
 from efficient360.plugins.registry import evaluator_class, evaluators
 
 KNOWN = evaluators()
@@ -85,7 +85,7 @@ def test_settings_take_their_types() -> None:
     [
         ({"bin": 3}, "has no setting 'bin'"),
         ({"bins": "many"}, "the setting bins of sample is 'many'"),
-        ({"sizes": [1, "x"]}, "the setting sizes.1 of sample is 'x'"),
+        ({"sizes": [1, "x"]}, "the setting sizes of sample holds 'x'"),
     ],
 )
 def test_bad_settings_are_explained(settings: dict, words: str) -> None:
@@ -96,8 +96,11 @@ def test_bad_settings_are_explained(settings: dict, words: str) -> None:
 
 def test_settings_are_replaced_one_by_one() -> None:
     steps = (Step("latency", {"runs": 5}), Step("macs", {}))
-    found = overridden(steps, ["latency.device=limited:1core-2gb", "latency.runtimes=[torch, 'onnxruntime:int8']", "latency.runs=7"])
-    assert found == (Step("latency", {"runs": 7, "device": "limited:1core-2gb", "runtimes": ["torch", "onnxruntime:int8"]}), Step("macs", {}))
+    texts = ["latency.device=limited:1core-2gb", "latency.runtimes=[torch, 'onnxruntime:int8']", "latency.runs=7"]
+    assert with_settings(steps, parse_settings(texts)) == (
+        Step("latency", {"runs": 7, "device": "limited:1core-2gb", "runtimes": ["torch", "onnxruntime:int8"]}),
+        Step("macs", {}),
+    )
     assert steps[0].settings == {"runs": 5}
 
 
@@ -106,11 +109,12 @@ def test_settings_are_replaced_one_by_one() -> None:
     [
         ("latency", "--set latency is not EVALUATOR.SETTING=VALUE"),
         ("latency=3", "--set latency=3 is not EVALUATOR.SETTING=VALUE"),
-        ("memory.batches=[1]", "--set memory.batches=[1] names 'memory', which is not going to run"),
+        ("memory.batches=[1]", "settings are given for 'memory', which is not going to run"),
         ("latency.runtimes=[torch", "the value in --set latency.runtimes=[torch is not YAML"),
     ],
 )
 def test_a_bad_replacement_is_named(text: str, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        overridden((Step("latency", {}),), [text])
+        with_settings((Step("latency", {}),), parse_settings([text]))
+    assert caught.value.code == "bad-option"
     assert caught.value.message == said

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from efficient360.api import evaluate
+from efficient360.api import run_plan
 from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.errors import CheckpointError
 from efficient360.execution.events import Event, Finished
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def test_a_segmentation_fault_takes_nothing_with_it(make_plan, plugin) -> None:
     path = plugin(score="os.kill(os.getpid(), signal.SIGSEGV)\n        yield")
     events: list[Event] = []
-    report = evaluate(make_plan("brightness", "parameters", plugins=(path,)), events.append)
+    report = run_plan(make_plan("brightness", "parameters", plugins=(path,)), events.append)
     found = {r.evaluator: r.outcome for r in report.records}
     assert isinstance(found["brightness"], Failure)
     assert (found["brightness"].code, found["brightness"].message) == ("worker-died", "the process was ended by SIGSEGV")
@@ -34,7 +34,7 @@ def test_a_segmentation_fault_takes_nothing_with_it(make_plan, plugin) -> None:
 
 def test_bad_input_crosses_the_process_border(make_plan) -> None:
     with pytest.raises(CheckpointError) as caught:
-        evaluate(make_plan("parameters", checkpoint=CheckpointSpec("nowhere.safetensors")), lambda event: None)
+        run_plan(make_plan("parameters", checkpoint=CheckpointSpec("nowhere.safetensors")), lambda event: None)
     assert caught.value.hint
 
 
@@ -89,6 +89,6 @@ def test_a_run_killed_again_and_again_ends_with_the_same_report(tmp_path: Path, 
 
 def test_failed_and_unsupported_stand_in_the_report(make_plan, plugin) -> None:
     path = plugin(score="raise ValueError('no')\n        yield")
-    report = evaluate(make_plan("brightness", plugins=(path,), dataset=None), lambda event: None)
+    report = run_plan(make_plan("brightness", plugins=(path,), dataset=None), lambda event: None)
     assert [f.outcome.status for f in report.failures] == [Status.UNSUPPORTED]
     assert report.state == "complete"

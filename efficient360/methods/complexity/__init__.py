@@ -1,0 +1,1 @@
+"""Computational complexity: MACs and activations, their scaling with resolution, and memory."""

@@ -1,4 +1,4 @@
-"""How many bytes of activations a forward keeps alive at its worst moment, counted tensor by tensor: the same on every machine."""
+"""Peak activation memory of a forward pass, counted tensor by tensor and so the same on every machine; and the bytes of the weights."""
 
 import gc
 import weakref
@@ -12,28 +12,28 @@ from torch.utils._pytree import tree_leaves
 
 
 def weight_bytes(module: nn.Module) -> int:
-    """Bytes of all parameters and buffers of ``module`` as they lie in memory; what several share counts once."""
+    """Bytes of all parameters and buffers of ``module`` in memory; shared storage counts once."""
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (*module.parameters(), *module.buffers())}
     return sum(storages.values())
 
 
 def activation_peak(module: nn.Module, images: Tensor) -> int:
-    """Most bytes of tensors made by one forward that are alive at once, its output among them.
+    """Peak bytes of the tensors that one forward pass creates and keeps alive at once, including its output.
 
-    Weights, buffers, ``images`` and whatever the network keeps from an earlier forward were there before and don't count.
-    Neither does a kernel's inner workspace, which no tensor holds and which differs between machines.
+    Weights, buffers, ``images`` and whatever the network caches from an earlier forward pass existed before and do not count.
+    Neither does a kernel's internal workspace, which no tensor holds and which differs between machines.
 
     Args:
         module: In eval mode.
         images: float32 ``(B, 3, H, W)`` on the module's device.
     """
     with torch.no_grad():
-        module(images[:1])  # some networks keep tables from their first forward
+        module(images[:1])  # some networks cache tables in their first forward pass
     live = _LiveBytes()
     collecting = gc.isenabled()
-    gc.disable()  # when the cycle collector happens to run must not move the peak
+    gc.disable()  # the timing of the cycle collector must not affect the peak
     try:
-        # Not inference mode: it would hide what happens inside compound operators.
+        # Not inference mode: it would hide the tensors inside compound operators.
         with torch.no_grad(), live:
             module(images)
     finally:
@@ -44,7 +44,7 @@ def activation_peak(module: nn.Module, images: Tensor) -> int:
 
 @final
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows each storage from the operator that makes it until nothing refers to it."""
+    """Tracks each storage from the operator that creates it until nothing refers to it."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,10 +1,10 @@
-"""Which block of a network a tensor or module belongs to."""
+"""The block of a network that a parameter or module belongs to, and sums by block."""
 
 from collections.abc import Iterable
 
 
 def block_of(name: str) -> str:
-    """The block of a dotted name: its first part, with the number of the stage or layer where it has one.
+    """The block of a dotted name: its first component, with the number of the stage or layer if there is one.
 
     ``blocks.3.attn.qkv.weight`` → ``blocks.3``; ``patch_embed.proj.weight`` → ``patch_embed``; ``cls_token`` → ``cls_token``.
     """
@@ -13,10 +13,10 @@ def block_of(name: str) -> str:
 
 
 def by_block(values: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The sum of the values of each block, in the order in which the blocks first appear.
+    """The sum of the values of each block, in order of first appearance.
 
     Args:
-        values: Dotted names with their values; no name may contain another's value.
+        values: Dotted names with their values; no value may be part of another's.
     """
     sums: dict[str, int] = {}
     for name, value in values:

@@ -1,4 +1,4 @@
-"""The process whose memory is measured: loads one checkpoint, runs one forward, prints its peaks as JSON. Reads its request from stdin."""
+"""The process whose memory is measured: reads a request from stdin, loads the checkpoint, runs one forward pass, prints its peak memory as JSON."""
 
 import contextlib
 import dataclasses
@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 
 from efficient360.errors import CheckpointError, Efficient360Error
-from efficient360.methods.complexity.process_memory import Reading, Request
+from efficient360.methods.complexity.process_memory import MemoryRequest, PeakMemory
 from efficient360.models.building import load_model
 from efficient360.models.references import resolve
 
 
 def peak_resident() -> int:
-    """Most bytes of resident memory this process has had."""
+    """Peak resident memory of this process in bytes."""
     if sys.platform == "linux":
-        # Not ru_maxrss: on Linux that outlives exec, so a small child of a large parent would report the parent.
+        # Not ru_maxrss: on Linux it survives exec, so a small child of a large parent would report the parent's peak.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024
     if sys.platform == "win32":
@@ -30,11 +30,11 @@ def peak_resident() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def read(request: Request) -> Reading:
-    """Load what is asked for, run one forward on random images and read the peaks on the way.
+def measure(request: MemoryRequest) -> PeakMemory:
+    """Load the checkpoint, run one forward pass on random images and read the peak memory after each stage.
 
     Raises:
-        CheckpointError: The checkpoint can't be loaded any more, or its weights are others.
+        CheckpointError: The checkpoint can no longer be loaded, or its weights have changed.
     """
     torch.set_num_threads(request.threads)
     baseline = peak_resident()
@@ -42,7 +42,7 @@ def read(request: Request) -> Reading:
     if checkpoint.digest != request.digest:
         raise CheckpointError(
             "weights-changed",
-            f"the weights of {checkpoint.name} are not those that the run began with (their digest differs)",
+            f"the weights of {checkpoint.name} have changed since the run began (their digest differs)",
             "don't change the file during a run",
         )
     model = load_model(checkpoint, request.device, request.keep)
@@ -51,17 +51,17 @@ def read(request: Request) -> Reading:
     with torch.inference_mode():
         model(images).cpu()
     on_cuda = torch.device(request.device).type == "cuda"
-    return Reading(baseline, loaded, peak_resident(), torch.cuda.max_memory_allocated(request.device) if on_cuda else None)
+    return PeakMemory(baseline, loaded, peak_resident(), torch.cuda.max_memory_allocated(request.device) if on_cuda else None)
 
 
 def main() -> None:
-    """Answer the request on stdin with one line on stdout: a reading, or the error met."""
-    with contextlib.redirect_stdout(sys.stderr):  # a library's chatter must not mix with the answer
+    """Answer the request on stdin with one line on stdout: the peak memory, or an error."""
+    with contextlib.redirect_stdout(sys.stderr):  # libraries' output must not mix with the response
         try:
-            answer = dataclasses.asdict(read(Request.from_json(sys.stdin.read())))
+            response = dataclasses.asdict(measure(MemoryRequest.from_json(sys.stdin.read())))
         except Efficient360Error as error:
-            answer = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    print(json.dumps(answer))
+            response = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    print(json.dumps(response))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peak memory of a fresh process that loads a checkpoint and runs one forward: asked for here, measured by ``memory_worker``."""
+"""Peak memory of a fresh process that loads a checkpoint and runs one forward pass; the process itself is ``memory_worker``."""
 
 import dataclasses
 import json
@@ -14,21 +14,21 @@ from efficient360.core.processes import ending, last_words
 from efficient360.models.checkpoint import CheckpointSpec
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.methods.complexity.memory_worker")
-"""``-P`` keeps files of the working directory from being taken for modules."""
+"""``-P`` keeps files in the working directory from being imported as modules."""
 
 
 @final
 @dataclass(frozen=True)
-class Request:
-    """What the worker is to run.
+class MemoryRequest:
+    """What the worker runs.
 
     Args:
-        checkpoint: What to load.
-        digest: Digest of the weights it must find.
-        keep: Outputs that are kept, ``None`` for all.
-        device: Where the model runs.
-        batch: Images in the one forward.
-        threads: CPU threads of torch.
+        checkpoint: The checkpoint to load.
+        digest: Expected digest of its weights.
+        keep: Indices of the outputs to keep, ``None`` for all.
+        device: Device that the model runs on.
+        batch: Number of images in the forward pass.
+        threads: Number of CPU threads of torch.
         seed: Seed of the random images.
     """
 
@@ -45,7 +45,7 @@ class Request:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Request":
+    def from_json(cls, text: str) -> "MemoryRequest":
         """The request of a line written by :meth:`to_json`."""
         data: dict[str, Any] = json.loads(text)
         keep = None if data["keep"] is None else tuple(data["keep"])
@@ -54,14 +54,14 @@ class Request:
 
 @final
 @dataclass(frozen=True)
-class Reading:
-    """Peaks of one worker so far, in bytes of resident memory.
+class PeakMemory:
+    """Peak resident memory of one worker by stage, in bytes.
 
     Args:
-        baseline: Once Python and the libraries were loaded.
-        loaded: Once the model was loaded too.
-        peak: After one forward.
-        device_peak: Most bytes of tensors on the CUDA device, weights included; ``None`` off CUDA.
+        baseline: After loading Python and the libraries.
+        loaded: After loading the model.
+        peak: After one forward pass.
+        device_peak: Peak bytes of tensors on the CUDA device, including weights; ``None`` without CUDA.
     """
 
     baseline: int
@@ -70,27 +70,29 @@ class Reading:
     device_peak: int | None = None
 
 
-def measure_process(request: Request, timeout: float, command: Sequence[str] = COMMAND) -> Reading | Failure:
-    """Run one worker and read its peaks, or say why there are none.
+def measure_process(request: MemoryRequest, timeout: float, command: Sequence[str] = COMMAND) -> PeakMemory | Failure:
+    """Run one worker and read its peak memory, or the failure that it met.
 
     Args:
-        request: What to run.
-        timeout: Seconds after which the worker is ended.
+        request: What the worker runs.
+        timeout: Seconds after which the worker is terminated.
         command: The worker's command line.
 
     Returns:
-        The reading; or a failure ``worker-timeout``, ``worker-crashed``, or with the code of the error that the worker met.
+        Its peak memory; or a failure ``worker-timeout``, ``worker-crashed``, or with the code of the worker's own error.
     """
     try:
-        done = subprocess.run(command, input=request.to_json(), capture_output=True, text=True, timeout=timeout, check=False)
+        completed = subprocess.run(command, input=request.to_json(), capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Failure(Status.FAILED, "worker-timeout", f"loading and one forward at batch {request.batch} took longer than {timeout:.0f} s", "raise timeout")
-    if done.returncode:
-        message = f"the process that ran batch {request.batch} {ending(done.returncode)}{last_words(done.stderr)}"
-        return Failure(Status.FAILED, "worker-crashed", message, _hint(done.returncode))
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return Failure(Status.FAILED, **answer["error"]) if "error" in answer else Reading(**answer)
+        return Failure(
+            Status.FAILED, "worker-timeout", f"loading and one forward pass at batch {request.batch} took longer than {timeout:.0f} s", "raise timeout"
+        )
+    if completed.returncode:
+        message = f"the process that ran batch {request.batch} {ending(completed.returncode)}{last_words(completed.stderr)}"
+        return Failure(Status.FAILED, "worker-crashed", message, _hint(completed.returncode))
+    response: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
+    return Failure(Status.FAILED, **response["error"]) if "error" in response else PeakMemory(**response)
 
 
 def _hint(code: int) -> str:
-    return "most likely the machine ran out of memory: take smaller batches" if code == -signal.SIGKILL else "the rest of the run is not touched by it"
+    return "most likely the machine ran out of memory: take smaller batches" if code == -signal.SIGKILL else "the rest of the run is not affected"

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.measurement import Interval, Measurement, Outcome
-from efficient360.core.proportion_difference import newcombe_paired
-from efficient360.core.statistics import wilson
+from efficient360.core.statistics import newcombe_paired, wilson
 from efficient360.methods.compression import metrics
 from efficient360.methods.compression.compressor import Compressor, conditions_of
 

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.core.proportion_difference import newcombe, newcombe_paired
+from efficient360.core.statistics import newcombe, newcombe_paired
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Context, Examples, Interval, Model
 from efficient360.methods.distribution_shift.class_subset import answers

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats, Integers
 from efficient360.core.measurement import Interval
-from efficient360.core.permutation_null import Beyond, beyond, centred
+from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test
 from efficient360.methods.fairness.draws import chunks
 from efficient360.methods.fairness.tally import METHOD
 
@@ -97,7 +97,7 @@ class Gap:
     """
 
     name: str
-    beyond: Beyond
+    beyond: MonteCarloTest
     interval: Interval
     excess: Interval
 
@@ -126,7 +126,7 @@ def compare(of: Comparison, permutations: int, resamples: int, rng: np.random.Ge
     found = []
     for i, name in enumerate(of.summaries):
         value, reach = float(values[i]), float(np.quantile(strayed[:, i], 0.95))
-        against = beyond(value, by_chance[:, i])
+        against = monte_carlo_test(value, by_chance[:, i])
         interval = Interval(max(0.0, value - reach), min(of.largest, value + reach), METHOD)
-        found.append(Gap(name, against, interval, centred(against.excess, again[:, i], -of.largest, of.largest)))
+        found.append(Gap(name, against, interval, centred_bootstrap(against.excess, again[:, i], -of.largest, of.largest)))
     return found

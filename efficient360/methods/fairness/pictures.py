@@ -71,7 +71,7 @@ def groupings_table(studies: Sequence[Study], adjusted: Mapping[str, float]) -> 
                 of.grouping.name,
                 f"{len(of.names)} of {len(of.grouping.names)}",
                 number(of.frame.difference, DIFFERENCE),
-                number(of.accuracy.beyond.chance, DIFFERENCE),
+                number(of.accuracy.beyond.null_mean, DIFFERENCE),
                 number(of.accuracy.beyond.excess, EXCESS),
                 significant(adjusted[of.grouping.name], 2),
                 NONE if ratio is None else number(ratio, RATIO),

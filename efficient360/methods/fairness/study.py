@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from efficient360.core.arrays import Floats
 from efficient360.core.groupings import Grouping
 from efficient360.core.measurement import Interval
-from efficient360.core.permutation_null import Beyond, beyond, centred
+from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test
 from efficient360.methods.fairness import tally
 from efficient360.methods.fairness.calibration import Overconfidence
 from efficient360.methods.fairness.class_rates import Odds, Selection
@@ -56,7 +56,7 @@ class AccuracyGap:
     """
 
     tally: Tally
-    beyond: Beyond
+    beyond: MonteCarloTest
     interval: Interval
     excess: Interval
     ratio: Interval | None
@@ -132,13 +132,13 @@ def accuracy_gap(of: Tally, effort: Effort, rng: np.random.Generator) -> Accurac
     """How far apart at least two groups are in accuracy."""
     null = np.concatenate([tally.chance(of, rows, rng) for rows in _checked(effort, effort.permutations, len(of.sizes))])
     strayed = np.concatenate([tally.errors(of, rows, rng) for rows in _checked(effort, effort.resamples, len(of.sizes))])
-    against = beyond(float(tally.differences(of.values[None])[0]), tally.differences(null))
+    against = monte_carlo_test(float(tally.differences(of.values[None])[0]), tally.differences(null))
     again = tally.differences(of.values + strayed)
     return AccuracyGap(
         of,
         against,
         tally.difference_interval(of, strayed),
-        centred(against.excess, again, -1.0, 1.0),
+        centred_bootstrap(against.excess, again, -1.0, 1.0),
         None if tally.ratio(of) is None else tally.ratio_interval(of, strayed),
         null.min(axis=1),
         tally.against_rest(of, null),

@@ -1,1 +1,1 @@
-"""What the spectra of weights and of features say of a network."""
+"""Spectral analysis of a network: of its weights (singular values, power laws, Lipschitz constants), its features, its attention and the loss's Hessian."""

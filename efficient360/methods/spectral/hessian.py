@@ -1,4 +1,4 @@
-"""The Hessian of a loss over all weights, known by what it does to a vector."""
+"""Hessian-vector products: the Hessian of the loss over all weights, without ever forming it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,48 +14,48 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from efficient360.errors import Unsupported
 from efficient360.models.model import TorchModel
 
-Weights = Sequence[Tensor]
+Tensors = Sequence[Tensor]
 
 
 @final
 @dataclass(frozen=True)
 class LossHessian:
-    """Second derivatives of the mean cross-entropy over some images, by all floating-point parameters of a model.
+    """Hessian of the mean cross-entropy over some images, with respect to all floating-point parameters of a model.
 
-    The model's parameters are left untouched: the derivatives are those by copies.
+    The model's parameters are left untouched: the derivatives are with respect to copies.
 
     Args:
         model: A network in torch.
         images: ``(n, 3, H, W)`` in [0, 1].
         labels: int64 ``(n,)``.
-        rows: Images a pass; fewer take less memory. Where one pass holds all images, what it computed is kept from product to product.
+        batch_size: Images per pass; fewer need less memory. If one pass holds all images, its first derivatives are reused by every product.
     """
 
     model: TorchModel
     images: Tensor
     labels: Tensor
-    rows: int
+    batch_size: int
 
     @property
     def size(self) -> int:
         """Number of weights ``P``."""
         return sum(parameter.numel() for _, parameter in self._parameters())
 
-    def require(self) -> None:
-        """Ask before any work is done.
+    def require_second_derivative(self) -> None:
+        """Check, before any work is done, that every operator can be differentiated twice.
 
-        An operator that forbids to derive its derivative cuts the graph without a word where only some weights are asked for: it is looked for.
+        An operator that can be differentiated only once silently cuts the graph where only some weights are concerned: the graph is searched for it.
 
         Raises:
             Unsupported: An operator of the network has no second derivative.
         """
-        with _derivable():
-            weights, first = self._first(slice(0, 1))
-            along = _along(first, torch.ones(self.size, device=self.model.device))
-            if along.requires_grad:
-                if any("Error" in name for name in _operators(along)):
-                    raise self._refused("one of its own says that it can be derived only once")
-                self._second(weights, along)
+        with _twice_differentiable():
+            weights, gradient = self._gradient(slice(0, 1))
+            directional = _directional_derivative(gradient, torch.ones(self.size, device=self.model.device))
+            if directional.requires_grad:
+                if any("Error" in name for name in _graph_nodes(directional)):
+                    raise self._unsupported("one of its custom operators can be differentiated only once")
+                self._second_derivative(weights, directional)
 
     def product(self, vector: Tensor) -> Tensor:
         """The Hessian times a vector, float32 ``(P,)``, by differentiating twice (Pearlmutter 1994).
@@ -64,25 +64,25 @@ class LossHessian:
             vector: float32 ``(P,)`` on the model's device.
         """
         total = torch.zeros_like(vector)
-        with _derivable():
-            for weights, first in self._passes():
-                along = _along(first, vector)
-                if along.requires_grad:  # else no weight acts on the loss but linearly
-                    total += self._second(weights, along)
+        with _twice_differentiable():
+            for weights, gradient in self._passes():
+                directional = _directional_derivative(gradient, vector)
+                if directional.requires_grad:  # otherwise the loss is linear in every weight
+                    total += self._second_derivative(weights, directional)
         return total
 
-    def _passes(self) -> Iterator[tuple[Weights, Weights]]:
-        if len(self.images) <= self.rows:
-            yield self._only
+    def _passes(self) -> Iterator[tuple[Tensors, Tensors]]:
+        if len(self.images) <= self.batch_size:
+            yield self._single_pass
         else:
-            yield from (self._first(slice(start, start + self.rows)) for start in range(0, len(self.images), self.rows))
+            yield from (self._gradient(slice(start, start + self.batch_size)) for start in range(0, len(self.images), self.batch_size))
 
     @cached_property
-    def _only(self) -> tuple[Weights, Weights]:
-        return self._first(slice(None))
+    def _single_pass(self) -> tuple[Tensors, Tensors]:
+        return self._gradient(slice(None))
 
-    def _first(self, part: slice) -> tuple[Weights, Weights]:
-        """Copies of the weights, and the derivative by them of the share of some of the images in the loss."""
+    def _gradient(self, part: slice) -> tuple[Tensors, Tensors]:
+        """Copies of the weights, and the gradient with respect to them of the contribution of some of the images to the loss."""
         device = self.model.device
         copies = {name: parameter.detach().requires_grad_(True) for name, parameter in self._parameters()}
         weights = list(copies.values())
@@ -90,16 +90,16 @@ class LossHessian:
         loss = torch.nn.functional.cross_entropy(logits, self.labels[part].to(device), reduction="sum") / len(self.images)
         return weights, torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
 
-    def _second(self, weights: Weights, along: Tensor) -> Tensor:
+    def _second_derivative(self, weights: Tensors, directional: Tensor) -> Tensor:
         try:
-            second = torch.autograd.grad(along, weights, materialize_grads=True, retain_graph=len(self.images) <= self.rows)
+            second = torch.autograd.grad(directional, weights, materialize_grads=True, retain_graph=len(self.images) <= self.batch_size)
         except RuntimeError as error:
             if "derivative" not in str(error):
                 raise
-            raise self._refused(str(error).splitlines()[0][:160]) from error
+            raise self._unsupported(str(error).splitlines()[0][:160]) from error
         return torch.cat([h.detach().flatten() for h in second])
 
-    def _refused(self, reason: str) -> Unsupported:
+    def _unsupported(self, reason: str) -> Unsupported:
         message = f"an operator of {type(self.model.network).__name__} has no second derivative: {reason}"
         return Unsupported("no-second-derivative", message, "the rest of feature_spectrum is measured all the same")
 
@@ -107,26 +107,26 @@ class LossHessian:
         return [(name, p) for name, p in self.model.module.named_parameters() if p.is_floating_point()]
 
 
-def _along(first: Weights, vector: Tensor) -> Tensor:
-    """The derivative along a vector."""
-    parts = torch.split(vector, [g.numel() for g in first])
-    return torch.stack([(g * part.view_as(g)).sum() for g, part in zip(first, parts, strict=True)]).sum()
+def _directional_derivative(gradient: Tensors, vector: Tensor) -> Tensor:
+    """Inner product of a gradient and a vector ``(P,)``."""
+    parts = torch.split(vector, [g.numel() for g in gradient])
+    return torch.stack([(g * part.view_as(g)).sum() for g, part in zip(gradient, parts, strict=True)]).sum()
 
 
 @contextmanager
-def _derivable() -> Iterator[None]:
-    """Gradients on, and attention by plain operators: the fused ones have no second derivative."""
+def _twice_differentiable() -> Iterator[None]:
+    """Gradients on, and unfused attention: the fused kernels have no second derivative."""
     with sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
         yield
 
 
-def _operators(tensor: Tensor) -> set[str]:
-    """Names of the operators that a tensor comes from."""
+def _graph_nodes(tensor: Tensor) -> set[str]:
+    """Names of the nodes of a tensor's autograd graph."""
     seen: set[Any] = set()
-    todo: list[Any] = [tensor.grad_fn]
-    while todo:
-        node = todo.pop()
+    stack: list[Any] = [tensor.grad_fn]
+    while stack:
+        node = stack.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            todo += [following for following, _ in node.next_functions]
+            stack += [following for following, _ in node.next_functions]
     return {str(node.name()) for node in seen}

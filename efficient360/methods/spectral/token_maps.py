@@ -1,62 +1,131 @@
-"""The maps of tokens that a network's blocks give out, one after the other."""
+"""Maps of tokens: how a tensor lays them out (a sequence behind class and register tokens, channels first or last), and the maps that each block outputs."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
-from efficient360.methods.spectral.token_layout import PREFIXES, map_of
+ASPECT_TOLERANCE: Final = 0.2
+"""Largest difference of the log aspect ratios of map and image: patches that do not divide a non-square image change it slightly."""
+PREFIX_COUNTS: Final = tuple(range(17))
+"""Numbers of class and register tokens to try if the network does not state one."""
 
-Seen = list[tuple[str, Any]]
-
-
-def blocks_of(network: nn.Module) -> Sequence[tuple[str, nn.Module]]:
-    """Whatever may be a block, by dotted name: numbered modules of two weights or more. Stages are among them; what a pass shows tells them apart."""
-    return [(name, module) for name, module in network.named_modules() if name.rpartition(".")[2].isdigit() and _weights(module) >= 2]
+BlockResults = list[tuple[str, Any]]
 
 
-def prefixes_of(network: nn.Module) -> Sequence[int]:
-    """Numbers of tokens before the patches to try, the one that the network names first."""
-    named: Any = getattr(network, "num_prefix_tokens", None)
-    return (int(named), *PREFIXES) if isinstance(named, int) else PREFIXES
+def grid_of(count: int, aspect: float) -> tuple[int, int] | None:
+    """Rows and columns of ``count`` tokens that cover an image; ``None`` if they form no such rectangle.
+
+    Args:
+        count: Number of tokens.
+        aspect: Height of the image over its width.
+    """
+    rows = round(math.sqrt(count * aspect))
+    if rows < 1 or count % rows:
+        return None
+    columns = count // rows
+    return (rows, columns) if _same_aspect(rows, columns, aspect) else None
+
+
+def split_tokens(count: int, aspect: float, prefixes: Iterable[int]) -> tuple[int, int, int] | None:
+    """Number of tokens before the map, and the map's rows and columns, for the first of ``prefixes`` that leaves a rectangle of at least 2 × 2 tokens."""
+    for prefix in prefixes:
+        grid = grid_of(count - prefix, aspect) if count - prefix >= 4 else None
+        if grid is not None and min(grid) >= 2:
+            return prefix, *grid
+    return None
+
+
+def token_map(output: object, batch_size: int, aspect: float, prefixes: Iterable[int]) -> Tensor | None:
+    """The map of tokens in a block's output, ``(B, rows, columns, channels)``; ``None`` where there is none of at least 2 × 2 tokens.
+
+    Args:
+        output: ``(B, tokens, channels)``, ``(B, channels, rows, columns)`` or ``(B, rows, columns, channels)``, or a list or tuple with one of them.
+        batch_size: ``B``; a tensor of another length holds windows or single patches.
+        aspect: Height of the image over its width.
+        prefixes: Numbers of class and register tokens to try, the likeliest first.
+    """
+    candidates = output if isinstance(output, tuple | list) else (output,)
+    for candidate in candidates:
+        if isinstance(candidate, Tensor) and candidate.is_floating_point() and candidate.ndim in {3, 4} and len(candidate) == batch_size:
+            tokens = _from_sequence(candidate, aspect, prefixes) if candidate.ndim == 3 else _from_map(candidate, aspect)
+            if tokens is not None:
+                return tokens
+    return None
+
+
+def _from_sequence(tokens: Tensor, aspect: float, prefixes: Iterable[int]) -> Tensor | None:
+    layout = split_tokens(tokens.shape[1], aspect, prefixes)
+    if layout is None:
+        return None
+    prefix, rows, columns = layout
+    return tokens[:, prefix:].reshape(len(tokens), rows, columns, -1)
+
+
+def _from_map(tensor: Tensor, aspect: float) -> Tensor | None:
+    """Channels first if the last two sides have the image's aspect ratio, channels last if the middle ones do."""
+    _, first, second, third = tensor.shape
+    if min(second, third) >= 2 and _same_aspect(second, third, aspect):
+        return tensor.permute(0, 2, 3, 1)
+    if min(first, second) >= 2 and _same_aspect(first, second, aspect):
+        return tensor
+    return None
+
+
+def _same_aspect(rows: int, columns: int, aspect: float) -> bool:
+    if aspect == 1:
+        return rows == columns
+    return abs(math.log(rows / columns / aspect)) <= ASPECT_TOLERANCE
+
+
+def prefix_counts(network: nn.Module) -> Sequence[int]:
+    """Numbers of class and register tokens to try, the one that the network states first."""
+    stated: Any = getattr(network, "num_prefix_tokens", None)
+    return (int(stated), *PREFIX_COUNTS) if isinstance(stated, int) else PREFIX_COUNTS
+
+
+def candidate_blocks(network: nn.Module) -> Sequence[tuple[str, nn.Module]]:
+    """Modules that may be blocks, by dotted name: numbered modules of at least two weights. Stages are among them; a forward pass tells them apart."""
+    return [(name, module) for name, module in network.named_modules() if name.rpartition(".")[2].isdigit() and _weight_count(module) >= 2]
+
+
+def _weight_count(module: nn.Module) -> int:
+    return sum(parameter.ndim >= 2 for parameter in module.parameters())
 
 
 @contextmanager
-def blocks_watched(network: nn.Module, images: Tensor, look: Callable[[Tensor], Any]) -> Iterator[Seen]:
-    """Collect what ``look`` makes of every block's map of tokens during the passes within, with the blocks' names, the first block first.
+def record_blocks(network: nn.Module, images: Tensor, measure: Callable[[Tensor], Any]) -> Iterator[BlockResults]:
+    """Collect the names of the blocks and ``measure`` of each one's map of tokens during the forward passes inside, in order.
 
-    A block is the innermost numbered module that gives out a map: within MobileViT's stages the transformer works on pieces of patches, so
-    the whole of it counts as one block. Maps are not kept.
+    A block is the innermost numbered module that outputs a map: within MobileViT's stages the transformer works on pieces of patches, so
+    the whole stage counts as one block. Maps are not kept.
 
     Args:
         network: Any network of numbered blocks.
-        images: What the passes are given, ``(B, 3, H, W)``.
-        look: Given a map ``(B, rows, columns, channels)``, at least 2 × 2.
+        images: The input of the forward passes, ``(B, 3, H, W)``.
+        measure: Called with a map ``(B, rows, columns, channels)``, at least 2 × 2.
     """
-    seen: Seen = []
-    prefixes, aspect = prefixes_of(network), images.shape[2] / images.shape[3]
+    results: BlockResults = []
+    prefixes, aspect = prefix_counts(network), images.shape[2] / images.shape[3]
 
     def hook_of(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        """A hook that remembers the block's name."""
+        """A hook that knows the block's name."""
 
-        def hook(_module: nn.Module, _given: Any, output: Any) -> None:
-            """Look at the map that the block gives out, unless a block within it did."""
-            if any(inner.startswith(f"{name}.") for inner, _ in seen):
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            """Measure the block's map, unless a block inside it was measured."""
+            if any(inner.startswith(f"{name}.") for inner, _ in results):
                 return
-            tokens = map_of(output, len(images), aspect, prefixes)
+            tokens = token_map(output, len(images), aspect, prefixes)
             if tokens is not None:
-                seen.append((name, look(tokens)))
+                results.append((name, measure(tokens)))
 
         return hook
 
-    hooks = [module.register_forward_hook(hook_of(name)) for name, module in blocks_of(network)]
+    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidate_blocks(network)]
     try:
-        yield seen
+        yield results
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _weights(module: nn.Module) -> int:
-    return sum(parameter.ndim >= 2 for parameter in module.parameters())

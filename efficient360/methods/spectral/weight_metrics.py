@@ -1,21 +1,21 @@
-"""What ``weight_spectrum`` measures."""
+"""The metrics of ``weight_spectrum``."""
 
 from typing import Final
 
 from efficient360.core.measurement import ONE, Better, Metric
 
-WITHIN: Final = (2.0, 6.0)
-"""Exponents that weightwatcher calls well trained."""
+ALPHA_RANGE: Final = (2.0, 6.0)
+"""Range of α that WeightWatcher's authors call well trained."""
 
-RATIO: Final = Metric(
+STABLE_RANK_RATIO: Final = Metric(
     "stable_rank_ratio",
     ONE,
     Better.LOWER,
-    "Stable rank of the weight matrices over that of random matrices of the same shape, mean over matrices: 1 means no more structure than chance.",
+    "Stable rank of the weight matrices over that of random matrices of the same shape, mean over matrices: 1 for random weights, lower for more structure.",
     "stable rank: Rudelson & Vershynin 2007, Sampling from large matrices; random: the upper edge of Marchenko & Pastur 1967",
     low=0,
 )
-STABLE: Final = Metric(
+STABLE_RANK_SHARE: Final = Metric(
     "stable_rank_share",
     ONE,
     Better.NEITHER,
@@ -24,7 +24,7 @@ STABLE: Final = Metric(
     low=0,
     high=1,
 )
-EFFECTIVE: Final = Metric(
+EFFECTIVE_RANK_SHARE: Final = Metric(
     "effective_rank_share",
     ONE,
     Better.NEITHER,
@@ -33,12 +33,14 @@ EFFECTIVE: Final = Metric(
     low=0,
     high=1,
 )
-NORM: Final = Metric("largest_spectral_norm", ONE, Better.NEITHER, "Largest factor by which any one layer can lengthen what it is given.", low=0)
+LARGEST_SPECTRAL_NORM: Final = Metric(
+    "largest_spectral_norm", ONE, Better.NEITHER, "Largest spectral norm of any layer: the most by which one layer can scale its input.", low=0
+)
 ALPHA: Final = Metric(
     "alpha",
     ONE,
     Better.NEITHER,
-    "Exponent of the power law in the tail of the eigenvalues of WᵀW, mean over matrices: the lower, the heavier the tail.",
+    "Power-law exponent of the tail of the eigenvalues of WᵀW, mean over matrices: the lower, the heavier the tail.",
     "Martin & Mahoney 2021, JMLR 22(165); fitted as in Clauset, Shalizi & Newman 2009",
     low=1,
 )
@@ -46,7 +48,7 @@ ALPHA_WITHIN: Final = Metric(
     "alpha_within",
     ONE,
     Better.NEITHER,
-    "Share of the matrices whose exponent is between 2 and 6, which weightwatcher calls well trained.",
+    "Share of the matrices whose α is between 2 and 6, which WeightWatcher's authors call well trained.",
     "Martin & Mahoney 2021, JMLR 22(165)",
     low=0,
     high=1,
@@ -55,49 +57,58 @@ ALPHA_DISTANCE: Final = Metric(
     "alpha_distance",
     ONE,
     Better.NEITHER,
-    "Kolmogorov-Smirnov distance of the fitted power law, mean over matrices: the larger, the less its exponent says.",
+    "Kolmogorov-Smirnov distance of the fitted power law, mean over matrices: the larger, the less reliable α.",
     "Clauset, Shalizi & Newman 2009, Sec. 3.3",
     low=0,
     high=1,
 )
-PRODUCT: Final = Metric(
+LOG10_NORM_PRODUCT: Final = Metric(
     "log10_norm_product",
     ONE,
     Better.NEITHER,
     "Decimal logarithm of the product of all layers' spectral norms, pixels to logits: a Lipschitz bound for a plain chain of layers only.",
     "Szegedy et al. 2014, Intriguing properties, Sec. 4.3",
 )
-COMPLEXITY: Final = Metric(
+LOG10_SPECTRAL_COMPLEXITY: Final = Metric(
     "log10_spectral_complexity",
     ONE,
     Better.NEITHER,
-    "Decimal logarithm of the spectrally-normalised complexity, with zero as reference: part of a generalisation bound for a plain chain of layers only.",
+    "Decimal logarithm of the spectrally-normalised complexity, with zero reference matrices: part of a generalisation bound for a plain chain of layers only.",
     "Bartlett, Foster & Telgarsky 2017, Eq. 1.2",
 )
-MARGIN: Final = Metric(
+LOG10_NORMALISED_MARGIN: Final = Metric(
     "log10_normalised_margin",
     ONE,
     Better.NEITHER,
-    "Decimal logarithm of the median margin over the spectral complexity and the length of the data.",
+    "Decimal logarithm of the median margin, normalised by the spectral complexity and the norm of the data.",
     "Bartlett, Foster & Telgarsky 2017, Sec. 2",
 )
-LOCAL: Final = Metric(
+LOCAL_LIPSCHITZ: Final = Metric(
     "local_lipschitz",
     ONE,
     Better.NEITHER,
-    "How far the logits move for the smallest move of the pixels (in [0, 1]), both as Euclidean lengths, in the worst direction: median over images.",
-    "spectral norm of the Jacobian; Novak et al. 2018, Sensitivity and generalization",
+    "Spectral norm of the Jacobian from pixels in [0, 1] to logits (largest local change, L2), median over images.",
+    "Novak et al. 2018, Sensitivity and generalization",
     low=0,
 )
-LOWER_BOUND: Final = Metric(
+LIPSCHITZ_LOWER_BOUND: Final = Metric(
     "lipschitz_lower_bound",
     ONE,
     Better.NEITHER,
-    "The largest local Lipschitz constant seen: the network's own is at least that.",
+    "Largest local Lipschitz constant over the images: a lower bound of the network's.",
     "spectral norm of the Jacobian",
     low=0,
 )
-FITTED: Final = (ALPHA, ALPHA_WITHIN, ALPHA_DISTANCE)
-CHAINED: Final = (PRODUCT, COMPLEXITY)
-MEASURED: Final = (LOCAL, LOWER_BOUND)
-METRICS: Final = (RATIO, STABLE, EFFECTIVE, NORM, *FITTED, *CHAINED, MARGIN, *MEASURED)
+ALPHA_METRICS: Final = (ALPHA, ALPHA_WITHIN, ALPHA_DISTANCE)
+NORM_PRODUCT_METRICS: Final = (LOG10_NORM_PRODUCT, LOG10_SPECTRAL_COMPLEXITY)
+JACOBIAN_METRICS: Final = (LOCAL_LIPSCHITZ, LIPSCHITZ_LOWER_BOUND)
+METRICS: Final = (
+    STABLE_RANK_RATIO,
+    STABLE_RANK_SHARE,
+    EFFECTIVE_RANK_SHARE,
+    LARGEST_SPECTRAL_NORM,
+    *ALPHA_METRICS,
+    *NORM_PRODUCT_METRICS,
+    LOG10_NORMALISED_MARGIN,
+    *JACOBIAN_METRICS,
+)

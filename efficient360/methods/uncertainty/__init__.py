@@ -1,1 +1,1 @@
-"""Whether a model knows how sure it may be: calibration, conformal sets, images unlike its own, uncertainty of its weights."""
+"""Uncertainty: calibration, conformal prediction, out-of-distribution detection, Bayesian approximations."""

@@ -1,4 +1,4 @@
-"""What the calibration evaluator yields."""
+"""Metrics of the calibration evaluator."""
 
 from efficient360.core.measurement import NAT, ONE, Better, Metric
 
@@ -6,7 +6,7 @@ NLL = Metric(
     "nll",
     NAT,
     Better.LOWER,
-    "Mean negative log-likelihood of the true class: how surprised the model is by the truth.",
+    "Mean negative log-likelihood of the true class, a proper scoring rule (cross-entropy).",
     "Guo et al. 2017, equation 6",
     low=0,
 )
@@ -14,7 +14,7 @@ BRIER = Metric(
     "brier",
     ONE,
     Better.LOWER,
-    "Squared distance between the predicted probabilities and the truth, summed over classes: 0 certain and right, 2 certain and wrong.",
+    "Squared distance between predicted probabilities and the one-hot label, summed over classes: 0 certain and correct, 2 certain and incorrect.",
     "Brier 1950, equation 2",
     low=0,
     high=2,
@@ -33,7 +33,7 @@ ECE = Metric(
     "ece",
     ONE,
     Better.LOWER,
-    "Expected calibration error: mean gap between confidence and accuracy over bins of equal mass; chance alone lifts it above 0.",
+    "Expected calibration error: mean gap between confidence and accuracy over equal-mass bins; sampling noise alone raises it above 0.",
     "Guo et al. 2017, equation 3; equal-mass bins of Nixon et al. 2019",
     low=0,
     high=1,
@@ -42,7 +42,7 @@ ECE_NULL = Metric(
     "ece_null",
     ONE,
     Better.NEITHER,
-    "The ECE that a perfectly calibrated model of the same confidences would show on as many examples; its interval holds 95 % of such models.",
+    "Expected ECE of a perfectly calibrated model with the same confidences on as many examples; its interval holds 95 % of such models.",
     "Bröcker & Smith 2007 (consistency resampling)",
     low=0,
     high=1,
@@ -51,8 +51,8 @@ ECE_EXCESS = Metric(
     "ece_excess",
     ONE,
     Better.LOWER,
-    "ECE beyond what chance gives a perfectly calibrated model; about 0 when calibrated.",
-    "Guo et al. 2017, equation 3, less the mean under the resampling of Bröcker & Smith 2007",
+    "Debiased ECE: ECE minus its expectation for a perfectly calibrated model; about 0 when calibrated.",
+    "Guo et al. 2017, equation 3, minus the mean under the resampling of Bröcker & Smith 2007",
     low=-1,
     high=1,
 )
@@ -60,7 +60,7 @@ OVERCONFIDENCE = Metric(
     "overconfidence",
     ONE,
     Better.NEITHER,
-    "Mean confidence less accuracy: above 0 it claims more than it delivers, below 0 less; nearer 0 is better.",
+    "Mean confidence minus accuracy: positive is overconfident, negative underconfident; nearer 0 is better.",
     low=-1,
     high=1,
 )
@@ -68,8 +68,8 @@ TEMPERATURE = Metric(
     "temperature",
     ONE,
     Better.NEITHER,
-    "What the logits are best divided by: above 1 the model is too sure, below 1 not sure enough. Fitted on all examples; the scaled numbers beside it use "
-    "one that the example did not help to fit.",
+    "Temperature that minimises NLL: above 1 the model is overconfident, below 1 underconfident. Fitted on all examples; the temperature-scaled metrics use "
+    "cross-fitted temperatures.",
     "Guo et al. 2017, section 4.2",
     low=0,
 )
@@ -77,7 +77,7 @@ CLASSWISE_ECE = Metric(
     "classwise_ece",
     ONE,
     Better.LOWER,
-    "Calibration error of a class's probability, one against the rest, mean over the classes; chance alone lifts it above 0.",
+    "Class-wise ECE: calibration error of each class's probability, one against the rest, mean over classes; sampling noise alone raises it above 0.",
     "Kull et al. 2019 (classwise-ECE); equal-mass bins of Nixon et al. 2019",
     low=0,
     high=1,
@@ -86,8 +86,8 @@ CLASSWISE_EXCESS = Metric(
     "classwise_ece_excess",
     ONE,
     Better.LOWER,
-    "Class-wise calibration error beyond what chance gives a calibrated model: mean over the classes, and the worst class, which chance also lifts.",
-    "Kull et al. 2019 (classwise-ECE), less the mean under the resampling of Bröcker & Smith 2007",
+    "Debiased class-wise ECE: minus its expectation for a calibrated model; mean over classes, and the worst class minus the expected worst.",
+    "Kull et al. 2019 (classwise-ECE), minus the mean under the resampling of Bröcker & Smith 2007",
     low=-1,
     high=1,
 )
@@ -95,8 +95,8 @@ GROUPWISE_EXCESS = Metric(
     "groupwise_ece_excess",
     ONE,
     Better.LOWER,
-    "ECE of each group beyond what chance gives a calibrated model of as many examples: mean over the groups, and the worst group, which chance also lifts.",
-    "Guo et al. 2017, equation 3, less the mean under the resampling of Bröcker & Smith 2007",
+    "Debiased ECE by group: minus its expectation for a calibrated model of as many examples; mean over groups, and the worst group minus the expected worst.",
+    "Guo et al. 2017, equation 3, minus the mean under the resampling of Bröcker & Smith 2007",
     low=-1,
     high=1,
 )
@@ -104,7 +104,7 @@ AURC = Metric(
     "aurc",
     ONE,
     Better.LOWER,
-    "Area under the risk-coverage curve: mean error rate among the surest examples, over every share it may answer.",
+    "Area under the risk-coverage curve: error rate among the most confident examples, averaged over all coverages.",
     "Geifman, Uziel & El-Yaniv 2019, section 3",
     low=0,
     high=1,
@@ -113,7 +113,7 @@ AUGRC = Metric(
     "augrc",
     ONE,
     Better.LOWER,
-    "Area under the generalized risk-coverage curve: mean share of all examples that are answered and wrong, over every share it may answer.",
+    "Area under the generalized risk-coverage curve: share of all examples that are accepted and misclassified, averaged over all coverages.",
     "Traub et al. 2024 (AUGRC)",
     low=0,
     high=1,
@@ -122,7 +122,7 @@ ACCURACY_AT = Metric(
     "accuracy_at_coverage",
     ONE,
     Better.HIGHER,
-    "Accuracy where only the surest share of the examples is answered.",
+    "Selective accuracy: accuracy among the most confident examples at a given coverage.",
     "El-Yaniv & Wiener 2010 (selective classification)",
     low=0,
     high=1,

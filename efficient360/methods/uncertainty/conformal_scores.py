@@ -1,9 +1,9 @@
-"""Nonconformity scores of classes: how strange it would be if a class were the true one. All three rise down the ranking, so a set is always a top-k."""
+"""Nonconformity scores: THR (LAC), APS and RAPS. All three increase down the class ranking, so a prediction set is always a top-k set."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,88 +11,88 @@ from numpy.typing import NDArray
 from efficient360.core.arrays import Floats
 
 ROWS = 4096
-"""Examples sorted at a time."""
+"""Examples processed at a time."""
 
 
 @final
 @dataclass(frozen=True)
-class Ranked:
-    """Classes by probability.
+class RankedClasses:
+    """Classes of ``n`` examples by probability.
 
     Args:
         probability: Probabilities in descending order, float64 ``(n, K)``.
-        place: Place of the true class in that order, 0 for the first, int64 ``(n,)``.
+        true_rank: Rank of the true class in that order, 0 for the most probable, int64 ``(n,)``.
     """
 
     probability: Floats
-    place: NDArray[np.int64]
+    true_rank: NDArray[np.int64]
 
 
-def ranked(logits: NDArray[Any], labels: NDArray[np.int64]) -> Ranked:
-    """Classes of logits ``(n, K)`` in descending order, of equal ones the lower index first, and where the true ones ``(n,)`` stand."""
-    probability, place = np.empty(logits.shape), np.empty(len(labels), dtype=np.int64)
+def rank_classes(logits: NDArray[Any], labels: NDArray[np.int64]) -> RankedClasses:
+    """Rank the classes of logits ``(n, K)`` in descending order, the lower index first among ties, with the ranks of the labels ``(n,)``."""
+    probability, true_rank = np.empty(logits.shape), np.empty(len(labels), dtype=np.int64)
     for start in range(0, len(labels), ROWS):
         rows = slice(start, start + ROWS)
-        exact = logits[rows].astype(np.float64)
-        order = np.argsort(-exact, axis=1, kind="stable")
-        descending = np.take_along_axis(exact, order, axis=1)
-        share = np.exp(descending - descending[:, :1])
-        probability[rows] = share / share.sum(axis=1, keepdims=True)
-        place[rows] = (order == labels[rows, None]).argmax(axis=1)
-    return Ranked(probability, place)
+        block = logits[rows].astype(np.float64)
+        order = np.argsort(-block, axis=1, kind="stable")
+        descending = np.take_along_axis(block, order, axis=1)
+        exponential = np.exp(descending - descending[:, :1])
+        probability[rows] = exponential / exponential.sum(axis=1, keepdims=True)
+        true_rank[rows] = (order == labels[rows, None]).argmax(axis=1)
+    return RankedClasses(probability, true_rank)
 
 
-class Score(ABC):
+class NonconformityScore(ABC):
     """A nonconformity score."""
 
     name: ClassVar[str]
     title: ClassVar[str]
 
     @abstractmethod
-    def of(self, probability: Floats, chance: Floats) -> Floats:
-        """Score of every class by rank, ``(n, K)``, rising along a row.
+    def scores(self, probability: Floats, uniform: Floats) -> Floats:
+        """Score of every class by rank, ``(n, K)``, increasing along a row.
 
         Args:
             probability: In descending order, ``(n, K)``.
-            chance: A number in [0, 1) of each example's own, ``(n,)``.
+            uniform: A uniform random number in [0, 1) for each example, ``(n,)``.
         """
 
 
 @final
 @dataclass(frozen=True)
-class Threshold(Score):
-    """Least ambiguous sets: every class above one probability (Sadinle, Lei & Wasserman 2019; also called LAC)."""
+class ThresholdScore(NonconformityScore):
+    """Least ambiguous set-valued classifier: every class above a probability threshold (Sadinle, Lei & Wasserman 2019; THR, also called LAC)."""
 
     name: ClassVar[str] = "thr"
     title: ClassVar[str] = "THR"
 
-    def of(self, probability: Floats, chance: Floats) -> Floats:
-        """One less the probability."""
+    def scores(self, probability: Floats, uniform: Floats) -> Floats:
+        """One minus the probability."""
         return 1.0 - probability
 
 
 @final
 @dataclass(frozen=True)
-class Adaptive(Score):
-    """Adaptive sets: the likeliest classes until their sum suffices, the last one by lot (Romano, Sesia & Candès 2020, APS)."""
+class AdaptiveScore(NonconformityScore):
+    """Adaptive prediction sets: the most probable classes until their cumulative probability suffices, randomised at the last (Romano et al. 2020, APS)."""
 
     name: ClassVar[str] = "aps"
     title: ClassVar[str] = "APS"
 
-    def of(self, probability: Floats, chance: Floats) -> Floats:
-        """The sum of all likelier classes and ``1 − u`` of its own probability; ``1 − u`` is as uniform as the paper's ``u``."""
-        scores: Floats = np.cumsum(probability, axis=1) - chance[:, None] * probability
+    def scores(self, probability: Floats, uniform: Floats) -> Floats:
+        """Cumulative probability of all more probable classes and ``1 − u`` of its own; ``1 − u`` is as uniform as the paper's ``u``."""
+        scores: Floats = np.cumsum(probability, axis=1) - uniform[:, None] * probability
         return scores
 
 
 @final
 @dataclass(frozen=True)
-class Regularized(Score):
-    """Regularized adaptive sets: as adaptive ones, with a penalty on every rank beyond the first few (Angelopoulos et al. 2021, RAPS).
+class RegularizedScore(NonconformityScore):
+    """Regularized adaptive prediction sets: APS with a penalty on every rank beyond the first few (Angelopoulos et al. 2021, RAPS).
 
     Args:
-        penalty: λ of the paper, added for each rank beyond ``free``, 0 or more.
-        free: k_reg of the paper, ranks without a penalty, 0 or more.
+        penalty: λ of the paper, added for each rank beyond ``free``, non-negative.
+        free: k_reg of the paper, ranks without a penalty, non-negative.
     """
 
     name: ClassVar[str] = "raps"
@@ -100,13 +100,16 @@ class Regularized(Score):
     penalty: float
     free: int
 
-    def of(self, probability: Floats, chance: Floats) -> Floats:
-        """The adaptive score and the penalty."""
+    def scores(self, probability: Floats, uniform: Floats) -> Floats:
+        """The APS score plus the penalty."""
         rank = np.arange(1, probability.shape[1] + 1)
-        scores: Floats = Adaptive().of(probability, chance) + self.penalty * np.maximum(rank - self.free, 0)
+        scores: Floats = AdaptiveScore().scores(probability, uniform) + self.penalty * np.maximum(rank - self.free, 0)
         return scores
 
 
-def known(penalty: float, free: int) -> Mapping[str, Score]:
-    """The scores by name."""
-    return {score.name: score for score in (Threshold(), Adaptive(), Regularized(penalty, free))}
+SCORE_NAMES: Final = (ThresholdScore.name, AdaptiveScore.name, RegularizedScore.name)
+
+
+def nonconformity_scores(penalty: float, free: int) -> Mapping[str, NonconformityScore]:
+    """All nonconformity scores by name; ``penalty`` and ``free`` are those of RAPS."""
+    return {score.name: score for score in (ThresholdScore(), AdaptiveScore(), RegularizedScore(penalty, free))}

@@ -7,7 +7,7 @@ from torch import nn
 from efficient360.deployment.hardware_fit.products import gemm_macs, gemm_network
 from efficient360.deployment.hardware_fit.twin import REACH, Shape, Twin, cnn_twin, shape_of, twin_macs
 from efficient360.errors import Unsupported
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from efficient360.methods.complexity.operations import count
 )
 def test_as_many_macs_as_asked_for(size: tuple[int, int, int], macs: int) -> None:
     module = cnn_twin(size, macs, classes=10)
-    counted = count(module, torch.zeros((1, *size)))
+    counted = count_macs(module, torch.zeros((1, *size)))
     assert counted.uncounted == ()
     assert abs(counted.products / macs - 1) <= REACH
     assert counted.products == twin_macs(size, shape_of(size, macs, 10), 10)
@@ -68,7 +68,7 @@ def test_what_no_cnn_can_match_is_refused() -> None:
 @pytest.mark.parametrize("size", [(3, 32, 32), (3, 17, 40)])
 def test_the_network_of_matrix_products_computes_what_it_says(size: tuple[int, int, int]) -> None:
     module = gemm_network(rows=24, width=16, depth=3)
-    counted = count(module, torch.zeros((1, *size)))
+    counted = count_macs(module, torch.zeros((1, *size)))
     assert counted.uncounted == ()
     assert counted.products == gemm_macs(24, 16, 3) == 3 * 24 + 3 * 24 * 16 * 16 + 16 * 16
     logits = module(torch.rand((5, *size), generator=torch.Generator().manual_seed(0)))

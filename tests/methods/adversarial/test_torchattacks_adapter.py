@@ -17,7 +17,7 @@ from efficient360.methods.adversarial.attack import AttackBatch
 from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.ensemble import run_ensemble
 from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
-from efficient360.methods.adversarial.torchattacks_adapter import RECIPES, TorchattacksRecipe, TorchattacksAttack
+from efficient360.methods.adversarial.torchattacks_adapter import RECIPES, TorchattacksAttack, TorchattacksRecipe
 from efficient360.methods.adversarial.victim import Victim
 from efficient360.models.model import Model
 

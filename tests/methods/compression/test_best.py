@@ -63,7 +63,7 @@ def test_the_share_of_resamples_within_is_the_binomials() -> None:
 
 
 def test_changes_in_pairs() -> None:
-    from efficient360.core.proportion_difference import newcombe_paired
+    from efficient360.core.statistics import newcombe_paired
 
     one = TRIALS[1]
     assert one.change == pytest.approx(-0.005)

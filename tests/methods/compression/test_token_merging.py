@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.complexity.operations import count
+from efficient360.methods.complexity.mac_count import count_macs
 from efficient360.methods.compression.matching import matched
 from efficient360.methods.compression.merging_blocks import MergingBlocks
 from efficient360.methods.compression.token_merging import TokenMerging
@@ -57,9 +57,9 @@ def test_merging_tokens_that_are_the_same_changes_nothing(settings: dict[str, ob
 
 
 def test_fewer_tokens_are_computed_with(vit: nn.Module, images: torch.Tensor) -> None:
-    macs = [count(TokenMerging(percent).compress(vit).network, images[:1]) for percent in (25, 50, 75)]
+    macs = [count_macs(TokenMerging(percent).compress(vit).network, images[:1]) for percent in (25, 50, 75)]
     assert all(not one.uncounted for one in macs)
-    assert count(vit, images[:1]).macs > macs[0].macs > macs[1].macs > macs[2].macs
+    assert count_macs(vit, images[:1]).macs > macs[0].macs > macs[1].macs > macs[2].macs
 
 
 def test_an_image_is_merged_alike_whatever_stands_beside_it(vit: nn.Module, images: torch.Tensor) -> None:

@@ -1,0 +1,198 @@
+"""Statistics of attention matrices: entropy, mean attention distance and high-frequency response of every layer and head, recorded during a forward pass."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from efficient360.methods.spectral.token_maps import grid_of, prefix_counts, split_tokens
+
+TINY: Final = 1e-12
+"""Smallest total attention to patches for which a mean distance is still defined."""
+
+
+def entropy(attention: Tensor) -> Tensor:
+    """Entropy of each row in nats, mean over rows, ``(...)`` from 0 (one key each) to ``log(keys)`` (uniform).
+
+    Args:
+        attention: ``(..., queries, keys)``, rows summing to 1.
+    """
+    by_row: Tensor = torch.special.entr(attention.double()).sum(-1)
+    return by_row.mean(-1)
+
+
+def high_frequency_response(attention: Tensor) -> Tensor:
+    """Root mean square gain for what differs between tokens, ``(...)`` from 0 (every query gets the mean) to 1 (all of it passes).
+
+    It is ``‖(I - 11ᵀ/N) A‖ / √(N - 1)`` in the Frobenius norm: the part of white noise without its mean that remains, without the mean, after attention;
+    the high-frequency component of Wang et al. 2022, section 3. For matrices of more queries than keys both sides are taken per token.
+
+    Args:
+        attention: ``(..., queries, keys)``, rows summing to 1, at least 2 keys.
+    """
+    attention = attention.double()
+    keys = attention.shape[-1]
+    return (attention.var(-2, correction=0).sum(-1) * (keys / (keys - 1))).sqrt()
+
+
+def mean_distance(attention: Tensor, distances: Tensor) -> Tensor:
+    """Attention-weighted mean distance between query and key, mean over queries, ``(...)`` in the unit of ``distances``.
+
+    Args:
+        attention: ``(..., queries, keys)`` between patches; rows may sum to less than 1, since attention to class tokens does not count.
+        distances: ``(queries, keys)``.
+    """
+    attention = attention.double()
+    weighted = (attention * distances).sum(-1)
+    return (weighted / attention.sum(-1).clamp_min(TINY)).mean(-1)
+
+
+def grid_distances(queries: tuple[int, int], keys: tuple[int, int], extent: tuple[float, float]) -> Tensor:
+    """Distances between the cell centres of two grids that cover the same area, float64 ``(queries, keys)``, row by row.
+
+    Args:
+        queries: Rows and columns.
+        keys: Rows and columns.
+        extent: Height and width of the area; they set the unit.
+    """
+    first, second = _centres(queries, extent), _centres(keys, extent)
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _centres(grid: tuple[int, int], extent: tuple[float, float]) -> Tensor:
+    rows, columns = ((torch.arange(count, dtype=torch.float64) + 0.5) * length / count for count, length in zip(grid, extent, strict=True))
+    return torch.cartesian_prod(rows, columns)
+
+
+def relative_extent(height: float, width: float) -> tuple[float, float]:
+    """Height and width of an area in sides of the square of the same area: 1 and 1 for a square."""
+    side = math.sqrt(height * width)
+    return height / side, width / side
+
+
+@final
+@dataclass(frozen=True)
+class AttentionStatistics:
+    """Statistics of one layer's attention, averaged over its windows.
+
+    Args:
+        name: Dotted name of the layer.
+        entropy: Entropy as a share of that of uniform attention, ``(B, heads)`` in [0, 1].
+        response: High-frequency response, ``(B, heads)`` in [0, 1].
+        distance: Mean attention distance between patches in image sides, ``(B, heads)``; ``None`` where the positions of the tokens are unknown.
+    """
+
+    name: str
+    entropy: Tensor
+    response: Tensor
+    distance: Tensor | None
+
+
+@contextmanager
+def record_attention(network: nn.Module, images: Tensor, on_matrix: Callable[[], None]) -> Iterator[list[AttentionStatistics]]:
+    """Collect the statistics of each layer's attention during the forward pass inside, in order. The matrices themselves are not kept.
+
+    Only attention from tokens to tokens counts: not over channels, nor from a class token alone. Fused attention never materialises its matrix;
+    switch it off around this.
+
+    Args:
+        network: Its attention layers have a module ``attn_drop`` that receives the matrix, as timm's do.
+        images: The input of the forward pass, ``(B, 3, H, W)``.
+        on_matrix: Called after each matrix.
+    """
+    statistics: list[AttentionStatistics] = []
+    hooks: list[Any] = []
+    for name, layer in network.named_modules():
+        dropout: Any = getattr(layer, "attn_drop", None)
+        if isinstance(dropout, nn.Module):
+            recorder = _Recorder(name, layer, images.shape[0], images.shape[2], images.shape[3], network, statistics, on_matrix)
+            hooks += [layer.register_forward_pre_hook(recorder.before), dropout.register_forward_hook(recorder.after_dropout)]
+    try:
+        yield statistics
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@final
+@dataclass
+class _Recorder:
+    """The hooks of one layer."""
+
+    name: str
+    layer: Any
+    batch_size: int
+    height: int
+    width: int
+    network: nn.Module
+    statistics: list[AttentionStatistics]
+    on_matrix: Callable[[], None]
+    input_shape: tuple[int, ...] = ()
+
+    def before(self, _module: nn.Module, inputs: Any) -> None:
+        """Remember the shape of the layer's input."""
+        self.input_shape = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
+
+    def after_dropout(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        """Measure the matrix that the dropout returned."""
+        attention = self._windows(output) if isinstance(output, Tensor) else None
+        if attention is not None:
+            self.statistics.append(self._measure(attention))
+        self.on_matrix()
+
+    def _windows(self, attention: Tensor) -> Tensor | None:
+        """``(B, windows, heads, queries, keys)``, or ``None`` unless it is attention from all tokens to tokens."""
+        heads = getattr(self.layer, "num_heads", None)
+        if attention.ndim == 5:  # windows as an axis of their own, before or after the heads
+            attention = attention.transpose(1, 2) if attention.shape[1] == heads != attention.shape[2] else attention
+            attention = attention.flatten(0, 1)
+        if attention.ndim != 4 or attention.shape[0] % self.batch_size or min(attention.shape[2:]) < 2:
+            return None
+        tokens = attention.shape[0] * attention.shape[2]
+        size = math.prod(self.input_shape)
+        # The input must hold as many tokens as there are queries: otherwise these are channels, or some of the tokens.
+        if size % tokens or size // tokens not in self.input_shape or not torch.allclose(attention.sum(-1), torch.ones(()).to(attention), atol=1e-3):
+            return None
+        return attention.reshape(self.batch_size, -1, *attention.shape[1:])
+
+    def _measure(self, attention: Tensor) -> AttentionStatistics:
+        maximum = math.log(attention.shape[-1])
+        patches = attention[..., self._prefix(attention) :, :]
+        share = (entropy(patches) / maximum).clamp(0, 1).mean(1)
+        distances = self._distances(attention)
+        distance = None if distances is None else mean_distance(_between_patches(attention, distances), distances.to(attention.device)).mean(1)
+        return AttentionStatistics(self.name, share, high_frequency_response(attention).clamp(0, 1).mean(1), distance)
+
+    def _prefix(self, attention: Tensor) -> int:
+        """Number of class and register tokens before the patches; none in a window."""
+        layout = split_tokens(attention.shape[3], self.height / self.width, prefix_counts(self.network)) if attention.shape[1] == 1 else None
+        return layout[0] if layout else 0
+
+    def _distances(self, attention: Tensor) -> Tensor | None:
+        """Between query and key patches, in image sides; ``None`` where their positions are unknown."""
+        _, windows, _, queries, keys = attention.shape
+        aspect, extent = self.height / self.width, relative_extent(self.height, self.width)
+        if windows > 1:
+            return self._window_distances(windows, queries, keys, aspect, extent)
+        query_layout = split_tokens(queries, aspect, prefix_counts(self.network))
+        key_layout = query_layout if keys == queries else split_tokens(keys, aspect, (0, *prefix_counts(self.network)))
+        return grid_distances(query_layout[1:], key_layout[1:], extent) if query_layout and key_layout else None
+
+    def _window_distances(self, windows: int, queries: int, keys: int, aspect: float, extent: tuple[float, float]) -> Tensor | None:
+        """Windows are contiguous patches if the layer states their size; otherwise their tokens may be scattered over the image."""
+        sides: Any = getattr(self.layer, "window_size", None)
+        grid = grid_of(windows * queries, aspect)
+        if not isinstance(sides, tuple | list) or len(sides) != 2 or sides[0] * sides[1] != queries or keys != queries or grid is None:
+            return None
+        window = (int(sides[0]), int(sides[1]))
+        covered = (extent[0] * window[0] / grid[0], extent[1] * window[1] / grid[1])
+        return grid_distances(window, window, covered)
+
+
+def _between_patches(attention: Tensor, distances: Tensor) -> Tensor:
+    queries, keys = distances.shape
+    return attention[..., attention.shape[-2] - queries :, attention.shape[-1] - keys :]
