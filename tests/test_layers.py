@@ -10,7 +10,6 @@ PACKAGE = Path(__file__).parent.parent / "efficient360"
 FLOORS = [
     ["errors"],
     ["core"],
-    ["methods.compression"],
     ["models", "dimensions"],
     ["evaluator", "plugins"],
     ["deployment", "datasets", "storage"],

@@ -42,10 +42,10 @@ def listing(what: str, plugins: Sequence[Path]) -> list[str]:
 def _runtime(name: str) -> str:
     from efficient360.deployment.runtimes import catalogue
 
-    found = catalogue.runtime(name)
-    absent = catalogue.missing(found)
-    state = f"not installed: {catalogue.how_to_get(found)}" if absent else found.unavailable() or "installed"
-    return f"{found.title}, {' '.join(found.precisions)}; {state}"
+    runtime = catalogue.runtime(name)
+    absent = catalogue.missing(runtime)
+    state = f"not installed: {catalogue.how_to_get(runtime)}" if absent else runtime.unavailable() or "installed"
+    return f"{runtime.title}, {' '.join(runtime.precisions)}; {state}"
 
 
 def show(what: str, name: str, plugins: Sequence[Path]) -> str:
@@ -86,10 +86,10 @@ def _default(field: Any) -> Any:
 def _dimension(name: str, plugins: Sequence[Path]) -> str:
     from efficient360.plugins.registry import dimensions
 
-    found = {d.name: d for d in dimensions(plugins)}
-    if name not in found:
-        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(found)}")
-    d = found[name]
+    by_name = {d.name: d for d in dimensions(plugins)}
+    if name not in by_name:
+        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(by_name)}")
+    d = by_name[name]
     lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "anchors:" if d.anchors else "nothing measures it yet"]
     for a in d.anchors:
         where = "".join(f", {key} {value}" for key, value in a.conditions.items())

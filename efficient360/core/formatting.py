@@ -45,19 +45,19 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
     return scaled(value, metric.unit, digits)
 
 
-def interval(of: Interval | None, metric: Metric) -> str:
+def interval(measured: Interval | None, metric: Metric) -> str:
     """An interval as ``87.1 – 91.1 %``, with as many digits as tell its ends apart; ``exact`` where the value has none."""
-    if of is None:
+    if measured is None:
         return "exact"
-    ends = [(number(of.low, metric, digits), number(of.high, metric, digits)) for digits in (3, 4, 5, 6)]
+    ends = [(number(measured.low, metric, digits), number(measured.high, metric, digits)) for digits in (3, 4, 5, 6)]
     low, high = next(((a, b) for a, b in ends if a != b), ends[0])
     low_number, _, low_unit = low.partition(" ")
     return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
 
 
-def conditions(of: Conditions) -> str:
+def conditions(values: Conditions) -> str:
     """Conditions as ``corruption fog, severity 3``; floats to four digits."""
-    return ", ".join(f"{key.replace('_', ' ')} {significant(v, 4) if isinstance(v, float) else v}" for key, v in of.items())
+    return ", ".join(f"{key.replace('_', ' ')} {significant(v, 4) if isinstance(v, float) else v}" for key, v in values.items())
 
 
 def duration(seconds: float) -> str:

@@ -286,15 +286,15 @@ def test_a_part_of_the_split_is_taken_and_batches_are_bounded() -> None:
 def test_a_deployed_artefact_has_a_robust_accuracy(on: conformance.Subject, tmp_path: Path) -> None:
     """The evaluator's numbers of a converted network are its numbers of the network, as far as the two agree."""
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    from efficient360.deployment.devices.deployed import deployed
-    from efficient360.deployment.runtimes.building import Source, build
+    from efficient360.deployment.artefact import run_artefact
+    from efficient360.deployment.runtimes.building import ModelSource, build
     from efficient360.deployment.runtimes.runtime import Precision
 
-    artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), "onnxruntime", Precision.FP32)
+    artefact = build(ModelSource("x", on.model.module, on.model.input_size, None, tmp_path), "onnxruntime", Precision.FP32)
     assert not isinstance(artefact, Failure), artefact
     evaluator = BlackBox(epsilons=(2.0,), queries=60, rows=8)
     expected = run(on.model, evaluator, on, tmp_path / "network")
-    with deployed(artefact, on.model.num_classes) as running:
+    with run_artefact(artefact, on.model.num_classes) as running:
         found = run(running, evaluator, on, tmp_path / "artefact")
     for key in (("robust_accuracy", "2/255", "square"), ("robust_accuracy", "2/255", "rays")):
         assert abs(found[key].value - expected[key].value) <= 1 / 24

@@ -18,12 +18,10 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices import android
-from efficient360.deployment.devices.adb_client import BINARIES, Address, Phone, phone, quoted, read
-from efficient360.deployment.devices.benchmark_binary import BenchmarkBinary, Said
-from efficient360.deployment.devices.benchmark_model import BenchmarkModel
-from efficient360.deployment.devices.device import Block, ColdStart, Device, Facts, Job, Reading, Schedule, Told
-from efficient360.deployment.devices.link import WorkerFailed
+from efficient360.deployment.devices.adb_client import BINARIES, AdbAddress, Battery, Phone, battery, fastest_cpus, phone, phone_facts, quoted, read
+from efficient360.deployment.devices.benchmark_binary import BenchmarkBinary, BenchmarkModel, BinaryOutput
+from efficient360.deployment.devices.device import ColdStart, Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule, TimingBlock
+from efficient360.deployment.devices.worker import WorkerFailed
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.errors import DeviceError
@@ -42,9 +40,9 @@ class _Running:
     threads: int
     prefix: str
     cpus: Sequence[int]
-    memory: Said
-    calls: list[Said] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
+    memory: BinaryOutput
+    calls: list[BinaryOutput] = field(default_factory=list)
+    blocks: list[TimingBlock] = field(default_factory=list)
 
 
 @final
@@ -56,22 +54,22 @@ class Adb(Device):
         address: The phone.
     """
 
-    address: Address
+    address: AdbAddress
 
     @property
     def name(self) -> str:
         return self.address.text
 
-    def describe(self) -> Facts:
-        return android.facts(phone(self.address), self.name, {name: _version(file) for name, file in self._brought().items()})
+    def describe(self) -> DeviceDescription:
+        return phone_facts(phone(self.address), self.name, {name: _version(file) for name, file in self._brought().items()})
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         """Copy the artefacts to the phone, run its benchmark binary in interleaved blocks, read what it says."""
         found = phone(self.address)
         brought = self._brought()
         total = len(jobs) * (schedule.blocks + 1)
         with _folder(found, self.address.folder) as folder:
-            before = android.battery(found)
+            before = battery(found)
             outcomes: list[_Running | Failure] = []
             for done, job in enumerate(jobs):
                 told(done, total)
@@ -83,7 +81,7 @@ class Adb(Device):
                     done += 1
                     if isinstance(running, _Running) and not _spent(running, schedule):
                         outcomes[index] = _block(found, folder, running, schedule)
-            batteries = before, android.battery(found)
+            batteries = before, battery(found)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, brought[outcome.tool.runtime], batteries)
 
@@ -125,8 +123,8 @@ def _prepared(found: Phone, folder: str, job: Job, brought: Mapping[str, Path], 
     if name not in brought:
         message = f"{catalogue.runtime(name).title} needs its {tool.file} for the phone, which was not brought"
         return Failure(Status.UNSUPPORTED, "no-benchmark-binary", message, f"{tool.get}, into a folder named by ?binaries= or {BINARIES}")
-    threads = job.threads or android.facts(found, "", {}).cores
-    cpus = android.fastest(found, threads)
+    threads = job.threads or phone_facts(found, "", {}).cores
+    cpus = fastest_cpus(found, threads)
     pin = f"taskset {sum(1 << cpu for cpu in cpus):x} " if cpus else ""
     try:
         found.push(job.artefact.folder, f"{folder}/{job.artefact.digest}")
@@ -149,7 +147,7 @@ def _block(found: Phone, folder: str, running: _Running, schedule: Schedule) -> 
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
     running.calls += said
-    running.blocks.append(Block([run for one in said for run in one.runs], [], time.monotonic() - began))
+    running.blocks.append(TimingBlock([run for one in said for run in one.runs], [], time.monotonic() - began))
     return running
 
 
@@ -158,7 +156,7 @@ def _spent(running: _Running, schedule: Schedule) -> bool:
     return sum(runs) >= schedule.most and len(runs) >= 3
 
 
-def _call(found: Phone, folder: str, prefix: str, tool: BenchmarkBinary, arguments: Sequence[str], timeout: float) -> Said:
+def _call(found: Phone, folder: str, prefix: str, tool: BenchmarkBinary, arguments: Sequence[str], timeout: float) -> BinaryOutput:
     """Run a binary once.
 
     Raises:
@@ -186,7 +184,7 @@ def _call(found: Phone, folder: str, prefix: str, tool: BenchmarkBinary, argumen
         raise WorkerFailed("runtime-error", f"{tool.file} printed what can't be read ({error}){last}", "take a newer or older build of it") from error
 
 
-def _reading(running: _Running, binary: Path, batteries: tuple[android.Battery | None, android.Battery | None]) -> Reading:
+def _reading(running: _Running, binary: Path, batteries: tuple[Battery | None, Battery | None]) -> DeviceReading:
     runs = np.concatenate([np.asarray(block.wall) for block in running.blocks])
     halves = [float(np.median(half)) for half in np.array_split(runs, 2) if len(half)]
     first, last = batteries
@@ -200,7 +198,7 @@ def _reading(running: _Running, binary: Path, batteries: tuple[android.Battery |
         **({"battery_before": asdict(first)} if first else {}),
         **({"battery_after": asdict(last)} if last else {}),
     }
-    return Reading(
+    return DeviceReading(
         blocks=tuple(running.blocks),
         # Nothing is imported: the runtime is part of the binary.
         cold=tuple(ColdStart(0.0, one.load, one.first) for one in running.calls),

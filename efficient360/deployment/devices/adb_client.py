@@ -1,16 +1,18 @@
-"""The adb client: which phone is meant, commands on it, files to it, and its errors in plain words."""
+"""The adb client: which phone is meant, commands on it, files to it, its errors in plain words, and what a phone says of itself."""
 
 import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 from urllib.parse import parse_qsl
 
+from efficient360.deployment.devices.device import DeviceDescription
+from efficient360.deployment.runtimes.kit.machine import ISAS
 from efficient360.errors import DeviceError, SettingsError
 
 FORM = "adb://[serial][?binaries=FOLDER&folder=/data/local/tmp]"
@@ -21,7 +23,7 @@ _EXIT = "efficient360-exit:"
 
 @final
 @dataclass(frozen=True)
-class Address:
+class AdbAddress:
     """A phone as typed.
 
     Args:
@@ -37,7 +39,7 @@ class Address:
     folder: str = "/data/local/tmp"
 
 
-def read(text: str) -> Address:
+def read(text: str) -> AdbAddress:
     """The address of a text as ``adb://emulator-5554``; the binaries' folder may also come from the environment.
 
     Raises:
@@ -50,12 +52,12 @@ def read(text: str) -> Address:
         what = f"has no option {sorted(unknown)[0]!r}" if unknown else "is no ADB address"
         raise SettingsError("bad-adb-address", f"{text!r} {what}", f"write {FORM}")
     serial = match["serial"] or os.environ.get("ANDROID_SERIAL", "")
-    return Address(text, serial, **{"binaries": os.environ.get(BINARIES, ""), **options})
+    return AdbAddress(text, serial, **{"binaries": os.environ.get(BINARIES, ""), **options})
 
 
 @final
 @dataclass(frozen=True)
-class Done:
+class ShellResult:
     """What a command on the phone came to.
 
     Args:
@@ -78,7 +80,7 @@ class Phone:
 
     serial: str
 
-    def shell(self, command: str, timeout: float = PATIENCE) -> Done:
+    def shell(self, command: str, timeout: float = PATIENCE) -> ShellResult:
         """Run a shell command there.
 
         Raises:
@@ -90,7 +92,7 @@ class Phone:
         said, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
         if not mark:
             raise DeviceError("adb-lost", f"{self.serial} went away: {_last(done.stderr + done.stdout)}", "connect it again and measure again")
-        return Done(int(code), said)
+        return ShellResult(int(code), said)
 
     def text(self, command: str) -> str:
         """What a shell command there prints, ``""`` when it fails."""
@@ -127,7 +129,7 @@ def states() -> Mapping[str, str]:
     return {words[0]: words[1].strip() for words in lines if len(words) == 2}
 
 
-def phone(address: Address) -> Phone:
+def phone(address: AdbAddress) -> Phone:
     """The phone of an address.
 
     Raises:
@@ -168,3 +170,93 @@ def _last(said: str) -> str:
 def quoted(*words: str) -> str:
     """Words as a shell there reads them."""
     return shlex.join(words)
+
+
+PROPERTIES = (
+    "ro.product.manufacturer",
+    "ro.product.model",
+    "ro.build.version.release",
+    "ro.product.cpu.abi",
+    "ro.soc.manufacturer",
+    "ro.soc.model",
+    "ro.board.platform",
+    "ro.kernel.qemu",
+    "ro.boot.qemu",
+)
+CLOCKS = 'for c in /sys/devices/system/cpu/cpu[0-9]*; do echo "${c##*cpu} $(cat $c/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0)"; done'
+
+
+def phone_facts(phone: Phone, name: str, runtimes: Mapping[str, str]) -> DeviceDescription:
+    """The phone's CPU, memory and system.
+
+    Args:
+        phone: The phone.
+        name: As the user typed it.
+        runtimes: Those that a binary was brought for, with its version.
+    """
+    lines = phone.shell("; ".join(f'echo "{key}=$(getprop {key})"' for key in PROPERTIES)).said.splitlines()
+    told = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    cpuinfo, meminfo = phone.text("cat /proc/cpuinfo"), phone.text("cat /proc/meminfo")
+    memory = re.search(r"MemTotal:\s+(\d+) kB", meminfo)
+    # An emulator runs on the host's own CPU: its times say nothing of a phone.
+    emulator = "1" in (told.get("ro.kernel.qemu"), told.get("ro.boot.qemu"))
+    model = " ".join(told.get(key, "") for key in PROPERTIES[:2]).strip()
+    return DeviceDescription(
+        name=name,
+        cpu=_cpu(told, cpuinfo) + (f" ({model})" if model else ""),
+        architecture=told.get("ro.product.cpu.abi", "") or "unknown",
+        os=f"Android {told.get('ro.build.version.release', '')}".strip(),
+        cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or 1,
+        memory=int(memory[1]) * 1024 if memory else 0,
+        isa=_isa(cpuinfo),
+        runtimes=runtimes,
+        emulated="an Android emulator on this machine's CPU" if emulator else "",
+    )
+
+
+def _cpu(told: Mapping[str, str], cpuinfo: str) -> str:
+    chip = f"{told.get('ro.soc.manufacturer', '')} {told.get('ro.soc.model', '')}".strip()
+    named = re.search(r"^(?:Hardware|model name)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return chip or (named[1].strip() if named else told.get("ro.board.platform", "") or "unknown CPU")
+
+
+def _isa(cpuinfo: str) -> Sequence[str]:
+    features = re.search(r"^(?:Features|flags)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    has = set(features[1].split()) if features else set()
+    return [name for name in ISAS if name in has]
+
+
+def fastest_cpus(phone: Phone, count: int) -> Sequence[int]:
+    """Numbers of the fastest CPUs by their highest clock; empty where the clocks are not told or a pin is not to be had."""
+    if not phone.text("command -v taskset"):
+        return []
+    pairs = [line.split() for line in phone.text(CLOCKS).splitlines()]
+    clocks = {int(cpu): int(clock) for cpu, clock in pairs if cpu.isdigit() and clock.isdigit()}
+    if len(clocks) < count or not any(clocks.values()):
+        return []
+    return sorted(sorted(clocks, key=lambda cpu: (-clocks[cpu], cpu))[:count])
+
+
+@final
+@dataclass(frozen=True)
+class Battery:
+    """The state of the battery.
+
+    Args:
+        level: Percent.
+        temperature: Degrees Celsius.
+        powered: Whether it is being charged.
+    """
+
+    level: int
+    temperature: float
+    powered: bool
+
+
+def battery(phone: Phone) -> Battery | None:
+    """The battery, ``None`` where the phone does not tell."""
+    said = phone.text("dumpsys battery")
+    level, tenths = (re.search(rf"^\s*{key}: (-?\d+)", said, re.MULTILINE) for key in ("level", "temperature"))
+    if level is None or tenths is None:
+        return None
+    return Battery(int(level[1]), int(tenths[1]) / 10, re.search(r"powered: true", said) is not None)

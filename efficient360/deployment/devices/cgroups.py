@@ -41,7 +41,7 @@ class Limits:
 
 @final
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """A control group.
 
     Args:
@@ -78,7 +78,7 @@ class Group:
 
 
 @contextmanager
-def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Group]:
+def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[ControlGroup]:
     """A new group with limits, gone afterwards.
 
     Args:
@@ -89,11 +89,11 @@ def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Gr
     Raises:
         DeviceError: ``no-cgroups``: a controller that is needed is not there, or may not be written.
     """
-    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", Group([])
+    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", ControlGroup([])
     try:
         for controller in limits.controllers:
             folder = _make(controller, name, mounts, own)
-            made = Group([*made.folders, folder] if folder not in made.folders else made.folders)
+            made = ControlGroup([*made.folders, folder] if folder not in made.folders else made.folders)
             _limit(folder, controller, limits)
         yield made
     finally:
@@ -146,8 +146,8 @@ def _limit(folder: Path, controller: str, limits: Limits) -> None:
         swap, most = ("memory.memsw.limit_in_bytes", limits.memory) if version1 else ("memory.swap.max", 0)
         if (folder / swap).exists():
             (folder / swap).write_text(str(most), encoding="ascii")
+    if controller != "cpu" or limits.quota is None:
         return
-    assert limits.quota is not None
     share = limits.quota * PERIOD // 100
     if (folder / "cpu.cfs_quota_us").exists():
         (folder / "cpu.cfs_period_us").write_text(str(PERIOD), encoding="ascii")

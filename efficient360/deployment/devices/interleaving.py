@@ -10,10 +10,9 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Block, ColdStart, Job, Reading, Schedule, Told
-from efficient360.deployment.devices.link import Link, WorkerFailed
-from efficient360.deployment.devices.place import Place
+from efficient360.deployment.devices.device import ColdStart, DeviceReading, Job, OnProgress, Schedule, TimingBlock
 from efficient360.deployment.devices.timing import drawn, noisy
+from efficient360.deployment.devices.worker import WorkerFailed, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact
 
@@ -28,20 +27,20 @@ class _Running:
     """A job in hand: its worker, what it told when it was loaded, and its blocks so far."""
 
     job: Job
-    link: Link
+    link: WorkerProcess
     loaded: Mapping[str, Any]
     steady: bool
     logits: Any
     idle: float | None
     facts: Mapping[str, Any]
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[TimingBlock] = field(default_factory=list)
     memory: int = 0
     repeated: int = 0
     starts: list[ColdStart] = field(default_factory=list)
     failed: Failure | None = None
 
 
-def interleaved(place: Place, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+def interleaved(place: Workspace, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
     """Read jobs on an open place; the semantics of :meth:`efficient360.deployment.devices.device.Device.measure`."""
     total, done = len(jobs) * (schedule.blocks + 1), 0
     place.put(images, IMAGES)
@@ -67,7 +66,7 @@ def interleaved(place: Place, jobs: Sequence[Job], images: Path, schedule: Sched
             yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, _threads(place, job))
 
 
-def _rounds(running: Sequence[_Running], schedule: Schedule, told: Told, steps: tuple[int, int]) -> int:
+def _rounds(running: Sequence[_Running], schedule: Schedule, told: OnProgress, steps: tuple[int, int]) -> int:
     done, total = steps
     for _ in range(schedule.blocks):
         for one in running:
@@ -92,11 +91,11 @@ def _block(one: _Running, schedule: Schedule) -> None:
     except WorkerFailed as error:
         one.failed = Failure.of(Status.FAILED, error)
         return
-    one.blocks.append(Block(told["wall"], told["cpu"], told["seconds"], told["before"], told["after"]))
+    one.blocks.append(TimingBlock(told["wall"], told["cpu"], told["seconds"], told["before"], told["after"]))
     one.memory = told["memory"]
 
 
-def _start_again(place: Place, one: _Running, schedule: Schedule) -> None:
+def _start_again(place: Workspace, one: _Running, schedule: Schedule) -> None:
     """More cold starts, in fresh processes, while nothing else runs."""
     first = one.starts[0]
     if one.failed is not None or first.imports + first.load + first.first > SLOW_START:
@@ -114,11 +113,11 @@ def _cold(loaded: Mapping[str, Any]) -> ColdStart:
     return ColdStart(loaded["import"], loaded["load"], loaded["first"])
 
 
-def _start(place: Place, job: Job, schedule: Schedule, stack: ExitStack) -> _Running | Failure:
+def _start(place: Workspace, job: Job, schedule: Schedule, stack: ExitStack) -> _Running | Failure:
     try:
         link = stack.enter_context(closing(place.start()))
         loaded = load(place, link, job.artefact, _threads(place, job), schedule.timeout)
-        logits = answers(place, link, schedule.timeout)
+        logits = probe_logits(place, link, schedule.timeout)
         warm = link.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
         idle, facts = _idle(link, schedule)
         return _Running(job, link, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
@@ -126,7 +125,7 @@ def _start(place: Place, job: Job, schedule: Schedule, stack: ExitStack) -> _Run
         return Failure.of(Status.FAILED, error)
 
 
-def load(place: Place, link: Link, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
+def load(place: Workspace, link: WorkerProcess, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
     """Have a worker load an artefact and answer once.
 
     Raises:
@@ -135,7 +134,7 @@ def load(place: Place, link: Link, artefact: Artefact, threads: int, timeout: fl
     return link.ask("load", timeout, **request(place, artefact, threads))
 
 
-def request(place: Place, artefact: Artefact, threads: int) -> dict[str, Any]:
+def request(place: Workspace, artefact: Artefact, threads: int) -> dict[str, Any]:
     """What a worker must know to open an artefact, which is brought to the place."""
     place.put(artefact.folder, artefact.digest)
     own = catalogue.runtime(artefact.runtime).session
@@ -146,7 +145,7 @@ def request(place: Place, artefact: Artefact, threads: int) -> dict[str, Any]:
     return {"session": session, "folder": artefact.digest, "settings": settings, "images": IMAGES, "batch": artefact.batch}
 
 
-def answers(place: Place, link: Link, timeout: float) -> Any:
+def probe_logits(place: Workspace, link: WorkerProcess, timeout: float) -> Any:
     """Logits float32 ``(n, K)`` of the probe images as the loaded artefact gives them."""
     name = f"logits-{link.pid}.npy"
     link.ask("answer", timeout, images=IMAGES, logits=name)
@@ -155,7 +154,7 @@ def answers(place: Place, link: Link, timeout: float) -> Any:
         return np.load(Path(folder) / name)
 
 
-def _idle(link: Link, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
+def _idle(link: WorkerProcess, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
     """Watts at rest, where the device counts energy; and what counts it."""
     told = link.ask("idle", schedule.timeout, seconds=0.0)
     if "energy" not in told["before"]:
@@ -165,15 +164,15 @@ def _idle(link: Link, schedule: Schedule) -> tuple[float | None, Mapping[str, An
     return None if joules is None else joules / float(told["seconds"]), {"energy_source": told["source"]}
 
 
-def _threads(place: Place, job: Job) -> int:
+def _threads(place: Workspace, job: Job) -> int:
     return job.threads or place.cores
 
 
-def _reading(one: _Running, threads: int) -> Reading | Failure:
+def _reading(one: _Running, threads: int) -> DeviceReading | Failure:
     if one.failed is not None:
         return one.failed
     told = one.loaded
-    return Reading(
+    return DeviceReading(
         tuple(one.blocks),
         tuple(one.starts),
         one.steady,
@@ -188,7 +187,7 @@ def _reading(one: _Running, threads: int) -> Reading | Failure:
     )
 
 
-def operators(place: Place, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
+def operators(place: Workspace, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
     """Seconds of each operator on an open place; the semantics of :meth:`efficient360.deployment.devices.device.Device.operators`."""
     place.put(images, IMAGES)
     try:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Device, Facts, Job, Reading, Schedule, Told
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.interleaving import interleaved, operators
-from efficient360.deployment.devices.link import Link, WorkerFailed
 from efficient360.deployment.devices.local import facts
-from efficient360.deployment.devices.place import KIT, Place
-from efficient360.deployment.devices.ssh_client import CONNECTION_FAILED, Address, Client, connected, english, read
+from efficient360.deployment.devices.ssh_client import CONNECTION_FAILED, SshAddress, SshClient, connected, english, read
+from efficient360.deployment.devices.worker import KIT, WorkerFailed, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.kit.machine import PACKAGES
 from efficient360.deployment.runtimes.runtime import Artefact
@@ -43,7 +42,7 @@ NOT_FOUND = 127
 
 @final
 @dataclass(frozen=True)
-class SshPlace(Place):
+class SshWorkspace(Workspace):
     """A temporary folder of a host.
 
     Args:
@@ -53,7 +52,7 @@ class SshPlace(Place):
         brought: Names of what is there already.
     """
 
-    client: Client
+    client: SshClient
     folder: str
     open_cores: int = 1
     brought: set[str] = field(default_factory=set)
@@ -77,16 +76,16 @@ class SshPlace(Place):
             raise DeviceError("copy-failed", f"{name} could not be copied from {self._host}: {last_line(done.stderr)}", "measure again")
         path.write_bytes(done.stdout)
 
-    def start(self) -> Link:
-        worker = f"cd {shlex.quote(self.folder)} && PYTHONPATH=. exec {shlex.quote(self.client.address.python)} -m kit.leash"
-        return Link(self.client.command([worker]), english(), explain=self._explain)
+    def start(self) -> WorkerProcess:
+        worker = f"cd {shlex.quote(self.folder)} && PYTHONPATH=. exec {shlex.quote(self.client.address.python)} -m kit.supervisor"
+        return WorkerProcess(self.client.command([worker]), english(), explain=self._explain)
 
     @property
     def _host(self) -> str:
         return self.client.address.destination
 
     def _explain(self, code: int, doing: str, words: str) -> WorkerFailed | None:
-        """Why a worker there ended: the leash tells signals as shells do, and the client has a code for itself."""
+        """Why a worker there ended: the supervisor reports signals as shells do, and the client has a code for itself."""
         if code == CONNECTION_FAILED:
             return WorkerFailed("connection-lost", f"the connection to {self._host} was lost in {doing}{words}", "measure again; what was measured is kept")
         if code == 128 + signal.SIGKILL:
@@ -98,7 +97,7 @@ class SshPlace(Place):
         return None
 
 
-def python(address: Address, program: str, *arguments: str) -> str:
+def python(address: SshAddress, program: str, *arguments: str) -> str:
     """The shell command that runs a program with the host's interpreter."""
     return shlex.join([address.python, "-c", program, *arguments])
 
@@ -124,14 +123,14 @@ def last_line(said: bytes) -> str:
 
 
 @contextmanager
-def ssh_place(address: Address) -> Iterator[SshPlace]:
+def ssh_workspace(address: SshAddress) -> Iterator[SshWorkspace]:
     """A temporary folder of a host with the kit in it, gone afterwards.
 
     Raises:
         DeviceError: No connection, no Python or NumPy there, or no room.
     """
     with connected(address) as client:
-        place = SshPlace(client, _folder(client))
+        place = SshWorkspace(client, _folder(client))
         try:
             place.put(KIT, "kit")
             yield place
@@ -140,7 +139,7 @@ def ssh_place(address: Address) -> Iterator[SshPlace]:
                 client.run(python(address, REMOVE, place.folder))
 
 
-def _folder(client: Client) -> str:
+def _folder(client: SshClient) -> str:
     address = client.address
     done = client.run(python(address, OPEN, address.folder))
     if done.returncode == NOT_FOUND or b"not found" in done.stderr:
@@ -161,7 +160,7 @@ def _folder(client: Client) -> str:
     return str(told["folder"])
 
 
-def _refuse(address: Address, told: Mapping[str, Any]) -> str:
+def _refuse(address: SshAddress, told: Mapping[str, Any]) -> str:
     version = ".".join(map(str, told["python"]))
     if told["python"] < [3, 9]:
         raise DeviceError("old-python", f"{address.python} on {address.destination} is Python {version}", "name one of 3.9 or newer: ?python=/path/to/python")
@@ -178,17 +177,17 @@ class Ssh(Device):
         address: The host.
     """
 
-    address: Address
+    address: SshAddress
 
     @property
     def name(self) -> str:
         return self.address.text
 
-    def describe(self) -> Facts:
+    def describe(self) -> DeviceDescription:
         with self._open() as (_, told):
             return told
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         with self._open() as (place, found):
             lacking = {id(job): self._lacking(job.artefact, found) for job in jobs}
             taken = interleaved(place, [job for job in jobs if lacking[id(job)] is None], images, schedule, told)
@@ -200,15 +199,15 @@ class Ssh(Device):
             return self._lacking(artefact, found) or operators(place, artefact, images, threads, timeout)
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[SshPlace, Facts]]:
-        with ssh_place(self.address) as place:
+    def _open(self) -> Iterator[tuple[SshWorkspace, DeviceDescription]]:
+        with ssh_workspace(self.address) as place:
             try:
                 found = facts(self.name, place)
             except WorkerFailed as error:
                 raise DeviceError(error.code, f"{self.address.destination} can't be used: {error.message}", error.hint) from error
             yield dataclasses.replace(place, open_cores=found.cores), found
 
-    def _lacking(self, artefact: Artefact, found: Facts) -> Failure | None:
+    def _lacking(self, artefact: Artefact, found: DeviceDescription) -> Failure | None:
         """The runtime that an artefact needs and the host lacks."""
         if artefact.runtime not in PACKAGES or artefact.runtime in found.runtimes:
             return None

@@ -27,7 +27,7 @@ RECORD = "artefact.json"
 
 @final
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A network to build artefacts of.
 
     Args:
@@ -45,7 +45,7 @@ class Source:
     folder: Path
 
 
-def build(source: Source, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
+def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
     """Convert a network for a runtime, or take what an earlier call with the same input left.
 
     Args:
@@ -80,7 +80,7 @@ def build(source: Source, runtime: str, precision: Precision, batch: int = 1, ti
     return _converted(source, (runtime, precision, batch), program, folder, timeout)
 
 
-def _key(source: Source, runtime: str, precision: Precision, batch: int) -> str:
+def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
     found = catalogue.runtime(runtime)
     calibration = "" if precision is not Precision.INT8 or source.calibration is None else hashlib.sha256(source.calibration.tobytes()).hexdigest()
     plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
@@ -88,19 +88,19 @@ def _key(source: Source, runtime: str, precision: Precision, batch: int) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _shared(source: Source, batch: int) -> Path:
+def _shared(source: ModelSource, batch: int) -> Path:
     identity = hashlib.sha256(json.dumps([source.identity, list(source.size)]).encode()).hexdigest()[:16]
     return source.folder / f"shared-b{batch}-{identity}"
 
 
-def _program(source: Source, batch: int) -> Path:
+def _program(source: ModelSource, batch: int) -> Path:
     path = _shared(source, batch) / "program.pt2"
     if not path.is_file():
         export_program(source.module, source.size, batch, path)
     return path
 
 
-def _converted(source: Source, what: tuple[str, Precision, int], program: Path, folder: Path, timeout: float) -> Artefact | Failure:
+def _converted(source: ModelSource, what: tuple[str, Precision, int], program: Path, folder: Path, timeout: float) -> Artefact | Failure:
     runtime, precision, batch = what
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)

@@ -17,7 +17,7 @@ INPUTS = ("VDD_IN", "POM_5V_IN")
 PERIOD = 0.1
 
 
-class Meter:
+class EnergyMeter:
     """Joules since some start.
 
     Args:
@@ -27,7 +27,7 @@ class Meter:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._gpus = _gpus() if root == Path("/") else []
-        self._sensor = Sensor(root)
+        self._sensor = PowerSensor(root)
         has = {"rapl": counters.energy(root) is not None, "nvml": bool(self._gpus)}
         names = [name for name, there in has.items() if there]
         if not names and self._sensor.watts() is not None:
@@ -64,7 +64,7 @@ class Meter:
         return None if left is None else -left
 
 
-class Sensor:
+class PowerSensor:
     """A Jetson's INA3221: it tells power now, which a thread sums up over time."""
 
     def __init__(self, root: Path) -> None:
