@@ -73,13 +73,13 @@ def run_artefact(artefact: Artefact, classes: int) -> Iterator[DeployedModel]:
     Raises:
         WorkerFailed: It can't be loaded.
     """
-    with TemporaryDirectory() as spare, local_workspace(open_cores(), {}, None) as place:
+    with TemporaryDirectory() as spare, local_workspace(open_cores(), {}, None) as workspace:
         first = Path(spare) / IMAGES
         np.save(first, np.full((artefact.batch, *artefact.size), 0.5, np.float32))
-        place.put(first, IMAGES)
-        with closing(place.start()) as link:
-            told = load(place, link, artefact, open_cores(), TIMEOUT)
-            yield DeployedModel(artefact, classes, link, place.folder, told["version"])
+        workspace.put(first, IMAGES)
+        with closing(workspace.start()) as worker:
+            loaded = load(workspace, worker, artefact, open_cores(), TIMEOUT)
+            yield DeployedModel(artefact, classes, worker, workspace.folder, loaded["version"])
 
 
 @final
@@ -166,5 +166,5 @@ def deploy(
 def identity(target: str) -> dict[str, Any]:
     """What of a deployment enters the key of an outcome: runtime, precision, and the versions that convert and run it."""
     name, precision = catalogue.target(target)
-    found = catalogue.runtime(name)
-    return {"runtime": name, "precision": precision.value, "converter": found.version, "versions": catalogue.versions(found)}
+    runtime = catalogue.runtime(name)
+    return {"runtime": name, "precision": precision.value, "converter": runtime.version, "versions": catalogue.versions(runtime)}

@@ -115,10 +115,10 @@ class Acceleration(Evaluator):
     def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:
         peak = peak_of(yardsticks)
         for result in results:
-            given = conditions(result.runtime, result.precision, self.device, 1)
-            yield from metrics.speed_outcomes(result.own, result.twin, peak, given)
-            yield metrics.profile_outcome(result.profile, given)
-            yield from metrics.delegation_outcomes(result.delegation, given)
+            where = conditions(result.runtime, result.precision, self.device, 1)
+            yield from metrics.speed_outcomes(result.own, result.twin, peak, where)
+            yield metrics.profile_outcome(result.profile, where)
+            yield from metrics.delegation_outcomes(result.delegation, where)
             if result.estimate is not None:
                 yield from metrics.estimate_outcomes(result.estimate)
         yield metrics.peak_outcome(peak, {"device": self.device})
@@ -144,14 +144,21 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
 
 def _result(target: Target, cells: ResultsByRole, own: Network, twin: Network | Failure, bench: NetworkTimer) -> RuntimeFit:
     cell = cells[NetworkRole.CHECKPOINT]
-    beside = speed_of(cells[NetworkRole.TWIN], twin.macs) if isinstance(twin, Network) else twin
-    found = speed_of(cell, own.macs)
+    twin_speed = speed_of(cells[NetworkRole.TWIN], twin.macs) if isinstance(twin, Network) else twin
+    speed = speed_of(cell, own.macs)
     if isinstance(cell, Failure) or cell.failure is not None:
-        why = found if isinstance(found, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
-        return RuntimeFit(*target, found, beside, why, why)
-    told = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
+        why = speed if isinstance(speed, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
+        return RuntimeFit(*target, speed, twin_speed, why, why)
+    operator_profile = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
     estimated = estimate(cell.artefact, bench.images, TIMEOUT) if target == ("litert", Precision.FP32) else None
-    return RuntimeFit(*target, found, beside, told, delegation_of(cell.artefact, told.rows if isinstance(told, OperatorProfile) else ()), estimated)
+    return RuntimeFit(
+        *target,
+        speed,
+        twin_speed,
+        operator_profile,
+        delegation_of(cell.artefact, operator_profile.rows if isinstance(operator_profile, OperatorProfile) else ()),
+        estimated,
+    )
 
 
 def _facts(own: Network, twin: Network | Failure, model: TorchModel) -> list[tuple[str, str]]:

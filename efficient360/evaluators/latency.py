@@ -127,10 +127,10 @@ class Latency(Evaluator):
         ranked = sorted((c.artefact.batch / c.timing.p50, i) for i, c in enumerate(cells) if c.rankable and c.timing is not None)
         if ranked:
             value, index = ranked[-1]
-            found = next(
+            throughput = next(
                 o for o in latency_metrics.outcomes(cells[index], self.device) if isinstance(o, Measurement) and o.metric == latency_metrics.THROUGHPUT
             )
-            yield replace(found, metric=latency_metrics.BEST_THROUGHPUT, value=value)
+            yield replace(throughput, metric=latency_metrics.BEST_THROUGHPUT, value=value)
 
     def _best(self, cells: list[ArtefactResult], facts: DeviceDescription) -> Outcome:
         ranked = [(cell, cell.timing) for cell in cells if cell.artefact.batch == 1 and cell.rankable and cell.timing is not None]
@@ -139,5 +139,5 @@ class Latency(Evaluator):
             return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", latency_metrics.BEST)
         best, timing = min(ranked, key=lambda pair: pair[1].p50)
         artefact = best.artefact
-        given = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
-        return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, given, extra=figures(cells, facts))
+        where = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
+        return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, where, extra=figures(cells, facts))

@@ -82,11 +82,11 @@ def twin(size: Size, macs: int, classes: int, probes: NDArray[np.float32]) -> Ne
 def twin_facts(size: Size, macs: int, classes: int) -> Iterator[tuple[str, str]]:
     """What a reader should know of the twin: name and value."""
     shape = shape_of(size, macs, classes)
-    found = matched_cnn_macs(size, shape, classes)
+    actual = matched_cnn_macs(size, shape, classes)
     blocks = "–".join(map(str, shape.blocks))
     yield "What it is", "3×3 convolutions in residual blocks as in ResNet-18, normalisation folded in, random weights: it stands for cost alone"
     yield "Shape", f"stem of stride {shape.stride}, {shape.width} channels at first and twice as many in each further stage, {blocks} blocks a stage"
-    yield "MACs", f"{found:,}, {100 * (found / macs - 1):+.1f} % against the checkpoint's {macs:,}"
+    yield "MACs", f"{actual:,}, {100 * (actual / macs - 1):+.1f} % against the checkpoint's {macs:,}"
 
 
 def _whole(network: nn.Module, size: Size, classes: int) -> TorchModel:
