@@ -16,7 +16,7 @@ from efficient360.core.measurement import Failure
 from efficient360.deployment.devices.interleaving import IMAGES, load
 from efficient360.deployment.devices.local import local_workspace, open_cores
 from efficient360.deployment.devices.worker import WorkerProcess
-from efficient360.deployment.runtimes import catalogue, probe_images
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import Parity, parity
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
@@ -150,15 +150,17 @@ def deploy(
     """
     name, precision = catalogue.target(target)
     wanted = calibration if precision is Precision.INT8 else None
-    chosen = None if wanted is None else probe_images.sample_images(wanted.examples, probe_images.CALIBRATION, seed)
-    source = ModelSource(probe_images.program_identity(checkpoint, probe_images.kept_outputs(model)), model.module, model.input_size, chosen, folder)
+    chosen = None if wanted is None else calibration_images.sample_images(wanted.examples, calibration_images.CALIBRATION, seed)
+    source = ModelSource(
+        calibration_images.program_identity(checkpoint, calibration_images.kept_outputs(model)), model.module, model.input_size, chosen, folder
+    )
     artefact = build(source, name, precision)
     if isinstance(artefact, Failure):
         raise RunError(artefact.code, f"{checkpoint.name} can't be evaluated as {target}: {artefact.message}", artefact.hint)
-    questions = probe_images.probes(probes, model.input_size, seed)
-    reference = probe_images.logits_of(model, questions)
+    questions = calibration_images.probes(probes, model.input_size, seed)
+    reference = calibration_images.logits_of(model, questions)
     with run_artefact(artefact, model.num_classes) as running:
-        answers = probe_images.logits_of(running, questions)
+        answers = calibration_images.logits_of(running, questions)
         described = "" if wanted is None or chosen is None else f"{len(chosen)} images of {wanted.described}"
         yield Deployment(running, parity(reference, answers, precision), described)
 

@@ -23,7 +23,7 @@ from efficient360.deployment.hardware_fit.networks import Network, NetworkRole
 from efficient360.deployment.hardware_fit.npu import estimate
 from efficient360.deployment.hardware_fit.operator_times import OperatorProfile, profile
 from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, peak_runtimes, speed_of
-from efficient360.deployment.runtimes import catalogue, probe_images
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
@@ -78,7 +78,7 @@ class Acceleration(Evaluator):
         if not targets:
             asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
             raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
-        probes = probe_images.probes(context.examples, model.input_size, context.seed)
+        probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         bench = self._bench(probes, context)
         own, twin = _networks(model, probes, context)
         yardstick = networks.products(model.input_size, probes)
@@ -108,7 +108,7 @@ class Acceleration(Evaluator):
         np.save(path, probes)
         data = context.training or context.examples
         wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
-        calibration = probe_images.sample_images(data, probe_images.CALIBRATION, context.seed) if wanted and data is not None else None
+        calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed) if wanted and data is not None else None
         schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
         return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
 
@@ -132,7 +132,7 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
     counted = count_macs(model.network, image)
     macs = None if counted.uncounted else counted.products
-    own = networks.checkpoint(model, probe_images.program_identity(context.checkpoint, probe_images.kept_outputs(model)), macs, probes)
+    own = networks.checkpoint(model, calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model)), macs, probes)
     if macs is None:
         message = "there is no twin: the checkpoint has operators whose multiply-adds are not known"
         return own, Failure(Status.UNSUPPORTED, "uncounted-operators", message, "see macs")
