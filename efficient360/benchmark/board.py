@@ -151,7 +151,7 @@ def costs(board: DeviceBoard, label: str) -> Costs:
     cold = [(cell.rankable, cell.rankable.cold) for cell in cells if cell.rankable is not None and cell.rankable.cold]
 
     def part(values_of: Callable[[CellNumbers], list[float]]) -> float | None:
-        values = [float(np.median(values)) for numbers, _ in cold if (values := values_of(numbers))]
+        values = [float(np.median(samples)) for numbers, _ in cold if (samples := values_of(numbers))]
         return _median(values)
 
     held = [(n.memory, n.memory_before) for cell in cells if (n := cell.rankable) is not None]

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from efficient360.benchmark.board import DeviceBoard, coverage
 from efficient360.benchmark.ranking import Agreement, Ratio, device_agreement, fragmentation, precision_gain, relative, repeatability
-from efficient360.benchmark.tables import MISSING, Table, TableCell, column
+from efficient360.benchmark.tables import MISSING, BenchmarkTable, TableCell, column
 from efficient360.deployment.runtimes.runtime import Precision
 
 BASE = f"litert:{Precision.FP32}"
 
 
-def fastest_runtime_table(boards: Sequence[DeviceBoard]) -> Table | None:
+def fastest_runtime_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable | None:
     """How the first places spread over runtimes, by device, in fp32."""
     fragmented = [(board, fragment) for board in boards if (fragment := fragmentation(board, Precision.FP32)) is not None]
     if not fragmented:
@@ -32,20 +32,20 @@ def fastest_runtime_table(boards: Sequence[DeviceBoard]) -> Table | None:
         "Number of models for which each runtime is fastest in fp32. A win is clear when the 95 % intervals of the two fastest do not overlap and the "
         "second takes over 10 % longer. Below: latency over that of the fastest runtime (geometric mean over the models it runs); 1 is fastest everywhere."
     )
-    return Table("Is one runtime fastest everywhere?", note, ("Runtime", *(board.name for board, _ in fragmented)), tuple(rows))
+    return BenchmarkTable("Is one runtime fastest everywhere?", note, ("Runtime", *(board.name for board, _ in fragmented)), tuple(rows))
 
 
-def relative_speed_table(boards: Sequence[DeviceBoard]) -> Table | None:
+def relative_speed_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable | None:
     """Speed of each column relative to LiteRT in fp32, by device."""
     labels = [label for label in dict.fromkeys(label for board in boards for label in board.labels) if label != BASE]
     rows = [(TableCell(_title(boards, label)), *(_ratio(relative(board, label, BASE)) for board in boards)) for label in labels]
     if not any(relative(board, label, BASE) for board in boards for label in labels):
         return None
     note = "Geometric mean over the models that both run, minimum and maximum below; above 1 is faster than LiteRT in fp32."
-    return Table("Speed relative to LiteRT", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
+    return BenchmarkTable("Speed relative to LiteRT", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
 
 
-def precision_gain_table(boards: Sequence[DeviceBoard]) -> Table | None:
+def precision_gain_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable | None:
     """How many times as fast each lower precision is as fp32 in the same runtime."""
     rows = []
     for precision in [p for p in Precision if p is not Precision.FP32]:
@@ -55,10 +55,10 @@ def precision_gain_table(boards: Sequence[DeviceBoard]) -> Table | None:
     if not rows:
         return None
     note = "Speed-up over fp32 in the same runtime (geometric mean), over the models that pass the parity check at both precisions; minimum and maximum below."
-    return Table("Speed-up from lower precision", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
+    return BenchmarkTable("Speed-up from lower precision", note, ("Runtime", *(board.name for board in boards)), tuple(rows))
 
 
-def device_agreement_table(boards: Sequence[DeviceBoard]) -> Table | None:
+def device_agreement_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable | None:
     """Whether two devices put models and runtimes in the same order."""
     compared = [(first, second, device_agreement(first, second)) for i, first in enumerate(boards) for second in boards[i + 1 :]]
     if not compared:
@@ -70,7 +70,7 @@ def device_agreement_table(boards: Sequence[DeviceBoard]) -> Table | None:
         (TableCell("Same fastest runtime"), *(TableCell(f"{agreement.same_best[0]} of {agreement.same_best[1]}", "models, fp32") for *_, agreement in compared))
     )
     note = "Spearman's rank correlation of latency over all cells measured on both devices, and over the models in each runtime; 1 is the same order."
-    return Table("Rank correlation between devices", note, ("", *(f"{first.name} and {second.name}" for first, second, _ in compared)), tuple(rows))
+    return BenchmarkTable("Rank correlation between devices", note, ("", *(f"{first.name} and {second.name}" for first, second, _ in compared)), tuple(rows))
 
 
 def _rho(agreement: Agreement) -> TableCell:
@@ -91,7 +91,7 @@ def _title(boards: Sequence[DeviceBoard], label: str) -> str:
     return column(board, label)
 
 
-def coverage_table(boards: Sequence[DeviceBoard]) -> Table:
+def coverage_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable:
     """How many cells have a latency, and how many of them count."""
     rows = []
     for board in boards:
@@ -104,10 +104,10 @@ def coverage_table(boards: Sequence[DeviceBoard]) -> Table:
                 TableCell(str(whole.counted), f"{100 * whole.counted / max(whole.cells, 1):.0f} %"),
             )
         )
-    return Table("Coverage", "Cells with a latency, and those that also pass the parity check.", ("Device", "Cells", "Measured", "Valid"), tuple(rows))
+    return BenchmarkTable("Coverage", "Cells with a latency, and those that also pass the parity check.", ("Device", "Cells", "Measured", "Valid"), tuple(rows))
 
 
-def repeatability_table(boards: Sequence[DeviceBoard]) -> Table | None:
+def repeatability_table(boards: Sequence[DeviceBoard]) -> BenchmarkTable | None:
     """The first pass against the second."""
     rows = []
     for board in boards:
@@ -126,4 +126,4 @@ def repeatability_table(boards: Sequence[DeviceBoard]) -> Table | None:
     if not rows:
         return None
     note = "p50 of the second pass against the first: rank correlation (Spearman), relative differences (median and largest in size, then median with sign)."
-    return Table("Repeatability", note, ("Device", "Cells in both passes", "Rank correlation", "Median difference", "Largest", "Drift"), tuple(rows))
+    return BenchmarkTable("Repeatability", note, ("Device", "Cells in both passes", "Rank correlation", "Median difference", "Largest", "Drift"), tuple(rows))

@@ -15,7 +15,7 @@ from efficient360.benchmark.comparison_tables import (
     repeatability_table,
 )
 from efficient360.benchmark.ranking import fragmentation
-from efficient360.benchmark.tables import CellStyle, Table, TableCell, column, costs_table, latency_table, matched_pairs_table, utilisation_table
+from efficient360.benchmark.tables import BenchmarkTable, CellStyle, TableCell, column, costs_table, latency_table, matched_pairs_table, utilisation_table
 from efficient360.benchmark.utilisation import matmul_peak
 from efficient360.core import formatting
 from efficient360.deployment.runtimes.runtime import Precision
@@ -60,7 +60,7 @@ def headlines(board: DeviceBoard) -> list[HeadlineFigure]:
     return figures
 
 
-def comparison_tables(boards: Sequence[DeviceBoard]) -> list[Table]:
+def comparison_tables(boards: Sequence[DeviceBoard]) -> list[BenchmarkTable]:
     """The tables over all devices."""
     tables = [
         fastest_runtime_table(boards),
@@ -73,12 +73,12 @@ def comparison_tables(boards: Sequence[DeviceBoard]) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def device_tables(board: DeviceBoard) -> list[Table]:
+def device_tables(board: DeviceBoard) -> list[BenchmarkTable]:
     """The tables of one device."""
     return [table for table in (utilisation_table(board), matched_pairs_table(board), costs_table(board)) if table is not None]
 
 
-def latency_tables(boards: Sequence[DeviceBoard]) -> list[Table]:
+def latency_tables(boards: Sequence[DeviceBoard]) -> list[BenchmarkTable]:
     """The matrix of each board."""
     return [latency_table(board) for board in boards]
 
@@ -205,7 +205,7 @@ def escape_markdown(text: str) -> str:
     return text.translate(HOSTILE)
 
 
-def _markdown_table(table: Table) -> str:
+def _markdown_table(table: BenchmarkTable) -> str:
     lines = [f"## {escape_markdown(table.title)}", "", escape_markdown(table.note), ""]
     lines += [_markdown_row([escape_markdown(head) for head in table.head]), _markdown_row(["---", *["---:"] * (len(table.head) - 1)])]
     lines += [_markdown_row([_markdown_cell(cell) for cell in row]) for row in table.rows]

@@ -47,7 +47,7 @@ class TableCell:
 
 @final
 @dataclass(frozen=True)
-class Table:
+class BenchmarkTable:
     """A table: the first box of a row is its head.
 
     Args:
@@ -70,12 +70,12 @@ STATUS_TITLES = {Status.UNSUPPORTED: "not supported", Status.FAILED: "failed", S
 FAMILIES = {Family.VIT: "ViT", Family.HYBRID: "hybrid", Family.CNN: "CNN", Family.UNKNOWN: ""}
 
 
-def latency_table(board: DeviceBoard) -> Table:
+def latency_table(board: DeviceBoard) -> BenchmarkTable:
     """Median latency of a call in milliseconds with its 95 % interval, or why there is none."""
     note = "Median of a call in milliseconds, its 95 % interval below. The fastest runtime of a row at each precision is highlighted; ✓ marks a clear win."
     emulated = f"Not real hardware: {board.device.emulated}. " if board.device.emulated else ""
     head = ("Model", *(column(board, label) for label in board.labels))
-    return Table(f"Latency on {board.name}", emulated + note, head, tuple(_row(board, model) for model in board.models))
+    return BenchmarkTable(f"Latency on {board.name}", emulated + note, head, tuple(_row(board, model) for model in board.models))
 
 
 def column(board: DeviceBoard, label: str) -> str:
@@ -126,7 +126,7 @@ def hover(numbers: CellNumbers) -> str:
     return "; ".join(parts)
 
 
-def utilisation_table(board: DeviceBoard) -> Table | None:
+def utilisation_table(board: DeviceBoard) -> BenchmarkTable | None:
     """Achieved multiply-adds a second over the device's peak, by family and column."""
     top = matmul_peak(board)
     columns = [(label, shares) for label in board.labels if (shares := family_utilisation(board, label)) is not None]
@@ -144,10 +144,10 @@ def utilisation_table(board: DeviceBoard) -> Table | None:
         f"Achieved multiply-adds a second (counted MACs over the median) as a share of {scaled(top.speed, 'MAC/s')}, the fastest at which {top.label} runs "
         "a stack of large matrix products here; geometric means. The last column: CNNs over ViTs and hybrids together; above 1, CNNs use the hardware better."
     )
-    return Table(f"Utilisation of the peak on {board.name}", note, ("Runtime", "ViT", "Hybrid", "CNN", "CNN / others"), tuple(rows))
+    return BenchmarkTable(f"Utilisation of the peak on {board.name}", note, ("Runtime", "ViT", "Hybrid", "CNN", "CNN / others"), tuple(rows))
 
 
-def matched_pairs_table(board: DeviceBoard) -> Table | None:
+def matched_pairs_table(board: DeviceBoard) -> BenchmarkTable | None:
     """Each ViT and hybrid beside the CNN nearest in multiply-adds, each in its best runtime."""
     rows = [
         (
@@ -165,10 +165,10 @@ def matched_pairs_table(board: DeviceBoard) -> Table | None:
         return None
     note = "Utilisation of the peak by each model in its own fastest runtime in fp32, beside the CNN nearest in MACs (within a factor of two)."
     head = ("Model", "MACs", "Utilisation", "Matched CNN", "CNN MACs", "CNN utilisation", "CNN / model")
-    return Table(f"CNNs at matched MACs on {board.name}", note, head, tuple(rows))
+    return BenchmarkTable(f"CNNs at matched MACs on {board.name}", note, head, tuple(rows))
 
 
-def costs_table(board: DeviceBoard) -> Table:
+def costs_table(board: DeviceBoard) -> BenchmarkTable:
     """Cold start, memory and size of each column, medians over models."""
     rows = []
     for label in board.labels:
@@ -191,7 +191,7 @@ def costs_table(board: DeviceBoard) -> Table:
         "first inference in steady-state inferences; peak memory of the process, and its growth after the import; artefact bytes over float32 parameter bytes."
     )
     head = ("Runtime", "Valid results", "Import", "Load", "First inference", "Cold / warm", "Peak memory", "After import", "Artefact size")
-    return Table(f"Cold start, memory and size on {board.name}", note, head, tuple(rows))
+    return BenchmarkTable(f"Cold start, memory and size on {board.name}", note, head, tuple(rows))
 
 
 def _seconds(value: float | None) -> TableCell:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from efficient360.benchmark.cells import ModelFacts, RowRole
 from efficient360.benchmark.zoo import Family, ZooEntry
 from efficient360.deployment.runtimes.building import ModelSource
-from efficient360.deployment.runtimes.probe_images import logits_of, program_identity, synthetic_images
+from efficient360.deployment.runtimes.calibration_images import logits_of, program_identity, synthetic_images
 from efficient360.methods.complexity.mac_count import count_macs
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint

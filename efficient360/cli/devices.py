@@ -71,14 +71,14 @@ def _short(address: str) -> Text:
     return Text(address.partition("?")[0])
 
 
-def _described(found: DeviceDescription, here: DeviceDescription | None) -> RenderableType:
+def _described(device: DeviceDescription, here: DeviceDescription | None) -> RenderableType:
     """Two lines of a device; runtimes that are this machine's own are not told twice."""
-    cores = f"{found.cores} core{'s' if found.cores != 1 else ''}"
-    memory = size(found.memory) if found.memory else "memory unknown"
-    first = found.emulated or ", ".join([found.cpu, *found.isa])
-    second = f"{cores}, {memory}, {found.os}, {found.architecture}"
-    same = here is not None and found.emulated and found.runtimes == here.runtimes
-    versions = ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
+    cores = f"{device.cores} core{'s' if device.cores != 1 else ''}"
+    memory = size(device.memory) if device.memory else "memory unknown"
+    first = device.emulated or ", ".join([device.cpu, *device.isa])
+    second = f"{cores}, {memory}, {device.os}, {device.architecture}"
+    same = here is not None and device.emulated and device.runtimes == here.runtimes
+    versions = ", ".join(f"{name} {version}" for name, version in device.runtimes.items())
     third = "runtimes as on local" if same else versions or "no runtime found"
     return Group(Text(first), *([] if same else [Text(second)]), Text(third, "dim"))
 

@@ -16,7 +16,7 @@ from efficient360.core.measurement import Failure
 from efficient360.deployment.devices.interleaving import IMAGES, load
 from efficient360.deployment.devices.local import local_workspace, open_cores
 from efficient360.deployment.devices.worker import WorkerProcess
-from efficient360.deployment.runtimes import catalogue, probe_images
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import Parity, parity
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
@@ -73,13 +73,13 @@ def run_artefact(artefact: Artefact, classes: int) -> Iterator[DeployedModel]:
     Raises:
         WorkerFailed: It can't be loaded.
     """
-    with TemporaryDirectory() as spare, local_workspace(open_cores(), {}, None) as place:
+    with TemporaryDirectory() as spare, local_workspace(open_cores(), {}, None) as workspace:
         first = Path(spare) / IMAGES
         np.save(first, np.full((artefact.batch, *artefact.size), 0.5, np.float32))
-        place.put(first, IMAGES)
-        with closing(place.start()) as link:
-            told = load(place, link, artefact, open_cores(), TIMEOUT)
-            yield DeployedModel(artefact, classes, link, place.folder, told["version"])
+        workspace.put(first, IMAGES)
+        with closing(workspace.start()) as worker:
+            loaded = load(workspace, worker, artefact, open_cores(), TIMEOUT)
+            yield DeployedModel(artefact, classes, worker, workspace.folder, loaded["version"])
 
 
 @final
@@ -150,15 +150,17 @@ def deploy(
     """
     name, precision = catalogue.target(target)
     wanted = calibration if precision is Precision.INT8 else None
-    chosen = None if wanted is None else probe_images.sample_images(wanted.examples, probe_images.CALIBRATION, seed)
-    source = ModelSource(probe_images.program_identity(checkpoint, probe_images.kept_outputs(model)), model.module, model.input_size, chosen, folder)
+    chosen = None if wanted is None else calibration_images.sample_images(wanted.examples, calibration_images.CALIBRATION, seed)
+    source = ModelSource(
+        calibration_images.program_identity(checkpoint, calibration_images.kept_outputs(model)), model.module, model.input_size, chosen, folder
+    )
     artefact = build(source, name, precision)
     if isinstance(artefact, Failure):
         raise RunError(artefact.code, f"{checkpoint.name} can't be evaluated as {target}: {artefact.message}", artefact.hint)
-    questions = probe_images.probes(probes, model.input_size, seed)
-    reference = probe_images.logits_of(model, questions)
+    questions = calibration_images.probes(probes, model.input_size, seed)
+    reference = calibration_images.logits_of(model, questions)
     with run_artefact(artefact, model.num_classes) as running:
-        answers = probe_images.logits_of(running, questions)
+        answers = calibration_images.logits_of(running, questions)
         described = "" if wanted is None or chosen is None else f"{len(chosen)} images of {wanted.described}"
         yield Deployment(running, parity(reference, answers, precision), described)
 
@@ -166,5 +168,5 @@ def deploy(
 def identity(target: str) -> dict[str, Any]:
     """What of a deployment enters the key of an outcome: runtime, precision, and the versions that convert and run it."""
     name, precision = catalogue.target(target)
-    found = catalogue.runtime(name)
-    return {"runtime": name, "precision": precision.value, "converter": found.version, "versions": catalogue.versions(found)}
+    runtime = catalogue.runtime(name)
+    return {"runtime": name, "precision": precision.value, "converter": runtime.version, "versions": catalogue.versions(runtime)}

@@ -23,7 +23,7 @@ from efficient360.deployment.hardware_fit.networks import Network, NetworkRole
 from efficient360.deployment.hardware_fit.npu import estimate
 from efficient360.deployment.hardware_fit.operator_times import OperatorProfile, profile
 from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, peak_runtimes, speed_of
-from efficient360.deployment.runtimes import catalogue, probe_images
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
@@ -78,7 +78,7 @@ class Acceleration(Evaluator):
         if not targets:
             asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
             raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
-        probes = probe_images.probes(context.examples, model.input_size, context.seed)
+        probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         bench = self._bench(probes, context)
         own, twin = _networks(model, probes, context)
         yardstick = networks.products(model.input_size, probes)
@@ -108,17 +108,17 @@ class Acceleration(Evaluator):
         np.save(path, probes)
         data = context.training or context.examples
         wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
-        calibration = probe_images.sample_images(data, probe_images.CALIBRATION, context.seed) if wanted and data is not None else None
+        calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed) if wanted and data is not None else None
         schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
         return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
 
     def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:
         peak = peak_of(yardsticks)
         for result in results:
-            given = conditions(result.runtime, result.precision, self.device, 1)
-            yield from metrics.speed_outcomes(result.own, result.twin, peak, given)
-            yield metrics.profile_outcome(result.profile, given)
-            yield from metrics.delegation_outcomes(result.delegation, given)
+            where = conditions(result.runtime, result.precision, self.device, 1)
+            yield from metrics.speed_outcomes(result.own, result.twin, peak, where)
+            yield metrics.profile_outcome(result.profile, where)
+            yield from metrics.delegation_outcomes(result.delegation, where)
             if result.estimate is not None:
                 yield from metrics.estimate_outcomes(result.estimate)
         yield metrics.peak_outcome(peak, {"device": self.device})
@@ -132,7 +132,7 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
     counted = count_macs(model.network, image)
     macs = None if counted.uncounted else counted.products
-    own = networks.checkpoint(model, probe_images.program_identity(context.checkpoint, probe_images.kept_outputs(model)), macs, probes)
+    own = networks.checkpoint(model, calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model)), macs, probes)
     if macs is None:
         message = "there is no twin: the checkpoint has operators whose multiply-adds are not known"
         return own, Failure(Status.UNSUPPORTED, "uncounted-operators", message, "see macs")
@@ -144,14 +144,21 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
 
 def _result(target: Target, cells: ResultsByRole, own: Network, twin: Network | Failure, bench: NetworkTimer) -> RuntimeFit:
     cell = cells[NetworkRole.CHECKPOINT]
-    beside = speed_of(cells[NetworkRole.TWIN], twin.macs) if isinstance(twin, Network) else twin
-    found = speed_of(cell, own.macs)
+    twin_speed = speed_of(cells[NetworkRole.TWIN], twin.macs) if isinstance(twin, Network) else twin
+    speed = speed_of(cell, own.macs)
     if isinstance(cell, Failure) or cell.failure is not None:
-        why = found if isinstance(found, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
-        return RuntimeFit(*target, found, beside, why, why)
-    told = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
+        why = speed if isinstance(speed, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
+        return RuntimeFit(*target, speed, twin_speed, why, why)
+    operator_profile = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
     estimated = estimate(cell.artefact, bench.images, TIMEOUT) if target == ("litert", Precision.FP32) else None
-    return RuntimeFit(*target, found, beside, told, delegation_of(cell.artefact, told.rows if isinstance(told, OperatorProfile) else ()), estimated)
+    return RuntimeFit(
+        *target,
+        speed,
+        twin_speed,
+        operator_profile,
+        delegation_of(cell.artefact, operator_profile.rows if isinstance(operator_profile, OperatorProfile) else ()),
+        estimated,
+    )
 
 
 def _facts(own: Network, twin: Network | Failure, model: TorchModel) -> list[tuple[str, str]]:

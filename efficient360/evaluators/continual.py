@@ -26,7 +26,7 @@ from efficient360.evaluator import (
     Status,
     TorchModel,
 )
-from efficient360.methods.continual_learning import metrics
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
 from efficient360.methods.continual_learning.ewc import Ewc
 from efficient360.methods.continual_learning.experiment import RunBudget, StepCounter, StreamExperiment
 from efficient360.methods.continual_learning.figures import accuracy_over_time, known_groups_warning, methods_table, shown_methods, validity_warnings

@@ -131,9 +131,8 @@ class DeviceReach(Evaluator):
                 rows.append((profile, "no", "–", "–", o.message))
             else:
                 within = "yes" if o.value <= self.budget else "no"
-                rows.append(
-                    (profile, within, number(o.value, latency_metrics.BEST), interval(o.interval, latency_metrics.BEST), str(o.conditions.get("runtime", "")))
-                )
+                best = latency_metrics.BEST
+                rows.append((profile, within, number(o.value, best), interval(o.interval, best), str(o.conditions.get("runtime", ""))))
         columns = ("profile", "within budget", "median latency", "95 % interval", "runtime or failure")
         return Table(f"Device profiles within {duration(self.budget)}", columns, tuple(rows))
 

@@ -14,7 +14,7 @@ from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import DeviceDescription, Job, Schedule
 from efficient360.deployment.devices.latency_metrics import figures
 from efficient360.deployment.devices.timing import ArtefactResult, energy, result_of
-from efficient360.deployment.runtimes import catalogue, probe_images
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
@@ -83,10 +83,10 @@ class Latency(Evaluator):
         if not isinstance(model, TorchModel | DeployedModel):
             raise Unsupported("not-torch", f"{type(model).__name__} is no network that could be converted", "evaluate a checkpoint")
         place = device_from_address(self.device)
-        probes = probe_images.probes(context.examples, model.input_size, context.seed)
+        probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         path = context.scratch / "probes.npy"
         np.save(path, probes)
-        reference = probe_images.logits_of(model, probes) if isinstance(model, TorchModel) else None
+        reference = calibration_images.logits_of(model, probes) if isinstance(model, TorchModel) else None
         built = list(self._built(model, context))
         cells: list[ArtefactResult] = []
         for batch in self.batches:
@@ -110,8 +110,8 @@ class Latency(Evaluator):
         data = context.training or context.examples
         targets = catalogue.wanted(self.runtimes)
         if data is not None and any(precision is Precision.INT8 for _, precision in targets):
-            calibration = probe_images.sample_images(data, probe_images.CALIBRATION, context.seed)
-        identity = probe_images.program_identity(context.checkpoint, probe_images.kept_outputs(model))
+            calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed)
+        identity = calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model))
         source = ModelSource(identity, model.module, model.input_size, calibration, context.artefacts or context.scratch)
         total = len(targets) * len(self.batches)
         for index, (batch, (name, precision)) in enumerate((b, t) for b in self.batches for t in targets):
@@ -127,10 +127,10 @@ class Latency(Evaluator):
         ranked = sorted((c.artefact.batch / c.timing.p50, i) for i, c in enumerate(cells) if c.rankable and c.timing is not None)
         if ranked:
             value, index = ranked[-1]
-            found = next(
+            throughput = next(
                 o for o in latency_metrics.outcomes(cells[index], self.device) if isinstance(o, Measurement) and o.metric == latency_metrics.THROUGHPUT
             )
-            yield replace(found, metric=latency_metrics.BEST_THROUGHPUT, value=value)
+            yield replace(throughput, metric=latency_metrics.BEST_THROUGHPUT, value=value)
 
     def _best(self, cells: list[ArtefactResult], facts: DeviceDescription) -> Outcome:
         ranked = [(cell, cell.timing) for cell in cells if cell.artefact.batch == 1 and cell.rankable and cell.timing is not None]
@@ -139,5 +139,5 @@ class Latency(Evaluator):
             return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", latency_metrics.BEST)
         best, timing = min(ranked, key=lambda pair: pair[1].p50)
         artefact = best.artefact
-        given = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
-        return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, given, extra=figures(cells, facts))
+        where = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
+        return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, where, extra=figures(cells, facts))

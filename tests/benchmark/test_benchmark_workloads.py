@@ -8,7 +8,7 @@ import timm
 import torch
 
 from efficient360.benchmark.workloads import MATMUL_MACS, MatmulStack, make_sensitive
-from efficient360.deployment.runtimes.probe_images import synthetic_images
+from efficient360.deployment.runtimes.calibration_images import synthetic_images
 from efficient360.models.model import PixelsToLogits
 
 SIZE = (3, 32, 32)

@@ -10,7 +10,7 @@ from torch import nn
 
 from efficient360 import conformance
 from efficient360.deployment.artefact import run_artefact
-from efficient360.deployment.runtimes import probe_images
+from efficient360.deployment.runtimes import calibration_images
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import SettingsError, Unsupported
@@ -165,12 +165,12 @@ def test_a_deployed_model_answers_as_its_artefact_and_is_what_latency_measures(r
     source = ModelSource("x", model.module, SIZE, None, context.scratch)
     artefact = build(source, runtime(scale=2.0), Precision.FP32)
     assert isinstance(artefact, Artefact)
-    pixels = probe_images.synthetic_images(SIZE, 7, 1)
+    pixels = calibration_images.synthetic_images(SIZE, 7, 1)
     with run_artefact(artefact, 5) as running:
-        found = probe_images.logits_of(running, pixels)
+        found = calibration_images.logits_of(running, pixels)
         assert running.input_size == SIZE
         assert running.num_classes == 5
-        np.testing.assert_allclose(found, 2 * probe_images.logits_of(model, pixels), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found, 2 * calibration_images.logits_of(model, pixels), rtol=1e-4, atol=1e-5)
         together = running(torch.from_numpy(pixels))
         np.testing.assert_allclose(together.numpy(), found, rtol=1e-5, atol=1e-6)
         outcomes = list(Latency(("torch",), threads=1, runs=6, seconds=0.0).evaluate(running, context))
@@ -187,11 +187,13 @@ def test_int8_without_data_says_what_to_add(runtime, model, context) -> None:
 @pytest.mark.slow
 def test_int8_is_calibrated_with_the_training_split(runtime, model, context, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr(probe_images, "sample_images", lambda examples, n, seed: calls.append((examples, n)) or probe_images.synthetic_images(SIZE, n, seed))
+    monkeypatch.setattr(
+        calibration_images, "sample_images", lambda examples, n, seed: calls.append((examples, n)) or calibration_images.synthetic_images(SIZE, n, seed)
+    )
     both = dataclasses.replace(context, examples="evaluated", training="training")
     outcomes = list(Latency((runtime() + ":int8",), threads=1, runs=6, seconds=0.0).evaluate(model, both))
     assert measured(outcomes, "latency_p50").conditions["precision"] == "int8"
-    assert ("training", probe_images.CALIBRATION) in calls
+    assert ("training", calibration_images.CALIBRATION) in calls
 
 
 def test_the_time_budget_ends_it(runtime, model, context) -> None:

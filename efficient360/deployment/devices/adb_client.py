@@ -62,11 +62,11 @@ class ShellResult:
 
     Args:
         code: Its exit code.
-        said: What it printed, on both streams.
+        output: What it printed, on both streams.
     """
 
     code: int
-    said: str
+    output: str
 
 
 @final
@@ -89,15 +89,15 @@ class Phone:
         """
         # Old phones hand back no exit code, so it is printed.
         done = _adb(["-s", self.serial, "shell", f"{{ {command}\n}} 2>&1; echo {_EXIT}$?"], timeout)
-        said, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
+        output, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
         if not mark:
             raise DeviceError("adb-lost", f"{self.serial} went away: {_last(done.stderr + done.stdout)}", "connect it again and measure again")
-        return ShellResult(int(code), said)
+        return ShellResult(int(code), output)
 
     def text(self, command: str) -> str:
         """What a shell command there prints, ``""`` when it fails."""
         done = self.shell(command)
-        return done.said.strip() if done.code == 0 else ""
+        return done.output.strip() if done.code == 0 else ""
 
     def push(self, path: Path, target: str) -> None:
         """Bring a file or folder there.
@@ -135,19 +135,19 @@ def phone(address: AdbAddress) -> Phone:
     Raises:
         DeviceError: None is there, several are and none is named, or the one that is meant is not ready.
     """
-    there = states()
-    if not address.serial and len(there) > 1:
-        raise DeviceError("which-adb-device", f"adb knows several phones: {', '.join(there)}", f"name one: adb://{next(iter(there))}")
-    if not there:
+    known = states()
+    if not address.serial and len(known) > 1:
+        raise DeviceError("which-adb-device", f"adb knows several phones: {', '.join(known)}", f"name one: adb://{next(iter(known))}")
+    if not known:
         raise DeviceError("no-adb-device", "adb knows no phone", "switch on USB debugging in its developer options, plug it in, and check with: adb devices")
-    serial = address.serial or next(iter(there))
-    if serial not in there:
-        raise DeviceError("unknown-adb-device", f"adb knows no phone {serial!r}", f"it knows {', '.join(there)}")
+    serial = address.serial or next(iter(known))
+    if serial not in known:
+        raise DeviceError("unknown-adb-device", f"adb knows no phone {serial!r}", f"it knows {', '.join(known)}")
     for state, code, what, hint in _NOT_READY:
-        if there[serial].startswith(state):
+        if known[serial].startswith(state):
             raise DeviceError(code, f"{serial} {what}", hint)
-    if there[serial] != "device":
-        raise DeviceError("adb-not-ready", f"{serial} is not ready: adb calls it {there[serial]!r}", "let it start fully and unlock it")
+    if known[serial] != "device":
+        raise DeviceError("adb-not-ready", f"{serial} is not ready: adb calls it {known[serial]!r}", "let it start fully and unlock it")
     return Phone(serial)
 
 
@@ -162,8 +162,8 @@ def _adb(arguments: list[str], timeout: float | None) -> "subprocess.CompletedPr
     return subprocess.run(["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=timeout)
 
 
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
 
 
@@ -194,18 +194,18 @@ def phone_facts(phone: Phone, name: str, runtimes: Mapping[str, str]) -> DeviceD
         name: As the user typed it.
         runtimes: Those that a binary was brought for, with its version.
     """
-    lines = phone.shell("; ".join(f'echo "{key}=$(getprop {key})"' for key in PROPERTIES)).said.splitlines()
-    told = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    lines = phone.shell("; ".join(f'echo "{key}=$(getprop {key})"' for key in PROPERTIES)).output.splitlines()
+    properties = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
     cpuinfo, meminfo = phone.text("cat /proc/cpuinfo"), phone.text("cat /proc/meminfo")
     memory = re.search(r"MemTotal:\s+(\d+) kB", meminfo)
     # An emulator runs on the host's own CPU: its times say nothing of a phone.
-    emulator = "1" in (told.get("ro.kernel.qemu"), told.get("ro.boot.qemu"))
-    model = " ".join(told.get(key, "") for key in PROPERTIES[:2]).strip()
+    emulator = "1" in (properties.get("ro.kernel.qemu"), properties.get("ro.boot.qemu"))
+    model = " ".join(properties.get(key, "") for key in PROPERTIES[:2]).strip()
     return DeviceDescription(
         name=name,
-        cpu=_cpu(told, cpuinfo) + (f" ({model})" if model else ""),
-        architecture=told.get("ro.product.cpu.abi", "") or "unknown",
-        os=f"Android {told.get('ro.build.version.release', '')}".strip(),
+        cpu=_cpu(properties, cpuinfo) + (f" ({model})" if model else ""),
+        architecture=properties.get("ro.product.cpu.abi", "") or "unknown",
+        os=f"Android {properties.get('ro.build.version.release', '')}".strip(),
         cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or 1,
         memory=int(memory[1]) * 1024 if memory else 0,
         isa=_isa(cpuinfo),
@@ -214,10 +214,10 @@ def phone_facts(phone: Phone, name: str, runtimes: Mapping[str, str]) -> DeviceD
     )
 
 
-def _cpu(told: Mapping[str, str], cpuinfo: str) -> str:
-    chip = f"{told.get('ro.soc.manufacturer', '')} {told.get('ro.soc.model', '')}".strip()
+def _cpu(properties: Mapping[str, str], cpuinfo: str) -> str:
+    chip = f"{properties.get('ro.soc.manufacturer', '')} {properties.get('ro.soc.model', '')}".strip()
     named = re.search(r"^(?:Hardware|model name)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return chip or (named[1].strip() if named else told.get("ro.board.platform", "") or "unknown CPU")
+    return chip or (named[1].strip() if named else properties.get("ro.board.platform", "") or "unknown CPU")
 
 
 def _isa(cpuinfo: str) -> Sequence[str]:
@@ -255,8 +255,8 @@ class Battery:
 
 def battery(phone: Phone) -> Battery | None:
     """The battery, ``None`` where the phone does not tell."""
-    said = phone.text("dumpsys battery")
-    level, tenths = (re.search(rf"^\s*{key}: (-?\d+)", said, re.MULTILINE) for key in ("level", "temperature"))
+    text = phone.text("dumpsys battery")
+    level, tenths = (re.search(rf"^\s*{key}: (-?\d+)", text, re.MULTILINE) for key in ("level", "temperature"))
     if level is None or tenths is None:
         return None
-    return Battery(int(level[1]), int(tenths[1]) / 10, re.search(r"powered: true", said) is not None)
+    return Battery(int(level[1]), int(tenths[1]) / 10, re.search(r"powered: true", text) is not None)

@@ -59,7 +59,7 @@ class BenchmarkBinary(ABC):
         """What to call it with to be told its memory; times of such a call don't count."""
 
     @abstractmethod
-    def read(self, said: str) -> BinaryOutput:
+    def read(self, output: str) -> BinaryOutput:
         """The figures in what it printed.
 
         Raises:
@@ -90,9 +90,9 @@ class BenchmarkModel(BenchmarkBinary):
     def memory_arguments(self, artefact: Artefact, folder: str, threads: int) -> Sequence[str]:
         return [*_graph(artefact, folder, threads), "--num_runs=2", "--min_secs=0", "--warmup_min_secs=0", "--report_peak_memory_footprint=true"]
 
-    def read(self, said: str) -> BinaryOutput:
+    def read(self, output: str) -> BinaryOutput:
         """What the TensorFlow Lite benchmark binary printed; ``ValueError`` where it printed no timings."""
-        statistics, timings, peak = _STATISTICS.findall(said), _TIMINGS.search(said), _PEAK.search(said)
+        statistics, timings, peak = _STATISTICS.findall(output), _TIMINGS.search(output), _PEAK.search(output)
         if len(statistics) < 2 or timings is None:  # one of the warm-up, one of the timed runs
             raise ValueError("no timings")
         count, first, last = statistics[-1]
@@ -104,7 +104,7 @@ class BenchmarkModel(BenchmarkBinary):
             load=int(timings[1]) / 1e6,
             first=int(timings[2]) / 1e6,
             memory=round(float(peak[1]) * 2**20) if peak else None,
-            summary=_FIGURES.findall(said),
+            summary=_FIGURES.findall(output),
         )
 
 

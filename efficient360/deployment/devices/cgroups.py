@@ -57,12 +57,12 @@ class ControlGroup:
 
     def kills(self) -> int:
         """Processes in it that the kernel killed for want of memory."""
-        found = 0
+        killed = 0
         for file in (folder / name for folder in self.folders for name in ("memory.events", "memory.oom_control")):
             if file.is_file():
                 lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
-                found += sum(int(words[1]) for words in lines if words[0] == "oom_kill")
-        return found
+                killed += sum(int(words[1]) for words in lines if words[0] == "oom_kill")
+        return killed
 
     def remove(self) -> None:
         """Remove it, ending what is left in it."""
@@ -133,9 +133,9 @@ def _parents(controller: str, mounts: Path, own: Path) -> Iterator[tuple[Path, i
 
 def _hand_down(controller: str, parent: Path) -> None:
     """Let groups under a parent use a controller. The kernel refuses where the parent itself holds processes and is not the root."""
-    given = parent / "cgroup.subtree_control"
-    if controller not in given.read_text(encoding="ascii").split():
-        given.write_text(f"+{controller}", encoding="ascii")
+    enabled = parent / "cgroup.subtree_control"
+    if controller not in enabled.read_text(encoding="ascii").split():
+        enabled.write_text(f"+{controller}", encoding="ascii")
 
 
 def _limit(folder: Path, controller: str, limits: Limits) -> None:

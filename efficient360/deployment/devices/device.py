@@ -171,14 +171,14 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         """Read artefacts, their timed blocks taking turns, each in a process of its own; one that fails takes nothing with it.
 
         Args:
             jobs: What to read.
             images: ``.npy`` of probe images float32 ``(n, 3, H, W)`` in [0, 1], of the artefacts' size.
             schedule: How often and how long.
-            told: Called with ``(done, total)`` steps.
+            on_progress: Called with ``(done, total)`` steps.
 
         Yields:
             Every job with its reading, or the reason there is none, in the order of ``jobs``.

@@ -57,52 +57,52 @@ def conditions(runtime: str, precision: Precision, device: str, batch: int) -> C
 def outcomes(cell: ArtefactResult, device: str) -> Iterator[Outcome]:
     """Everything told of one cell; the one Failure that says why where it has no latency that counts."""
     artefact = cell.artefact
-    given = conditions(artefact.runtime, artefact.precision, device, artefact.batch)
+    where = conditions(artefact.runtime, artefact.precision, device, artefact.batch)
     main = P50 if artefact.batch == 1 else THROUGHPUT
     if cell.failure is not None:
-        yield replace(cell.failure, metric=main, conditions=given)
+        yield replace(cell.failure, metric=main, conditions=where)
     if cell.timing is None or cell.reading is None:
         return
     if cell.parity is not None and not cell.parity.passed:
         hint = "its time is left out: a wrong answer's speed says nothing"
-        yield Failure(Status.FAILED, "parity", f"the artefact does not answer as the checkpoint does: {cell.parity.reason}", hint, main, given)
-        yield from _answers(cell.parity, given)
+        yield Failure(Status.FAILED, "parity", f"the artefact does not answer as the checkpoint does: {cell.parity.reason}", hint, main, where)
+        yield from _answers(cell.parity, where)
         return
-    yield from _times(cell.timing, artefact.batch, given)
+    yield from _times(cell.timing, artefact.batch, where)
     if cell.parity is not None:
-        yield from _answers(cell.parity, given)
+        yield from _answers(cell.parity, where)
     if artefact.batch == 1:
-        yield Measurement(ARTEFACT_BYTES, artefact.bytes, conditions=given)
-        yield from _process(cell.reading, given)
+        yield Measurement(ARTEFACT_BYTES, artefact.bytes, conditions=where)
+        yield from _process(cell.reading, where)
 
 
-def _answers(parity: Parity, given: Conditions) -> Iterator[Outcome]:
+def _answers(parity: Parity, where: Conditions) -> Iterator[Outcome]:
     if parity.per_image:
-        yield Measurement(LOGIT_DIFFERENCE, parity.relative, parity.images, bootstrap_mean(np.asarray(parity.per_image), 0), given)
+        yield Measurement(LOGIT_DIFFERENCE, parity.relative, parity.images, bootstrap_mean(np.asarray(parity.per_image), 0), where)
         same = round(parity.agreement * parity.images)
-        yield Measurement(AGREEMENT, parity.agreement, parity.images, wilson(same, parity.images), given)
+        yield Measurement(AGREEMENT, parity.agreement, parity.images, wilson(same, parity.images), where)
 
 
-def _times(timing: Timing, batch: int, given: Conditions) -> Iterator[Outcome]:
+def _times(timing: Timing, batch: int, where: Conditions) -> Iterator[Outcome]:
     if batch == 1:
-        yield Measurement(P50, timing.p50, len(timing.samples), timing.interval, given, tuple(round(s, 10) for s in timing.samples))
+        yield Measurement(P50, timing.p50, len(timing.samples), timing.interval, where, tuple(round(s, 10) for s in timing.samples))
         if timing.p90 is not None:
-            yield Measurement(P90, timing.p90, timing.runs, timing.p90_interval, given)
+            yield Measurement(P90, timing.p90, timing.runs, timing.p90_interval, where)
         if timing.p99 is not None:
-            yield Measurement(P99, timing.p99, timing.runs, timing.p99_interval, given)
+            yield Measurement(P99, timing.p99, timing.runs, timing.p99_interval, where)
     interval = Interval(batch / timing.interval.high, batch / timing.interval.low, timing.interval.method)
-    yield Measurement(THROUGHPUT, batch / timing.p50, len(timing.samples), interval, given)
+    yield Measurement(THROUGHPUT, batch / timing.p50, len(timing.samples), interval, where)
 
 
-def _process(reading: DeviceReading, given: Conditions) -> Iterator[Outcome]:
+def _process(reading: DeviceReading, where: Conditions) -> Iterator[Outcome]:
     if reading.cold:
         starts = tuple(cold.load + cold.first for cold in reading.cold)
-        yield Measurement(COLD_START, statistics.median(starts), len(starts), Interval(min(starts), max(starts), "range"), given, starts)
+        yield Measurement(COLD_START, statistics.median(starts), len(starts), Interval(min(starts), max(starts), "range"), where, starts)
     if reading.memory:
-        yield Measurement(RUNTIME_MEMORY, reading.memory, 1, Interval(reading.memory, reading.memory, "range"), given)
+        yield Measurement(RUNTIME_MEMORY, reading.memory, 1, Interval(reading.memory, reading.memory, "range"), where)
     joules = energy(reading)
     if joules:
-        yield Measurement(ENERGY, sum(joules) / len(joules), len(joules), bootstrap_mean(np.asarray(joules), 0), given, tuple(joules))
+        yield Measurement(ENERGY, sum(joules) / len(joules), len(joules), bootstrap_mean(np.asarray(joules), 0), where, tuple(joules))
 
 
 def no_energy(device: str) -> Failure:

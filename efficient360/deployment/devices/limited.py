@@ -68,8 +68,8 @@ class LimitedWorkspace(Workspace):
         return dataclasses.replace(self.local, prepare=prepare, explain=explain).start()
 
 
-def _out_of_memory(of: ControlGroup, profile: LimitProfile, doing: str) -> WorkerFailed | None:
-    if profile.memory is None or not of.kills():
+def _out_of_memory(group: ControlGroup, profile: LimitProfile, doing: str) -> WorkerFailed | None:
+    if profile.memory is None or not group.kills():
         return None
     message = f"the worker was killed in {doing}: it needs more than the {size(profile.memory)} of the profile"
     return WorkerFailed("worker-killed", message, "take a smaller model or batch, or a profile with more memory")
@@ -111,23 +111,23 @@ class Limited(Device):
         """What the profile leaves of the machine, named as emulated."""
         here = describe()
         emulated = label(self.profile, here["cpu"], here["cores"], here["isa"])
-        with self._place() as place:
-            told = facts(self.name, place, emulated)
-        capped = [name for name in told.isa if not name.startswith(NEWER)] if self.profile.isa else told.isa
-        return dataclasses.replace(told, memory=self.profile.memory or told.memory, isa=capped)
+        with self._place() as workspace:
+            description = facts(self.name, workspace, emulated)
+        capped = [name for name in description.isa if not name.startswith(NEWER)] if self.profile.isa else description.isa
+        return dataclasses.replace(description, memory=self.profile.memory or description.memory, isa=capped)
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         refused = {id(job): self._refusal(job.artefact) for job in jobs}
-        with self._place() as place:
-            taken = interleaved(place, [job for job in jobs if refused[id(job)] is None], images, schedule, told)
+        with self._place() as workspace:
+            readings = interleaved(workspace, [job for job in jobs if refused[id(job)] is None], images, schedule, on_progress)
             for job in jobs:
-                yield (job, refusal) if (refusal := refused[id(job)]) is not None else next(taken)
+                yield (job, refusal) if (refusal := refused[id(job)]) is not None else next(readings)
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
         if (refusal := self._refusal(artefact)) is not None:
             return refusal
-        with self._place() as place:
-            return operators(place, artefact, images, threads, timeout)
+        with self._place() as workspace:
+            return operators(workspace, artefact, images, threads, timeout)
 
     def _refusal(self, artefact: Artefact) -> Failure | None:
         """Why an artefact can't be held to the profile."""

@@ -81,25 +81,25 @@ class Local(Device):
         return "local"
 
     def describe(self) -> DeviceDescription:
-        with local_workspace(open_cores(), {}, None) as place:
-            return facts(self.name, place)
+        with local_workspace(open_cores(), {}, None) as workspace:
+            return facts(self.name, workspace)
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
-        with local_workspace(open_cores(), {}, None) as place:
-            yield from interleaved(place, jobs, images, schedule, told)
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
+        with local_workspace(open_cores(), {}, None) as workspace:
+            yield from interleaved(workspace, jobs, images, schedule, on_progress)
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
-        with local_workspace(open_cores(), {}, None) as place:
-            return operators(place, artefact, images, threads, timeout)
+        with local_workspace(open_cores(), {}, None) as workspace:
+            return operators(workspace, artefact, images, threads, timeout)
 
 
-def facts(name: str, place: Workspace, emulated: str = "") -> DeviceDescription:
+def facts(name: str, workspace: Workspace, emulated: str = "") -> DeviceDescription:
     """What a worker tells of the machine it runs on.
 
     Raises:
         WorkerFailed: No worker could be started there.
     """
-    with closing(place.start()) as link:
-        told = link.ask("describe", 60.0)
-    del told["python"]
-    return DeviceDescription(name=name, emulated=emulated, **told)
+    with closing(workspace.start()) as worker:
+        described = worker.ask("describe", 60.0)
+    del described["python"]
+    return DeviceDescription(name=name, emulated=emulated, **described)

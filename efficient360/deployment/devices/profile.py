@@ -40,17 +40,17 @@ def parse(text: str) -> LimitProfile:
     Raises:
         SettingsError: ``bad-profile``: a part that means nothing, a part given twice, or a limit too small to run anything.
     """
-    found: dict[str, int | str] = {}
+    parts: dict[str, int | str] = {}
     for part in text.lower().split("-"):
         match = _PART.fullmatch(part)
         if match is None:
             raise SettingsError("bad-profile", f"limited:{text} has a part {part!r} that means nothing", f"give {GRAMMAR}")
         unit = match["unit"]
         (key, value) = next((key, value) for key, value in match.groupdict().items() if value)
-        if key in found:
+        if key in parts:
             raise SettingsError("bad-profile", f"limited:{text} says its {key} twice", f"give {GRAMMAR}, each once")
-        found[key] = value if key == "isa" else int(value) * (UNIT[unit] if unit else 1)
-    profile = LimitProfile(**found)  # type: ignore[arg-type]  # the pattern's groups are the fields
+        parts[key] = value if key == "isa" else int(value) * (UNIT[unit] if unit else 1)
+    profile = LimitProfile(**parts)  # type: ignore[arg-type]  # the pattern's groups are the fields
     _large_enough(profile, text)
     return profile
 

@@ -115,24 +115,24 @@ def connected(address: SshAddress) -> Iterator[SshClient]:
     # Sockets want short paths.
     with TemporaryDirectory(prefix="e360-") as folder:
         client = SshClient(address, Path(folder) / "s")
-        with TemporaryFile() as said:
+        with TemporaryFile() as errors:
             try:
                 # Not through pipes: the connection stays in the background and would keep them open.
                 code = subprocess.run(
                     client.command([], "-M", "-N", "-f"),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=errors,
                     check=False,
                     env=english(),
                     timeout=LONGEST_CONNECT,
                 ).returncode
             except subprocess.TimeoutExpired:
                 code = CONNECTION_FAILED
-                said.write(b"connection timed out")
-            said.seek(0)
+                errors.write(b"connection timed out")
+            errors.seek(0)
             if code:
-                raise failure(address, said.read().decode(errors="replace"))
+                raise failure(address, errors.read().decode(errors="replace"))
         try:
             yield client
         finally:
@@ -145,13 +145,13 @@ def english() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def failure(address: SshAddress, said: str) -> DeviceError:
+def failure(address: SshAddress, output: str) -> DeviceError:
     """What the client said, as an error of ours."""
     by_hand = "ssh " + (f"-F {address.config} " if address.config else "") + (f"-p {address.port} " if address.port else "") + address.destination
     for pattern, code, what, hint in _KNOWN:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, output, re.IGNORECASE):
             return DeviceError(code, f"{address.destination} can't be reached: {what}", hint.format(by_hand=by_hand))
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     return DeviceError("ssh-failed", f"{address.destination} can't be reached: {lines[-1] if lines else 'ssh gave no reason'}", f"try by hand: {by_hand} true")
 
 

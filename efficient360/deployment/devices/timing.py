@@ -68,7 +68,7 @@ def analyse(reading: DeviceReading) -> Timing:
     samples = np.concatenate(used)
     whole = [np.asarray(b.wall) for b in blocks]
     tail = len(wall) >= FEWEST_P90, len(wall) >= FEWEST_P99
-    found = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
+    findings = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
     return Timing(
         p50=float(np.median(samples)),
         interval=quantile_interval(used, 50),
@@ -79,7 +79,7 @@ def analyse(reading: DeviceReading) -> Timing:
         clean=int(keep.sum()),
         runs=len(wall),
         samples=tuple(samples.tolist()),
-        findings=tuple(found),
+        findings=tuple(findings),
     )
 
 

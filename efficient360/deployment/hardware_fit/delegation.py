@@ -58,17 +58,17 @@ def delegation_of(artefact: Artefact, rows: Sequence[Mapping[str, Any]]) -> Dele
     return Failure(Status.UNSUPPORTED, "no-delegation", f"{title} tells nothing of what a fast path takes", "take LiteRT, ExecuTorch or OpenVINO")
 
 
-def _by_converter(found: Delegation) -> DelegationSummary:
-    return DelegationSummary(found.to, found.delegated, found.total, found.partitions, found.left, _macs_share(found))
+def _by_converter(delegation: Delegation) -> DelegationSummary:
+    return DelegationSummary(delegation.to, delegation.delegated, delegation.total, delegation.partitions, delegation.left, _macs_share(delegation))
 
 
-def _macs_share(found: Delegation) -> float | None:
+def _macs_share(delegation: Delegation) -> float | None:
     """Told, or known because no convolution and no product was left, or none taken."""
-    if found.macs_share is not None:
-        return found.macs_share
-    if not found.delegated:
+    if delegation.macs_share is not None:
+        return delegation.macs_share
+    if not delegation.delegated:
         return 0.0
-    return None if any(class_of(kind) in PRODUCTS for kind in found.left) else 1.0
+    return None if any(class_of(kind) in PRODUCTS for kind in delegation.left) else 1.0
 
 
 def _by_kernel(rows: Sequence[Mapping[str, Any]]) -> DelegationSummary:

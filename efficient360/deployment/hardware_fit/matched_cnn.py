@@ -45,11 +45,11 @@ class Shape:
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions with a shortcut (He et al. 2016, Deep Residual Learning, Fig. 2), normalisation folded into them as when deployed."""
 
-    def __init__(self, given: int, width: int, stride: int) -> None:
+    def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(given, width, 3, stride, 1)
+        self.first = nn.Conv2d(channels, width, 3, stride, 1)
         self.second = nn.Conv2d(width, width, 3, 1, 1)
-        self.shortcut = nn.Identity() if given == width and stride == 1 else nn.Conv2d(given, width, 1, stride)
+        self.shortcut = nn.Identity() if channels == width and stride == 1 else nn.Conv2d(channels, width, 1, stride)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,14 +66,14 @@ class MatchedCnn(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, shape.width, 3, shape.stride, 1)
         self.relu = nn.ReLU()
-        blocks, given = [], shape.width
+        blocks, channels = [], shape.width
         for stage, number in enumerate(shape.blocks):
             width = shape.width * 2**stage
             for i in range(number):
-                blocks.append(ResidualBlock(given, width, 2 if stage and i == 0 else 1))
-                given = width
+                blocks.append(ResidualBlock(channels, width, 2 if stage and i == 0 else 1))
+                channels = width
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(given, classes)
+        self.head = nn.Linear(channels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, K)`` of images ``(B, 3, H, W)``."""
@@ -94,9 +94,9 @@ def matched_cnn(size: tuple[int, int, int], macs: int, classes: int = 1000, seed
         Unsupported: No such network comes within 5 %: the other one computes too little or too much.
     """
     shape = shape_of(size, macs, classes)
-    found = matched_cnn_macs(size, shape, classes)
-    if abs(found / macs - 1) > REACH:
-        message = f"no plain CNN on {size[1]} × {size[2]} pixels has {macs:,} MACs: the nearest has {found:,}"
+    actual = matched_cnn_macs(size, shape, classes)
+    if abs(actual / macs - 1) > REACH:
+        message = f"no plain CNN on {size[1]} × {size[2]} pixels has {macs:,} MACs: the nearest has {actual:,}"
         raise Unsupported("no-twin", message, "the other numbers do not need a twin")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -126,7 +126,7 @@ def _unlikeness(size: tuple[int, int, int], shape: Shape, macs: int, classes: in
     off = abs(matched_cnn_macs(size, shape, classes) / macs - 1)
     stride = shape.stride / max(1.0, min(size[1:]) / SIDE)
     apart = (shape.width / CHANNELS, sum(shape.blocks) / BLOCKS, stride)
-    return (0.0 if off <= TOLERANCE else off), sum(math.log2(one) ** 2 for one in apart)
+    return (0.0 if off <= TOLERANCE else off), sum(math.log2(ratio) ** 2 for ratio in apart)
 
 
 def _shapes(size: tuple[int, int, int]) -> Iterator[Shape]:

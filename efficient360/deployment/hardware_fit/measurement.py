@@ -72,13 +72,13 @@ class NetworkTimer:
     calibration: NDArray[np.float32] | None
     folder: Path
 
-    def timed(self, runtime: str, precision: Precision, networks: Sequence[Network], told: OnProgress) -> ResultsByRole:
+    def timed(self, runtime: str, precision: Precision, networks: Sequence[Network], on_progress: OnProgress) -> ResultsByRole:
         """Each network converted for a runtime, checked and timed; or why it is not."""
         built = [(network, network.built(runtime, precision, self.calibration, self.folder)) for network in networks]
         cells: dict[NetworkRole, ArtefactResult | Failure] = {network.role: outcome for network, outcome in built if isinstance(outcome, Failure)}
         ready = [(network, Job(outcome, self.threads)) for network, outcome in built if isinstance(outcome, Artefact)]
         jobs = [job for _, job in ready]
-        readings = self.device.measure(jobs, self.images, self.schedule, told) if jobs else ()
+        readings = self.device.measure(jobs, self.images, self.schedule, on_progress) if jobs else ()
         for (network, _), (job, reading) in zip(ready, readings, strict=True):
             cells[network.role] = result_of(job.artefact, reading, network.reference)
         return cells

@@ -86,7 +86,7 @@ def peak_outcome(peak: PeakSpeed | Failure, conditions: Conditions) -> Outcome:
 
 def speed_outcomes(own: Speed | Failure, twin: Speed | Failure, peak: PeakSpeed | Failure, conditions: Conditions) -> Iterator[Outcome]:
     """Utilisation, and the ratio to the twin."""
-    failed = next((one for one in (own, peak) if isinstance(one, Failure)), None)
+    failed = next((result for result in (own, peak) if isinstance(result, Failure)), None)
     if failed is not None:
         yield replace(failed, metric=UTILISATION, conditions=conditions)
     elif isinstance(own, Speed) and isinstance(peak, PeakSpeed):
@@ -99,8 +99,8 @@ def speed_outcomes(own: Speed | Failure, twin: Speed | Failure, peak: PeakSpeed 
         yield Measurement(TWIN_RATIO, *_value_and_interval(own.over(twin)), conditions=conditions)
 
 
-def _value_and_interval(found: tuple[float, Interval]) -> tuple[float, int, Interval]:
-    return found[0], 1, found[1]
+def _value_and_interval(ratio: tuple[float, Interval]) -> tuple[float, int, Interval]:
+    return ratio[0], 1, ratio[1]
 
 
 def profile_outcome(profile: OperatorProfile | Failure, conditions: Conditions) -> Outcome:
@@ -116,23 +116,23 @@ def delegation_outcomes(delegation: DelegationSummary | Failure, conditions: Con
     if isinstance(delegation, Failure):
         yield replace(delegation, metric=DELEGATED_OPERATORS, conditions=conditions)
         return
-    given = {**conditions, "to": delegation.to}
-    yield Measurement(DELEGATED_OPERATORS, delegation.delegated / delegation.total, delegation.total, conditions=given)
+    where = {**conditions, "to": delegation.to}
+    yield Measurement(DELEGATED_OPERATORS, delegation.delegated / delegation.total, delegation.total, conditions=where)
     if delegation.macs_share is not None:
-        yield Measurement(DELEGATED_MACS, delegation.macs_share, conditions=given)
+        yield Measurement(DELEGATED_MACS, delegation.macs_share, conditions=where)
     if delegation.partitions is not None:
-        yield Measurement(PARTITIONS, delegation.partitions, conditions=given)
+        yield Measurement(PARTITIONS, delegation.partitions, conditions=where)
 
 
 def estimate_outcomes(estimate: Estimate | Failure) -> Iterator[Outcome]:
     """The estimate with its source beside it."""
-    given: Conditions = {"estimate": COMPILER, "accelerator": ACCELERATOR}
+    where: Conditions = {"estimate": COMPILER, "accelerator": ACCELERATOR}
     if isinstance(estimate, Failure):
-        yield replace(estimate, metric=NPU_ESTIMATE, conditions=given)
+        yield replace(estimate, metric=NPU_ESTIMATE, conditions=where)
         return
-    given = {**given, "system": estimate.system}
-    yield Measurement(NPU_ESTIMATE, estimate.seconds, conditions=given)
-    yield Measurement(NPU_OPERATORS, estimate.operators, conditions=given)
+    where = {**where, "system": estimate.system}
+    yield Measurement(NPU_ESTIMATE, estimate.seconds, conditions=where)
+    yield Measurement(NPU_OPERATORS, estimate.operators, conditions=where)
 
 
 KINDS = 8
@@ -142,13 +142,13 @@ KINDS = 8
 def figures(results: Sequence[RuntimeFit], peak: PeakSpeed | Failure, twin: Sequence[tuple[str, str]]) -> tuple[Figure, ...]:
     """Speeds against the peak and the twin, time by class with the bound, the costliest kinds, what is not delegated, the twin itself."""
     profiles = {result.label: result.profile for result in results if isinstance(result.profile, OperatorProfile)}
-    found: list[Figure] = [*_products(profiles), _speeds(results, peak)]
+    drawn: list[Figure] = [*_products(profiles), _speeds(results, peak)]
     if profiles:
-        found += [_by_class(profiles), *_bounds(profiles), _by_kind(profiles)]
-    found += _left(results)
+        drawn += [_by_class(profiles), *_bounds(profiles), _by_kind(profiles)]
+    drawn += _left(results)
     if twin:
-        found.append(Table("The convolutional twin", ("", ""), tuple(twin)))
-    return tuple(found)
+        drawn.append(Table("The convolutional twin", ("", ""), tuple(twin)))
+    return tuple(drawn)
 
 
 def _products(profiles: Mapping[str, OperatorProfile]) -> Iterator[Figure]:
@@ -185,29 +185,33 @@ def _speed_row(result: RuntimeFit, peak: PeakSpeed | Failure) -> tuple[str, str,
 
 def _by_class(profiles: Mapping[str, OperatorProfile]) -> Figure:
     times = {label: seconds_by_class(profile.rows) for label, profile in profiles.items()}
-    rows = [(str(one), *(_part(found[one], found) for found in times.values())) for one in OperatorClass if any(found[one] > 0 for found in times.values())]
-    rows.append(("all", *(scaled(sum(found.values()), "s") for found in times.values())))
+    rows = [
+        (str(kind), *(_part(seconds[kind], seconds) for seconds in times.values()))
+        for kind in OperatorClass
+        if any(seconds[kind] > 0 for seconds in times.values())
+    ]
+    rows.append(("all", *(scaled(sum(seconds.values()), "s") for seconds in times.values())))
     return Table("Time of one call by class of operator", ("Class", *times), tuple(rows))
 
 
-def _part(seconds: float, found: Mapping[OperatorClass, float]) -> str:
-    return f"{scaled(seconds, 's')} ({100 * seconds / sum(found.values()):.0f} %)" if seconds else ""
+def _part(seconds: float, by_class: Mapping[OperatorClass, float]) -> str:
+    return f"{scaled(seconds, 's')} ({100 * seconds / sum(by_class.values()):.0f} %)" if seconds else ""
 
 
 def _bounds(profiles: Mapping[str, OperatorProfile]) -> Iterator[Figure]:
-    found = best_kernel_bound({label: seconds_by_class(profile.rows) for label, profile in profiles.items()})
-    if found is not None:
+    bound = best_kernel_bound({label: seconds_by_class(profile.rows) for label, profile in profiles.items()})
+    if bound is not None:
         yield Table(
             "The best operators of all libraries together: a bound that none reaches",
             ("Class", "Fastest", "Time"),
-            tuple(_bound_rows(found)),
+            tuple(_bound_rows(bound)),
         )
 
 
-def _bound_rows(found: BestKernelBound) -> Iterator[tuple[str, str, str]]:
-    for one, (label, seconds) in found.best.items():
-        yield str(one), label, scaled(seconds, "s") if seconds else "none: it is part of other kernels there"
-    yield "sum, a lower bound on time", f"at most {significant(found.speedup)} × as fast as {found.single}", scaled(found.seconds, "s")
+def _bound_rows(bound: BestKernelBound) -> Iterator[tuple[str, str, str]]:
+    for kind, (label, seconds) in bound.best.items():
+        yield str(kind), label, scaled(seconds, "s") if seconds else "none: it is part of other kernels there"
+    yield "sum, a lower bound on time", f"at most {significant(bound.speedup)} × as fast as {bound.single}", scaled(bound.seconds, "s")
     yield "not counted", "handing data from one library's layout to another's; work that a library fuses into another class", ""
 
 
@@ -229,10 +233,10 @@ def _kind_rows(label: str, profile: OperatorProfile) -> Iterator[tuple[str | int
 
 
 def _left(results: Sequence[RuntimeFit]) -> Iterator[Figure]:
-    found = [(result.label, result.delegation) for result in results if isinstance(result.delegation, DelegationSummary)]
+    delegations = [(result.label, result.delegation) for result in results if isinstance(result.delegation, DelegationSummary)]
     rows = [
         (label, delegation.to, kind, str(class_of(kind)), number)
-        for label, delegation in found
+        for label, delegation in delegations
         for kind, number in sorted(delegation.left.items(), key=lambda item: (-item[1], item[0]))
     ]
     if rows:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from efficient360.core.measurement import Failure
 from efficient360.deployment.hardware_fit.matched_cnn import RECIPE as TWIN
 from efficient360.deployment.hardware_fit.matched_cnn import matched_cnn, matched_cnn_macs, shape_of
-from efficient360.deployment.runtimes import probe_images
+from efficient360.deployment.runtimes import calibration_images
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.models.model import PixelsToLogits, TorchModel
@@ -58,13 +58,15 @@ class Network:
 
 def checkpoint(model: TorchModel, identity: str, macs: int | None, probes: NDArray[np.float32]) -> Network:
     """The network that is evaluated."""
-    return Network(NetworkRole.CHECKPOINT, model, identity, macs, probe_images.logits_of(model, probes))
+    return Network(NetworkRole.CHECKPOINT, model, identity, macs, calibration_images.logits_of(model, probes))
 
 
 def products(size: Size, probes: NDArray[np.float32]) -> Network:
     """Matrix products alone, for images of a size."""
     model = _whole(gemm_network(), size, MATMUL_CLASSES)
-    return Network(NetworkRole.PRODUCTS, model, f"matrix-products-{MATMUL_RECIPE}-torch{torch.__version__}", gemm_macs(), probe_images.logits_of(model, probes))
+    return Network(
+        NetworkRole.PRODUCTS, model, f"matrix-products-{MATMUL_RECIPE}-torch{torch.__version__}", gemm_macs(), calibration_images.logits_of(model, probes)
+    )
 
 
 def twin(size: Size, macs: int, classes: int, probes: NDArray[np.float32]) -> Network:
@@ -76,17 +78,17 @@ def twin(size: Size, macs: int, classes: int, probes: NDArray[np.float32]) -> Ne
     model = _whole(matched_cnn(size, macs, classes), size, classes)
     shape = shape_of(size, macs, classes)
     identity = f"twin-{TWIN}-{shape}-{classes}-torch{torch.__version__}"
-    return Network(NetworkRole.TWIN, model, identity, matched_cnn_macs(size, shape, classes), probe_images.logits_of(model, probes))
+    return Network(NetworkRole.TWIN, model, identity, matched_cnn_macs(size, shape, classes), calibration_images.logits_of(model, probes))
 
 
 def twin_facts(size: Size, macs: int, classes: int) -> Iterator[tuple[str, str]]:
     """What a reader should know of the twin: name and value."""
     shape = shape_of(size, macs, classes)
-    found = matched_cnn_macs(size, shape, classes)
+    actual = matched_cnn_macs(size, shape, classes)
     blocks = "–".join(map(str, shape.blocks))
     yield "What it is", "3×3 convolutions in residual blocks as in ResNet-18, normalisation folded in, random weights: it stands for cost alone"
     yield "Shape", f"stem of stride {shape.stride}, {shape.width} channels at first and twice as many in each further stage, {blocks} blocks a stage"
-    yield "MACs", f"{found:,}, {100 * (found / macs - 1):+.1f} % against the checkpoint's {macs:,}"
+    yield "MACs", f"{actual:,}, {100 * (actual / macs - 1):+.1f} % against the checkpoint's {macs:,}"
 
 
 def _whole(network: nn.Module, size: Size, classes: int) -> TorchModel:

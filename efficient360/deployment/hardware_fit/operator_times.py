@@ -54,22 +54,22 @@ def class_of(kind: str) -> OperatorClass:
     name = kind.lower()
     if QUANTIZERS.search(name):  # QuantizeLinear is no linear layer
         return OperatorClass.ELEMENTWISE
-    return next((found for found, words in WORDS if re.search(words, name)), OperatorClass.OTHER)
+    return next((kind_class for kind_class, words in WORDS if re.search(words, name)), OperatorClass.OTHER)
 
 
 def seconds_by_class(rows: Iterable[Mapping[str, Any]]) -> dict[OperatorClass, float]:
     """Seconds of one call by class, every class named, from rows ``{"kind", "seconds"}`` of a runtime's profiler."""
-    found = dict.fromkeys(OperatorClass, 0.0)
+    seconds = dict.fromkeys(OperatorClass, 0.0)
     for row in rows:
-        found[class_of(row["kind"])] += row["seconds"]
-    return found
+        seconds[class_of(row["kind"])] += row["seconds"]
+    return seconds
 
 
 def product_share(rows: Iterable[Mapping[str, Any]]) -> float | None:
     """Share of the operators' time in convolutions and matrix products, in [0, 1]; ``None`` where no time was told."""
-    found = seconds_by_class(rows)
-    total = sum(found.values())
-    return min(1.0, sum(found[one] for one in OperatorClass if one in PRODUCTS) / total) if total > 0 else None
+    seconds = seconds_by_class(rows)
+    total = sum(seconds.values())
+    return min(1.0, sum(seconds[kind] for kind in OperatorClass if kind in PRODUCTS) / total) if total > 0 else None
 
 
 PROFILES = 3
@@ -108,10 +108,10 @@ def profile(device: Device, artefact: Artefact, images: Path, threads: int, time
 def summarised(profiles: Sequence[Sequence[Mapping[str, Any]]], title: str) -> OperatorProfile | Failure:
     """Profiles of one artefact together; a Failure where one tells no time at all."""
     shares = [product_share(rows) for rows in profiles]
-    told = tuple(share for share in shares if share is not None)
-    if len(told) < len(shares):
+    known = tuple(share for share in shares if share is not None)
+    if len(known) < len(shares):
         return Failure(Status.UNSUPPORTED, "no-profiler", f"the profiler of {title} told no time of any operator", "take another runtime")
-    return OperatorProfile(min(profiles, key=lambda rows: sum(row["seconds"] for row in rows)), told)
+    return OperatorProfile(min(profiles, key=lambda rows: sum(row["seconds"] for row in rows)), known)
 
 
 @final
@@ -150,14 +150,14 @@ def best_kernel_bound(times: Mapping[str, Mapping[OperatorClass, float]]) -> Bes
     Returns:
         The bound; ``None`` with fewer than two runtimes that told times, or where every class costs nothing in one of them.
     """
-    told = {runtime: seconds for runtime, seconds in times.items() if sum(seconds.values()) > 0}
-    if len(told) < 2:
+    timed = {runtime: seconds for runtime, seconds in times.items() if sum(seconds.values()) > 0}
+    if len(timed) < 2:
         return None
     best = {}
-    for one in OperatorClass:
-        seconds, runtime = min((found.get(one, 0.0), runtime) for runtime, found in told.items())
-        if any(found.get(one, 0.0) > 0 for found in told.values()):
-            best[one] = runtime, seconds
+    for kind in OperatorClass:
+        seconds, runtime = min((by_class.get(kind, 0.0), runtime) for runtime, by_class in timed.items())
+        if any(by_class.get(kind, 0.0) > 0 for by_class in timed.values()):
+            best[kind] = runtime, seconds
     total = sum(seconds for _, seconds in best.values())
-    single_seconds, single = min((sum(found.values()), runtime) for runtime, found in told.items())
+    single_seconds, single = min((sum(by_class.values()), runtime) for runtime, by_class in timed.items())
     return BestKernelBound(total, best, single, single_seconds) if total > 0 else None

@@ -76,16 +76,16 @@ def peak_of(cells: Sequence[ArtefactResult]) -> PeakSpeed | Failure:
     """The fastest of the cells of :func:`efficient360.deployment.hardware_fit.networks.gemm_network` whose answers are right."""
     speeds = [(cell.artefact.label, speed(gemm_macs(), cell.timing)) for cell in cells if cell.rankable and cell.timing is not None]
     if speeds:
-        label, best = max(speeds, key=lambda one: one[1].value)
+        label, best = max(speeds, key=lambda entry: entry[1].value)
         return PeakSpeed(best, label)
-    told = next((cell.failure.message for cell in cells if cell.failure is not None), "")
-    if told:
-        return Failure(Status.FAILED, "no-peak", f"no runtime could time matrix products on this device: {told}", "see the other failures")
+    reason = next((cell.failure.message for cell in cells if cell.failure is not None), "")
+    if reason:
+        return Failure(Status.FAILED, "no-peak", f"no runtime could time matrix products on this device: {reason}", "see the other failures")
     wanted = ", ".join(catalogue.runtime(name).title for name in PEAK_RUNTIMES)
     return Failure(Status.UNSUPPORTED, "no-peak", f"the peak is measured in one of {wanted}, and none is there", "pip install 'efficient360[onnxruntime]'")
 
 
 def peak_runtimes() -> list[str]:
     """Those of :data:`PEAK_RUNTIMES` that are installed."""
-    there = catalogue.installed()
-    return [name for name in PEAK_RUNTIMES if name in there]
+    installed = catalogue.installed()
+    return [name for name in PEAK_RUNTIMES if name in installed]

@@ -38,23 +38,23 @@ def decompose_attention(program: ExportedProgram | fx.GraphModule) -> nn.Module:
 
 
 def _write_out(graph: fx.Graph, node: fx.Node) -> None:
-    given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), node.args, strict=False)) | dict(node.kwargs)
-    if given.get("dropout_p"):
-        raise Unsupported("attention-dropout", f"an attention drops {given['dropout_p']:.0%} of its weights at random", "export the network in eval mode")
-    query, key, value, mask = (given.get(name) for name in ("query", "key", "value", "attn_mask"))
+    arguments = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), node.args, strict=False)) | dict(node.kwargs)
+    if arguments.get("dropout_p"):
+        raise Unsupported("attention-dropout", f"an attention drops {arguments['dropout_p']:.0%} of its weights at random", "export the network in eval mode")
+    query, key, value, mask = (arguments.get(name) for name in ("query", "key", "value", "attn_mask"))
     assert isinstance(query, fx.Node)
     assert isinstance(key, fx.Node)
     assert isinstance(value, fx.Node)
     shape = query.meta["val"].shape
-    scale = given.get("scale")
+    scale = arguments.get("scale")
     with graph.inserting_before(node):
-        if given.get("enable_gqa"):
-            key, value = (_repeated(graph, one, shape[-3]) for one in (key, value))
+        if arguments.get("enable_gqa"):
+            key, value = (_repeated(graph, tensor, shape[-3]) for tensor in (key, value))
         # Scaling the query costs tokens x width; scaling the scores would cost tokens x tokens.
         scaled = graph.call_function(torch.ops.aten.mul.Tensor, (query, 1 / math.sqrt(shape[-1]) if scale is None else scale))
         transposed = graph.call_function(torch.ops.aten.transpose.int, (key, -2, -1))
         scores = graph.call_function(torch.ops.aten.matmul.default, (scaled, transposed))
-        if given.get("is_causal"):
+        if arguments.get("is_causal"):
             mask = _causal(graph, query, key)
         weights = _weights(graph, scores, mask, query.meta["val"].dtype)
         plain = graph.call_function(torch.ops.aten.matmul.default, (weights, value))

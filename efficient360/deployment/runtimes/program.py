@@ -31,8 +31,8 @@ def export_program(module: nn.Module, size: tuple[int, int, int], batch: int, pa
             warnings.simplefilter("ignore")
             program = torch.export.export(cpu, (images,))
     except Exception as error:  # the exporter's own error types are many and not public
-        said = " ".join(str(error).split())[:300]
-        raise Unsupported("no-export", f"torch.export can't trace this network: {said}", "rewrite its data-dependent control flow") from error
+        cause = " ".join(str(error).split())[:300]
+        raise Unsupported("no-export", f"torch.export can't trace this network: {cause}", "rewrite its data-dependent control flow") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part.pt2")
     torch.export.save(program, part)

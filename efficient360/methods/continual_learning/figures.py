@@ -9,7 +9,7 @@ from efficient360.core import formatting
 from efficient360.core.figures import Curve, Series, Table
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Metric
-from efficient360.methods.continual_learning.metrics import AVERAGE, FORGETTING, FORWARD, INTRANSIGENCE, JOINT, ORIGINAL, PLASTICITY, SHARE
+from efficient360.methods.continual_learning.forgetting_and_transfer import AVERAGE, FORGETTING, FORWARD, INTRANSIGENCE, JOINT, ORIGINAL, PLASTICITY, SHARE
 from efficient360.methods.continual_learning.naive_frozen_joint import Joint
 from efficient360.methods.continual_learning.results import StreamResults, t_interval
 

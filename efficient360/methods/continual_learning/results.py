@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from efficient360.core.figures import Figure
 from efficient360.core.measurement import Conditions, Failure, Interval, Measurement, Metric, Outcome, Scalar, Status
 from efficient360.core.statistics import student, wilson
-from efficient360.methods.continual_learning import metrics
-from efficient360.methods.continual_learning.metrics import (
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
+from efficient360.methods.continual_learning.forgetting_and_transfer import (
     AVERAGE,
     BACKWARD,
     FORGETTING,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from efficient360.methods.continual_learning import metrics
-from efficient360.methods.continual_learning.metrics import AVERAGE, BACKWARD
+from efficient360.methods.continual_learning.forgetting_and_transfer import AVERAGE, BACKWARD
 from efficient360.methods.continual_learning.results import t_interval
 
 R = np.array([[0.9, 0.1, 0.2], [0.6, 0.8, 0.3], [0.5, 0.7, 0.9]])

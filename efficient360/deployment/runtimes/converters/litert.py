@@ -66,24 +66,24 @@ def _delegation(path: Path) -> Delegation:
     nodes = interpreter._get_ops_details()  # the operators of the file, and behind them the delegate's nodes
     operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
     delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    taken: set[int] = set().union(*(_between(node, operators) for node in delegates))
-    left = Counter(node["op_name"] for node in operators if node["index"] not in taken)
-    return Delegation("XNNPACK", len(taken), len(operators), len(delegates), dict(left))
+    delegated: set[int] = set().union(*(_between(node, operators) for node in delegates))
+    left = Counter(node["op_name"] for node in operators if node["index"] not in delegated)
+    return Delegation("XNNPACK", len(delegated), len(operators), len(delegates), dict(left))
 
 
 def _between(delegate: dict[str, Any], operators: list[dict[str, Any]]) -> set[int]:
     """Indices of the operators from which a delegate's outputs come, back to its inputs."""
     maker = {int(tensor): node for node in operators for tensor in node["outputs"]}
-    given = {int(tensor) for tensor in delegate["inputs"]}
-    found: set[int] = set()
+    inputs = {int(tensor) for tensor in delegate["inputs"]}
+    indices: set[int] = set()
     wanted = [int(tensor) for tensor in delegate["outputs"]]
     while wanted:
         tensor = wanted.pop()
-        node = None if tensor in given else maker.get(tensor)
-        if node is not None and node["index"] not in found:
-            found.add(node["index"])
-            wanted += [int(one) for one in node["inputs"]]
-    return found
+        node = None if tensor in inputs else maker.get(tensor)
+        if node is not None and node["index"] not in indices:
+            indices.add(node["index"])
+            wanted += [int(source) for source in node["inputs"]]
+    return indices
 
 
 RUNTIME = LiteRt()

@@ -41,8 +41,8 @@ class OpenVino(Runtime):
             model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape
         except OpConversionFailure as error:
             lacks = re.findall(r"No conversion rule found for operations: (.+)", str(error))
-            said = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
-            raise Unsupported("no-openvino-operator", said, "take another runtime") from error
+            message = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
+            raise Unsupported("no-openvino-operator", message, "take another runtime") from error
         facts = {"converter": "PyTorch frontend"}
         if build.precision is Precision.INT8:
             model = _quantized(model, list(build.calibration_calls()))

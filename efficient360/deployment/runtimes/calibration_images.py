@@ -1,4 +1,4 @@
-"""Images to calibrate, probe and time with."""
+"""Images that int8 is calibrated with, and that artefacts are probed and timed with."""
 
 import hashlib
 import json
