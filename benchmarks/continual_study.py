@@ -18,7 +18,7 @@ from efficient360.cli import parser as cli
 from efficient360.core import formatting
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import from_json
-from efficient360.methods.continual_learning import metrics
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
 
 SETTINGS = {
     "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]",

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from efficient360.methods.continual_learning import metrics
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
 from efficient360.methods.continual_learning.forgetting_and_transfer import AVERAGE, BACKWARD
 from efficient360.methods.continual_learning.results import t_interval
 
