@@ -43,7 +43,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_plan(tiny: Path, tmp_path: Path):
     """A plan over the tiny ViT and 60 digits."""
 
-    def make(*evaluators: str, **changes: object) -> Plan:
+    def make(*evaluators: str, **changes: Any) -> Plan:
         fields: dict = {
             "checkpoint": CheckpointSpec(str(tiny)),
             "dataset": DatasetSpec("digits", max_examples=60),
@@ -71,7 +71,7 @@ def plugin(tmp_path: Path):
 
 PLUGIN = '''
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 import os, signal, time
 from efficient360.evaluator import ONE, Better, ExampleEvaluator, Metric, Need, Scores
 

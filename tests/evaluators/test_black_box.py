@@ -202,7 +202,7 @@ def test_a_model_that_never_changes_its_mind_is_as_robust_as_it_is_right(on: con
         ({"norm": "l1"}, "norm"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, object], setting: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any], setting: str) -> None:
     with pytest.raises(SettingsError) as caught:
         configure(BlackBox, wrong)
     assert caught.value.code == "bad-setting"
@@ -227,7 +227,7 @@ def test_two_files_with_attacks_of_one_name_are_refused(tmp_path: Path) -> None:
 
 OWN = '''
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
