@@ -75,10 +75,10 @@ TITLES: Final = {
     "shift_baseline": "Accuracy on the original test set, same classes",
     "shift_gap": "Accuracy drop under distribution shift",
     # fairness, inclusiveness
-    "largest_gap_excess": "Largest debiased accuracy difference between groups",
+    "largest_gap_excess": "Largest debiased accuracy difference",
     "largest_odds_excess": "Largest debiased equalized odds difference",
     "accuracy_difference": "Accuracy difference between groups",
-    "accuracy_difference_excess": "Debiased accuracy difference between groups",
+    "accuracy_difference_excess": "Debiased accuracy difference",
     "accuracy_difference_p_value": "Accuracy difference, p-value",
     "accuracy_ratio": "Accuracy ratio, worst to best group",
     "worst_group_accuracy": "Worst-group accuracy",
@@ -88,7 +88,7 @@ TITLES: Final = {
     "demographic_parity_excess": "Debiased demographic parity difference",
     "demographic_parity_p_value": "Demographic parity difference, p-value",
     "calibration_difference": "Calibration difference between groups",
-    "calibration_excess": "Debiased calibration difference between groups",
+    "calibration_excess": "Debiased calibration difference",
     "calibration_p_value": "Calibration difference, p-value",
     "group_accuracy": "Accuracy by group",
     "worst_class_accuracy": "Worst-class accuracy",
@@ -98,7 +98,7 @@ TITLES: Final = {
     "mean_capture_ratio": "Mean relative accuracy under capture conditions",
     "capture_ratio": "Relative accuracy by capture condition",
     "capture_accuracy": "Accuracy by capture condition",
-    "device_reach": "Device profiles within the latency budget",
+    "device_reach": "Device profiles within budget",
     # privacy
     "strongest_attack_auc": "Membership inference AUC (strongest attack)",
     "attack_auc": "Membership inference AUC",
@@ -227,6 +227,18 @@ SENTENCES: Final = {
 """How a condition reads, by key; any other is ``key = value``."""
 
 VALUES: Final = {
+    "attack": {
+        "apgd-ce": "APGD-CE",
+        "apgd-dlr": "APGD-DLR",
+        "apgd-t": "APGD-T",
+        "fab-t": "FAB-T",
+        "square": "Square",
+        "rays": "RayS",
+        "lira": "LiRA",
+        "rmia": "RMIA",
+    },
+    "capture": {"strong_jpeg": "strong JPEG"},
+    "corruption": {"jpeg_compression": "JPEG compression"},
     "compressor": {"half": "16-bit floats", "clustering": "weight clustering", "two_of_four": "2:4 sparsity"},
     "detector": {"msp": "MSP", "energy": "energy", "knn": "k-NN", "mahalanobis": "Mahalanobis", "max-logit": "max logit"},
     "epsilon": {"none": "∞ (non-private)"},
@@ -343,7 +355,7 @@ def _condition(key: str, value: Scalar) -> str:
     text = _scalar(value)
     if (key, text) in WHOLE:
         return WHOLE[key, text]
-    shown = VALUES.get(key, {}).get(text, text)
+    shown = " + ".join(VALUES.get(key, {}).get(part, part) for part in text.split(" + "))
     if key in NAMED:
         shown = shown.replace("_", " ")
     return SENTENCES.get(key, f"{key.replace('_', ' ')} = {{}}").replace("{}", shown)

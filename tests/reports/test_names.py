@@ -54,6 +54,7 @@ def test_no_two_metrics_of_the_package_share_a_title() -> None:
         ({"temperature": "fitted"}, "temperature-scaled"),
         ({"attack": "margin", "tier": "one checkpoint, lower bound", "fnr": "1 %"}, "attack = margin · single checkpoint · lower bound · FNR 1 %"),
         ({"norm": "linf", "epsilon": "4/255", "attack": "worst case"}, "L∞ · ε = 4/255 · worst case over attacks"),
+        ({"attack": "apgd-ce + apgd-t"}, "attack = APGD-CE + APGD-T"),
         ({"runtime": "onnxruntime", "precision": "fp32", "batch": 1}, "ONNX Runtime · fp32 · batch size = 1"),
         ({"tolerated": "1 point"}, "accuracy loss ≤ 1 point"),
         ({"cutoff": 0.06250001, "my_key": True}, "cutoff = 0.0625 · my key = yes"),
