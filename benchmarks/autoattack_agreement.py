@@ -22,10 +22,10 @@ from torch import Tensor
 
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.methods.adversarial.attack import Subjects, misclassified
+from efficient360.methods.adversarial.attack import AttackBatch, misclassified
 from efficient360.methods.adversarial.catalogue import Budget, attack
-from efficient360.methods.adversarial.ensemble import strike
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.ensemble import run_ensemble
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
@@ -33,7 +33,7 @@ from efficient360.models.model import TorchModel
 from efficient360.models.references import resolve
 
 STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
-SAID = re.compile(r"robust accuracy after (\S+): [\d.]+% \(total time ([\d.]+) s\)")
+STAGE_LINE = re.compile(r"robust accuracy after (\S+): [\d.]+% \(total time ([\d.]+) s\)")
 SEED = 0
 
 Side = dict[str, dict[str, float]]
@@ -57,43 +57,43 @@ def main() -> None:
     table = modes.add_parser("table")
     table.add_argument("log", type=Path)
     table.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    if asked.mode == "run":
-        compare(asked)
+    arguments = parser.parse_args()
+    if arguments.mode == "run":
+        compare(arguments)
         return
-    text = page([json.loads(line) for line in asked.log.read_text(encoding="utf-8").splitlines()])
+    text = page([json.loads(line) for line in arguments.log.read_text(encoding="utf-8").splitlines()])
     print(text)
-    if asked.out:
-        asked.out.write_text(text, encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
 
 
-def compare(asked: argparse.Namespace) -> None:
+def compare(arguments: argparse.Namespace) -> None:
     """Chunk by chunk, until all are done or the time is spent."""
-    torch.set_num_threads(asked.threads)
+    torch.set_num_threads(arguments.threads)
     began = time.perf_counter()
-    checkpoint = resolve(CheckpointSpec(asked.checkpoint))
+    checkpoint = resolve(CheckpointSpec(arguments.checkpoint))
     model = load_model(checkpoint)
-    examples = open_dataset(DatasetSpec(asked.dataset, asked.data_dir, max_examples=asked.examples), checkpoint, SEED).examples
-    threat = Threat(asked.norm, asked.epsilon / 255 if asked.norm is Norm.LINF else asked.epsilon)
+    examples = open_dataset(DatasetSpec(arguments.dataset, arguments.data_dir, max_examples=arguments.examples), checkpoint, SEED).examples
+    threat = ThreatModel(arguments.norm, arguments.epsilon / 255 if arguments.norm is Norm.LINF else arguments.epsilon)
     setting = {
         "checkpoint": checkpoint.name,
         "digest": checkpoint.digest[:12],
-        "dataset": asked.dataset,
-        "norm": str(asked.norm),
-        "epsilon": asked.epsilon,
-        "threads": asked.threads,
-        "size": asked.chunk,
+        "dataset": arguments.dataset,
+        "norm": str(arguments.norm),
+        "epsilon": arguments.epsilon,
+        "threads": arguments.threads,
+        "size": arguments.chunk,
         "of": len(examples),
     }
-    done = {row["chunk"] for row in read(asked.log) if all(row[key] == value for key, value in setting.items())}
-    for number, batch in enumerate(examples.batches(asked.chunk)):
+    done = {row["chunk"] for row in read(arguments.log) if all(row[key] == value for key, value in setting.items())}
+    for number, batch in enumerate(examples.batches(arguments.chunk)):
         if number in done:
             continue
-        if time.perf_counter() - began > asked.seconds:
+        if time.perf_counter() - began > arguments.seconds:
             print("out of time: run the same command again")
             return
-        row = {**setting, "chunk": number, **both(model, threat, Subjects(batch.images, batch.labels, batch.ids, SEED), number)}
-        with asked.log.open("a", encoding="utf-8") as log:
+        row = {**setting, "chunk": number, **both(model, threat, AttackBatch(batch.images, batch.labels, batch.ids, SEED), number)}
+        with arguments.log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
         print(json.dumps({key: row[key] for key in ("chunk", "n", "clean", "ours", "theirs", "only_ours", "only_theirs")}), flush=True)
 
@@ -102,18 +102,18 @@ def read(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
 
 
-def both(model: TorchModel, threat: Threat, all_of: Subjects, turn: int) -> dict[str, Any]:
+def both(model: TorchModel, threat: ThreatModel, examples: AttackBatch, turn: int) -> dict[str, Any]:
     """One chunk under both; who begins changes from turn to turn."""
-    right = ~misclassified(Victim(model).logits(all_of.images), all_of.labels)
-    subjects = all_of.take(right.nonzero()[:, 0])
+    right = ~misclassified(Victim(model).logits(examples.images), examples.labels)
+    batch = examples.take(right.nonzero()[:, 0])
     results: dict[str, tuple[Tensor, Side]] = {}
     sides = [("ours", ours), ("theirs", theirs)]
     for name, side in sides if turn % 2 == 0 else sides[::-1]:
-        results[name] = side(model, threat, subjects)
+        results[name] = side(model, threat, batch)
     (our, our_figures), (their, their_figures) = results["ours"], results["theirs"]
     return {
-        "n": len(all_of),
-        "clean": len(subjects),
+        "n": len(examples),
+        "clean": len(batch),
         "ours": our_figures,
         "theirs": their_figures,
         "only_ours": int((our & ~their).sum()),
@@ -123,48 +123,48 @@ def both(model: TorchModel, threat: Threat, all_of: Subjects, turn: int) -> dict
     }
 
 
-def ours(model: TorchModel, threat: Threat, subjects: Subjects) -> tuple[Tensor, Side]:
+def ours(model: TorchModel, threat: ThreatModel, batch: AttackBatch) -> tuple[Tensor, Side]:
     """Which examples stand in the end, and the figures of each stage."""
-    left = torch.arange(len(subjects))
+    left = torch.arange(len(batch))
     counts, seconds = {}, {}
     for name in STAGES:
         began = time.perf_counter()
         if len(left):
-            fallen = strike(Victim(model), [threat], [attack(name, Budget())], subjects.take(left))
-            left = left[fallen.standing(0, 0)]
+            result = run_ensemble(Victim(model), [threat], [attack(name, Budget())], batch.take(left))
+            left = left[result.robust(0, 0)]
         seconds[name], counts[name] = time.perf_counter() - began, len(left)
-    stands = torch.zeros(len(subjects), dtype=torch.bool)
+    stands = torch.zeros(len(batch), dtype=torch.bool)
     stands[left] = True
     return stands, {"standing": counts, "seconds": seconds}
 
 
-def theirs(model: TorchModel, threat: Threat, subjects: Subjects) -> tuple[Tensor, Side]:
+def theirs(model: TorchModel, threat: ThreatModel, batch: AttackBatch) -> tuple[Tensor, Side]:
     """The same of the reference, unchanged; what it logs tells the stages apart."""
     from pyautoattack import AutoAttack
 
-    heard = Heard()
+    stage_log = StageLog()
     logger = logging.getLogger("auto-attack")
-    logger.handlers, logger.propagate = [heard], False
+    logger.handlers, logger.propagate = [stage_log], False
     logger.setLevel(logging.DEBUG)
     norm = {Norm.LINF: "Linf", Norm.L2: "L2"}[threat.norm]
     began = time.perf_counter()
     reference = AutoAttack(model.module, norm=norm, eps=threat.epsilon, version="standard", device="cpu", seed=SEED)
     # Decoded images may lie channels last, which its L2 attacks can't take.
-    images = reference.run_standard_evaluation(subjects.images.contiguous(), subjects.labels, batch_size=len(subjects))[0]
+    images = reference.run_standard_evaluation(batch.images.contiguous(), batch.labels, batch_size=len(batch))[0]
     total = time.perf_counter() - began
-    wrong = misclassified(Victim(model).logits(images), subjects.labels)
-    if not bool(threat.allows(images, subjects.images).all()):
+    wrong = misclassified(Victim(model).logits(images), batch.labels)
+    if not bool(threat.contains(images, batch.images).all()):
         raise SystemExit("the reference left the threat model")
-    counts, seconds, before, left = {}, {}, 0.0, len(subjects)
+    counts, seconds, before, left = {}, {}, 0.0, len(batch)
     for name in STAGES:
-        share, until = heard.stages.get(name, (left / len(subjects), before))
-        left = round(share * len(subjects))
+        share, until = stage_log.stages.get(name, (left / len(batch), before))
+        left = round(share * len(batch))
         counts[name], seconds[name], before = left, until - before, until
     seconds[STAGES[0]] += total - before  # its own checks, before and after
     return ~wrong, {"standing": counts, "seconds": seconds}
 
 
-class Heard(logging.Handler):
+class StageLog(logging.Handler):
     """Keeps the share that stands after each stage of the reference, and the seconds until then."""
 
     def __init__(self) -> None:
@@ -172,10 +172,10 @@ class Heard(logging.Handler):
         self.stages: dict[str, tuple[float, float]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        found = SAID.search(record.getMessage())
-        if found:
+        match = STAGE_LINE.search(record.getMessage())
+        if match:
             share = float(re.findall(r"([\d.]+)%", record.getMessage())[0]) / 100
-            self.stages[found[1].lower()] = (share, float(found[2]))
+            self.stages[match[1].lower()] = (share, float(match[2]))
 
 
 def page(rows: list[dict[str, Any]]) -> str:

@@ -22,10 +22,9 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from efficient360.cli import parser as cli
-from efficient360.methods.compression.compressor import full_bytes
-from efficient360.methods.compression.kmeans import centres_of, nearest
+from efficient360.methods.compression.clustering import kmeans, nearest
+from efficient360.methods.compression.compressor import uncompressed_bytes, weights_of
 from efficient360.methods.compression.variants import parse
-from efficient360.methods.compression.weights import weights_of
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
@@ -49,7 +48,7 @@ def main() -> None:
     third.set_defaults(run=sizes)
     third.add_argument("architectures", nargs="+")
     fourth = commands.add_parser("kmeans")
-    fourth.set_defaults(run=kmeans)
+    fourth.set_defaults(run=compare_kmeans)
     fourth.add_argument("checkpoint")
     fourth.add_argument("--clusters", type=int, default=64)
     asked = parser.parse_args()
@@ -80,12 +79,12 @@ def sizes(asked: argparse.Namespace) -> None:
     for name in asked.architectures:
         torch.manual_seed(0)
         network = timm.create_model(name).eval()
-        whole = full_bytes(network)
-        ratios = [whole / len(parse(variant).compress(network).file) for variant in VARIANTS]
-        print(f"| {name} | {whole / 1e6:.1f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True)
+        original_bytes = uncompressed_bytes(network)
+        ratios = [original_bytes / len(parse(variant).compress(network).file) for variant in VARIANTS]
+        print(f"| {name} | {original_bytes / 1e6:.1f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True)
 
 
-def kmeans(asked: argparse.Namespace) -> None:
+def compare_kmeans(asked: argparse.Namespace) -> None:
     """Squared error and time of both on every weight matrix of a checkpoint."""
     network = load_model(resolve(CheckpointSpec(asked.checkpoint))).network
     ours, theirs, errors = 0.0, 0.0, []
@@ -93,12 +92,12 @@ def kmeans(asked: argparse.Namespace) -> None:
         for weight in weights_of(network).values():
             values = weight.detach().flatten().double().numpy()
             start = time.process_time()
-            centres = centres_of(values, asked.clusters)
+            centres = kmeans(values, asked.clusters)
             ours += time.process_time() - start
             start = time.process_time()
-            found = KMeans(asked.clusters, n_init=1, random_state=0).fit(values[:, None])
+            reference = KMeans(asked.clusters, n_init=1, random_state=0).fit(values[:, None])
             theirs += time.process_time() - start
-            errors.append(np.square(values - centres[nearest(values, centres)]).sum() / found.inertia_)
+            errors.append(np.square(values - centres[nearest(values, centres)]).sum() / reference.inertia_)
     print(f"{len(errors)} weight matrices, {asked.clusters} clusters: squared error ours over scikit-learn's {np.mean(errors):.3f}", end=" ")
     print(f"({min(errors):.3f} to {max(errors):.3f}); CPU time {ours:.1f} s over {theirs:.1f} s, {ours / theirs:.2f}")
 

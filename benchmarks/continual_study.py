@@ -18,7 +18,7 @@ from efficient360.cli import parser as cli
 from efficient360.core import formatting
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import from_json
-from efficient360.methods.continual_learning import metrics, transfer
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
 
 SETTINGS = {
     "methods": "[naive, ewc, lwf, replay, frozen, lora, joint]",
@@ -63,8 +63,8 @@ def agreement(_asked: argparse.Namespace) -> None:
         r, before = rng.random((tasks, tasks)), rng.random(tasks)
         falling = np.minimum(r, np.diag(r))  # nothing is ever better than right after it was learned
         for matrix, name, metric, ours in (
-            (r, "backward transfer", BWT(), transfer.backward_transfer(r)),
-            (falling, "forgetting where a task is at its best once learned", Forgetting(), transfer.forgetting(falling)),
+            (r, "backward transfer", BWT(), metrics.backward_transfer(r)),
+            (falling, "forgetting where a task is at its best once learned", Forgetting(), metrics.forgetting(falling)),
         ):
             for learned in range(tasks):
                 for task in range(learned + 1):
@@ -75,7 +75,7 @@ def agreement(_asked: argparse.Namespace) -> None:
             forward.update(task, before[task], initial=True)
             forward.update(task, r[task - 1, task])
         theirs = float(np.mean(list(forward.result().values())))
-        worst["forward transfer"] = max(worst["forward transfer"], abs(theirs - transfer.forward_transfer(r, before)))
+        worst["forward transfer"] = max(worst["forward transfer"], abs(theirs - metrics.forward_transfer(r, before)))
     print("100 random matrices of 2 to 10 tasks; largest difference from Avalanche 0.6.0:")
     for name, difference in worst.items():
         print(f"- {name}: {difference:.1e}")

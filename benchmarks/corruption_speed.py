@@ -24,8 +24,7 @@ import numpy as np
 import torch
 
 from efficient360.methods.corruptions import frost
-from efficient360.methods.corruptions.batches import Cell, corrupted
-from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES
+from efficient360.methods.corruptions.imagenet_c import COMMON, EXTRA, SEVERITIES, CorruptionSetting, corrupt_image
 
 Peer = Callable[[np.ndarray, int, str], np.ndarray]
 SIDE = 224
@@ -51,13 +50,13 @@ def main() -> None:
         command.add_argument("--peer", choices=("imagecorruptions", "imagenet_c"), default="imagecorruptions")
         command.add_argument("--names", nargs="+", default=[*COMMON, *EXTRA])
         command.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    peer = PEERS[asked.peer]()
-    torch.set_num_threads(asked.threads)
-    lines = asked.run(asked, peer)
+    args = parser.parse_args()
+    peer = PEERS[args.peer]()
+    torch.set_num_threads(args.threads)
+    lines = args.run(args, peer)
     print("\n".join(lines))
-    if asked.out:
-        with asked.out.open("a", encoding="utf-8") as file:
+    if args.out:
+        with args.out.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n\n")
 
 
@@ -81,13 +80,13 @@ def imagenet_c() -> Peer:
     def gaussian(image: np.ndarray, sigma: float, multichannel: bool = False, **settings: object) -> np.ndarray:
         return smooth(image, sigma, channel_axis=-1 if multichannel else None, **settings)
 
-    def found(_package: str, name: str) -> str:
-        return str(frost.photographs() / Path(name).name)
+    def resource_filename(_package: str, name: str) -> str:
+        return str(frost.photograph_folder() / Path(name).name)
 
     skimage.filters.gaussian = gaussian
     np.float_, np.fromstring = np.float64, np.frombuffer
     sys.modules["scipy.ndimage.interpolation"] = scipy.ndimage
-    sys.modules["pkg_resources"] = types.SimpleNamespace(resource_filename=found)
+    sys.modules["pkg_resources"] = types.SimpleNamespace(resource_filename=resource_filename)
     import imagenet_c
 
     return imagenet_c.corrupt
@@ -96,42 +95,42 @@ def imagenet_c() -> Peer:
 PEERS: dict[str, Callable[[], Peer]] = {"imagecorruptions": imagecorruptions, "imagenet_c": imagenet_c}
 
 
-def crops(count: int) -> list[np.ndarray]:
+def random_crops(count: int) -> list[np.ndarray]:
     """Crops (224, 224, 3) at random places of the two photographs, half size: as much of a scene as a crop of ImageNet shows."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 
-    rng, found = np.random.default_rng(0), []
-    wholes = [np.asarray(Image.fromarray(image).resize((480, 320), Image.Resampling.BICUBIC)) for image in load_sample_images().images]
+    rng, crops = np.random.default_rng(0), []
+    photographs = [np.asarray(Image.fromarray(image).resize((480, 320), Image.Resampling.BICUBIC)) for image in load_sample_images().images]
     for i in range(count):
-        whole = wholes[i % 2]
-        top, left = (int(rng.integers(side - SIDE + 1)) for side in whole.shape[:2])
-        found.append(np.ascontiguousarray(whole[top : top + SIDE, left : left + SIDE]))
-    return found
+        photograph = photographs[i % 2]
+        top, left = (int(rng.integers(side - SIDE + 1)) for side in photograph.shape[:2])
+        crops.append(np.ascontiguousarray(photograph[top : top + SIDE, left : left + SIDE]))
+    return crops
 
 
 def ours(planar: np.ndarray, example: str, name: str, severity: int) -> np.ndarray:
-    return corrupted(planar, example, Cell(name, severity, "imagenet-c"), 0)
+    return corrupt_image(planar, example, CorruptionSetting(name, severity, "imagenet-c"), 0)
 
 
-def speed(asked: argparse.Namespace, peer: Peer) -> list[str]:
-    images = crops(asked.images)
+def speed(args: argparse.Namespace, peer: Peer) -> list[str]:
+    images = random_crops(args.images)
     planar = [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in images]
     lines = [
-        f"## Speed at 224×224 against {asked.peer}, {asked.threads} thread(s) of ours, one of theirs; {asked.images} images at all five severities, in turns",
+        f"## Speed at 224×224 against {args.peer}, {args.threads} thread(s) of ours, one of theirs; {args.images} images at all five severities, in turns",
         "",
         "| corruption | ours, images/s | theirs, images/s | ratio |",
         "| --- | --- | --- | --- |",
     ]
     totals = np.zeros(2)
-    with ThreadPoolExecutor(asked.threads) as pool:
-        for name in asked.names:
+    with ThreadPoolExecutor(args.threads) as pool:
+        for name in args.names:
             spent = np.zeros(2)
             for severity in SEVERITIES:
                 ours(planar[0], "warm", name, severity)
                 peer(images[0], severity, name)
-                for start in range(0, len(images), asked.threads):
-                    part = range(start, min(start + asked.threads, len(images)))
+                for start in range(0, len(images), args.threads):
+                    part = range(start, min(start + args.threads, len(images)))
                     began = time.perf_counter()
                     list(pool.map(lambda i: ours(planar[i], str(i), name, severity), part))  # noqa: B023 - drained at once
                     middle = time.perf_counter()
@@ -146,19 +145,19 @@ def speed(asked: argparse.Namespace, peer: Peer) -> list[str]:
     return lines
 
 
-def compare(asked: argparse.Namespace, peer: Peer) -> list[str]:
+def compare(args: argparse.Namespace, peer: Peer) -> list[str]:
     """Mean and standard deviation of an image's levels, and of its differences between neighbours: brightness, contrast, sharpness."""
     np.random.seed(0)  # what the peers draw from
-    images = crops(asked.images)
+    images = random_crops(args.images)
     lines = [
-        f"## Statistics at 224×224 against {asked.peer}: {asked.images} images each, levels 0 … 255, ours / theirs",
+        f"## Statistics at 224×224 against {args.peer}: {args.images} images each, levels 0 … 255, ours / theirs",
         "",
         "Sharpness is the mean absolute difference between neighbours. z is the largest of the three differences over its standard error between images.",
         "",
         "| corruption | severity | mean | deviation | sharpness | z |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name in asked.names:
+    for name in args.names:
         for severity in SEVERITIES:
             mine = np.array([_moments(ours(np.ascontiguousarray(im.transpose(2, 0, 1)), str(i), name, severity)) for i, im in enumerate(images)])
             theirs = np.array([_moments(peer(im, severity, name).transpose(2, 0, 1)) for im in images])
@@ -175,7 +174,7 @@ def _moments(image: np.ndarray) -> tuple[float, float, float]:
     return float(levels.mean()), float(levels.std()), float(np.abs(np.diff(levels, axis=2)).mean())
 
 
-def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
+def accuracy(args: argparse.Namespace, peer: Peer) -> list[str]:
     """Share of right answers on the same images under both, at the strengths for 224 pixels that the peers know."""
     from efficient360.datasets.loader import open_dataset
     from efficient360.datasets.spec import DatasetSpec
@@ -184,9 +183,9 @@ def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
     from efficient360.models.references import resolve
 
     np.random.seed(0)  # what the peers draw from
-    checkpoint = resolve(CheckpointSpec(asked.checkpoint))
-    model, spec = load_model(checkpoint), DatasetSpec(asked.dataset, Path(asked.data_dir), max_examples=asked.examples)
-    batch = next(open_dataset(spec, checkpoint, 0).examples.batches(asked.examples))
+    checkpoint = resolve(CheckpointSpec(args.checkpoint))
+    model, spec = load_model(checkpoint), DatasetSpec(args.dataset, Path(args.data_dir), max_examples=args.examples)
+    batch = next(open_dataset(spec, checkpoint, 0).examples.batches(args.examples))
     pixels = (batch.images * 255).round().byte().numpy()
 
     def right(made: list[np.ndarray]) -> np.ndarray:
@@ -195,15 +194,15 @@ def accuracy(asked: argparse.Namespace, peer: Peer) -> list[str]:
             return (predicted == batch.labels).double().numpy()
 
     lines = [
-        f"## Accuracy of {checkpoint.name} on the same {len(batch)} images, against {asked.peer}: clean {right(list(pixels)).mean():.1%}",
+        f"## Accuracy of {checkpoint.name} on the same {len(batch)} images, against {args.peer}: clean {right(list(pixels)).mean():.1%}",
         "",
         "z is the difference over its standard error from pairs.",
         "",
         "| corruption | severity | ours | theirs | z |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name in asked.names:
-        for severity in asked.severities:
+    for name in args.names:
+        for severity in args.severities:
             mine = right([ours(image, example, name, severity) for image, example in zip(pixels, batch.ids, strict=True)])
             theirs = right([peer(np.ascontiguousarray(image.transpose(1, 2, 0)), severity, name).transpose(2, 0, 1) for image in pixels])
             error = (mine - theirs).std(ddof=1) / len(mine) ** 0.5

@@ -24,7 +24,7 @@ from sklearn.metrics import accuracy_score
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
 from efficient360.conformance import subject
-from efficient360.core.groupings import cut, grouped
+from efficient360.core.groupings import group_by, quantile_groups
 from efficient360.core.measurement import Measurement
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
@@ -32,8 +32,8 @@ from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.group_fairness import TRAITS, GroupFairness
 from efficient360.execution.predictions import predict
 from efficient360.execution.scoring import outcomes_of, score_all
-from efficient360.methods.fairness.comparison import Answers
-from efficient360.methods.fairness.study import Effort, study
+from efficient360.methods.fairness.analysis import FairnessOptions, analyse_grouping
+from efficient360.methods.fairness.disparity import GroupedPredictions
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import Model
@@ -91,7 +91,7 @@ def equality(options: argparse.Namespace) -> None:
     predicted = table.columns["prediction", frozenset()].astype(int)
     print(HEAD)
     for name in evaluator.derived:
-        grouping = cut(f"{name.replace('_', ' ')} (proxy)", table.column(TRAITS[name]), 3)
+        grouping = quantile_groups(f"{name.replace('_', ' ')} (proxy)", table.column(TRAITS[name]), 3)
         compare(table.labels, predicted, [grouping.names[code] for code in grouping.codes], outcomes, grouping.name)
     print(f"\n{len(examples)} images; scoring (decoding for the proxies) {scoring:.1f} s, finishing {finishing:.1f} s")
 
@@ -158,7 +158,7 @@ def faces(_options: argparse.Namespace) -> None:
 
 def alarms(options: argparse.Namespace) -> None:
     rng, counts = np.random.default_rng(0), {}
-    effort = Effort(30, 10, 499, 499, lambda: None)
+    analysis_options = FairnessOptions(30, 10, 499, 499, lambda: None)
     for repeat in range(options.repeats):
         for kind, accuracy in (("alike", (0.85,) * 4), ("ten points", (0.85, 0.85, 0.85, 0.75))):
             codes = np.repeat(np.arange(4), 400)
@@ -166,15 +166,16 @@ def alarms(options: argparse.Namespace) -> None:
             right = rng.random(1600) < np.asarray(accuracy)[codes]
             predicted = np.where(right, labels, (labels + rng.integers(1, 4, 1600)) % 4)
             confidence = np.full(1600, np.mean(accuracy))
-            found = study(Answers(labels, predicted, confidence, codes, 4), grouped("group", ["abcd"[c] for c in codes]), effort, [repeat])
+            predictions = GroupedPredictions(labels, predicted, confidence, codes, 4)
+            analysis = analyse_grouping(predictions, group_by("group", ["abcd"[c] for c in codes]), analysis_options, [repeat])
             true = max(accuracy) - min(accuracy)
             row = counts.setdefault(kind, {"accuracy": 0, "odds": 0, "parity": 0, "calibration": 0, "covered": 0, "raw": []})
-            row["accuracy"] += found.accuracy.beyond.p_value <= 0.05
-            row["odds"] += found.odds[1].beyond.p_value <= 0.05
-            row["parity"] += found.selection[1].beyond.p_value <= 0.05
-            row["calibration"] += found.overconfidence[0].beyond.p_value <= 0.05
-            row["covered"] += found.accuracy.interval.low <= true <= found.accuracy.interval.high
-            row["raw"].append((found.frame.difference, found.accuracy.beyond.excess))
+            row["accuracy"] += analysis.accuracy.versus_null.p_value <= 0.05
+            row["odds"] += analysis.equalized_odds[1].versus_null.p_value <= 0.05
+            row["parity"] += analysis.demographic_parity[1].versus_null.p_value <= 0.05
+            row["calibration"] += analysis.calibration[0].versus_null.p_value <= 0.05
+            row["covered"] += analysis.accuracy.interval.low <= true <= analysis.accuracy.interval.high
+            row["raw"].append((analysis.compared_groups.difference, analysis.accuracy.versus_null.excess))
     print("| groups | accuracy p ≤ 5 % | odds (worst class) | parity (worst class) | calibration | interval holds the true gap | raw gap | beyond chance |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind, row in counts.items():

@@ -23,7 +23,7 @@ from efficient360.core.measurement import Failure
 from efficient360.deployment.devices.device import Job, Schedule
 from efficient360.deployment.devices.local import Local
 from efficient360.deployment.devices.timing import analyse
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 Tool = Callable[[Artefact, int, int], float]
@@ -61,13 +61,13 @@ def main() -> None:
         asked.out.write_text(f"# Agreement with the runtimes' own tools\n\n{table}\n", encoding="utf-8")
 
 
-def network(name: str, folder: Path) -> tuple[Source, Path]:
+def network(name: str, folder: Path) -> tuple[ModelSource, Path]:
     """A timm model with seeded random weights, and an image for it."""
     torch.manual_seed(0)
     model = timm.create_model(name).eval()
     size = model.default_cfg["input_size"]
     np.save(folder / "images.npy", np.random.default_rng(0).random((1, *size), np.float32))
-    return Source(name, model, size, None, folder / "artefacts"), folder / "images.npy"
+    return ModelSource(name, model, size, None, folder / "artefacts"), folder / "images.npy"
 
 
 def turns(artefact: Artefact, images: Path, tool: Tool, asked: argparse.Namespace) -> tuple[list[float], list[float], float]:

@@ -29,11 +29,11 @@ from efficient360.cli import parser as cli
 from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline
-from efficient360.evaluators.membership_inference import GRADIENT
 from efficient360.methods.privacy import lira, rmia
+from efficient360.methods.privacy.member_pairs import pair_members
 from efficient360.methods.privacy.metrics import AUC, TPR
-from efficient360.methods.privacy.shadow_training import Recipe, halves, trained, untrained
-from efficient360.methods.privacy.sides import sides
+from efficient360.methods.privacy.shadow_training import ShadowRecipe, build_shadow, random_halves, train_shadow
+from efficient360.methods.privacy.threshold_attacks import GRADIENT_NORM
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.references import resolve
@@ -84,9 +84,9 @@ def prepare(asked: argparse.Namespace) -> None:
     checkpoint = Checkpoint(CheckpointSpec("-"), "-", "vit_tiny_patch16_224", VIT, Origin.RANDOM, None, "-", shape, CLASSES)
     examples = open_dataset(DatasetSpec("cifar10", kept, "train"), checkpoint, SEED).examples
     pixels = stored(asked.folder / "pixels.u8", [examples], SIZE, 64, Deadline(), lambda *_: None)
-    recipe = Recipe(epochs=asked.epochs)
-    module = untrained(recipe, checkpoint, CLASSES, SEED)
-    trained(module, pixels, examples.labels, np.arange(len(examples)), recipe, SEED, Deadline(), lambda *_: None)
+    recipe = ShadowRecipe(epochs=asked.epochs)
+    module = build_shadow(recipe, checkpoint, CLASSES, SEED)
+    train_shadow(module, pixels, examples.labels, np.arange(len(examples)), recipe, SEED, Deadline(), lambda *_: None)
     with torch.inference_mode():
         right = float((module(pixels.images(np.arange(len(examples)))).argmax(1).numpy() == examples.labels).mean())
     save_file(dict(module.network.state_dict()), asked.folder / "vit-by-heart.safetensors", metadata={"format": "pt"})
@@ -158,7 +158,7 @@ def rows(run: Path, theirs: Any) -> list[str]:
     lines = []
     for name, found in ours.items():
         auc, tpr = found[AUC.name], found.get(TPR.name)
-        gap = "one checkpoint's own gradients: no peer" if name == GRADIENT else f"{difference(scores[name], n, auc['value'], tpr and tpr['value']):.0e}"
+        gap = "one checkpoint's own gradients: no peer" if name == GRADIENT_NORM else f"{difference(scores[name], n, auc['value'], tpr and tpr['value']):.0e}"
         lines.append(f"| {report['checkpoint']['name']} | {top1:.1%} | {n:,} | {name} | {shown(auc)} | {shown(tpr)} | {gap} |")
     return lines
 
@@ -176,12 +176,12 @@ def independent(told: dict[str, Any], scratch: Path, theirs: Any) -> tuple[Score
     checkpoint = resolve(CheckpointSpec(told["checkpoint"]))
     training, evaluated = (open_dataset(DatasetSpec("cifar10", Path(told["data"]), split), checkpoint, SEED).examples for split in ("train", "test"))
     n = len(RowLog(scratch / "signals-members.f64", 4, "float64"))
-    chosen = sides(training, evaluated, None, SEED)
+    chosen = pair_members(training, evaluated, None, SEED)
     if len(chosen) != n:
-        raise SystemExit("some images stand on both sides and were left out: this study takes data where none do")
+        raise SystemExit("some images are in both splits and were left out: this study takes data where none do")
     model = load_model(checkpoint)
     with torch.inference_mode():
-        logits = torch.cat([model(batch.images) for side in (chosen.members, chosen.others) for batch in side.batches(64)]).double().numpy()
+        logits = torch.cat([model(batch.images) for side in (chosen.members, chosen.nonmembers) for batch in side.batches(64)]).double().numpy()
     labels = chosen.labels
     stat = {name: theirs.calculate_statistic(logits.copy(), labels, option=name) for name in ("xe", "logit", "hinge")}
     prob = theirs.convert_logit_to_prob(logits)
@@ -190,13 +190,13 @@ def independent(told: dict[str, Any], scratch: Path, theirs: Any) -> tuple[Score
     if not len(shadows):
         return scores, n
     scaled, loss = (shadows.read(0, len(shadows)).reshape(len(shadows), 3, 2 * n)[:, i] for i in (0, 1))
-    inside = halves(2 * n, told["shadows"], SEED)
-    within, without = ([values[mask[:, i], i][:, None] for i in range(2 * n)] for values, mask in ((scaled, inside), (scaled, ~inside)))
+    is_member = random_halves(2 * n, told["shadows"], SEED)
+    within, without = ([values[mask[:, i], i][:, None] for i in range(2 * n)] for values, mask in ((scaled, is_member), (scaled, ~is_member)))
     target = stat["logit"][:, None]
     scores[lira.ONLINE] = -theirs.compute_score_lira(target, within, without, "both", fix_variance=True, median_or_mean="mean")
     scores[lira.OFFLINE] = theirs.compute_score_offset(target, within, without, "out", median_or_mean="mean")
-    usual_in, usual_out = (np.array([np.exp(-loss[mask[:, i], i]).mean() for i in range(2 * n)]) for mask in (inside, ~inside))
-    for name, usual in ((rmia.ONLINE, (usual_in + usual_out) / 2), (rmia.OFFLINE, ((1 + rmia.TRUST) * usual_out + 1 - rmia.TRUST) / 2)):
+    usual_in, usual_out = (np.array([np.exp(-loss[mask[:, i], i]).mean() for i in range(2 * n)]) for mask in (is_member, ~is_member))
+    for name, usual in ((rmia.ONLINE, (usual_in + usual_out) / 2), (rmia.OFFLINE, ((1 + rmia.OFFLINE_A) * usual_out + 1 - rmia.OFFLINE_A) / 2)):
         scores[name] = pairwise(np.exp(-stat["xe"]) / usual)
     return scores, n
 

@@ -21,8 +21,8 @@ import torch
 from clock import Clock
 from torch import nn
 
+from efficient360.datasets.class_matching import kept_outputs
 from efficient360.datasets.loader import open_dataset, open_split
-from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import Deadline

@@ -23,10 +23,10 @@ import torch
 
 from efficient360.cli.parser import run_command
 from efficient360.core.formatting import scaled
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.cell import cell_of
+from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import Job, Schedule
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.devices.timing import result_of
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import Efficient360Error
 from efficient360.models.building import load_model
@@ -108,7 +108,7 @@ def artefacts(work: Path) -> tuple[list[Artefact], Path, np.ndarray]:
     np.save(work / "probes.npy", images)
     with torch.no_grad():
         reference = model(torch.from_numpy(images)).numpy()
-    source = Source(checkpoint.digest, model.module, model.size, None, work / "artefacts")
+    source = ModelSource(checkpoint.digest, model.module, model.size, None, work / "artefacts")
     built = [build(source, name, Precision.FP32) for name in ("onnxruntime", "litert", "ncnn")]
     return [one for one in built if isinstance(one, Artefact)], work / "probes.npy", reference
 
@@ -116,8 +116,8 @@ def artefacts(work: Path) -> tuple[list[Artefact], Path, np.ndarray]:
 def measured(address: str, found: list[Artefact], images: Path, reference: np.ndarray) -> str:
     lines = []
     try:
-        for job, outcome in device(address).measure([Job(one, 1) for one in found], images, SCHEDULE, lambda done, total: None):
-            cell = cell_of(job.artefact, outcome, reference)
+        for job, outcome in device_from_address(address).measure([Job(one, 1) for one in found], images, SCHEDULE, lambda done, total: None):
+            cell = result_of(job.artefact, outcome, reference)
             if cell.failure is not None:
                 lines.append(f"{job.artefact.label}: {cell.failure.status}, {cell.failure.message}\n  → {cell.failure.hint}")
                 continue

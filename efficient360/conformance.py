@@ -90,9 +90,9 @@ def check(evaluator: Any) -> None:
     Raises:
         AssertionError: It breaks the contract; the message lists every way found.
     """
-    found = list(problems(evaluator))
-    if found:
-        raise AssertionError(f"{type(evaluator).__name__} breaks the contract:\n" + "\n".join(f"- {problem}" for problem in found))
+    broken = list(problems(evaluator))
+    if broken:
+        raise AssertionError(f"{type(evaluator).__name__} breaks the contract:\n" + "\n".join(f"- {problem}" for problem in broken))
 
 
 def problems(evaluator: Any) -> Iterator[str]:
@@ -224,12 +224,12 @@ def _interrupted(evaluator: ExampleEvaluator, on: Subject, scratch: Path) -> lis
 
 
 def _differences(first: Sequence[Outcome], other: Sequence[Outcome], tolerance: float, how: str) -> Iterator[str]:
-    mine, theirs = ({(o.metric.name if o.metric else "", frozenset(o.conditions.items())): o for o in s} for s in (first, other))
-    if mine.keys() != theirs.keys():
+    before, after = ({(o.metric.name if o.metric else "", frozenset(o.conditions.items())): o for o in s} for s in (first, other))
+    if before.keys() != after.keys():
         yield f"it yields other metrics when {how}"
         return
-    for identity, a in mine.items():
-        b = theirs[identity]
+    for identity, a in before.items():
+        b = after[identity]
         if isinstance(a, Measurement) and isinstance(b, Measurement):
             if abs(a.value - b.value) > tolerance * max(1.0, abs(a.value)):
                 yield f"its {identity[0]} changes when {how}: {a.value} and {b.value}"

@@ -265,14 +265,14 @@ def test_example_runtime_converts_and_answers_as_the_checkpoint_does(examples: P
     pytest.importorskip("onnxruntime")
     from efficient360.conformance import subject
     from efficient360.core.measurement import Failure
-    from efficient360.deployment.devices.deployed import deployed
-    from efficient360.deployment.runtimes import images
-    from efficient360.deployment.runtimes.building import Source, build
+    from efficient360.deployment.artefact import run_artefact
+    from efficient360.deployment.runtimes import calibration_images
+    from efficient360.deployment.runtimes.building import ModelSource, build
     from efficient360.deployment.runtimes.runtime import Precision
 
     on = subject()
-    artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), str(examples / "unoptimised.py"), Precision.FP32)
+    artefact = build(ModelSource("x", on.model.module, on.model.input_size, None, tmp_path), str(examples / "unoptimised.py"), Precision.FP32)
     assert not isinstance(artefact, Failure), artefact
-    pixels = images.invented(on.model.input_size, 3, 0)
-    with deployed(artefact, on.model.num_classes) as running:
-        assert abs(images.answers(running, pixels) - images.answers(on.model, pixels)).max() < 1e-4
+    pixels = calibration_images.synthetic_images(on.model.input_size, 3, 0)
+    with run_artefact(artefact, on.model.num_classes) as running:
+        assert abs(calibration_images.logits_of(running, pixels) - calibration_images.logits_of(on.model, pixels)).max() < 1e-4

@@ -12,17 +12,17 @@ from typing import Any, final
 from efficient360.benchmark.zoo import Family
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
-from efficient360.deployment.devices.device import ColdStart, Facts, Schedule
+from efficient360.deployment.devices.device import ColdStart, DeviceDescription, Schedule
 from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
 
-class Role(StrEnum):
-    """What a row is there for."""
+class RowRole(StrEnum):
+    """Whether a row is a model or the reference for peak speed."""
 
     MODEL = "model"
     PEAK = "peak"
-    """A stack of matrix products alone, whose best speed stands for the device's peak."""
+    """A stack of matrix products, whose best speed stands for the device's peak."""
 
 
 @final
@@ -32,7 +32,7 @@ class ModelFacts:
 
     Args:
         name: What its row is called.
-        role: A model, or the yardstick.
+        role: A model, or the matrix-product reference.
         family: What it is made of.
         weights: ``trained``, or what was done for random ones.
         identity: Digest of weights, architecture, preprocessing and what was done to them.
@@ -43,7 +43,7 @@ class ModelFacts:
     """
 
     name: str
-    role: Role
+    role: RowRole
     family: Family
     weights: str
     identity: str
@@ -56,7 +56,7 @@ class ModelFacts:
 @final
 @dataclass(frozen=True)
 class DeviceFacts:
-    """What a device is, without the runtimes on it; the fields of :class:`efficient360.deployment.devices.device.Facts`."""
+    """What a device is, without the runtimes on it; the fields of :class:`efficient360.deployment.devices.device.DeviceDescription`."""
 
     name: str
     cpu: str
@@ -68,14 +68,14 @@ class DeviceFacts:
     emulated: str
 
     @classmethod
-    def of(cls, facts: Facts) -> "DeviceFacts":
+    def of(cls, facts: DeviceDescription) -> "DeviceFacts":
         """What stays of a device's facts."""
         return cls(facts.name, facts.cpu, facts.architecture, facts.os, facts.cores, facts.memory, tuple(facts.isa), facts.emulated)
 
 
 @final
 @dataclass(frozen=True)
-class Target:
+class RuntimeFacts:
     """What runs a model, and how.
 
     Args:
@@ -124,7 +124,7 @@ class ArtefactFacts:
 
 @final
 @dataclass(frozen=True)
-class Measured:
+class CellNumbers:
     """The numbers of a cell, seconds and bytes. ``p50`` to ``findings`` as in :class:`efficient360.deployment.devices.timing.Timing`.
 
     Args:
@@ -162,7 +162,7 @@ class Measured:
 
 @final
 @dataclass(frozen=True)
-class Gap:
+class MissingNumbers:
     """Why a cell has no numbers.
 
     Args:
@@ -179,7 +179,7 @@ class Gap:
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class BenchmarkCell:
     """A model in a runtime on a device.
 
     Args:
@@ -199,13 +199,13 @@ class Cell:
     key: str
     created: str
     model: ModelFacts
-    target: Target
+    target: RuntimeFacts
     device: DeviceFacts
     schedule: Schedule
     turn: int
     artefact: ArtefactFacts | None
-    measured: Measured | None
-    gap: Gap | None
+    measured: CellNumbers | None
+    gap: MissingNumbers | None
     samples: str
 
     def __post_init__(self) -> None:
@@ -213,21 +213,21 @@ class Cell:
             raise ValueError(f"cell {self.key} has both numbers and a reason for having none, or neither")
 
     @property
-    def counts(self) -> Measured | None:
-        """Its numbers where they may be ranked: measured, and the logits those of the model."""
-        found = self.measured
-        return found if found is not None and found.parity is not None and found.parity.passed else None
+    def rankable(self) -> CellNumbers | None:
+        """Its numbers if they enter rankings: measured, and the logits pass the parity check."""
+        numbers = self.measured
+        return numbers if numbers is not None and numbers.parity is not None and numbers.parity.passed else None
 
     @property
-    def why_not(self) -> str:
-        """Why it is in no ranking; ``""`` when it is."""
+    def exclusion_reason(self) -> str:
+        """Why it is excluded from rankings; ``""`` when it is not."""
         if self.gap is not None:
             return self.gap.message
         parity = None if self.measured is None else self.measured.parity
-        return "the device hands no logits back to check" if parity is None else parity.reason
+        return "the device returns no logits to check" if parity is None else parity.reason
 
 
-def cell_key(model: tuple[str, tuple[int, int, int]], target: Target, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
+def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
     """Digest of all that a cell depends on.
 
     Args:
@@ -249,23 +249,23 @@ def cell_key(model: tuple[str, tuple[int, int, int]], target: Target, converter:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def to_json(cell: Cell) -> dict[str, Any]:
+def to_json(cell: BenchmarkCell) -> dict[str, Any]:
     """A cell as plain JSON data."""
     return dataclasses.asdict(cell)
 
 
-def from_json(data: Mapping[str, Any]) -> Cell:
+def from_json(data: Mapping[str, Any]) -> BenchmarkCell:
     """What :func:`to_json` gave.
 
     Raises:
         ValueError: It is something else.
     """
-    found: Cell = _adapter().validate_python(dict(data))
-    return found
+    cell: BenchmarkCell = _adapter().validate_python(dict(data))
+    return cell
 
 
 @cache
 def _adapter() -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Cell)
+    return TypeAdapter(BenchmarkCell)

@@ -1,4 +1,4 @@
-"""How far the matrix is: a line for each step, and a sign of life with the time left in between."""
+"""Progress of a benchmark: a line for each step, and regular updates with the time left."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ QUIET_SECONDS = 15.0
 
 @final
 @dataclass
-class Meter:
-    """Counts steps (a conversion or a measurement is one) and tells of them.
+class ProgressMeter:
+    """Counts steps (conversions and measurements) and prints them.
 
     Args:
         stream: Where it prints.
@@ -25,7 +25,7 @@ class Meter:
     begun: float = 0.0
     in_hand: float = 0.0
     clock: Callable[[], float] = time.monotonic
-    told: float = field(default=0.0)
+    last_output: float = field(default=0.0)
 
     def expect(self, steps: int) -> None:
         """How many steps there will be."""
@@ -34,7 +34,7 @@ class Meter:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.told = self.clock()
+        self.last_output = self.clock()
         print(text, file=self.stream, flush=True)
 
     def step(self, text: str) -> None:
@@ -50,13 +50,13 @@ class Meter:
         self.say(f"{text}{self._left()}")
         start = self.done
 
-        def told(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             self.done = start + steps * done / max(total, 1)
             self.in_hand = steps * (1 - done / max(total, 1))
-            if self.clock() - self.told >= QUIET_SECONDS:
+            if self.clock() - self.last_output >= QUIET_SECONDS:
                 self.say(f"{text}, {done}/{total}{self._left()}")
 
-        return told
+        return on_progress
 
     def _settle(self) -> None:
         """What was in hand is done."""

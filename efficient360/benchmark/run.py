@@ -1,29 +1,31 @@
-"""Fill the matrix: a model at a time, converted for all runtimes, then measured on each device with the runtimes taking turns."""
+"""Fill the matrix: one model at a time, converted for all runtimes, then measured on each device with the runtimes taking turns."""
 
+import dataclasses
+import hashlib
+import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from efficient360.benchmark.cells import Cell
-from efficient360.benchmark.conversion import convert
-from efficient360.benchmark.plan import MatrixPlan, What
-from efficient360.benchmark.progress import Meter
-from efficient360.benchmark.rows import Row, rows
+from efficient360.benchmark.cells import BenchmarkCell
+from efficient360.benchmark.measurement import InterleavedRun
+from efficient360.benchmark.plan import MatrixPlan, MatrixRow, PendingRow, RuntimeChoice, remaining_work, rows
+from efficient360.benchmark.progress import ProgressMeter
 from efficient360.benchmark.store import CellStore
-from efficient360.benchmark.subject import Subject
-from efficient360.benchmark.unit import Unit
-from efficient360.benchmark.work import Work, left
-from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.addresses import device as device_of
-from efficient360.deployment.runtimes.runtime import Artefact
+from efficient360.benchmark.workloads import Workload
+from efficient360.core.measurement import Failure, Status
+from efficient360.deployment.devices.catalogue import device_from_address
+from efficient360.deployment.runtimes import catalogue
+from efficient360.deployment.runtimes.building import build
+from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import CheckpointError
 from efficient360.storage.outcomes import Store
 
 
-def run(plan: MatrixPlan, meter: Meter) -> None:
+def run(plan: MatrixPlan, meter: ProgressMeter) -> None:
     """Measure every cell of the plan that is not stored yet.
 
     Args:
@@ -37,33 +39,33 @@ def run(plan: MatrixPlan, meter: Meter) -> None:
         Efficient360Error: A device can't be reached at the start.
     """
     store = CellStore(plan.out)
-    places = [device_of(address) for address in plan.devices]
-    found = rows(plan, store.artefacts)
+    places = [device_from_address(address) for address in plan.devices]
+    planned = rows(plan, store.artefacts)
     store.prepare()
     with Store(plan.out).writer():
         if plan.convert_only:
-            _convert_only(plan, found, meter)
+            _convert_only(plan, planned, meter)
             return
-        work = left(plan, found, [(place, place.describe()) for place in places], store.finished())
-        meter.expect(sum(one.steps for one in work))
-        last = {one.row.name: one.turn for one in work}
-        for one in work:
-            _measure(plan, store, one, meter)
-            if not plan.keep_artefacts and one.turn == last[one.row.name]:
-                shutil.rmtree(one.row.folder, ignore_errors=True)
+        work = remaining_work(plan, planned, [(place, place.describe()) for place in places], store.finished())
+        meter.expect(sum(entry.steps for entry in work))
+        last = {entry.row.name: entry.turn for entry in work}
+        for entry in work:
+            _measure(plan, store, entry, meter)
+            if not plan.keep_artefacts and entry.turn == last[entry.row.name]:
+                shutil.rmtree(entry.row.folder, ignore_errors=True)
 
 
-def _convert_only(plan: MatrixPlan, found: Sequence[Row], meter: Meter) -> None:
-    meter.expect(sum(len(row.targets) for row in found))
-    for row in found:
-        if (subject := _opened(row, len(row.targets), meter)) is None:
+def _convert_only(plan: MatrixPlan, planned: Sequence[MatrixRow], meter: ProgressMeter) -> None:
+    meter.expect(sum(len(row.targets) for row in planned))
+    for row in planned:
+        if (workload := _opened(row, len(row.targets), meter)) is None:
             continue
-        for (runtime, precision), outcome in _converted(plan, subject, row.targets, meter).items():
+        for (runtime, precision), outcome in _converted(plan, workload, row.targets, meter).items():
             if isinstance(outcome, Failure):
                 meter.say(f"  {row.name} has no {runtime}:{precision}: {outcome.message}")
 
 
-def _opened(row: Row, steps: int, meter: Meter) -> Subject | None:
+def _opened(row: MatrixRow, steps: int, meter: ProgressMeter) -> Workload | None:
     """The row's model; ``None``, said why, where its network can't be trusted: the other rows go on."""
     try:
         return row.open()
@@ -73,27 +75,83 @@ def _opened(row: Row, steps: int, meter: Meter) -> Subject | None:
         return None
 
 
-def _converted(plan: MatrixPlan, subject: Subject, targets: Sequence[What], meter: Meter) -> Mapping[What, Artefact | Failure]:
-    return convert(subject, targets, plan.batch, plan.retry_failed, lambda label: meter.step(f"{subject.facts.name}: converting for {label}"))
+def _converted(plan: MatrixPlan, workload: Workload, targets: Sequence[RuntimeChoice], meter: ProgressMeter) -> Mapping[RuntimeChoice, Artefact | Failure]:
+    return convert(workload, targets, plan.batch, plan.retry_failed, lambda label: meter.step(f"{workload.facts.name}: converting for {label}"))
 
 
-def _measure(plan: MatrixPlan, store: CellStore, work: Work, meter: Meter) -> None:
-    if (subject := _opened(work.row, work.steps, meter)) is None:
+def _measure(plan: MatrixPlan, store: CellStore, work: PendingRow, meter: ProgressMeter) -> None:
+    if (workload := _opened(work.row, work.steps, meter)) is None:
         return
-    name = subject.facts.name
-    built = _converted(plan, subject, work.targets, meter)
+    name = workload.facts.name
+    built = _converted(plan, workload, work.targets, meter)
     with TemporaryDirectory(prefix="efficient360-") as folder:
         images = Path(folder) / "probes.npy"
-        np.save(images, subject.probes)
-        for device, facts, slots in work.slots:
-            unit = Unit(subject, work.turn, device, facts, slots, built, images, plan.schedule, plan.threads)
-            told = meter.part(f"{name} on {facts.name}: measuring {len(slots)} artefacts", len(slots))
-            for cell in unit.fill(store, told):
-                meter.say(f"  {name} on {facts.name}, {cell.target.label}: {_said(cell)}")
+        np.save(images, workload.probes)
+        for device, facts, pending in work.pending:
+            unit = InterleavedRun(workload, work.turn, device, facts, pending, built, images, plan.schedule, plan.threads)
+            on_progress = meter.part(f"{name} on {facts.name}: measuring {len(pending)} artefacts", len(pending))
+            for cell in unit.fill(store, on_progress):
+                meter.say(f"  {name} on {facts.name}, {cell.target.label}: {_describe(cell)}")
 
 
-def _said(cell: Cell) -> str:
+def _describe(cell: BenchmarkCell) -> str:
     if cell.measured is None:
-        return cell.why_not
-    said = f"{1e3 * cell.measured.p50:.3g} ms [{1e3 * cell.measured.low:.3g}, {1e3 * cell.measured.high:.3g}]"
-    return said if cell.counts is not None else f"{said}, not ranked: {cell.why_not}"
+        return cell.exclusion_reason
+    text = f"{1e3 * cell.measured.p50:.3g} ms [{1e3 * cell.measured.low:.3g}, {1e3 * cell.measured.high:.3g}]"
+    return text if cell.rankable is not None else f"{text}, not ranked: {cell.exclusion_reason}"
+
+
+FAILED = "failed.json"
+
+
+def convert(
+    workload: Workload, targets: Sequence[RuntimeChoice], batch: int, retry_failed: bool, on_target: Callable[[str], None]
+) -> dict[RuntimeChoice, Artefact | Failure]:
+    """Build artefacts, or take what an earlier call left.
+
+    Args:
+        workload: Of what.
+        targets: For which runtimes.
+        batch: Images in a call.
+        retry_failed: Whether what failed in an earlier call is tried again.
+        on_target: Called with ``runtime:precision`` before each.
+    """
+    path = workload.source.folder / FAILED
+    remembered = _read_failures(path)
+    built: dict[RuntimeChoice, Artefact | Failure] = {}
+    for runtime, precision in targets:
+        on_target(f"{runtime}:{precision}")
+        key = _conversion_key(workload, runtime, precision, batch)
+        if key in remembered and not retry_failed:
+            built[runtime, precision] = remembered[key]
+            continue
+        outcome = build(workload.source, runtime, precision, batch)
+        built[runtime, precision] = outcome
+        if isinstance(outcome, Failure) and outcome.status is Status.FAILED:
+            remembered[key] = outcome
+            _write_failures(path, remembered)
+        elif remembered.pop(key, None) is not None:
+            _write_failures(path, remembered)
+    return built
+
+
+def _conversion_key(workload: Workload, runtime: str, precision: Precision, batch: int) -> str:
+    converter = catalogue.runtime(runtime)
+    plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
+    parts = [workload.facts.identity, runtime, converter.version, catalogue.versions(converter), precision, batch, plugin]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _read_failures(path: Path) -> dict[str, Failure]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {key: Failure(Status(stored["status"]), stored["code"], stored["message"], stored["hint"]) for key, stored in data.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_failures(path: Path, failures: dict[str, Failure]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({key: dataclasses.asdict(failure) for key, failure in failures.items()}), encoding="utf-8")
+    part.replace(path)

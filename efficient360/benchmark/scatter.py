@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from efficient360.benchmark.board import Board
-from efficient360.benchmark.correlation import macs_and_latency
-from efficient360.benchmark.matrix_sheet import column
-from efficient360.benchmark.utilisation import peak
+from efficient360.benchmark.board import DeviceBoard
+from efficient360.benchmark.ranking import macs_and_latency
+from efficient360.benchmark.tables import column
+from efficient360.benchmark.utilisation import matmul_peak
 from efficient360.core.formatting import scaled, significant
 
 WIDTH, HEIGHT = 320.0, 230.0
@@ -74,25 +74,25 @@ class _Scale:
 
     def ticks(self) -> list[float]:
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        found = [step * 10.0**decade for decade in decades for step in STEPS]
-        inside = [value for value in found if self.low <= value <= self.high]
+        candidates = [step * 10.0**decade for decade in decades for step in STEPS]
+        inside = [value for value in candidates if self.low <= value <= self.high]
         return inside if len(inside) <= 6 else [value for value in inside if f"{value:e}"[0] == "1"]
 
 
-def scatters(board: Board) -> list[Scatter]:
+def scatters(board: DeviceBoard) -> list[Scatter]:
     """Multiply-adds against latency, a chart a column, all on the same axes; columns with fewer than two models are left out."""
-    found = [(label, *macs_and_latency(board, label)) for label in board.labels]
-    found = [one for one in found if len(one[1]) > 1]
-    every = [point for _, points, _ in found for point in points]
+    columns = [(label, *macs_and_latency(board, label)) for label in board.labels]
+    columns = [entry for entry in columns if len(entry[1]) > 1]
+    every = [point for _, points, _ in columns for point in points]
     if not every:
         return []
     x = _Scale(min(p[1] for p in every) / 1.3, max(p[1] for p in every) * 1.3, LEFT, WIDTH - RIGHT)
-    top = peak(board)
+    top = matmul_peak(board)
     ideal = [] if top is None else [max(p[1] for p in every) / top.speed]
     y = _Scale(min([p[2] for p in every] + ideal) / 1.4, max(p[2] for p in every) * 1.4, HEIGHT - BOTTOM, TOP)
     families = {model.name: model.family.value for model in board.models}
     charts = []
-    for label, points, rho in found:
+    for label, points, rho in columns:
         drawn = [Point(x.at(m), y.at(s), families[name], f"{name}: {scaled(m, 'MAC')}, {scaled(s, 's')}") for name, m, s in points]
         fact = "" if rho is None else f"rank correlation {rho.rho:.2f} over {rho.points} models".replace("-", "−")
         charts.append(

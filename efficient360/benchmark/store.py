@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from efficient360.benchmark.cells import Cell, from_json, to_json
+from efficient360.benchmark.cells import BenchmarkCell, from_json, to_json
 from efficient360.errors import RunError
 from efficient360.storage.json_lines import JsonLines
 
@@ -43,7 +43,7 @@ class CellStore:
         except OSError as error:
             raise RunError("unwritable-folder", f"{self.folder} can't be written: {error.strerror}", "choose another folder with --out") from error
 
-    def append(self, cells: Sequence[Cell]) -> None:
+    def append(self, cells: Sequence[BenchmarkCell]) -> None:
         """Add cells; a kill in the middle loses at most those being written."""
         self._cells.append(to_json(cell) for cell in cells)
 
@@ -53,7 +53,7 @@ class CellStore:
         JsonLines(self.folder / file).append(rows)
         return file
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[BenchmarkCell]:
         """All whole cells in the order they were stored, of one key only the newest.
 
         Raises:
@@ -63,7 +63,7 @@ class CellStore:
             raise RunError("no-cells", f"{self.folder} holds no measured cells", "name models with --models to measure some")
         return list(self.finished().values())
 
-    def finished(self) -> dict[str, Cell]:
+    def finished(self) -> dict[str, BenchmarkCell]:
         """Stored cells by key, of one key the newest; empty for a new folder."""
         cells = [_parsed(row) for row in self._cells.read().objects]
         return {cell.key: cell for cell in cells if cell is not None}
@@ -73,7 +73,7 @@ class CellStore:
         return JsonLines(self.folder / CELLS)
 
 
-def _parsed(row: Mapping[str, Any]) -> Cell | None:
+def _parsed(row: Mapping[str, Any]) -> BenchmarkCell | None:
     try:
         return from_json(row)
     except (ValueError, TypeError, KeyError):

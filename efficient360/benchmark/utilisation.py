@@ -6,7 +6,7 @@ from typing import final
 
 from scipy.stats import gmean
 
-from efficient360.benchmark.board import Board
+from efficient360.benchmark.board import DeviceBoard
 from efficient360.benchmark.zoo import Family
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -16,7 +16,7 @@ LARGEST_FACTOR = 2.0
 
 @final
 @dataclass(frozen=True)
-class Peak:
+class MatmulPeak:
     """The best speed that large matrix products reach on a device.
 
     Args:
@@ -30,28 +30,28 @@ class Peak:
     others: Mapping[str, float]
 
 
-def peak(board: Board) -> Peak | None:
+def matmul_peak(board: DeviceBoard) -> MatmulPeak | None:
     """The peak of a board; ``None`` where no runtime gave the right products."""
     speeds = {}
     for label, cell in board.peak.items():
-        if cell.counts is not None and cell.model.macs is not None:
-            speeds[label] = cell.model.macs * board.batch / cell.counts.p50
+        if cell.rankable is not None and cell.model.macs is not None:
+            speeds[label] = cell.model.macs * board.batch / cell.rankable.p50
     if not speeds:
         return None
     best = max(speeds, key=speeds.__getitem__)
-    return Peak(speeds[best], best, {label: speed for label, speed in speeds.items() if label != best})
+    return MatmulPeak(speeds[best], best, {label: speed for label, speed in speeds.items() if label != best})
 
 
-def utilisation(board: Board, model: str, label: str) -> float | None:
+def utilisation(board: DeviceBoard, model: str, label: str) -> float | None:
     """Achieved multiply-adds a second over the peak; above 1 where an algorithm spares products (Winograd). ``None`` where one of them is missing."""
-    top, numbers = peak(board), board.counted(model, label)
+    top, numbers = matmul_peak(board), board.rankable_numbers(model, label)
     macs = next((m.macs for m in board.models if m.name == model), None)
     return None if top is None or numbers is None or macs is None else macs * board.batch / numbers.p50 / top.speed
 
 
 @final
 @dataclass(frozen=True)
-class Families:
+class FamilyUtilisation:
     """Utilisation by family in one column.
 
     Args:
@@ -65,29 +65,29 @@ class Families:
     gap: float | None
 
 
-def families(board: Board, label: str) -> Families | None:
+def family_utilisation(board: DeviceBoard, label: str) -> FamilyUtilisation | None:
     """Utilisation by family in a column; ``None`` where nothing is known."""
-    found: dict[Family, list[float]] = {}
+    shares: dict[Family, list[float]] = {}
     for model in board.models:
         if (share := utilisation(board, model.name, label)) is not None:
-            found.setdefault(model.family, []).append(share)
-    if not found:
+            shares.setdefault(model.family, []).append(share)
+    if not shares:
         return None
-    transformers = [*found.get(Family.VIT, []), *found.get(Family.HYBRID, [])]
-    networks = found.get(Family.CNN, [])
+    transformers = [*shares.get(Family.VIT, []), *shares.get(Family.HYBRID, [])]
+    networks = shares.get(Family.CNN, [])
     gap = float(gmean(networks) / gmean(transformers)) if networks and transformers else None
-    return Families({f: float(gmean(v)) for f, v in found.items()}, {f: len(v) for f, v in found.items()}, gap)
+    return FamilyUtilisation({f: float(gmean(v)) for f, v in shares.items()}, {f: len(v) for f, v in shares.items()}, gap)
 
 
-def best_utilisation(board: Board, model: str) -> float | None:
+def best_utilisation(board: DeviceBoard, model: str) -> float | None:
     """Utilisation of a model in its fastest runtime in fp32."""
-    found = [share for label in board.labels_of(Precision.FP32) if (share := utilisation(board, model, label)) is not None]
-    return max(found) if found else None
+    shares = [share for label in board.labels_of(Precision.FP32) if (share := utilisation(board, model, label)) is not None]
+    return max(shares) if shares else None
 
 
 @final
 @dataclass(frozen=True)
-class Pair:
+class MatchedPair:
     """A transformer or hybrid beside the CNN whose multiply-adds are nearest: utilisation in the best runtime of each."""
 
     model: str
@@ -99,17 +99,17 @@ class Pair:
     cnn_used: float
 
 
-def pairs(board: Board) -> list[Pair]:
+def matched_pairs(board: DeviceBoard) -> list[MatchedPair]:
     """Each ViT and hybrid beside the CNN nearest in multiply-adds, at most a factor of two away."""
     known = [(m, m.macs, used) for m in board.models if m.macs is not None and (used := best_utilisation(board, m.name)) is not None]
-    found = []
+    matched = []
     for model, macs, used in known:
         near = [(_factor(macs, other), cnn.name, other, share) for cnn, other, share in known if cnn.family is Family.CNN]
         if model.family in (Family.VIT, Family.HYBRID) and near:
             factor, name, other, share = min(near)
-            found += [Pair(model.name, model.family, macs, used, name, other, share)] if factor <= LARGEST_FACTOR else []
-    return found
+            matched += [MatchedPair(model.name, model.family, macs, used, name, other, share)] if factor <= LARGEST_FACTOR else []
+    return matched
 
 
-def _factor(one: int, other: int) -> float:
-    return max(one / other, other / one)
+def _factor(first: int, second: int) -> float:
+    return max(first / second, second / first)

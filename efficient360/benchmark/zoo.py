@@ -22,7 +22,7 @@ class Family(StrEnum):
 
 @final
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """One model of a matrix.
 
     Args:
@@ -45,7 +45,7 @@ def zoo_names() -> list[str]:
     return sorted(Path(str(file)).stem for file in files if str(file).endswith(".yaml"))
 
 
-def read_models(text: str, random_weights: bool, seed: int) -> list[Entry]:
+def read_models(text: str, random_weights: bool, seed: int) -> list[ZooEntry]:
     """The models of what was typed for ``--models``.
 
     Args:
@@ -56,24 +56,24 @@ def read_models(text: str, random_weights: bool, seed: int) -> list[Entry]:
     Raises:
         SettingsError: No models, the same name twice, or a zoo that can't be read.
     """
-    found: list[Entry] = []
+    entries: list[ZooEntry] = []
     for part in (part.strip() for part in text.split(",")):
         if part.endswith((".yaml", ".yml")):
-            found += _from_file(Path(part), seed)
+            entries += _from_file(Path(part), seed)
         elif part in zoo_names():
             file = resources.files("efficient360").joinpath("configs", "zoos", f"{part}.yaml")
-            found += parse_zoo(file.read_text(encoding="utf-8"), part, seed)
+            entries += parse_zoo(file.read_text(encoding="utf-8"), part, seed)
         elif part:
-            found.append(Entry(part, CheckpointSpec(part, random_weights=random_weights, seed=seed), Family.UNKNOWN))
-    if not found:
+            entries.append(ZooEntry(part, CheckpointSpec(part, random_weights=random_weights, seed=seed), Family.UNKNOWN))
+    if not entries:
         raise SettingsError("no-models", f"--models {text!r} names no model", f"give a zoo ({', '.join(zoo_names())}), a YAML file, or names with commas")
-    names = [entry.name for entry in found]
+    names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SettingsError("model-twice", f"the model {twice[0]!r} is named twice", "name it once, or give the second another name in a zoo file")
-    return found
+    return entries
 
 
-def parse_zoo(text: str, origin: str, seed: int) -> list[Entry]:
+def parse_zoo(text: str, origin: str, seed: int) -> list[ZooEntry]:
     """The models in a YAML text. Unknown keys are errors.
 
     Raises:
@@ -92,13 +92,13 @@ def parse_zoo(text: str, origin: str, seed: int) -> list[Entry]:
     return [_entry(item, origin, seed) for item in data["models"]]
 
 
-def _from_file(path: Path, seed: int) -> Sequence[Entry]:
+def _from_file(path: Path, seed: int) -> Sequence[ZooEntry]:
     if not path.is_file():
         raise SettingsError("no-zoo-file", f"there is no zoo file {path}", f"check the path, or take a built-in zoo: {', '.join(zoo_names())}")
     return parse_zoo(path.read_text(encoding="utf-8"), str(path), seed)
 
 
-def _entry(item: Any, origin: str, seed: int) -> Entry:
+def _entry(item: Any, origin: str, seed: int) -> ZooEntry:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]:
         raise SettingsError("bad-zoo", f"the zoo {origin} has a model without a name: {item!r}", "write it as {name: resnet18, random_weights: true}")
     name = item["name"]
@@ -111,4 +111,4 @@ def _entry(item: Any, origin: str, seed: int) -> Entry:
     if not isinstance(arguments, dict) or not isinstance(random_weights, bool):
         raise SettingsError("bad-zoo", f"the model {name} in {origin} is written wrongly", "arguments is a mapping, random_weights is true or false")
     spec = CheckpointSpec(str(item.get("reference", name)), str(item.get("architecture", "")), arguments, random_weights=random_weights, seed=seed)
-    return Entry(name, spec, Family(family))
+    return ZooEntry(name, spec, Family(family))

@@ -91,9 +91,9 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 
 def compress(options: argparse.Namespace) -> int:
     """Compress a checkpoint to a smaller file and print the sizes."""
-    from efficient360.cli.compressing import compress as run
+    from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(run(_checkpoint(options), options.variant, options.out))
+    print(compress_checkpoint(_checkpoint(options), options.variant, options.out))
     return 0
 
 
@@ -168,7 +168,7 @@ def benchmark(options: argparse.Namespace) -> int:
     for category in (DeprecationWarning, FutureWarning):  # meant for developers of the libraries, not for the user
         warnings.simplefilter("ignore", category)
     from efficient360.benchmark.plan import MatrixPlan, read_devices, read_targets
-    from efficient360.benchmark.progress import Meter
+    from efficient360.benchmark.progress import ProgressMeter
     from efficient360.benchmark.publish import publish
     from efficient360.benchmark.run import run
     from efficient360.benchmark.zoo import read_models
@@ -187,7 +187,7 @@ def benchmark(options: argparse.Namespace) -> int:
             keep_artefacts=options.keep_artefacts,
             retry_failed=options.retry_failed,
         )
-        run(plan, Meter(sys.stderr))
+        run(plan, ProgressMeter(sys.stderr))
     if not options.convert_only:
         print(publish(options.out))
     return 0

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from efficient360.cli.doctor import Check, State, checks
 from efficient360.deployment.devices import adb_client
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.device import Facts
+from efficient360.deployment.devices.catalogue import device_from_address
+from efficient360.deployment.devices.device import DeviceDescription
 from efficient360.deployment.devices.profile import size
 from efficient360.errors import DeviceError, Efficient360Error, SettingsError
 
@@ -32,7 +32,7 @@ def devices(options: argparse.Namespace) -> int:
     return UNREACHED if any(isinstance(found, Efficient360Error) for _, found in given) else 0
 
 
-def _found() -> Iterator[tuple[str, Facts | Efficient360Error]]:
+def _found() -> Iterator[tuple[str, DeviceDescription | Efficient360Error]]:
     yield "local", _known("local")
     for address in EXAMPLES:
         found = _known(address)
@@ -45,18 +45,18 @@ def _found() -> Iterator[tuple[str, Facts | Efficient360Error]]:
     yield from ((f"adb://{serial}", _known(f"adb://{serial}")) for serial in phones)
 
 
-def _known(address: str) -> Facts | Efficient360Error:
+def _known(address: str) -> DeviceDescription | Efficient360Error:
     try:
-        return device(address).describe()
+        return device_from_address(address).describe()
     except Efficient360Error as error:
         return error
 
 
-def _listing(rows: Sequence[tuple[str, Facts | Efficient360Error]]) -> Table:
+def _listing(rows: Sequence[tuple[str, DeviceDescription | Efficient360Error]]) -> Table:
     table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
     table.add_column(style="bold", overflow="fold", max_width=30)
     table.add_column(overflow="fold")
-    here: Facts | None = None
+    here: DeviceDescription | None = None
     for address, found in rows:
         if isinstance(found, Efficient360Error):
             table.add_row(_short(address), Group(Text(found.message, "red"), Text(f"→ {found.hint}")))
@@ -71,14 +71,14 @@ def _short(address: str) -> Text:
     return Text(address.partition("?")[0])
 
 
-def _described(found: Facts, here: Facts | None) -> RenderableType:
+def _described(device: DeviceDescription, here: DeviceDescription | None) -> RenderableType:
     """Two lines of a device; runtimes that are this machine's own are not told twice."""
-    cores = f"{found.cores} core{'s' if found.cores != 1 else ''}"
-    memory = size(found.memory) if found.memory else "memory unknown"
-    first = found.emulated or ", ".join([found.cpu, *found.isa])
-    second = f"{cores}, {memory}, {found.os}, {found.architecture}"
-    same = here is not None and found.emulated and found.runtimes == here.runtimes
-    versions = ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
+    cores = f"{device.cores} core{'s' if device.cores != 1 else ''}"
+    memory = size(device.memory) if device.memory else "memory unknown"
+    first = device.emulated or ", ".join([device.cpu, *device.isa])
+    second = f"{cores}, {memory}, {device.os}, {device.architecture}"
+    same = here is not None and device.emulated and device.runtimes == here.runtimes
+    versions = ", ".join(f"{name} {version}" for name, version in device.runtimes.items())
     third = "runtimes as on local" if same else versions or "no runtime found"
     return Group(Text(first), *([] if same else [Text(second)]), Text(third, "dim"))
 

@@ -108,8 +108,8 @@ def _measurement(m: Measurement) -> Json:
 
 
 def _failure(f: Failure) -> Json:
-    said = {"status": f.status.value, "code": f.code, "message": f.message, "hint": f.hint, "conditions": dict(f.conditions)}
-    return _metric(f.metric) | said
+    body = {"status": f.status.value, "code": f.code, "message": f.message, "hint": f.hint, "conditions": dict(f.conditions)}
+    return _metric(f.metric) | body
 
 
 def figure_to_json(figure: Figure) -> Json:

@@ -8,7 +8,7 @@ def ending(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
-def last_words(said: str) -> str:
+def last_words(stderr: str) -> str:
     """The last line of what a process wrote to standard error, at most 300 characters after a colon; ``""`` when it wrote nothing."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     return f": {lines[-1][:300]}" if lines else ""

@@ -37,10 +37,18 @@ def _not_empty(values: T) -> T:
     return values
 
 
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    if sorted(set(values)) != list(values):
+        raise ValueError("give them in rising order, each once")
+    return values
+
+
 EachOnce = AfterValidator(_each_once)
 """Refuses a list that names something twice."""
 NotEmpty = AfterValidator(_not_empty)
 """Refuses an empty list."""
+Rising = AfterValidator(_rising)
+"""Refuses numbers that do not increase strictly."""
 
 
 def among(known: Callable[[], Collection[str]]) -> AfterValidator:

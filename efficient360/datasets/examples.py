@@ -16,7 +16,6 @@ from torch import Tensor
 
 from efficient360.core.batch import Batch
 from efficient360.datasets.images import Decoder, stack
-from efficient360.datasets.subset import stratified
 from efficient360.errors import DatasetError
 
 _READ = 256
@@ -125,3 +124,24 @@ class ExampleSet:
                     "missing-image", f"the image file of example {name} can't be read: {error.strerror}", "restore the file, then run the same command again"
                 ) from error
         raise DatasetError("missing-image", f"example {name} has no image", "repair or remove it; an example is never skipped in silence")
+
+
+def stratified(labels: NDArray[np.integer[Any]], n: int, seed: int) -> NDArray[np.int64]:
+    """Positions of ``n`` examples whose labels are shared out as in the whole, in ascending order.
+
+    Each example gets its place within its class, ``(rank + u) / size`` with a random rank and offset ``u`` in [0, 1); the ``n`` smallest
+    places win. So every class gets its share within one example, and the subset of a smaller ``n`` is part of the one of a larger.
+
+    Args:
+        labels: int ``(N,)``.
+        n: How many, at least 1; all of them when ``n >= N``.
+        seed: Same seed, same subset.
+    """
+    if n >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[members] = (rng.permutation(len(members)) + rng.random()) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:n]).astype(np.int64)

@@ -1,7 +1,10 @@
 """From an encoded image to the pixels a checkpoint expects."""
 
 import io
-from collections.abc import Callable
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from efficient360.core.batch import Batch
 from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Preprocessing
 
@@ -88,3 +92,36 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         return Image.fromarray(np.clip(np.asarray(image) * 255.0, 0, 255).round().astype(np.uint8))
     return image
+
+
+def decoders_for(device: str) -> int:
+    """How many threads should decode ahead.
+
+    None where the model computes on the same cores: there a decoding thread and the forward pass wait for each other, which costs more than
+    decoding between forward passes (1.25 against 1.07 times a loop without decoding, on two cores).
+    """
+    return 0 if device == "cpu" else os.cpu_count() or 1
+
+
+def ahead(batches: Iterator[Batch], decoders: int) -> Iterator[Batch]:
+    """The batches in order, as many as there are decoders being decoded ahead; with none, each decodes on first look.
+
+    Raises:
+        DatasetError: An image that can't be read.
+    """
+    if not decoders:
+        yield from batches
+        return
+    with ThreadPoolExecutor(decoders) as pool:
+        waiting: deque[Future[Batch]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(_look, batch))
+            if len(waiting) > decoders:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _look(batch: Batch) -> Batch:
+    _ = batch.images
+    return batch

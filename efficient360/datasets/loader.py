@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.datasets.card import Card, Source, parse_card, read_card
+from efficient360.datasets.class_matching import known_part, unseen_classes
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.ids import ids_of
+from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
-from efficient360.datasets.known import known_part, unseen_classes
 from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import open_table
 from efficient360.datasets.spec import DatasetSpec
@@ -56,8 +56,8 @@ def card_of(spec: DatasetSpec) -> Card:
     kind, _, location = spec.reference.partition(":")
     if kind == "imagefolder" and location:
         every = {name: name for name in ("test", "val", "validation", "train")}
-        found = [name for name in every if (Path(location) / name).is_dir()]
-        card = Card("imagefolder", location, Source("imagefolder", location), splits=every, evaluate=found[0] if found else "test")
+        present = [name for name in every if (Path(location) / name).is_dir()]
+        card = Card("imagefolder", location, Source("imagefolder", location), splits=every, evaluate=present[0] if present else "test")
     elif kind == "parquet" and location:
         card = Card("parquet", location, Source("parquet", location), splits={"test": "test"})
     elif spec.reference.endswith((".yaml", ".yml")):
@@ -129,11 +129,11 @@ def open_whole(card: Card, split: str, data_dir: Path | None, checkpoint: Checkp
 
 
 def _labels(table: Any, card: Card, checkpoint: Checkpoint) -> tuple[Sequence[str], NDArray[np.int64]]:
-    found = table.select_columns([card.label])[:][card.label]
-    missing = sum(value is None for value in found)
+    column = table.select_columns([card.label])[:][card.label]
+    missing = sum(value is None for value in column)
     if missing:
         raise DatasetError("missing-label", f"{missing} examples of {card.name} have no label", "evaluate a labelled split (--split)")
-    values = np.asarray(found)
+    values = np.asarray(column)
     feature = table.features[card.label]
     if values.dtype.kind in "US":
         # A split may lack a class: where the checkpoint knows all names, its list stands.

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from efficient360.datasets.card import Card
+from efficient360.datasets.class_matching import unseen_part
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.known import unseen_part
+from efficient360.datasets.identity import stamp
 from efficient360.datasets.loader import Dataset, card_of, open_whole
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.datasets.stamps import stamp
 from efficient360.evaluator import UNSEEN, OtherSet
 from efficient360.models.checkpoint import Checkpoint
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
-from efficient360.datasets.ids import ids_of
+from efficient360.datasets.identity import ids_of, stamp
 from efficient360.datasets.images import decoder_for
 from efficient360.datasets.sources import open_table
-from efficient360.datasets.stamps import stamp
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 from efficient360.models.checkpoint import Checkpoint
@@ -127,8 +126,8 @@ def _table(inner: Card, shift: Shift) -> Any:
 def _rows(table: Any, shift: Shift) -> NDArray[np.int64]:
     wanted = np.ones(len(table), dtype=bool)
     for column, value in (shift.where or {}).items():
-        found = table.select_columns([column])[:][column]
-        wanted &= np.array([str(cell) == str(value) for cell in found], dtype=bool)
+        column_values = table.select_columns([column])[:][column]
+        wanted &= np.array([str(cell) == str(value) for cell in column_values], dtype=bool)
     if not wanted.any():
         chosen = ", ".join(f"{column} {value}" for column, value in (shift.where or {}).items())
         raise DatasetError("empty-split", f"{shift.title} has no example{' with ' if chosen else ''}{chosen}", "check its entry in the card")
@@ -138,11 +137,11 @@ def _rows(table: Any, shift: Shift) -> NDArray[np.int64]:
 def _labels(table: Any, shift: Shift, rows: NDArray[np.int64], class_names: Sequence[str]) -> NDArray[np.int64]:
     """Class of each row among the data set's. Names are trusted over positions, as between a checkpoint and a data set."""
     cells = table.select_columns([shift.label])[:][shift.label]
-    found = [cells[i] for i in rows]
-    missing = sum(value is None for value in found)
+    given = [cells[i] for i in rows]
+    missing = sum(value is None for value in given)
     if missing:
         raise DatasetError("missing-label", f"{missing} examples of {shift.title} have no label", "leave them out")
-    values = np.asarray(found)
+    values = np.asarray(given)
     own = shift.labels or (() if shift.classes else tuple(class_names))
     expected = len(shift.classes) or len(class_names)
     names = getattr(table.features[shift.label], "names", None)
@@ -159,17 +158,17 @@ def _labels(table: Any, shift: Shift, rows: NDArray[np.int64], class_names: Sequ
     return np.asarray(shift.classes, dtype=np.int64)[position] if shift.classes else position
 
 
-def _named(found: Sequence[str], names: Sequence[str], own: Sequence[str], expected: int, shift: Shift) -> NDArray[np.int64]:
+def _named(labels: Sequence[str], names: Sequence[str], own: Sequence[str], expected: int, shift: Shift) -> NDArray[np.int64]:
     """Places of labels whose source names them: by name, by number where the names are numbers (folders 0, 1, 10 …), else in the source's order."""
     if shift.labels or (len(set(own)) == len(own) and set(names) <= set(own)):
-        return _positions(found, own, shift)
+        return _positions(labels, own, shift)
     if all(name.isdecimal() for name in names):
-        return np.array([int(name) for name in found], dtype=np.int64)
+        return np.array([int(name) for name in labels], dtype=np.int64)
     if len(names) != expected:
         message = f"{shift.title} names {len(names)} classes that its card does not match to the {expected} expected"
         raise DatasetError("unknown-label", message, "list its labels in the card, in the order of its classes")
     place = {name: i for i, name in enumerate(names)}
-    return np.array([place[name] for name in found], dtype=np.int64)
+    return np.array([place[name] for name in labels], dtype=np.int64)
 
 
 def _positions(names: Sequence[str], own: Sequence[str], shift: Shift) -> NDArray[np.int64]:

@@ -22,27 +22,27 @@ def open_table(card: Card, split: str, data_dir: Path | None) -> Any:
     Raises:
         DatasetError: The split, files or hub can't be had.
     """
-    theirs = card.splits.get(split)
-    if theirs is None:
+    source_split = card.splits.get(split)
+    if source_split is None:
         raise DatasetError("unknown-split", f"{card.name} has no split called {split!r}", f"its splits are: {', '.join(card.splits)}")
     if data_dir is not None:
-        return _local_copy(card, split, theirs, data_dir)
+        return _local_copy(card, split, source_split, data_dir)
     kind, location = card.source.kind, card.source.location
     if kind == "embedded":
-        return EMBEDDED[location](theirs)
+        return EMBEDDED[location](source_split)
     if kind == "parquet":
         return _parquet(location, card.name)
     if kind == "imagefolder":
-        return _folder(Path(location), theirs)
+        return _folder(Path(location), source_split)
     what = f"{card.name} on the hub"
     _require_answer(location, what)
-    return _load(what, path=location, name=card.source.config, split=theirs, revision=card.source.revision)
+    return _load(what, path=location, name=card.source.config, split=source_split, revision=card.source.revision)
 
 
-def _local_copy(card: Card, split: str, theirs: str, data_dir: Path) -> Any:
+def _local_copy(card: Card, split: str, source_split: str, data_dir: Path) -> Any:
     if not data_dir.is_dir():
         raise DatasetError("no-data-dir", f"{data_dir} is no folder", "give the folder that holds the data set's Parquet files or class folders")
-    for name in dict.fromkeys((theirs, split)):
+    for name in dict.fromkeys((source_split, split)):
         for pattern in (f"{name}-*.parquet", f"{name}.parquet", f"*/{name}-*.parquet", f"data/{name}-*.parquet"):
             if any(data_dir.glob(pattern)):
                 return _parquet(str(data_dir / pattern), card.name)
@@ -50,7 +50,7 @@ def _local_copy(card: Card, split: str, theirs: str, data_dir: Path) -> Any:
             return _folder(data_dir / name, "train")
     raise DatasetError(
         "no-local-split",
-        f"{data_dir} holds neither {theirs}-*.parquet nor a folder {theirs}/",
+        f"{data_dir} holds neither {source_split}-*.parquet nor a folder {source_split}/",
         f"put the {split} split of {card.name} there, or leave out --data-dir",
     )
 

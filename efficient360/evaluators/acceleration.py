@@ -3,29 +3,28 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.cell import Cell
+from efficient360.core.settings import Count, NotEmpty
+from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import Schedule
-from efficient360.deployment.devices.metrics import conditions
+from efficient360.deployment.devices.latency_metrics import conditions
+from efficient360.deployment.devices.timing import ArtefactResult
 from efficient360.deployment.hardware_fit import metrics, networks
-from efficient360.deployment.hardware_fit.bench import Bench, Cells
-from efficient360.deployment.hardware_fit.delegation import taken
-from efficient360.deployment.hardware_fit.networks import Network, Role
+from efficient360.deployment.hardware_fit.delegation import delegation_of
+from efficient360.deployment.hardware_fit.measurement import NetworkTimer, ResultsByRole, RuntimeFit
+from efficient360.deployment.hardware_fit.metrics import figures
+from efficient360.deployment.hardware_fit.networks import Network, NetworkRole
 from efficient360.deployment.hardware_fit.npu import estimate
-from efficient360.deployment.hardware_fit.peak import RUNTIMES, peak_of, peak_runtimes
-from efficient360.deployment.hardware_fit.pictures import figures
-from efficient360.deployment.hardware_fit.profile import Profile, profile
-from efficient360.deployment.hardware_fit.result import Result
-from efficient360.deployment.hardware_fit.speed import speed_of
-from efficient360.deployment.runtimes import catalogue, images
+from efficient360.deployment.hardware_fit.operator_times import OperatorProfile, profile
+from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, peak_runtimes, speed_of
+from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.runtime import Precision
-from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
 
@@ -51,18 +50,15 @@ class Acceleration(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
-    runtimes: tuple[str, ...] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
+    runtimes: Annotated[tuple[str, ...], NotEmpty] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
     device: str = "local"
-    threads: int = 0
-    runs: int = 30
-    seconds: float = 1.0
+    threads: Count = 0
+    runs: Annotated[int, Field(ge=3)] = 30
+    seconds: Annotated[float, Field(ge=0)] = 1.0
 
     def __post_init__(self) -> None:
         catalogue.wanted(self.runtimes)
-        device(self.device)
-        for name, value, least in (("runtimes", len(self.runtimes), 1), ("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
-            if value < least:
-                raise SettingsError("bad-setting", f"the setting {name} of acceleration is {getattr(self, name)}", f"give at least {least}")
+        device_from_address(self.device)
 
     def surroundings(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
@@ -82,47 +78,47 @@ class Acceleration(Evaluator):
         if not targets:
             asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
             raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
-        probes = images.probes(context.examples, model.input_size, context.seed)
+        probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         bench = self._bench(probes, context)
         own, twin = _networks(model, probes, context)
         yardstick = networks.products(model.input_size, probes)
         plan = self._plan(targets)
-        results: list[Result] = []
-        yardsticks: list[Cell] = []
+        results: list[RuntimeFit] = []
+        yardsticks: list[ArtefactResult] = []
         for index, (name, precision) in enumerate(plan):
             context.deadline.check()
             wanted = [own, *([twin] if isinstance(twin, Network) else [])] if (name, precision) in targets else []
-            if name in RUNTIMES and precision is Precision.FP32:
+            if name in PEAK_RUNTIMES and precision is Precision.FP32:
                 wanted.append(yardstick)
             cells = bench.timed(name, precision, wanted, partial(_tell, context, index, len(plan)))
-            found = cells.get(Role.PRODUCTS)
-            yardsticks += [found] if isinstance(found, Cell) else []
+            found = cells.get(NetworkRole.PRODUCTS)
+            yardsticks += [found] if isinstance(found, ArtefactResult) else []
             if (name, precision) in targets:
                 results.append(_result((name, precision), cells, own, twin, bench))
         yield from _illustrated(list(self._outcomes(results, yardsticks)), figures(results, peak_of(yardsticks), _facts(own, twin, model)))
 
     def _plan(self, targets: Sequence[Target]) -> list[Target]:
         """What is timed: the targets, and for the peak the runtimes that are good at it where none of those is a target."""
-        if any(name in RUNTIMES and precision is Precision.FP32 for name, precision in targets):
+        if any(name in PEAK_RUNTIMES and precision is Precision.FP32 for name, precision in targets):
             return list(targets)
         return [*targets, *((name, Precision.FP32) for name in peak_runtimes())]
 
-    def _bench(self, probes: NDArray[np.float32], context: Context) -> Bench:
+    def _bench(self, probes: NDArray[np.float32], context: Context) -> NetworkTimer:
         path = context.scratch / "probes.npy"
         np.save(path, probes)
         data = context.training or context.examples
         wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
-        calibration = images.pixels(data, images.CALIBRATION, context.seed) if wanted and data is not None else None
+        calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed) if wanted and data is not None else None
         schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
-        return Bench(device(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
+        return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
 
-    def _outcomes(self, results: Sequence[Result], yardsticks: Sequence[Cell]) -> Iterator[Outcome]:
+    def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:
         peak = peak_of(yardsticks)
         for result in results:
-            given = conditions(result.runtime, result.precision, self.device, 1)
-            yield from metrics.speed_outcomes(result.own, result.twin, peak, given)
-            yield metrics.profile_outcome(result.profile, given)
-            yield from metrics.taken_outcomes(result.taken, given)
+            where = conditions(result.runtime, result.precision, self.device, 1)
+            yield from metrics.speed_outcomes(result.own, result.twin, peak, where)
+            yield metrics.profile_outcome(result.profile, where)
+            yield from metrics.delegation_outcomes(result.delegation, where)
             if result.estimate is not None:
                 yield from metrics.estimate_outcomes(result.estimate)
         yield metrics.peak_outcome(peak, {"device": self.device})
@@ -136,7 +132,7 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
     image = torch.rand((1, *model.input_size), generator=torch.Generator().manual_seed(context.seed)).to(model.device)
     counted = count_macs(model.network, image)
     macs = None if counted.uncounted else counted.products
-    own = networks.checkpoint(model, images.program_identity(context.checkpoint, images.kept(model)), macs, probes)
+    own = networks.checkpoint(model, calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model)), macs, probes)
     if macs is None:
         message = "there is no twin: the checkpoint has operators whose multiply-adds are not known"
         return own, Failure(Status.UNSUPPORTED, "uncounted-operators", message, "see macs")
@@ -146,16 +142,23 @@ def _networks(model: TorchModel, probes: NDArray[np.float32], context: Context) 
         return own, Failure.of(Status.UNSUPPORTED, error)
 
 
-def _result(target: Target, cells: Cells, own: Network, twin: Network | Failure, bench: Bench) -> Result:
-    cell = cells[Role.CHECKPOINT]
-    beside = speed_of(cells[Role.TWIN], twin.macs) if isinstance(twin, Network) else twin
-    found = speed_of(cell, own.macs)
+def _result(target: Target, cells: ResultsByRole, own: Network, twin: Network | Failure, bench: NetworkTimer) -> RuntimeFit:
+    cell = cells[NetworkRole.CHECKPOINT]
+    twin_speed = speed_of(cells[NetworkRole.TWIN], twin.macs) if isinstance(twin, Network) else twin
+    speed = speed_of(cell, own.macs)
     if isinstance(cell, Failure) or cell.failure is not None:
-        why = found if isinstance(found, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
-        return Result(*target, found, beside, why, why)
-    told = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
+        why = speed if isinstance(speed, Failure) else Failure(Status.FAILED, "no-artefact", "there is no artefact to look at")
+        return RuntimeFit(*target, speed, twin_speed, why, why)
+    operator_profile = profile(bench.device, cell.artefact, bench.images, bench.threads, TIMEOUT)
     estimated = estimate(cell.artefact, bench.images, TIMEOUT) if target == ("litert", Precision.FP32) else None
-    return Result(*target, found, beside, told, taken(cell.artefact, told.rows if isinstance(told, Profile) else ()), estimated)
+    return RuntimeFit(
+        *target,
+        speed,
+        twin_speed,
+        operator_profile,
+        delegation_of(cell.artefact, operator_profile.rows if isinstance(operator_profile, OperatorProfile) else ()),
+        estimated,
+    )
 
 
 def _facts(own: Network, twin: Network | Failure, model: TorchModel) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from efficient360.core.arrays import Floats
 from efficient360.core.figures import Figure
 from efficient360.core.formatting import class_name
-from efficient360.core.groupings import grouped
+from efficient360.core.groupings import group_by
 from efficient360.core.settings import AtLeast1, AtLeast2, EachOnce, Share
 from efficient360.core.statistics import bootstrap_mean, mean_interval, percentiles, wilson
 from efficient360.evaluator import (
@@ -146,7 +146,7 @@ class Calibration(ExampleEvaluator):
     def _by_group(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
         for place, (column, values) in enumerate(table.groups.items()):
             conditions, seed = {"groups": column}, [context.seed, 5, place]
-            grouping = grouped(column, values)
+            grouping = group_by(column, values)
             confidence, correct = table.column(CONFIDENCE), table.column(CORRECT)
             errors = groupwise_ece(confidence, correct, grouping, self.minimum, self._resampling(context), seed)
             if errors is None:

@@ -1,18 +1,19 @@
-"""Whether it still works on what poorer cameras, storage and links hand over."""
+"""Accuracy under the capture conditions of low-end cameras, storage and links, relative to the clean accuracy."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from efficient360.core.figures import Bars, Figure, Gallery, Picture
 from efficient360.core.seeding import generators
+from efficient360.core.settings import Count, EachOnce, NotEmpty, among
 from efficient360.core.statistics import wilson
 from efficient360.core.thumbnails import data_uri
-from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import (
     ONE,
     Batch,
@@ -30,15 +31,15 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.methods.inclusiveness.catalogue import CONDITIONS
-from efficient360.methods.inclusiveness.kept_accuracy import kept
+from efficient360.methods.inclusiveness.capture_conditions import CONDITIONS
+from efficient360.methods.inclusiveness.relative_accuracy import relative_accuracy
 
-CLEAN = Metric("clean_correct", ONE, Better.HIGHER, "Whether the clean image is answered rightly.", low=0, high=1)
+CLEAN = Metric("clean_correct", ONE, Better.HIGHER, "Whether the clean image is classified correctly.", low=0, high=1)
 ACCURACY = Metric(
     "capture_accuracy",
     ONE,
     Better.HIGHER,
-    "Share of images answered rightly under one capture condition.",
+    "Top-1 accuracy under one capture condition.",
     "Hendrycks & Dietterich 2019, section 3",
     low=0,
     high=1,
@@ -47,7 +48,7 @@ RATIO = Metric(
     "capture_ratio",
     ONE,
     Better.HIGHER,
-    "Accuracy under one capture condition over the accuracy on the same images clean; 1 when nothing is lost.",
+    "Relative accuracy under one capture condition: accuracy divided by that on the same clean images; 1 when nothing is lost.",
     "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1",
     low=0,
 )
@@ -55,7 +56,7 @@ MEAN_RATIO = Metric(
     "mean_capture_ratio",
     ONE,
     Better.HIGHER,
-    "Mean over the capture conditions of the share of the clean accuracy that is kept; 1 when nothing is lost.",
+    "Relative accuracy, mean over the capture conditions; 1 when nothing is lost.",
     "relative accuracy, after Hendrycks & Dietterich 2019, section 4.1",
     low=0,
 )
@@ -64,12 +65,12 @@ MEAN_RATIO = Metric(
 @final
 @dataclass(frozen=True)
 class CaptureConditions(ExampleEvaluator):
-    """Accuracy at low resolution, in low light, with sensor noise, motion blur and strong JPEG, as a share of the accuracy on the same images clean.
+    """Accuracy at low resolution, in low light, with sensor noise, motion blur and strong JPEG, relative to the accuracy on the same clean images.
 
     Args:
-        conditions: Which: ``half_resolution``, ``quarter_resolution``, ``low_light``, ``sensor_noise``, ``motion_blur``, ``strong_jpeg``.
-        images: How many images to take, shared out over the classes; 0 takes all.
-        resamples: Draws behind the intervals of the ratios.
+        conditions: Names: ``half_resolution``, ``quarter_resolution``, ``low_light``, ``sensor_noise``, ``motion_blur``, ``strong_jpeg``.
+        images: Size of the stratified subset; 0 for all.
+        resamples: Bootstrap resamples behind the intervals of the ratios, at least 99.
         pictures: How many images to show under every condition.
     """
 
@@ -78,27 +79,16 @@ class CaptureConditions(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_RATIO, RATIO, ACCURACY)
     columns: ClassVar[tuple[Metric, ...]] = (CLEAN,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
-    conditions: tuple[str, ...] = tuple(CONDITIONS)
-    images: int = 1000
-    resamples: int = 1000
-    pictures: int = 1
-
-    def __post_init__(self) -> None:
-        for name in self.conditions:
-            if name not in CONDITIONS:
-                raise SettingsError("bad-setting", f"the setting conditions of capture_conditions names {name!r}", f"choose among {', '.join(CONDITIONS)}")
-        if not self.conditions or len(set(self.conditions)) < len(self.conditions):
-            hint = "name at least one condition, and each once"
-            raise SettingsError("bad-setting", f"the setting conditions of capture_conditions is {list(self.conditions)}", hint)
-        for name, lowest in (("images", 0), ("resamples", 99), ("pictures", 0)):
-            if (value := getattr(self, name)) < lowest:
-                raise SettingsError("bad-setting", f"the setting {name} of capture_conditions is {value}", f"give at least {lowest}")
+    conditions: Annotated[tuple[Annotated[str, among(lambda: CONDITIONS)], ...], NotEmpty, EachOnce] = tuple(CONDITIONS)
+    images: Count = 1000
+    resamples: Annotated[int, Field(ge=99)] = 1000
+    pictures: Count = 1
 
     def sample_size(self) -> int | None:
         return self.images or None
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        """Right or wrong on the clean image and under every condition."""
+        """Correctness on the clean image and under every condition."""
         labels = batch.labels.cpu()
         yield Scores(CLEAN, model.logits(batch).cpu().argmax(1) == labels)
         for name in self.conditions:
@@ -107,20 +97,18 @@ class CaptureConditions(ExampleEvaluator):
                 yield Scores(ACCURACY, model(degraded).cpu().argmax(1) == labels, {"capture": name})
 
     def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """The share of the clean accuracy that is kept, with the pictures."""
-        if context.examples is None:
-            raise Unsupported("no-examples", "capture_conditions was given no examples", "name a data set with --dataset")
+        """The relative accuracies, with a gallery of the conditions."""
         clean = table.column(CLEAN).astype(bool)
         degraded = np.column_stack([table.column(ACCURACY, {"capture": name}).astype(bool) for name in self.conditions])
-        found = kept(clean, degraded, self.resamples, np.random.default_rng([context.seed, 0]))
-        if found is None:
-            message = "no clean image is answered rightly, so nothing can be kept"
+        relative = relative_accuracy(clean, degraded, self.resamples, np.random.default_rng([context.seed, 0]))
+        if relative is None:
+            message = "no clean image is classified correctly, so relative accuracy is undefined"
             yield Failure(Status.UNSUPPORTED, "never-right", message, "see accuracy", MEAN_RATIO)
             return
         n = len(clean)
-        shown = (self._bars(clean, degraded), *self._gallery(context.examples))
-        yield Measurement(MEAN_RATIO, found.mean, n, found.mean_interval, extra=shown)
-        for name, ratio, interval in zip(self.conditions, found.ratios.tolist(), found.intervals, strict=True):
+        figures = (self._bars(clean, degraded), *self._gallery(context.examples))
+        yield Measurement(MEAN_RATIO, relative.mean, n, relative.mean_interval, extra=figures)
+        for name, ratio, interval in zip(self.conditions, relative.ratios.tolist(), relative.intervals, strict=True):
             yield Measurement(RATIO, ratio, n, interval, {"capture": name})
 
     def _bars(self, clean: NDArray[np.bool_], degraded: NDArray[np.bool_]) -> Bars:

@@ -12,12 +12,12 @@ from pydantic import Field
 from efficient360.core.arrays import Floats
 from efficient360.core.examples import Examples
 from efficient360.core.figures import Figure
-from efficient360.core.groupings import Grouping, grouped
+from efficient360.core.groupings import Grouping, group_by
 from efficient360.core.settings import AtLeast1, AtLeast2, Count, EachOnce, Level, NotEmpty, among
 from efficient360.core.statistics import centred_bootstrap, wilson
 from efficient360.evaluator import Conditions, Context, Evaluator, Failure, Interval, Measurement, Metric, Model, Need, Outcome, Status, Unsupported
-from efficient360.methods.fairness.lowest import lowest
-from efficient360.methods.fairness.tally import Tally
+from efficient360.methods.fairness.group_accuracy import GroupCounts
+from efficient360.methods.fairness.worst_groups import worst_k
 from efficient360.methods.uncertainty import conformal_metrics
 from efficient360.methods.uncertainty.bootstrap import bootstrap_weights
 from efficient360.methods.uncertainty.conformal_metrics import (
@@ -156,7 +156,7 @@ class Conformal(Evaluator):
             by_class = Grouping("class", tuple(map(str, classes)), codes.astype(np.int64))
             yield from self._worst(sets, by_class, (WORST_CLASS, WORST_CLASS_NULL), conditions, seed)
             for column, values in examples.groups.items():
-                yield from self._worst(sets, grouped(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**conditions, "groups": column}, seed)
+                yield from self._worst(sets, group_by(column, values), (WORST_GROUP, WORST_GROUP_NULL), {**conditions, "groups": column}, seed)
 
     def _worst(self, sets: PredictionSets, grouping: Grouping, metrics: tuple[Metric, Metric], conditions: Conditions, seed: int) -> Iterator[Outcome]:
         tally = _tally(sets, grouping, self.minimum)
@@ -164,9 +164,9 @@ class Conformal(Evaluator):
             message = f"fewer than two of {grouping.name} have {self.minimum} examples"
             yield Failure(Status.UNSUPPORTED, "too-few-examples", message, f"{HINT}, or lower conformal.minimum", metrics[0], conditions)
             return
-        worst = lowest(tally, 1, max(self.resamples, 1000), [seed, 2])
+        worst = worst_k(tally, 1, max(self.resamples, 1000), [seed, 2])
         yield Measurement(metrics[0], worst.value, worst.n, worst.interval, conditions)
-        yield Measurement(metrics[1], worst.chance, tally.n, worst.chance_interval, conditions)
+        yield Measurement(metrics[1], worst.null_mean, tally.n, worst.null_interval, conditions)
 
 
 def _too_few(alpha: float, calibration_size: int) -> Failure:
@@ -198,10 +198,10 @@ def _share_of_size(metric: Metric, sets: PredictionSets, set_size: int, conditio
     return Measurement(metric, share, n, wilson(round(share * n), n), conditions)
 
 
-def _tally(sets: PredictionSets, grouping: Grouping, minimum: int) -> Tally:
+def _tally(sets: PredictionSets, grouping: Grouping, minimum: int) -> GroupCounts:
     """Covered examples by class or group, where there are enough; an example covered in some splits only counts fractionally, and sums are rounded."""
     codes, covered = grouping.codes[sets.ever_tested], sets.rate_when_tested(sets.covered)[sets.ever_tested]
     sizes: NDArray[np.int64] = np.bincount(codes, minlength=len(grouping.names)).astype(np.int64)
     hits = np.rint(np.bincount(codes, covered, minlength=len(grouping.names))).astype(np.int64)
     chosen = sizes >= minimum
-    return Tally(hits[chosen], sizes[chosen])
+    return GroupCounts(hits[chosen], sizes[chosen])

@@ -1,17 +1,19 @@
-"""Corruption: how often it stays right when the image is noisy, blurred, snowed on, foggy, pixelated or badly compressed."""
+"""Corruption robustness: accuracy and corruption errors under the corruptions of ImageNet-C."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
+from pydantic import AfterValidator, Field
 
+from efficient360.core.arrays import Floats
 from efficient360.core.figures import Figure
+from efficient360.core.settings import AtLeast1, EachOnce, NotEmpty, among
 from efficient360.core.statistics import bootstrap_mean, wilson
-from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
     Batch,
@@ -32,31 +34,42 @@ from efficient360.evaluator import (
     Unsupported,
 )
 from efficient360.methods.corruptions import frost
-from efficient360.methods.corruptions.batches import Cell, corrupted_batches
-from efficient360.methods.corruptions.gallery import gallery
-from efficient360.methods.corruptions.protocol import Protocol
-from efficient360.methods.corruptions.reference import ALEXNET, reference_for, require_known
-from efficient360.methods.corruptions.results import Floats, Results
-from efficient360.methods.corruptions.tables import COMMON, EXTRA, SEVERITIES, TABLES, suited
+from efficient360.methods.corruptions.corruption_error import ALEXNET, CorruptionProtocol, CorruptionResults, known_reference, load_reference
+from efficient360.methods.corruptions.imagenet_c import (
+    COMMON,
+    EXTRA,
+    SEVERITIES,
+    TABLES,
+    CorruptionSetting,
+    corrupted_batches,
+    corruption_gallery,
+    resolve_table,
+)
 
 _SOURCE = "Hendrycks & Dietterich 2019"
 CORRUPTION_ACCURACY = Metric(
     "corruption_accuracy",
     ONE,
     Better.HIGHER,
-    "Share of corrupted images whose most likely class is the right one: a mean over corruptions and severities; severity 0 is the clean images.",
+    "Top-1 accuracy on corrupted images, mean over corruptions and severities; severity 0 is the clean images.",
     _SOURCE,
     low=0,
     high=1,
 )
 MEAN_CORRUPTION_ERROR = Metric(
-    "mean_corruption_error", ONE, Better.LOWER, "Share of corrupted images named wrongly, not divided by a reference model's.", _SOURCE, low=0, high=1
+    "mean_corruption_error",
+    ONE,
+    Better.LOWER,
+    "Top-1 error on corrupted images, mean over corruptions and severities, not divided by a reference model's.",
+    _SOURCE,
+    low=0,
+    high=1,
 )
 RELATIVE_CORRUPTION_ERROR = Metric(
     "relative_corruption_error",
     ONE,
     Better.LOWER,
-    "Mean corruption error less the error on the same images clean: what corruption costs.",
+    "Mean corruption error less the error on the same images without corruption.",
     _SOURCE,
     low=-1,
     high=1,
@@ -65,15 +78,16 @@ MCE = Metric(
     "mce",
     ONE,
     Better.LOWER,
-    "Mean corruption error (mCE): each corruption's error divided by the reference model's, then averaged; 1 is as bad as the reference.",
+    "Mean corruption error (mCE): each corruption's error divided by the reference model's, then averaged; 1 equals the reference.",
     _SOURCE,
     low=0,
 )
 RELATIVE_MCE = Metric(
-    "relative_mce", ONE, Better.LOWER, "As mCE, of errors beyond the clean error: 1 loses as much to corruption as the reference does.", _SOURCE
+    "relative_mce", ONE, Better.LOWER, "Relative mCE: as mCE, from errors beyond the clean error; 1 loses as much to corruption as the reference does.", _SOURCE
 )
-CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the most likely class is the right one; severity 0 is the clean image.", low=0, high=1)
-SHOWN = 3
+CORRECT = Metric("correct", ONE, Better.HIGHER, "Whether the predicted class is correct; severity 0 is the clean image.", low=0, high=1)
+GALLERY_SEVERITY = 3
+"""The gallery shows the evaluated severity nearest to this one."""
 
 
 @final
@@ -82,11 +96,11 @@ class Corruption(ExampleEvaluator):
     """Accuracy under the corruptions of ImageNet-C, at the model's own input size.
 
     Args:
-        corruptions: Names; the fifteen of ImageNet-C by default, ``speckle_noise``, ``gaussian_blur``, ``spatter`` and ``saturate`` besides.
+        corruptions: Names; the fifteen of ImageNet-C by default. ``speckle_noise``, ``gaussian_blur``, ``spatter`` and ``saturate`` are available too.
         severities: 1, the mildest, to 5.
-        table: Whose strengths: ``imagenet-c`` (meant for 224 pixels), ``cifar-c`` (for 32), or ``auto``: ``cifar-c`` up to 64 pixels.
+        table: Table of severities: ``imagenet-c`` (meant for 224 pixels), ``cifar-c`` (for 32), or ``auto``: ``cifar-c`` up to 64 pixels.
         examples: Size of the stratified subset; empty for all.
-        reference: ``alexnet``, or the ``report.json`` of a model measured in the same way, to divide errors by.
+        reference: ``alexnet``, or the ``report.json`` of a model measured under the same protocol, to divide errors by; empty for none.
     """
 
     name: ClassVar[str] = "corruption"
@@ -94,144 +108,122 @@ class Corruption(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (CORRUPTION_ACCURACY, MEAN_CORRUPTION_ERROR, RELATIVE_CORRUPTION_ERROR, MCE, RELATIVE_MCE)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
-    corruptions: tuple[str, ...] = COMMON
-    severities: tuple[int, ...] = SEVERITIES
-    table: str = "auto"
-    examples: int | None = 1000
-    reference: str = ""
-
-    def __post_init__(self) -> None:
-        known = (*COMMON, *EXTRA)
-        for name in self.corruptions:
-            if name not in known:
-                raise SettingsError("bad-setting", f"the setting corruptions of corruption names {name!r}, which does not exist", f"known: {', '.join(known)}")
-        _require_distinct("corruptions", self.corruptions)
-        _require_distinct("severities", self.severities)
-        if not set(self.severities) <= set(SEVERITIES):
-            raise SettingsError("bad-setting", f"the setting severities of corruption is {list(self.severities)}", "give some of 1, 2, 3, 4, 5")
-        if self.table not in ("auto", *TABLES):
-            raise SettingsError("bad-setting", f"the setting table of corruption is {self.table!r}", f"give auto, {' or '.join(TABLES)}")
-        if self.examples is not None and self.examples < 1:
-            raise SettingsError("bad-setting", f"the setting examples of corruption is {self.examples}", "give at least 1, or null for all")
-        require_known(self.reference)
+    corruptions: Annotated[tuple[Annotated[str, among(lambda: (*COMMON, *EXTRA))], ...], NotEmpty, EachOnce] = COMMON
+    severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], NotEmpty, EachOnce] = SEVERITIES
+    table: Annotated[str, among(lambda: ("auto", *TABLES))] = "auto"
+    examples: AtLeast1 | None = 1000
+    reference: Annotated[str, AfterValidator(known_reference)] = ""
 
     def surroundings(self) -> Mapping[str, Any]:
-        """Versions that random numbers and resampling depend on, whether there is frost, and the reference's report."""
+        """Versions that random numbers and resampling depend on, whether frost is installed, and the digest of the reference's report."""
         import scipy
 
-        found = {"numpy": np.__version__, "scipy": scipy.__version__, "frost": frost.photographs() is not None}
+        dependencies = {"numpy": np.__version__, "scipy": scipy.__version__, "frost": frost.photograph_folder() is not None}
         if self.reference not in ("", ALEXNET.name):
-            found["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
-        return found
+            dependencies["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
+        return dependencies
 
     def sample_size(self) -> int | None:
         """As set."""
         return self.examples
 
     def batch_limit(self) -> int | None:
-        """Each example goes through the model once a cell, so a batch of these is long work."""
+        """Small: each example goes through the model once per corruption and severity."""
         return 32
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        """Right or wrong of each example, clean and in every cell.
+        """Correctness of each example, clean and under every corruption and severity.
 
         Raises:
-            Unsupported: Frost alone is asked for, and its photographs are not installed.
+            Unsupported: Frost alone is requested, and its photographs are not installed.
         """
-        labels, table = batch.labels.cpu(), suited(self.table, *model.input_size[1:])
-        cells = [Cell(name, severity, table) for name in self._possible() for severity in self.severities]
+        labels, table = batch.labels.cpu(), resolve_table(self.table, *model.input_size[1:])
+        settings = [CorruptionSetting(name, severity, table) for name in self._available() for severity in self.severities]
         yield Scores(CORRECT, model.logits(batch).argmax(1).cpu() == labels, {"severity": 0})
-        for cell, images in corrupted_batches(batch.images, batch.ids, cells, batch.seed):
+        for setting, images in corrupted_batches(batch.images, batch.ids, settings, batch.seed):
             with torch.inference_mode():
                 predicted = model(images).argmax(1).cpu()
-            yield Scores(CORRECT, predicted == labels, {"corruption": cell.corruption, "severity": cell.severity})
+            yield Scores(CORRECT, predicted == labels, {"corruption": setting.corruption, "severity": setting.severity})
 
     def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """Accuracy over all, by corruption and by severity; the corruption errors; and why there is no frost where there is none."""
+        """Accuracy overall, by corruption and by severity; the corruption errors; and a failure where frost is not installed."""
         yield from self._outcomes(table, context, ())
 
     def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """As :meth:`finish`, with pictures of the first example that is right when clean."""
-        if context.examples is None:
-            raise Unsupported("no-examples", "corruption was given no examples", "name a data set with --dataset")
+        """As :meth:`finish`, with a gallery of the first example that is classified correctly when clean."""
         first = int(table.column(CORRECT, {"severity": 0}).argmax())
         batch = next(context.examples.select([table.ids[first]]).batches(1))
-        severity = min(self.severities, key=lambda s: (abs(s - SHOWN), s))
-        pictures = gallery(model, batch, self._possible(), severity, suited(self.table, *model.input_size[1:]), context.examples.class_names)
-        yield from self._outcomes(table, context, (pictures,))
+        severity = min(self.severities, key=lambda s: (abs(s - GALLERY_SEVERITY), s))
+        table_name = resolve_table(self.table, *model.input_size[1:])
+        gallery = corruption_gallery(model, batch, self._available(), severity, table_name, context.examples.class_names)
+        yield from self._outcomes(table, context, (gallery,))
 
-    def _outcomes(self, table: ScoreTable, context: Context, figures: tuple[Figure, ...]) -> Iterator[Outcome]:
+    def _outcomes(self, table: ScoreTable, context: Context[Examples], figures: tuple[Figure, ...]) -> Iterator[Outcome]:
         results, protocol, seed = self._results(table), self._protocol(context), context.seed
-        whole = {"over": protocol.over, "table": protocol.table}
+        overall = {"over": protocol.averaged_over, "table": protocol.table}
         accuracy = results.accuracy()
-        yield _mean(CORRUPTION_ACCURACY, accuracy, whole, seed, (results.heatmap(), *figures, protocol.as_table()))
+        yield _mean(CORRUPTION_ACCURACY, accuracy, overall, seed, (results.heatmap(), *figures, protocol.as_table()))
         yield Measurement(CORRUPTION_ACCURACY, float(results.clean.mean()), len(accuracy), wilson(int(results.clean.sum()), len(accuracy)), {"severity": 0})
         for index, severity in enumerate(results.severities):
-            values = np.mean([cells[index] for cells in results.right.values()], axis=0)
-            yield _mean(CORRUPTION_ACCURACY, values, {"severity": severity, "over": protocol.over_corruptions}, seed)
-        for name, cells in results.right.items():
-            yield _mean(CORRUPTION_ACCURACY, cells.mean(axis=0), {"corruption": name, "over": protocol.over_severities}, seed)
-        if "frost" not in results.right and "frost" in self.corruptions:
-            yield _no_frost(protocol.over)
-        yield _mean(MEAN_CORRUPTION_ERROR, 1 - accuracy, whole, seed)
-        yield _mean(RELATIVE_CORRUPTION_ERROR, results.relative_error(), whole, seed)
+            values = np.mean([correct[index] for correct in results.correct.values()], axis=0)
+            yield _mean(CORRUPTION_ACCURACY, values, {"severity": severity, "over": protocol.corruptions_in_words}, seed)
+        for name, correct in results.correct.items():
+            yield _mean(CORRUPTION_ACCURACY, correct.mean(axis=0), {"corruption": name, "over": protocol.severities_in_words}, seed)
+        if "frost" not in results.correct and "frost" in self.corruptions:
+            yield _no_frost(protocol.averaged_over)
+        yield _mean(MEAN_CORRUPTION_ERROR, 1 - accuracy, overall, seed)
+        yield _mean(RELATIVE_CORRUPTION_ERROR, results.relative_error(), overall, seed)
         if self.reference:
-            yield from self._divided(results, protocol, context)
+            yield from self._relative_to_reference(results, protocol, context)
 
-    def _divided(self, results: Results, protocol: Protocol, context: Context) -> Iterator[Outcome]:
-        names = () if context.examples is None else context.examples.class_names
+    def _relative_to_reference(self, results: CorruptionResults, protocol: CorruptionProtocol, context: Context[Examples]) -> Iterator[Outcome]:
         try:
-            of = reference_for(self.reference, protocol, names)
+            reference = load_reference(self.reference, protocol, context.examples.class_names)
         except Unsupported as error:
             yield from (Failure.of(Status.UNSUPPORTED, error, metric) for metric in (MCE, RELATIVE_MCE))
             return
-        counted = replace(results, right={name: cells for name, cells in results.right.items() if name in of.errors})
-        conditions = {"reference": of.name, "over": replace(protocol, corruptions=tuple(counted.right)).over, "table": protocol.table}
-        for metric, lowest, divided in (
-            (MCE, min(of.errors[name] for name in counted.right), counted.mce),
-            (RELATIVE_MCE, min(of.errors[name] - of.clean for name in counted.right), counted.relative_mce),
+        shared = replace(results, correct={name: correct for name, correct in results.correct.items() if name in reference.errors})
+        averaged_over = replace(protocol, corruptions=tuple(shared.correct)).averaged_over
+        conditions = {"reference": reference.name, "over": averaged_over, "table": protocol.table}
+        for metric, smallest_divisor, ratio in (
+            (MCE, min(reference.errors[name] for name in shared.correct), shared.mce),
+            (RELATIVE_MCE, min(reference.errors[name] - reference.clean for name in shared.correct), shared.relative_mce),
         ):
-            if lowest > 0:
-                yield _mean(metric, divided(of), conditions, context.seed)
+            if smallest_divisor > 0:
+                yield _mean(metric, ratio(reference), conditions, context.seed)
             else:
-                message = f"{of.name} loses nothing under one of the corruptions, and nothing can be divided by that"
+                message = f"{reference.name} loses nothing under one of the corruptions, so the ratio is undefined"
                 yield Failure(Status.UNSUPPORTED, "flawless-reference", message, "choose another reference", metric, conditions)
 
-    def _possible(self) -> tuple[str, ...]:
-        possible = tuple(name for name in self.corruptions if name != "frost" or frost.photographs() is not None)
-        if not possible:
-            raise Unsupported("no-frost", "frost is laid over photographs that are not installed", "pip install 'efficient360[robustness]'")
-        return possible
+    def _available(self) -> tuple[str, ...]:
+        available = tuple(name for name in self.corruptions if name != "frost" or frost.photograph_folder() is not None)
+        if not available:
+            raise Unsupported("no-frost", "frost needs photographs that are not installed", "install the extra: pip install 'efficient360[robustness]'")
+        return available
 
-    def _results(self, table: ScoreTable) -> Results:
-        right = {
-            name: np.stack([table.column(CORRECT, {"corruption": name, "severity": severity}) for severity in self.severities]) for name in self._possible()
+    def _results(self, table: ScoreTable) -> CorruptionResults:
+        correct = {
+            name: np.stack([table.column(CORRECT, {"corruption": name, "severity": severity}) for severity in self.severities]) for name in self._available()
         }
-        return Results(table.column(CORRECT, {"severity": 0}), right, self.severities)
+        return CorruptionResults(table.column(CORRECT, {"severity": 0}), correct, self.severities)
 
-    def _protocol(self, context: Context) -> Protocol:
+    def _protocol(self, context: Context[Examples]) -> CorruptionProtocol:
         _, height, width = context.checkpoint.preprocessing.input_size
-        examples = context.examples
-        n, digest = (0, "") if examples is None else (len(examples), examples.digest)
-        return Protocol(self._possible(), self.severities, suited(self.table, height, width), (height, width), n, digest, context.seed)
+        table, examples = resolve_table(self.table, height, width), context.examples
+        return CorruptionProtocol(self._available(), self.severities, table, (height, width), len(examples), examples.digest, context.seed)
 
 
 def _mean(metric: Metric, values: Floats, conditions: Conditions, seed: int, figures: tuple[Figure, ...] = ()) -> Measurement:
-    """The mean over examples; resampling whole examples keeps together what one example did in all its cells."""
+    """The mean over examples, whose bootstrap keeps all corruptions and severities of an example together."""
     return Measurement(metric, float(values.mean()), len(values), bootstrap_mean(values, seed), conditions, extra=figures)
 
 
-def _no_frost(over: str) -> Failure:
+def _no_frost(averaged_over: str) -> Failure:
     return Failure(
         Status.UNSUPPORTED,
         "no-frost",
-        f"frost is laid over photographs that are not installed; the means are over {over}",
+        f"frost needs photographs that are not installed; the means are over {averaged_over}",
         "install the extra: pip install 'efficient360[robustness]', and run again",
         CORRUPTION_ACCURACY,
         {"corruption": "frost"},
     )
-
-
-def _require_distinct(setting: str, values: tuple[Any, ...]) -> None:
-    if not values or len(set(values)) < len(values):
-        raise SettingsError("bad-setting", f"the setting {setting} of corruption is {list(values)}", "name at least one, and each once")

@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
-from efficient360.deployment.devices import metrics
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.cell import Cell, cell_of
-from efficient360.deployment.devices.deployed import DeployedModel
-from efficient360.deployment.devices.device import Facts, Job, Schedule
-from efficient360.deployment.devices.pictures import figures
-from efficient360.deployment.devices.timing import energy
-from efficient360.deployment.runtimes import catalogue, images
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.core.settings import AtLeast1, Count, EachOnce
+from efficient360.deployment.artefact import DeployedModel
+from efficient360.deployment.devices import latency_metrics
+from efficient360.deployment.devices.catalogue import device_from_address
+from efficient360.deployment.devices.device import DeviceDescription, Job, Schedule
+from efficient360.deployment.devices.latency_metrics import figures
+from efficient360.deployment.devices.timing import ArtefactResult, energy, result_of
+from efficient360.deployment.runtimes import calibration_images, catalogue
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
-from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
+
+
+def _with_single_images(batches: tuple[int, ...]) -> tuple[int, ...]:
+    if 1 not in batches:
+        raise ValueError("name 1 among them")
+    return batches
 
 
 @final
@@ -37,36 +43,31 @@ class Latency(Evaluator):
     name: ClassVar[str] = "latency"
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metrics.BEST,
-        metrics.P50,
-        metrics.P90,
-        metrics.P99,
-        metrics.THROUGHPUT,
-        metrics.BEST_THROUGHPUT,
-        metrics.COLD_START,
-        metrics.RUNTIME_MEMORY,
-        metrics.ARTEFACT_BYTES,
-        metrics.LOGIT_DIFFERENCE,
-        metrics.AGREEMENT,
-        metrics.ENERGY,
+        latency_metrics.BEST,
+        latency_metrics.P50,
+        latency_metrics.P90,
+        latency_metrics.P99,
+        latency_metrics.THROUGHPUT,
+        latency_metrics.BEST_THROUGHPUT,
+        latency_metrics.COLD_START,
+        latency_metrics.RUNTIME_MEMORY,
+        latency_metrics.ARTEFACT_BYTES,
+        latency_metrics.LOGIT_DIFFERENCE,
+        latency_metrics.AGREEMENT,
+        latency_metrics.ENERGY,
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
     runtimes: tuple[str, ...] = ("installed",)
     device: str = "local"
-    threads: int = 0
-    batches: tuple[int, ...] = (1,)
-    runs: int = 60
-    seconds: float = 2.0
+    threads: Count = 0
+    batches: Annotated[tuple[AtLeast1, ...], EachOnce, AfterValidator(_with_single_images)] = (1,)
+    runs: Annotated[int, Field(ge=3)] = 60
+    seconds: Annotated[float, Field(ge=0)] = 2.0
 
     def __post_init__(self) -> None:
         catalogue.wanted(self.runtimes)
-        device(self.device)
-        if 1 not in self.batches or min(self.batches) < 1 or len(set(self.batches)) < len(self.batches):
-            raise SettingsError("bad-setting", f"the setting batches of latency is {list(self.batches)}", "give different whole numbers, 1 among them: [1, 8]")
-        for name, value, least in (("threads", self.threads, 0), ("runs", self.runs, 3), ("seconds", self.seconds, 0)):
-            if value < least:
-                raise SettingsError("bad-setting", f"the setting {name} of latency is {value}", f"give at least {least}")
+        device_from_address(self.device)
 
     def surroundings(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
@@ -81,24 +82,24 @@ class Latency(Evaluator):
         """
         if not isinstance(model, TorchModel | DeployedModel):
             raise Unsupported("not-torch", f"{type(model).__name__} is no network that could be converted", "evaluate a checkpoint")
-        place = device(self.device)
-        probes = images.probes(context.examples, model.input_size, context.seed)
+        place = device_from_address(self.device)
+        probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         path = context.scratch / "probes.npy"
         np.save(path, probes)
-        reference = images.answers(model, probes) if isinstance(model, TorchModel) else None
+        reference = calibration_images.logits_of(model, probes) if isinstance(model, TorchModel) else None
         built = list(self._built(model, context))
-        cells: list[Cell] = []
+        cells: list[ArtefactResult] = []
         for batch in self.batches:
             context.deadline.check()
             jobs = [Job(artefact, self.threads) for artefact in built if isinstance(artefact, Artefact) and artefact.batch == batch]
             measured = place.measure(jobs, path, Schedule(runs=self.runs, seconds=self.seconds), context.progress) if jobs else ()
-            cells += [cell_of(job.artefact, outcome, reference) for job, outcome in measured]
+            cells += [result_of(job.artefact, outcome, reference) for job, outcome in measured]
         yield self._best(cells, place.describe())
         yield from self._most(cells)
         for cell in cells:
-            yield from metrics.outcomes(cell, self.device)
+            yield from latency_metrics.outcomes(cell, self.device)
         if not any(cell.reading is not None and energy(cell.reading) for cell in cells):
-            yield metrics.no_energy(self.device)
+            yield latency_metrics.no_energy(self.device)
         yield from (failed for failed in built if isinstance(failed, Failure))
 
     def _built(self, model: TorchModel | DeployedModel, context: Context) -> Iterator[Artefact | Failure]:
@@ -109,33 +110,34 @@ class Latency(Evaluator):
         data = context.training or context.examples
         targets = catalogue.wanted(self.runtimes)
         if data is not None and any(precision is Precision.INT8 for _, precision in targets):
-            calibration = images.pixels(data, images.CALIBRATION, context.seed)
-        identity = images.program_identity(context.checkpoint, images.kept(model))
-        source = Source(identity, model.module, model.input_size, calibration, context.artefacts or context.scratch)
+            calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed)
+        identity = calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model))
+        source = ModelSource(identity, model.module, model.input_size, calibration, context.artefacts or context.scratch)
         total = len(targets) * len(self.batches)
         for index, (batch, (name, precision)) in enumerate((b, t) for b in self.batches for t in targets):
             context.deadline.check()
             context.progress(index, total)
             outcome = build(source, name, precision, batch)
             if isinstance(outcome, Failure):
-                metric = metrics.P50 if batch == 1 else metrics.THROUGHPUT
-                outcome = replace(outcome, metric=metric, conditions=metrics.conditions(name, precision, self.device, batch))
+                metric = latency_metrics.P50 if batch == 1 else latency_metrics.THROUGHPUT
+                outcome = replace(outcome, metric=metric, conditions=latency_metrics.conditions(name, precision, self.device, batch))
             yield outcome
 
-    def _most(self, cells: list[Cell]) -> Iterator[Outcome]:
-        ranked = sorted((c.artefact.batch / c.timing.p50, i) for i, c in enumerate(cells) if c.counts and c.timing is not None)
+    def _most(self, cells: list[ArtefactResult]) -> Iterator[Outcome]:
+        ranked = sorted((c.artefact.batch / c.timing.p50, i) for i, c in enumerate(cells) if c.rankable and c.timing is not None)
         if ranked:
             value, index = ranked[-1]
-            found = next(o for o in metrics.outcomes(cells[index], self.device) if isinstance(o, Measurement) and o.metric == metrics.THROUGHPUT)
-            yield replace(found, metric=metrics.BEST_THROUGHPUT, value=value)
+            throughput = next(
+                o for o in latency_metrics.outcomes(cells[index], self.device) if isinstance(o, Measurement) and o.metric == latency_metrics.THROUGHPUT
+            )
+            yield replace(throughput, metric=latency_metrics.BEST_THROUGHPUT, value=value)
 
-    def _best(self, cells: list[Cell], facts: Facts) -> Outcome:
-        ranked = sorted((c.timing.p50, i) for i, c in enumerate(cells) if c.artefact.batch == 1 and c.counts and c.timing is not None)
+    def _best(self, cells: list[ArtefactResult], facts: DeviceDescription) -> Outcome:
+        ranked = [(cell, cell.timing) for cell in cells if cell.artefact.batch == 1 and cell.rankable and cell.timing is not None]
         if not ranked:
             reason = "no runtime could be measured with answers that agree with the checkpoint's"
-            return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", metrics.BEST)
-        best = cells[ranked[0][1]]
-        assert best.timing is not None
-        timing, artefact = best.timing, best.artefact
-        given = metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
-        return Measurement(metrics.BEST, timing.p50, len(timing.samples), timing.interval, given, extra=figures(cells, facts))
+            return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", latency_metrics.BEST)
+        best, timing = min(ranked, key=lambda pair: pair[1].p50)
+        artefact = best.artefact
+        where = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
+        return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, where, extra=figures(cells, facts))

@@ -98,6 +98,11 @@ class Memory(Evaluator):
         request = MemoryRequest(context.checkpoint.spec, context.checkpoint.digest, keep, model.device, batch, torch.get_num_threads(), context.seed)
         conditions = {"batch": batch}
         on_cuda = torch.device(model.device).type == "cuda"
+        try:
+            context.checkpoint.require_rebuildable()
+        except Unsupported as error:
+            yield dataclasses.replace(Failure.of(Status.UNSUPPORTED, error, PROCESS_PEAK), conditions=conditions)
+            return
         runs: list[PeakMemory] = []
         for repeat in range(REPEATS):
             context.deadline.check()

@@ -10,11 +10,9 @@ from efficient360.core.figures import Table
 from efficient360.core.formatting import count, scaled
 from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measurement, Metric, Model, Need, Outcome, TorchModel, Unsupported
 from efficient360.methods.complexity.blocks import by_block
-from efficient360.methods.compression.packed_file import bytes_of
-from efficient360.methods.compression.tensors import stored_tensors
 from efficient360.models.checkpoint import Checkpoint
-from efficient360.models.reading import timm_weights
-from efficient360.models.weights import Weights
+from efficient360.models.compressed_file import stored_bytes, stored_tensors
+from efficient360.models.weights import Weights, timm_weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned parameters; shared ones count once.", low=0)
 WEIGHT_BYTES = Metric(
@@ -62,7 +60,7 @@ def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, tensor in stored_tensors(network).items():
         from_file = name in weights.tensors and weights.tensors[name].shape == tensor.shape
-        sizes[name] = bytes_of(name, weights.packed or weights.tensors) if from_file else bytes_of(name, {name: tensor})
+        sizes[name] = stored_bytes(name, weights.stored or weights.tensors) if from_file else stored_bytes(name, {name: tensor})
     return sizes
 
 

@@ -1,18 +1,18 @@
-"""Stability: how often the answer changes when the image hardly does, shifted by a pixel, turned by a degree, or with a little noise."""
+"""Stability: how often the prediction flips along the perturbation sequences of ImageNet-P (mFR)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from efficient360.core.arrays import Floats
 from efficient360.core.figures import Bars, Figure, Picture
+from efficient360.core.settings import AtLeast1, AtLeast2, EachOnce, FileOrNone, NotEmpty, among
 from efficient360.core.statistics import bootstrap_mean
-from efficient360.errors import SettingsError
 from efficient360.evaluator import (
     ONE,
     Batch,
@@ -32,18 +32,16 @@ from efficient360.evaluator import (
     Status,
     Unsupported,
 )
-from efficient360.methods.corruptions.flip_gallery import chosen, gallery, pair
-from efficient360.methods.corruptions.flip_protocol import FlipProtocol
-from efficient360.methods.corruptions.other_run import other_run
-from efficient360.methods.corruptions.sequence_tables import PERTURBATIONS, SEQUENCES, suited
-from efficient360.methods.corruptions.sequences import Sequences, answers
+from efficient360.methods.corruptions.flip_rates import StabilityProtocol, flip_gallery, flip_pair, most_unstable, predict_sequences
+from efficient360.methods.corruptions.imagenet_p import PERTURBATIONS, TABLES, SequenceSelection, resolve_table
+from efficient360.methods.corruptions.reference_run import read_reference_run
 
 _SOURCE = "Hendrycks & Dietterich 2019, section 4.2"
 FLIP_RATE = Metric(
     "flip_rate",
     ONE,
     Better.LOWER,
-    "Flip probability: share of frames whose most likely class is another than that of the frame before; with noise, than that of the clean image.",
+    "Flip probability: share of frames whose predicted class differs from that of the previous frame, or, under noise, of the clean image.",
     _SOURCE,
     low=0,
     high=1,
@@ -55,145 +53,123 @@ MFR = Metric(
     "mfr",
     ONE,
     Better.LOWER,
-    "Mean flip rate (mFR): each perturbation's flip probability divided by the reference model's, then averaged; 1 flips as often as the reference.",
+    "Mean flip rate (mFR): each perturbation's flip probability divided by the reference model's, then averaged; 1 equals the reference.",
     _SOURCE,
     low=0,
 )
-Floats = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True)
 class Stability(ExampleEvaluator):
-    """How often the answer flips along the sequences of ImageNet-P, at the model's own input size.
+    """How often the prediction flips along the sequences of ImageNet-P, at the model's own input size.
 
     Args:
         perturbations: Names; the ten of ImageNet-P by default.
-        table: Whose strengths: ``imagenet-p`` (meant for 224 pixels), ``cifar-p`` (for 32), or ``auto``: ``cifar-p`` up to 64 pixels.
-        frames: The most frames a sequence, at least 2: its middle, so that steps stay as small; empty for all that the table has.
+        table: Table of perturbations: ``imagenet-p`` (meant for 224 pixels), ``cifar-p`` (for 32), or ``auto``: ``cifar-p`` up to 64 pixels.
+        frames: Most frames per sequence, at least 2, taken from its middle so that steps stay the same; empty for all that the table has.
         examples: Size of the stratified subset; empty for all.
-        reference: The ``report.json`` of a model measured in the same way, to divide flip rates by.
+        reference: The ``report.json`` of a model measured under the same protocol, to divide flip rates by; empty for none.
     """
 
     name: ClassVar[str] = "stability"
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_FLIP_RATE, FLIP_RATE, MFR)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
-    perturbations: tuple[str, ...] = PERTURBATIONS
-    table: str = "auto"
-    frames: int | None = None
-    examples: int | None = 200
-    reference: str = ""
-
-    def __post_init__(self) -> None:
-        for name in self.perturbations:
-            if name not in PERTURBATIONS:
-                message = f"the setting perturbations of stability names {name!r}, which does not exist"
-                raise SettingsError("bad-setting", message, f"known: {', '.join(PERTURBATIONS)}")
-        if not self.perturbations or len(set(self.perturbations)) < len(self.perturbations):
-            message = f"the setting perturbations of stability is {list(self.perturbations)}"
-            raise SettingsError("bad-setting", message, "name at least one, and each once")
-        if self.table not in ("auto", *SEQUENCES):
-            raise SettingsError("bad-setting", f"the setting table of stability is {self.table!r}", f"give auto, {' or '.join(SEQUENCES)}")
-        if self.frames is not None and self.frames < 2:
-            raise SettingsError("bad-setting", f"the setting frames of stability is {self.frames}", "give at least 2, or null for all")
-        if self.examples is not None and self.examples < 1:
-            raise SettingsError("bad-setting", f"the setting examples of stability is {self.examples}", "give at least 1, or null for all")
-        if self.reference and not Path(self.reference).is_file():
-            message = f"the setting reference of stability is {self.reference!r}, which is no file"
-            raise SettingsError("bad-setting", message, "give the path of another run's report.json")
+    perturbations: Annotated[tuple[Annotated[str, among(lambda: PERTURBATIONS)], ...], NotEmpty, EachOnce] = PERTURBATIONS
+    table: Annotated[str, among(lambda: ("auto", *TABLES))] = "auto"
+    frames: AtLeast2 | None = None
+    examples: AtLeast1 | None = 200
+    reference: FileOrNone = ""
 
     def surroundings(self) -> Mapping[str, Any]:
-        """Versions that random numbers and resampling depend on, and the reference's report."""
-        found = {"numpy": np.__version__}
+        """The version that random numbers depend on, and the digest of the reference's report."""
+        dependencies = {"numpy": np.__version__}
         if self.reference:
-            found["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
-        return found
+            dependencies["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
+        return dependencies
 
     def sample_size(self) -> int | None:
         """As set."""
         return self.examples
 
     def batch_limit(self) -> int | None:
-        """Each example goes through the model about three hundred times, so a batch of these is long work."""
+        """Small: each example goes through the model about three hundred times."""
         return 8
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Each example's flip probability under every perturbation."""
-        shown = self._shown(*model.input_size[1:])
-        for name, named in answers(model, batch.images, batch.ids, shown, batch.seed):
-            flips = shown.perturbation(name).flips(named)
-            yield Scores(FLIP_RATE, torch.from_numpy(flips.mean(axis=1)), _conditions(shown, name))
+        selection = self._selection(*model.input_size[1:])
+        for name, predictions in predict_sequences(model, batch.images, batch.ids, selection, batch.seed):
+            flips = selection.perturbation(name).flips(predictions)
+            yield Scores(FLIP_RATE, torch.from_numpy(flips.mean(axis=1)), _conditions(selection, name))
 
     def finish(self, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """The mean over perturbations, each of them, and the mean divided by a reference's."""
+        """The flip rates of all perturbations, their mean, and the mFR over a reference."""
         yield from self._outcomes(table, context, ())
 
     def examine(self, model: Model, table: ScoreTable, context: Context[Examples]) -> Iterator[Outcome]:
-        """As :meth:`finish`, with pictures of frames between which the answer flips."""
-        if context.examples is None:
-            raise Unsupported("no-examples", "stability was given no examples", "name a data set with --dataset")
-        shown = self._shown(*model.input_size[1:])
+        """As :meth:`finish`, with pairs of frames between which the prediction flips."""
+        selection = self._selection(*model.input_size[1:])
         pictures: list[Picture] = []
-        for name, example in chosen(_rates(table, shown)):
+        for name, example in most_unstable(_rates(table, selection)):
             batch = next(context.examples.select([table.ids[example]]).batches(1))
-            pictures += pair(model, batch, name, shown, context.examples.class_names)
-        yield from self._outcomes(table, context, (gallery(pictures),) if pictures else ())
+            pictures += flip_pair(model, batch, name, selection, context.examples.class_names)
+        yield from self._outcomes(table, context, (flip_gallery(pictures),) if pictures else ())
 
-    def _outcomes(self, table: ScoreTable, context: Context, figures: tuple[Figure, ...]) -> Iterator[Outcome]:
+    def _outcomes(self, table: ScoreTable, context: Context[Examples], figures: tuple[Figure, ...]) -> Iterator[Outcome]:
         protocol = self._protocol(context)
-        shown, seed = protocol.shown, context.seed
-        rates = _rates(table, shown)
-        single = [_mean(FLIP_RATE, values, _conditions(shown, name), seed) for name, values in rates.items()]
-        whole = {"over": protocol.over, "table": shown.table}
-        yield _mean(MEAN_FLIP_RATE, _over(rates), whole, seed, (_bars(single), *figures, protocol.as_table()))
-        yield from single
+        selection, seed = protocol.selection, context.seed
+        rates = _rates(table, selection)
+        per_perturbation = [_mean(FLIP_RATE, values, _conditions(selection, name), seed) for name, values in rates.items()]
+        overall = {"over": protocol.averaged_over, "table": selection.table}
+        yield _mean(MEAN_FLIP_RATE, _average(rates), overall, seed, (_bars(per_perturbation), *figures, protocol.as_table()))
+        yield from per_perturbation
         if self.reference:
-            yield self._divided(rates, protocol, seed)
+            yield self._mfr(rates, protocol, seed)
 
-    def _divided(self, rates: Mapping[str, Floats], protocol: FlipProtocol, seed: int) -> Outcome:
+    def _mfr(self, rates: Mapping[str, Floats], protocol: StabilityProtocol, seed: int) -> Outcome:
         try:
-            run = other_run(Path(self.reference), self.name, FLIP_RATE.name, protocol.as_table())
+            run = read_reference_run(Path(self.reference), self.name, FLIP_RATE.name, protocol.as_table())
         except Unsupported as error:
             return Failure.of(Status.UNSUPPORTED, error, MFR)
-        theirs = {str(one.conditions["perturbation"]): one.value for one in run.measured}
-        conditions = {"reference": run.name, "over": protocol.over, "table": protocol.shown.table}
-        if unmoved := [name for name in rates if theirs[name] == 0]:
-            message = f"no answer of {run.name} flips under {', '.join(unmoved)}: nothing can be divided by that"
+        reference_rates = {str(flip_rate.conditions["perturbation"]): flip_rate.value for flip_rate in run.values}
+        conditions = {"reference": run.name, "over": protocol.averaged_over, "table": protocol.selection.table}
+        if never_flips := [name for name in rates if reference_rates[name] == 0]:
+            message = f"no prediction of {run.name} flips under {', '.join(never_flips)}, so the ratio is undefined"
             return Failure(Status.UNSUPPORTED, "flawless-reference", message, "choose another reference, or take more examples of both", MFR, conditions)
-        return _mean(MFR, _over({name: values / theirs[name] for name, values in rates.items()}), conditions, seed)
+        return _mean(MFR, _average({name: values / reference_rates[name] for name, values in rates.items()}), conditions, seed)
 
-    def _shown(self, height: int, width: int) -> Sequences:
-        return Sequences(self.perturbations, suited(self.table, height, width), self.frames)
+    def _selection(self, height: int, width: int) -> SequenceSelection:
+        return SequenceSelection(self.perturbations, resolve_table(self.table, height, width), self.frames)
 
-    def _protocol(self, context: Context) -> FlipProtocol:
+    def _protocol(self, context: Context[Examples]) -> StabilityProtocol:
         _, height, width = context.checkpoint.preprocessing.input_size
         examples = context.examples
-        n, digest = (0, "") if examples is None else (len(examples), examples.digest)
-        return FlipProtocol(self._shown(height, width), (height, width), n, digest, context.seed)
+        return StabilityProtocol(self._selection(height, width), (height, width), len(examples), examples.digest, context.seed)
 
 
-def _conditions(shown: Sequences, name: str) -> Conditions:
-    cut = len(shown.steps(name)) < shown.perturbation(name).length
-    return {"perturbation": name, "table": shown.table} | ({"frames": len(shown.steps(name))} if cut else {})
+def _conditions(selection: SequenceSelection, name: str) -> Conditions:
+    frames = {"frames": len(selection.steps(name))} if selection.is_shortened(name) else {}
+    return {"perturbation": name, "table": selection.table} | frames
 
 
-def _rates(table: ScoreTable, shown: Sequences) -> dict[str, Floats]:
-    return {name: table.column(FLIP_RATE, _conditions(shown, name)) for name in shown.perturbations}
+def _rates(table: ScoreTable, selection: SequenceSelection) -> dict[str, Floats]:
+    return {name: table.column(FLIP_RATE, _conditions(selection, name)) for name in selection.perturbations}
 
 
-def _over(rates: Mapping[str, Floats]) -> Floats:
+def _average(rates: Mapping[str, Floats]) -> Floats:
     mean: Floats = np.mean(list(rates.values()), axis=0)
     return mean
 
 
 def _mean(metric: Metric, values: Floats, conditions: Conditions, seed: int, figures: tuple[Figure, ...] = ()) -> Measurement:
-    """The mean over examples; resampling whole examples keeps together what one example did in all its frames."""
+    """The mean over examples, whose bootstrap keeps all frames of an example together."""
     return Measurement(metric, float(values.mean()), len(values), bootstrap_mean(values, seed), conditions, extra=figures)
 
 
-def _bars(single: list[Measurement]) -> Bars:
-    labels = tuple(str(one.conditions["perturbation"]).replace("_", " ") for one in single)
-    ends = [(one.interval.low, one.interval.high) for one in single if one.interval is not None]
+def _bars(flip_rates: list[Measurement]) -> Bars:
+    labels = tuple(str(rate.conditions["perturbation"]).replace("_", " ") for rate in flip_rates)
+    ends = [(rate.interval.low, rate.interval.high) for rate in flip_rates if rate.interval is not None]
     low, high = tuple(low for low, _ in ends), tuple(high for _, high in ends)
-    return Bars("Answers that flip, by perturbation", "perturbation", "flip rate", labels, tuple(one.value for one in single), low, high)
+    return Bars("Flip rate by perturbation", "perturbation", "flip rate", labels, tuple(rate.value for rate in flip_rates), low, high)

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from efficient360.core.batch import Batch
-from efficient360.datasets.decoding import ahead
 from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.images import ahead, decoders_for
 from efficient360.errors import CheckpointError
-from efficient360.evaluator import Deadline
+from efficient360.evaluator import Deadline, Examples
+from efficient360.execution.cache_key import digest, identity_of
+from efficient360.execution.events import Progress
+from efficient360.execution.session import Session
 from efficient360.models.model import Model, TorchModel
 from efficient360.storage.row_log import RowLog
 
@@ -116,10 +119,10 @@ def predict(
         progress(done, len(examples))
     for batch in ahead(examples.batches(batch_size, done), decoders):
         deadline.check()
-        rows = [found.cpu().numpy() for found in _passed(model, batch.images)]
+        rows = [row.cpu().numpy() for row in _passed(model, batch.images)]
         _require_finite(rows[0], batch)
-        for log, found in zip(logs, rows, strict=True):
-            log.append(found)
+        for log, row in zip(logs, rows, strict=True):
+            log.append(row)
         done += len(batch)
         progress(done, len(examples))
     return PredictedExamples(examples, logs[0], logs[1] if len(logs) > 1 else None, np.arange(len(examples)))
@@ -130,13 +133,13 @@ def _passed(model: Model, images: Tensor) -> list[Tensor]:
     with torch.inference_mode():
         if not isinstance(model, TorchModel):
             return [model(images)]
-        return [found for found in model.logits_and_features(images) if found is not None]
+        return [output for output in model.logits_and_features(images) if output is not None]
 
 
 def _feature_width(model: Model) -> int | None:
     """``D``, found on a black image; ``None`` where the model offers no features."""
-    found = _passed(model, torch.zeros(1, *model.input_size))
-    return found[1].shape[1] if len(found) > 1 else None
+    outputs = _passed(model, torch.zeros(1, *model.input_size))
+    return outputs[1].shape[1] if len(outputs) > 1 else None
 
 
 def _require_finite(logits: NDArray[Any], batch: Batch) -> None:
@@ -145,3 +148,25 @@ def _require_finite(logits: NDArray[Any], batch: Batch) -> None:
         raise CheckpointError(
             "non-finite-logits", f"the model returned NaN or infinite logits for example {batch.ids[wrong[0]]}", "check the weights and the preprocessing"
         )
+
+
+def shared(session: Session, examples: Examples) -> Examples:
+    """The same examples with their clean logits and, where the model offers them, features.
+
+    Args:
+        session: The run.
+        examples: A split, or part of one, as an evaluator's context gave it.
+
+    Raises:
+        TypeError: Examples that are not from a context.
+        CheckpointError: NaN or infinite logits on an example.
+        OutOfTime: From the deadline; what is done is kept.
+    """
+    if isinstance(examples, PredictedExamples):
+        return examples
+    if not isinstance(examples, ExampleSet):
+        raise TypeError(f"{type(examples).__name__} is no split that a context gave")
+    plan = session.plan
+    folder = session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}")
+    on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
+    return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)

@@ -66,7 +66,7 @@ class _Lines:
 
     stream: TextIO
     began: float = field(default_factory=time.monotonic)
-    told: float = 0.0
+    last_line: float = 0.0
     work: str = ""
 
     def show(self, event: Event) -> None:
@@ -81,9 +81,9 @@ class _Lines:
     def _progress(self, event: Progress) -> None:
         now = time.monotonic()
         if event.work != self.work:
-            self.work, self.began, self.told = event.work, now, now
-        elif now - self.told >= _QUIET_SECONDS and event.done:
-            self.told = now
+            self.work, self.began, self.last_line = event.work, now, now
+        elif now - self.last_line >= _QUIET_SECONDS and event.done:
+            self.last_line = now
             left = (now - self.began) / event.done * (event.total - event.done)
             self._say(f"{event.work}: {event.done}/{event.total}, about {formatting.duration(left)} left")
 

@@ -15,9 +15,9 @@ from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Example
 from efficient360.execution.cache_key import header_of, key_of
 from efficient360.execution.events import Finished, Opened, Progress, Started
 from efficient360.execution.plan import Plan, configure
+from efficient360.execution.predictions import shared
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.execution.session import ARTEFACTS, Emit, InMemory, Session, open_session
-from efficient360.execution.shared_predictions import shared
 from efficient360.models.model import TorchModel
 from efficient360.plugins.registry import evaluator_class, evaluators
 from efficient360.storage.outcomes import Store, is_retried
@@ -85,8 +85,8 @@ def _outcomes(session: Session, evaluator: Evaluator | ExampleEvaluator, key: st
     except Exception as error:  # an evaluator's own code may raise anything; the others go on
         log = session.store.work(key) / "traceback.txt"
         log.write_text(traceback.format_exc(), encoding="utf-8")
-        said = " ".join(str(error).split())[:500]
-        yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {said}", f"the traceback is in {log}")
+        reason = " ".join(str(error).split())[:500]
+        yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {reason}", f"the traceback is in {log}")
 
 
 def _evaluate(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str) -> Iterator[Outcome]:
@@ -149,17 +149,17 @@ def checked(evaluator: Evaluator | ExampleEvaluator, outcomes: Iterable[Outcome]
         PluginError: None at all, an undeclared metric or one in another unit than declared, or the same metric twice under the same conditions.
     """
     declared = {metric.name: metric for metric in evaluator.metrics}
-    seen: set[tuple[str, frozenset[tuple[str, object]]]] = set()
+    yielded: set[tuple[str, frozenset[tuple[str, object]]]] = set()
     empty = True
     for outcome in outcomes:
         empty = False
         if outcome.metric is not None:
             _require_declared(evaluator, declared, outcome.metric)
             identity = outcome.metric.name, frozenset(outcome.conditions.items())
-            if identity in seen:
+            if identity in yielded:
                 message = f"{evaluator.name} yields {outcome.metric.name} twice under the same conditions"
                 raise PluginError("repeated-metric", message, "tell them apart by conditions")
-            seen.add(identity)
+            yielded.add(identity)
         yield outcome
     if empty:
         raise PluginError("no-outcome", f"{evaluator.name} yields nothing", "yield a Measurement or a Failure")

@@ -49,19 +49,19 @@ def score_all(evaluator: ExampleEvaluator, model: Model, examples: Examples, con
 def _checked(evaluator: ExampleEvaluator, scores: Sequence[Scores], size: int) -> tuple[list[tuple[str, Conditions]], Any]:
     declared = {m.name for m in (*evaluator.metrics, *evaluator.columns)}
     names: list[tuple[str, Conditions]] = []
-    for one in scores:
-        if one.metric.name not in declared:
-            raise PluginError("undeclared-metric", f"{evaluator.name} yields {one.metric.name}, which it does not declare", "add it to metrics or columns")
-        if tuple(one.values.shape) != (size,):
+    for score in scores:
+        if score.metric.name not in declared:
+            raise PluginError("undeclared-metric", f"{evaluator.name} yields {score.metric.name}, which it does not declare", "add it to metrics or columns")
+        if tuple(score.values.shape) != (size,):
             raise PluginError(
-                "wrong-shape", f"{evaluator.name} yields {one.metric.name} of shape {tuple(one.values.shape)} for {size} examples", "yield one value an example"
+                "wrong-shape", f"{evaluator.name} yields {score.metric.name} of shape {tuple(score.values.shape)} for {size} examples", "yield one for each"
             )
-        if not bool(torch.isfinite(one.values.float()).all()):
-            raise PluginError("non-finite-score", f"{evaluator.name} yields NaN or infinite values of {one.metric.name}", "what can't be scored is a Failure")
-        names.append((one.metric.name, dict(one.conditions)))
+        if not bool(torch.isfinite(score.values.float()).all()):
+            raise PluginError("non-finite-score", f"{evaluator.name} yields NaN or infinite values of {score.metric.name}", "what can't be scored is a Failure")
+        names.append((score.metric.name, dict(score.conditions)))
     if len({(name, frozenset(conditions.items())) for name, conditions in names}) != len(names) or not names:
         raise PluginError("repeated-score", f"{evaluator.name} yields no score, or one twice under the same conditions", "yield each once a batch")
-    return names, np.stack([one.values.detach().cpu().numpy().astype(np.float64) for one in scores], axis=1)
+    return names, np.stack([score.values.detach().cpu().numpy().astype(np.float64) for score in scores], axis=1)
 
 
 def _table(kept: ScoreLog, model: Model, examples: Examples) -> ScoreTable:

@@ -9,13 +9,13 @@ from typing import Any, final
 from torch import nn
 
 from efficient360.core import environment
+from efficient360.datasets.class_matching import kept_outputs
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
-from efficient360.datasets.matching import kept_outputs
 from efficient360.datasets.others import other_set, unseen_set
-from efficient360.deployment.artefact import Calibration, Deployment, deploy
+from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
@@ -125,8 +125,8 @@ def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset |
     return given.data.open(checkpoint.class_names, checkpoint.num_classes, shape.input_size, resize, plan.dataset.max_examples, plan.seed)
 
 
-def _calibration(dataset: Dataset) -> Calibration:
+def _calibration(dataset: Dataset) -> CalibrationImages:
     """The training split where there is one; else the evaluated examples, which is told because it flatters."""
     if dataset.training is not None:
-        return Calibration(dataset.training(), "the training split")
-    return Calibration(dataset.examples, "the evaluated split itself, as the data set has no other")
+        return CalibrationImages(dataset.training(), "the training split")
+    return CalibrationImages(dataset.examples, "the evaluated split itself, as the data set has no other")

@@ -1,4 +1,4 @@
-"""timm's architectures by name: known or close to one, and built without touching the global random state."""
+"""timm's architectures by name: looked up, suggested when misspelt, and built without touching the global random state."""
 
 import difflib
 import warnings
@@ -54,11 +54,11 @@ def require_architecture(name: str) -> None:
 def pretrained_config(name: str) -> dict[str, Any]:
     """Timm's pretrained configuration of an architecture or ``architecture.tag``; empty where it has none."""
     try:
-        found = get_pretrained_cfg(name, allow_unregistered=True)
+        config = get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError:
         # timm's answer to an unknown tag of a known architecture.
         return {}
-    return {} if found is None else dict(found.to_dict())
+    return {} if config is None else dict(config.to_dict())
 
 
 def build_network(architecture: str, arguments: Mapping[str, Any], seed: int) -> nn.Module:
@@ -103,11 +103,11 @@ def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
             warnings.simplefilter("ignore")
             network: nn.Module = timm.create_model(architecture, pretrained=False, **given)
     except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError, ZeroDivisionError, IndexError) as error:
-        told = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        listed = ", ".join(f"{key}={value!r}" for key, value in given.items())
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             "architecture-arguments",
-            f"{architecture} can't be built with {told}: {reason}",
+            f"{architecture} can't be built with {listed}: {reason}",
             "correct the --arch-arg values or the sidecar's model_args",
         ) from error
     if NORM_EPS in arguments:

@@ -5,17 +5,16 @@ import torch
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
 from efficient360.models.checkpoint import Checkpoint, Origin
-from efficient360.models.fitting import fit
+from efficient360.models.fitting import fit, may_resample
 from efficient360.models.model import PixelsToLogits, TorchModel
-from efficient360.models.reading import may_resample, timm_weights
-from efficient360.models.weights import Weights
+from efficient360.models.weights import Weights, timm_weights
 
 
 def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...] | None = None) -> TorchModel:
     """The checkpoint's model, the same on each call.
 
     Args:
-        checkpoint: What :func:`efficient360.models.references.resolve` found.
+        checkpoint: From :func:`efficient360.models.references.resolve`.
         device: Where it runs (``cpu``, ``cuda``, ``cuda:1``, ``mps``).
         keep: Indices of the outputs that are kept, in [0, ``num_classes``); ``None`` keeps all.
 
@@ -27,7 +26,7 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         ValueError: ``keep`` is empty, repeats itself or leaves the range.
     """
     if keep is not None and (not keep or len(set(keep)) != len(keep) or not set(keep) <= set(range(checkpoint.num_classes))):
-        raise ValueError(f"keep is {keep}: different outputs among 0 to {checkpoint.num_classes - 1} are wanted")
+        raise ValueError(f"keep is {keep}: it must name distinct outputs from 0 to {checkpoint.num_classes - 1}")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
     if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:

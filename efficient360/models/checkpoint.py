@@ -1,4 +1,4 @@
-"""A checkpoint: a reference and a digest of its weights, with all that is needed to build the network again."""
+"""A checkpoint: a reference and a digest of its weights, with all that is needed to build the network; and the embedded checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,18 @@ from pathlib import Path
 from typing import Any, final
 
 from efficient360.errors import Unsupported
+
+_ZOO = Path(__file__).parent / "zoo"
+
+
+def zoo_names() -> tuple[str, ...]:
+    """Names of the embedded checkpoints, sorted. Reads no weights and imports no torch."""
+    return tuple(sorted(card.stem for card in _ZOO.glob("*.json") if card.with_suffix(".safetensors").is_file()))
+
+
+def zoo_file(name: str) -> Path:
+    """Weights file of an embedded checkpoint; its card lies beside it as ``NAME.json``."""
+    return _ZOO / f"{name}.safetensors"
 
 
 class Origin(StrEnum):
@@ -44,7 +56,7 @@ class CheckpointSpec:
 @final
 @dataclass(frozen=True)
 class Preprocessing:
-    """timm's evaluation data config: how pixels are brought to the model.
+    """timm's evaluation data config: how images are prepared for the model.
 
     Args:
         input_size: ``(3, H, W)``.
@@ -70,17 +82,17 @@ class Checkpoint:
 
     Args:
         spec: What the user asked for.
-        name: Short name for people, made of the reference.
+        name: Short display name, derived from the reference.
         architecture: timm architecture name; for a network given in memory, the qualified name of its class.
         arguments: Keyword arguments for it, ``num_classes`` included.
         origin: Where the weights come from.
         path: Local file of the weights, ``None`` for random ones.
         digest: SHA-256 over the sorted tensors (name, dtype, shape, bytes): the same for ``.pth`` and ``.safetensors``. Of a network given in
             memory, over that and the source of its classes.
-        preprocessing: How pixels are brought to the model.
+        preprocessing: How images are prepared for the model.
         num_classes: Length of a row of logits.
         class_names: Name of each class where known, else empty.
-        card: What the sidecar says beside that: training, licence, measured figures.
+        card: Whatever else the sidecar says: training, licence, measured figures.
     """
 
     spec: CheckpointSpec

@@ -1,4 +1,4 @@
-"""Whether weights fit an architecture, and in plain words why not, before anything is loaded."""
+"""Whether weights fit an architecture, checked before anything is loaded, with an explanation where they do not."""
 
 import inspect
 import math
@@ -10,6 +10,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
+from efficient360.models.checkpoint import CheckpointSpec, Origin
 
 
 @final
@@ -44,13 +45,18 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
         CheckpointError: Names are missing or left over, or shapes differ.
     """
     wanted = network.state_dict()
-    if _complaint(wanted, tensors) is None:
+    if _mismatch(wanted, tensors) is None:
         return Fitted(tensors)
     filtered = _filtered(network, tensors)
     resampled = tuple(name for name, tensor in filtered.items() if name in tensors and tensors[name].numel() != tensor.numel())
-    if _complaint(wanted, filtered) is None and (resample or not resampled):
+    if _mismatch(wanted, filtered) is None and (resample or not resampled):
         return Fitted(filtered, resampled, renamed=filtered.keys() != tensors.keys())
-    raise _refusal(network, wanted, tensors, origin)
+    raise _mismatch_error(network, wanted, tensors, origin)
+
+
+def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:
+    """Whether weights may be resampled to another resolution: where the user asks for one, and for timm's own checkpoints."""
+    return origin is Origin.HUB or "img_size" in spec.arguments
 
 
 def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int | None:
@@ -74,18 +80,18 @@ def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
-    found: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    if found is None:
+    checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if checkpoint_filter is None:
         return tensors
     arguments: tuple[Any, ...] = (dict(tensors), network)
-    takes = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
+    required = [p for p in inspect.signature(checkpoint_filter).parameters.values() if p.default is p.empty]
     try:
-        return found(*arguments[: len(takes)])
+        return checkpoint_filter(*arguments[: len(required)])
     except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, AssertionError, TypeError):
         return tensors
 
 
-def _complaint(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:
+def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:
     missing = [name for name in wanted if name not in tensors]
     unexpected = [name for name in tensors if name not in wanted]
     shapes = [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
@@ -93,14 +99,14 @@ def _complaint(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> s
     if missing:
         parts.append(f"{_count(missing, 'tensor')} missing ({_first(missing)})")
     if unexpected:
-        parts.append(f"{_count(unexpected, 'tensor')} too many ({_first(unexpected)})")
+        parts.append(f"{_count(unexpected, 'tensor')} unexpected ({_first(unexpected)})")
     if shapes:
-        told = [f"{name} {tuple(tensors[name].shape)} where {tuple(wanted[name].shape)} is wanted" for name in shapes[:2]]
-        parts.append(f"{_count(shapes, 'tensor')} of another shape ({'; '.join(told)}{'; …' if len(shapes) > 2 else ''})")
+        details = [f"{name} {tuple(tensors[name].shape)} instead of {tuple(wanted[name].shape)}" for name in shapes[:2]]
+        parts.append(f"{_count(shapes, 'tensor')} of another shape ({'; '.join(details)}{'; …' if len(shapes) > 2 else ''})")
     return ", ".join(parts) or None
 
 
-def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
+def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
     config: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
     name = str(config.get("architecture") or type(network).__name__)
     for head in _classifiers(config):
@@ -112,7 +118,7 @@ def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[
                 f"--arch-arg num_classes={has.shape[0]}",
             )
     common = len(wanted.keys() & tensors.keys())
-    text = _complaint(wanted, tensors)
+    text = _mismatch(wanted, tensors)
     if common < len(wanted) / 2:
         return CheckpointError(
             "wrong-architecture",
@@ -123,7 +129,7 @@ def _refusal(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[
 
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
-    """The argument that the differing shapes point at."""
+    """The architecture argument that the differing shapes suggest."""
 
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape

@@ -44,9 +44,9 @@ def fetch_first(repository: Repository, names: Sequence[str]) -> Path | None:
         CheckpointError: The hub can't be reached and none is cached, or the repository or revision doesn't exist or is closed.
     """
     for name in sorted(names, key=lambda n: not _cached(repository, n)):
-        found = fetch(repository, name)
-        if found is not None:
-            return found
+        path = fetch(repository, name)
+        if path is not None:
+            return path
     return None
 
 
@@ -100,10 +100,10 @@ def _cached(repository: Repository, name: str) -> bool:
     import huggingface_hub as hub
 
     try:
-        found: Any = hub.try_to_load_from_cache(repository.name, name, revision=repository.revision)
+        cached: Any = hub.try_to_load_from_cache(repository.name, name, revision=repository.revision)
     except ValueError:
         return False
-    return isinstance(found, str)
+    return isinstance(cached, str)
 
 
 def _unreachable(repository: Repository, name: str, error: Exception) -> CheckpointError:

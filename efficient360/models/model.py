@@ -75,8 +75,8 @@ def _logits_of(output: Any) -> Tensor:
     if isinstance(output, Tensor):
         return output
     if hasattr(output, "logits"):
-        found: Tensor = output.logits
-        return found
+        logits: Tensor = output.logits
+        return logits
     if isinstance(output, tuple | list) and output and all(isinstance(o, Tensor) and o.shape == output[0].shape for o in output):
         return torch.stack(list(output)).mean(0)
     raise CheckpointError("no-logits", f"the network returned {type(output).__name__}, not logits", "use an architecture with a classification head")
@@ -122,15 +122,15 @@ class TorchModel(Model):
         Raises:
             Unsupported: The network ends in no single linear layer.
         """
-        found = _final_linear(self.network)
-        if found is None:
+        head = _final_linear(self.network)
+        if head is None:
             message = f"{type(self.network).__name__} does not end in one linear classifier"
             raise Unsupported("no-linear-classifier", message, "evaluate an architecture that does")
         rows = slice(None) if self.module.keep is None else self.module.keep
-        copy = nn.Linear(found.in_features, self.classes, bias=found.bias is not None, device="meta")  # its own initial weights would draw random numbers
-        copy.weight = nn.Parameter(found.weight.detach()[rows].clone(), requires_grad=False)
-        if found.bias is not None:
-            copy.bias = nn.Parameter(found.bias.detach()[rows].clone(), requires_grad=False)
+        copy = nn.Linear(head.in_features, self.classes, bias=head.bias is not None, device="meta")  # its own initial weights would draw random numbers
+        copy.weight = nn.Parameter(head.weight.detach()[rows].clone(), requires_grad=False)
+        if head.bias is not None:
+            copy.bias = nn.Parameter(head.bias.detach()[rows].clone(), requires_grad=False)
         return copy.eval()
 
     def require_features(self) -> None:
@@ -163,18 +163,18 @@ class TorchModel(Model):
         if head is None:
             offered = hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")
             return self(images), self.features(images) if offered else None
-        seen: list[Tensor] = []
-        with head.register_forward_pre_hook(lambda _module, given: seen.append(given[0])):
+        inputs: list[Tensor] = []
+        with head.register_forward_pre_hook(lambda _module, given: inputs.append(given[0])):
             logits = self(images)
-        flat = len(seen) == 1 and seen[0].ndim == 2 and len(seen[0]) == len(logits)
-        return logits, seen[0].float() if flat else None
+        flat = len(inputs) == 1 and inputs[0].ndim == 2 and len(inputs[0]) == len(logits)
+        return logits, inputs[0].float() if flat else None
 
 
 def _final_linear(network: nn.Module) -> nn.Linear | None:
     """The layer that timm calls the classifier, where it is a single linear one."""
-    named: Any = getattr(network, "get_classifier", None)
-    found = named() if callable(named) else None
-    return found if isinstance(found, nn.Linear) else None
+    get_classifier: Any = getattr(network, "get_classifier", None)
+    classifier = get_classifier() if callable(get_classifier) else None
+    return classifier if isinstance(classifier, nn.Linear) else None
 
 
 def preflight(model: Model, seed: int) -> None:

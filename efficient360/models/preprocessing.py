@@ -1,4 +1,4 @@
-"""How a checkpoint wants its images: the user's size, the sidecar's values, then timm's configuration of the architecture."""
+"""Image preprocessing of a checkpoint: the user's size, then the sidecar's values, then timm's configuration of the architecture."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
     if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:
         raise CheckpointError("not-rgb", f"{spec.reference} doesn't take images of three channels", "only RGB models are evaluated")
-    said = None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size")
-    asked = spec.arguments.get("img_size", said)
-    height, width = tuple(sides) if asked is None else _sides(asked)
+    sidecar_size = None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size")
+    size = spec.arguments.get("img_size", sidecar_size)
+    height, width = tuple(sides) if size is None else _sides(size)
     return Preprocessing(
         input_size=(3, height, width),
         mean=tuple(config["mean"]),

@@ -6,17 +6,13 @@ from typing import Any
 from torch import Tensor
 
 from efficient360.errors import CheckpointError
-from efficient360.methods.compression.packed_file import variant_of
 from efficient360.models.architectures import build_network, pretrained_config, require_architecture, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
-from efficient360.models.embedded import zoo_names
-from efficient360.models.fitting import fit, head_classes
-from efficient360.models.locating import Found, locate
+from efficient360.models.compressed_file import stored_variant
+from efficient360.models.fitting import fit, head_classes, may_resample
 from efficient360.models.preprocessing import preprocessing_of, require_input_size
-from efficient360.models.reading import may_resample, timm_weights
-from efficient360.models.weights import Weights, digest
-
-__all__ = ["resolve", "zoo_names"]
+from efficient360.models.sources import CheckpointSource, find_source
+from efficient360.models.weights import Weights, digest, timm_weights
 
 
 def resolve(spec: CheckpointSpec) -> Checkpoint:
@@ -29,8 +25,8 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     Raises:
         CheckpointError: It is not found, not readable safely, or does not fit its architecture.
     """
-    found = locate(spec)
-    architecture = spec.architecture or found.sidecar.architecture
+    source = find_source(spec)
+    architecture = spec.architecture or source.sidecar.architecture
     if not architecture:
         raise CheckpointError(
             "architecture-unknown",
@@ -38,25 +34,25 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
             'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
         )
     require_architecture(architecture)
-    said = found.sidecar.arguments if architecture == found.sidecar.architecture else {}
-    arguments = {**said, **spec.arguments}
+    sidecar_arguments = source.sidecar.arguments if architecture == source.sidecar.architecture else {}
+    arguments = {**sidecar_arguments, **spec.arguments}
     if spec.random_weights:
-        return _random(spec, found, architecture, arguments)
-    if found.weights is None:
+        return _random(spec, source, architecture, arguments)
+    if source.weights is None:
         raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
-    return _trained(spec, found, architecture, arguments, timm_weights(found.weights, spec.ema))
+    return _trained(spec, source, architecture, arguments, timm_weights(source.weights, spec.ema))
 
 
-def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
-    count = arguments.get("num_classes", _said_classes(found, architecture) or pretrained_config(architecture).get("num_classes"))
+def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
+    count = arguments.get("num_classes", _sidecar_classes(source, architecture) or pretrained_config(architecture).get("num_classes"))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     network = build_network(architecture, full, spec.seed)
-    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
-    names = found.sidecar.class_names
+    names = source.sidecar.class_names
     return Checkpoint(
         spec=spec,
-        name=f"{found.name}-random-{spec.seed}",
+        name=f"{source.name}-random-{spec.seed}",
         architecture=architecture,
         arguments=full,
         origin=Origin.RANDOM,
@@ -69,19 +65,19 @@ def _random(spec: CheckpointSpec, found: Found, architecture: str, arguments: Ma
     )
 
 
-def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
+def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
     tensors, config = weights.tensors, pretrained_config(architecture)
-    count = arguments.get("num_classes", _said_classes(found, architecture))
+    count = arguments.get("num_classes", _sidecar_classes(source, architecture))
     count = head_classes(config, tensors) if count is None else count
     if count is None:
         # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
-        _fit(spec, found, skeleton(architecture, arguments), tensors)
+        _fit(spec, source, skeleton(architecture, arguments), tensors)
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     network = skeleton(architecture, full)
-    resampled = _fit(spec, found, network, tensors)
-    preprocessing = preprocessing_of(architecture, found.sidecar, spec)
+    resampled = _fit(spec, source, network, tensors)
+    preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
-    names = found.sidecar.class_names
+    names = source.sidecar.class_names
     if names and len(names) != full["num_classes"]:
         raise CheckpointError(
             "class-names-mismatch",
@@ -90,32 +86,32 @@ def _trained(spec: CheckpointSpec, found: Found, architecture: str, arguments: M
         )
     return Checkpoint(
         spec=spec,
-        name=found.name,
+        name=source.name,
         architecture=architecture,
         arguments=full,
-        origin=found.origin,
-        path=found.weights,
+        origin=source.origin,
+        path=source.weights,
         digest=weights.digest,
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
-        card=_card(found, architecture, weights, resampled, preprocessing),
+        card=_card(source, architecture, weights, resampled, preprocessing),
     )
 
 
-def _fit(spec: CheckpointSpec, found: Found, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-    return fit(network, tensors, str(found.weights), may_resample(found.origin, spec)).resampled
+def _fit(spec: CheckpointSpec, source: CheckpointSource, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    return fit(network, tensors, str(source.weights), may_resample(source.origin, spec)).resampled
 
 
-def _said_classes(found: Found, architecture: str) -> int | None:
-    return found.sidecar.num_classes if architecture == found.sidecar.architecture else None
+def _sidecar_classes(source: CheckpointSource, architecture: str) -> int | None:
+    return source.sidecar.num_classes if architecture == source.sidecar.architecture else None
 
 
 def _require_classes(count: Any, spec: CheckpointSpec) -> int:
     if count is None:
         raise CheckpointError(
             "num-classes-unknown",
-            f"the number of classes of {spec.reference} is said nowhere and can't be read off its weights",
+            f"the number of classes of {spec.reference} is not given and can't be read off its weights",
             "--arch-arg num_classes=K",
         )
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
@@ -123,13 +119,13 @@ def _require_classes(count: Any, spec: CheckpointSpec) -> int:
     return count
 
 
-def _card(found: Found, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
-    """What is said beside the weights, and what was done to them."""
-    source = "sidecar" if {"mean", "std"} <= found.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
+def _card(source: CheckpointSource, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
+    """What is known of the weights beside their values, and what was done to them."""
+    preprocessing_source = "sidecar" if {"mean", "std"} <= source.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
-    card = {"preprocessing_source": source, **found.sidecar.card, **found.card, "stored_dtype": ", ".join(dtypes)}
-    if weights.packed:
-        card["compressed"] = variant_of(weights.note)
+    card = {"preprocessing_source": preprocessing_source, **source.sidecar.card, **source.card, "stored_dtype": ", ".join(dtypes)}
+    if weights.stored:
+        card["compressed"] = stored_variant(weights.metadata)
     if weights.taken_from:
         card["taken_from"] = weights.taken_from
     if weights.other_weights:

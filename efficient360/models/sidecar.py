@@ -22,16 +22,16 @@ _PLUMBING = ("url", "file", "hf_hub_id", "hf_hub_filename", "source", "custom_lo
 @final
 @dataclass(frozen=True)
 class Sidecar:
-    """What stands beside the weights. Empty fields were not said.
+    """The metadata beside a weights file. Fields are empty where it says nothing.
 
     Args:
-        name: Short name for people.
+        name: Short display name.
         architecture: timm architecture.
         arguments: Keyword arguments for it.
         preprocessing: Some of timm's data configuration: ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``.
         num_classes: Number of classes.
         class_names: Name of each class.
-        card: All else.
+        card: Everything else.
     """
 
     name: str = ""
@@ -50,16 +50,14 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: It can't be read or holds no JSON object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError("sidecar-invalid", f"{path} can't be read: {error.strerror}", "check the path and its permissions") from error
     except ValueError as error:
         raise CheckpointError("sidecar-invalid", f"{path} is not valid JSON: {error}", "correct the file, or move it away") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(
-            "sidecar-invalid", f"{path} holds a JSON {type(found).__name__}, not an object", 'write {"architecture": …, "model_args": {…}, …}'
-        )
-    return found
+    if not isinstance(data, dict):
+        raise CheckpointError("sidecar-invalid", f"{path} holds a JSON {type(data).__name__}, not an object", 'write {"architecture": …, "model_args": {…}, …}')
+    return data
 
 
 def find_sidecar(weights: Path) -> Path | None:
@@ -106,37 +104,37 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
 
 def _implied(pretrained: Mapping[str, Any], origin: Path) -> dict[str, Any]:
     """The arguments that ``timm.create_model`` itself takes from a pretrained configuration."""
-    found: dict[str, Any] = {}
+    implied: dict[str, Any] = {}
     size = _preprocessing(pretrained, origin).get("input_size")
     if pretrained.get("fixed_input_size") and size is not None:
-        found["img_size"] = [*size[1:]]
+        implied["img_size"] = [*size[1:]]
     if pretrained.get("global_pool") is not None:
-        found["global_pool"] = pretrained["global_pool"]
-    return found
+        implied["global_pool"] = pretrained["global_pool"]
+    return implied
 
 
 def _preprocessing(data: Mapping[str, Any], origin: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {key: data[key] for key in PREPROCESSING if data.get(key) is not None}
-    size = found.get("input_size")
+    config: dict[str, Any] = {key: data[key] for key in PREPROCESSING if data.get(key) is not None}
+    size = config.get("input_size")
     if size is not None:
         if not (isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(s, int) and s > 0 for s in size)):
             raise _wrong(origin, "input_size", size, "[channels, height, width]")
-        found["input_size"] = tuple(size)
+        config["input_size"] = tuple(size)
     for key in ("mean", "std"):
-        values = found.get(key)
+        values = config.get(key)
         if values is None:
             continue
         numbers = isinstance(values, list | tuple) and values and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
         if not numbers or (key == "std" and min(values) <= 0):
             raise _wrong(origin, key, values, "one number a channel" + (", all above 0" if key == "std" else ""))
-        found[key] = tuple(float(v) for v in values)
-    share = found.get("crop_pct")
+        config[key] = tuple(float(v) for v in values)
+    share = config.get("crop_pct")
     if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
         raise _wrong(origin, "crop_pct", share, "a share in (0, 1]")
     for key, known in (("interpolation", INTERPOLATIONS), ("crop_mode", CROP_MODES)):
-        if key in found and found[key] not in known:
-            raise _wrong(origin, key, found[key], f"one of {', '.join(known)}")
-    return found
+        if key in config and config[key] not in known:
+            raise _wrong(origin, key, config[key], f"one of {', '.join(known)}")
+    return config
 
 
 def _class_names(data: Mapping[str, Any], origin: Path) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""A Hugging Face ``transformers`` ViT or DeiT as a timm VisionTransformer: architecture, arguments and renamed weights."""
+"""A Hugging Face ``transformers`` ViT or DeiT as a timm VisionTransformer: architecture, arguments, preprocessing and renamed weights."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from torch import Tensor
 
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import NORM_EPS
-from efficient360.models.sidecar import Sidecar
-from efficient360.models.transformers_images import processing_of
+from efficient360.models.sidecar import Sidecar, read_json
 
 MODEL_TYPES = ("vit", "deit")
+PROCESSOR = "preprocessor_config.json"
+_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+"""PIL's resampling filters by number."""
+_STANDARD = (0.5, 0.5, 0.5)
 _MARK = "embeddings.patch_embeddings.projection.weight"
 _HEADS = {
     "ViTForImageClassification": "vit_base_patch16_224",
@@ -38,7 +42,7 @@ _BLOCK = {
 }
 
 
-def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
+def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
     """Architecture, arguments and preprocessing of a ``transformers`` configuration.
 
     Args:
@@ -46,7 +50,7 @@ def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
         origin: That file; ``preprocessor_config.json`` is looked for beside it.
 
     Raises:
-        CheckpointError: Another type of model, no image classification head, or a setting timm's VisionTransformer hasn't got.
+        CheckpointError: Another type of model, no image classification head, or a setting that timm's VisionTransformer does not have.
     """
     head = _head(config, origin)
     if config.get("num_channels", 3) != 3:
@@ -74,7 +78,7 @@ def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
     if head == "DeiTForImageClassification":
         # Its distillation token takes part in attention but feeds no head: to timm that is a register token.
         arguments["reg_tokens"] = 1
-    preprocessing, told = processing_of(origin.parent, (3, high, wide))
+    preprocessing, preprocessing_source = _preprocessing(origin.parent, (3, high, wide))
     placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
     return Sidecar(
         architecture=_HEADS[head],
@@ -82,7 +86,7 @@ def sidecar_of(config: Mapping[str, Any], origin: Path) -> Sidecar:
         preprocessing=preprocessing,
         num_classes=arguments["num_classes"],
         class_names=() if placeholder else names,
-        card={"format": f"transformers {head}", "preprocessing_source": told},
+        card={"format": f"transformers {head}", "preprocessing_source": preprocessing_source},
     )
 
 
@@ -91,12 +95,12 @@ def is_transformers(tensors: Mapping[str, Tensor]) -> bool:
     return any(name.endswith(_MARK) for name in tensors)
 
 
-def converted(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under timm's names, with query, key and value of each block fused into one ``qkv``.
 
     A pooler and a mask token, which classification never uses, are left out. Unknown names stay as they are.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for name in sorted(tensors):
         bare = name.removeprefix("vit.").removeprefix("deit.")
         if bare.startswith("pooler.") or bare == "embeddings.mask_token":
@@ -107,10 +111,10 @@ def converted(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 kind = last.removeprefix("query.")
                 parts = [tensors.get(name.replace(".query.", f".{part}.")) for part in ("query", "key", "value")]
                 whole = [part for part in parts if part is not None]
-                found[f"{_block(front)}.attn.qkv.{kind}"] = torch.cat(whole)
+                renamed[f"{_block(front)}.attn.qkv.{kind}"] = torch.cat(whole)
             continue
-        found[_renamed(bare, distilled="distillation_classifier.weight" in tensors)] = tensors[name]
-    return found
+        renamed[_renamed(bare, distilled="distillation_classifier.weight" in tensors)] = tensors[name]
+    return renamed
 
 
 def _renamed(bare: str, distilled: bool) -> str:
@@ -154,7 +158,7 @@ def _head(config: Mapping[str, Any], origin: Path) -> str:
 
 
 def _ratio(inner: int, width: int) -> float:
-    """A ratio that timm, which cuts ``int(width * ratio)``, turns back into exactly ``inner``."""
+    """A ratio that timm, which truncates ``int(width * ratio)``, turns back into exactly ``inner``."""
     ratio = inner / width
     return ratio if int(width * ratio) == inner else (inner + 0.5) / width
 
@@ -179,6 +183,59 @@ def _labels(config: Mapping[str, Any], origin: Path) -> tuple[str, ...]:
     if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
         raise _wrong(origin, "id2label", labels, 'an object {"0": …, "1": …}')
     return tuple(str(labels[key]) for key in sorted(labels, key=int))
+
+
+def _preprocessing(folder: Path, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
+    """The data configuration, in timm's terms, of a folder's ``preprocessor_config.json``, and where it is from.
+
+    Args:
+        folder: The model's folder; without the file, the defaults of ``ViTImageProcessor`` hold.
+        input_size: ``(3, H, W)`` that the model takes.
+
+    Raises:
+        CheckpointError: A setting is malformed or has no counterpart.
+    """
+    path = folder / PROCESSOR
+    if not path.is_file():
+        return _timm_preprocessing({}, path, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
+    return _timm_preprocessing(read_json(path), path, input_size), PROCESSOR
+
+
+def _timm_preprocessing(config: Mapping[str, Any], path: Path, input_size: tuple[int, int, int]) -> dict[str, Any]:
+    factor = config.get("rescale_factor", 1 / 255)
+    if not isinstance(factor, int | float) or abs(factor - 1 / 255) > 1e-9 or not config.get("do_rescale", True):
+        raise CheckpointError(
+            "transformers-setting", f"{path} scales pixels by {factor} instead of 1/255", "write a sidecar model.json with mean and std for pixels in [0, 1]"
+        )
+    filter_number = config.get("resample", 2)
+    if filter_number not in _RESAMPLING:
+        raise _wrong(path, "resample", filter_number, f"one of PIL's filters, {', '.join(str(n) for n in _RESAMPLING)},")
+    normalised = bool(config.get("do_normalize", True))
+    mean, std = (config.get("image_mean", _STANDARD), config.get("image_std", _STANDARD)) if normalised else ((0.0,) * 3, (1.0,) * 3)
+    for key, values in (("image_mean", mean), ("image_std", std)):
+        numbers = isinstance(values, list | tuple) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+        if not numbers or len(values) != 3 or (key == "image_std" and min(values) <= 0):
+            raise _wrong(path, key, values, "one number for each of three channels")
+    return {
+        "input_size": input_size,
+        "mean": tuple(float(v) for v in mean),
+        "std": tuple(float(v) for v in std),
+        "interpolation": _RESAMPLING[filter_number],
+        **_crop(config, path, input_size[1]),
+    }
+
+
+def _crop(config: Mapping[str, Any], path: Path, height: int) -> dict[str, Any]:
+    """Both sides given squash the image; the shortest edge keeps its shape; a centre crop cuts the model's size out of either."""
+    size = config.get("size", height)
+    # Older files give one number, which ViT's processor reads as both sides.
+    sides: Mapping[str, Any] = {"height": size} if isinstance(size, int) else size if isinstance(size, Mapping) else {}
+    shortest = sides.get("shortest_edge")
+    resized = shortest if shortest is not None else sides.get("height")
+    if not isinstance(resized, int) or resized < 1:
+        raise _wrong(path, "size", size, 'pixels, {"height": …, "width": …} or {"shortest_edge": …}')
+    kept = height if config.get("do_center_crop") else resized
+    return {"crop_mode": "squash" if shortest is None else "center", "crop_pct": min(1.0, kept / resized)}
 
 
 def _wrong(origin: Path, key: str, value: Any, wanted: str) -> CheckpointError:

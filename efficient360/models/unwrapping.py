@@ -1,4 +1,4 @@
-"""The state dict inside what a training script saved: wrappers, prefixes and the choice of the moving average."""
+"""The state dict inside what a training script saved: wrappers, prefixes, and the choice between plain and EMA weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,10 +34,9 @@ def unwrap(loaded: Any, ema: bool, path: Path) -> tuple[dict[str, Tensor], str, 
     average = next((key for key in EMA_KEYS if isinstance(loaded.get(key), Mapping)), "")
     averaged = "n_averaged" in loaded
     if ema and not average and not averaged:
-        found = _keys(loaded)
-        raise CheckpointError("no-ema-weights", f"{path} has no moving average's weights, only {found}", "leave out --ema")
+        raise CheckpointError("no-ema-weights", f"{path} has no EMA weights, only {_keys(loaded)}", "leave out --ema")
     if average and not plain and not ema and not _is_state_dict(loaded):
-        raise CheckpointError("only-ema-weights", f"{path} has only the moving average's weights, under {average!r}", "ask for them with --ema")
+        raise CheckpointError("only-ema-weights", f"{path} has only EMA weights, under {average!r}", "ask for them with --ema")
     taken = average if ema else plain
     other = (plain if ema else average) if taken else ""
     inner: Any = loaded[taken] if taken else loaded
@@ -55,15 +54,15 @@ def strip_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     ``n_averaged``, the counter of ``torch.optim.swa_utils.AveragedModel``, goes with the prefix.
     """
-    found = dict(tensors)
-    if "n_averaged" in found and all(name.startswith("module.") for name in found if name != "n_averaged"):
-        del found["n_averaged"]
-    while found:
-        prefix = next((p for p in PREFIXES if all(name.startswith(p) and len(name) > len(p) for name in found)), None)
+    stripped = dict(tensors)
+    if "n_averaged" in stripped and all(name.startswith("module.") for name in stripped if name != "n_averaged"):
+        del stripped["n_averaged"]
+    while stripped:
+        prefix = next((p for p in PREFIXES if all(name.startswith(p) and len(name) > len(p) for name in stripped)), None)
         if prefix is None:
             break
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
-    return found
+        stripped = {name.removeprefix(prefix): tensor for name, tensor in stripped.items()}
+    return stripped
 
 
 def _tensors(inner: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:

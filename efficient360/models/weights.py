@@ -1,4 +1,4 @@
-"""A weights file as named tensors: read without running what it holds, checked, and known by a digest."""
+"""A weights file as named tensors: read without running code from it, renamed to timm's names or decoded where needed, checked, and given a digest."""
 
 import argparse
 import hashlib
@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,13 +17,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from efficient360.errors import CheckpointError
+from efficient360.models.compressed_file import KEY, decode_weights
+from efficient360.models.transformers_vit import is_transformers, to_timm_names
 from efficient360.models.unwrapping import unwrap
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
 _UNPICKLER = re.compile(r"WeightsUnpickler error:\s*(.*)")
 _GLOBAL = re.compile(r"GLOBAL (\S+)")
-# What torch says of bytes that are no pickle of its own.
+# What torch says of bytes that are not one of its pickles.
 _JUNK = ("Unsupported operand", "invalid load key", "pickle data was truncated", "Invalid magic number", "unpickling stack underflow")
 _RESAVE = 'save the tensors alone: safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
 _RESAVE_TRUSTED = f"where you trust its author, load it once with torch.load(path, weights_only=False) and {_RESAVE}"
@@ -36,22 +38,36 @@ class Weights:
 
     Args:
         tensors: Tensor by name, dense, on the CPU, in the dtype they were stored in, all finite.
-        taken_from: Key of the wrapper they stood under (``state_dict``, ``model_ema`` …), ``""`` for a plain state dict.
+        taken_from: Key of the wrapper they were taken from (``state_dict``, ``model_ema`` …), ``""`` for a plain state dict.
         other_weights: Key of weights in the same file that were not taken: the EMA's where the plain ones were, and the reverse.
-        note: Metadata in the header of a safetensors file.
-        packed: What the file holds where that is a compressed checkpoint, of which the tensors were made again; else empty.
+        metadata: Of the header of a safetensors file.
+        stored: For a compressed checkpoint, what its file holds, of which ``tensors`` were decoded; else empty.
     """
 
     tensors: Mapping[str, Tensor]
     taken_from: str = ""
     other_weights: str = ""
-    note: Mapping[str, str] = field(default_factory=dict)
-    packed: Mapping[str, Tensor] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    stored: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """:func:`digest` of what the file holds: one that holds less has another than one that holds the same weights in full."""
-        return digest(self.packed or self.tensors)
+        """:func:`digest` of what the file holds: a compressed file has another digest than one with the same weights in full."""
+        return digest(self.stored or self.tensors)
+
+
+def timm_weights(path: Path, ema: bool) -> Weights:
+    """The weights of a file under timm's names: renamed where ``transformers`` wrote them, decoded where the checkpoint is a compressed one.
+
+    Raises:
+        CheckpointError: As for :func:`read_weights` and :func:`efficient360.models.compressed_file.decode_weights`.
+    """
+    weights = read_weights(path, ema=ema)
+    if KEY in weights.metadata:
+        return replace(weights, tensors=decode_weights(weights.tensors, weights.metadata, path), stored=weights.tensors)
+    if is_transformers(weights.tensors):
+        return replace(weights, tensors=to_timm_names(weights.tensors))
+    return weights
 
 
 def read_weights(path: Path, ema: bool = False) -> Weights:
@@ -68,7 +84,7 @@ def read_weights(path: Path, ema: bool = False) -> Weights:
     tensors, taken_from, other = unwrap(_read(path), ema=ema, path=path)
     _require_dense(tensors, path)
     _require_finite(tensors, path)
-    return Weights(tensors, taken_from, other, _note(path))
+    return Weights(tensors, taken_from, other, _metadata(path))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -90,7 +106,7 @@ def _read(path: Path) -> Any:
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise CheckpointError(
-            "unknown-weights-format", f"{path} is no weights file: its name ends in none of {known}", f"give a file of torch weights; {_RESAVE}"
+            "unknown-weights-format", f"{path} is not a weights file: its name ends in none of {known}", f"give a file of torch weights; {_RESAVE}"
         )
     try:
         with path.open("rb") as file:
@@ -113,7 +129,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise _damaged(path, "safetensors file", str(error)) from error
 
 
-def _note(path: Path) -> dict[str, str]:
+def _metadata(path: Path) -> dict[str, str]:
     if path.suffix.lower() != ".safetensors":
         return {}
     with safe_open(path, framework="pt") as file:
@@ -144,8 +160,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError | EOFError):
         return "it ends too early"
     text = str(error)
-    found = _UNPICKLER.search(text)
-    return " ".join((found[1] if found else text).split())[:160] or type(error).__name__
+    match = _UNPICKLER.search(text)
+    return " ".join((match[1] if match else text).split())[:160] or type(error).__name__
 
 
 def _damaged(path: Path, kind: str, reason: str) -> CheckpointError:

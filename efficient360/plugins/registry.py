@@ -6,6 +6,7 @@ An evaluator is found in three places: a file of ``efficient360/evaluators``, an
 
 import ast
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, final
 
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
-from efficient360.plugins import entry_points as installed
 from efficient360.plugins.plugin_file import imported
 
 EVALUATORS = "efficient360.evaluators"
@@ -46,14 +46,14 @@ def evaluators(plugins: Sequence[Path] = ()) -> dict[str, Entry]:
     Raises:
         PluginError: Two of the same name, or a plug-in file that can't be read.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for entry in (*_built_in(), *_installed(), *(entry for path in plugins for entry in _in_file(path))):
-        if entry.name in found:
+        if entry.name in entries:
             raise PluginError(
-                "duplicate-evaluator", f"two evaluators are called {entry.name!r}: {found[entry.name].origin} and {entry.origin}", "rename one of them"
+                "duplicate-evaluator", f"two evaluators are called {entry.name!r}: {entries[entry.name].origin} and {entry.origin}", "rename one of them"
             )
-        found[entry.name] = entry
-    return found
+        entries[entry.name] = entry
+    return entries
 
 
 def evaluator_class(name: str, known: dict[str, Entry]) -> type[Any]:
@@ -76,7 +76,7 @@ def dimensions(plugins: Sequence[Path] = ()) -> list[Dimension]:
     """
     modules = [importlib.import_module(f"{DIMENSIONS}.{stem}") for stem in _stems("dimensions") if stem != "dimension"]
     named = [(module.DIMENSION, "built in") for module in modules]
-    named += [(_loaded(point), str(point.value)) for point in installed.points(DIMENSIONS)]
+    named += [(_loaded(point), str(point.value)) for point in entry_points(DIMENSIONS)]
     for path in plugins:
         if "Dimension(" in _source(path):
             named += [(value, str(path)) for value in vars(imported(path, "plugin")).values() if isinstance(value, Dimension)]
@@ -103,15 +103,15 @@ def _built_in() -> Iterable[Entry]:
 
 
 def _installed() -> Iterable[Entry]:
-    for point in installed.points(EVALUATORS):
+    for point in entry_points(EVALUATORS):
         package = point.dist.name if point.dist else point.value
         yield Entry(point.name, "", f"package {package}", lambda point=point: _loaded(point))  # type: ignore[misc]
 
 
 def _in_file(path: Path) -> Iterable[Entry]:
-    for found in _classes(_source(path)):
-        if found.name:
-            yield Entry(found.name, found.summary, str(path), lambda name=found.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
+    for cls in _classes(_source(path)):
+        if cls.name:
+            yield Entry(cls.name, cls.summary, str(path), lambda name=cls.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 
 @final
@@ -123,12 +123,12 @@ class _ClassText:
 
 def _classes(source: str) -> list[_ClassText]:
     """Evaluator classes in a source text: those with a literal ``name`` and a base called …Evaluator."""
-    found = []
+    classes = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Evaluator") for base in node.bases):
             name = next((_literal_name(item) for item in node.body if _literal_name(item)), "")
-            found.append(_ClassText(name, (ast.get_docstring(node) or "").partition("\n")[0]))
-    return found
+            classes.append(_ClassText(name, (ast.get_docstring(node) or "").partition("\n")[0]))
+    return classes
 
 
 def _literal_name(item: ast.stmt) -> str:
@@ -162,3 +162,20 @@ def _named(module: ModuleType, name: str) -> type[Any]:
         if isinstance(value, type) and getattr(value, "name", None) == name and value.__module__ == module.__name__:
             return value
     raise PluginError("broken-plugin", f"{module.__name__} has no evaluator class with name = {name!r}", "give the class that name")
+
+
+def entry_points(group: str) -> list[Any]:
+    """The entry points of a group, ``importlib.metadata.EntryPoint`` each.
+
+    ``importlib.metadata`` takes longer to import than all the rest of a listing, so it is asked only where some installed package names the group.
+    """
+    if not any(f"[{group}]" in file.read_text(encoding="utf-8", errors="replace") for root in sys.path for file in _declarations(root)):
+        return []
+    from importlib import metadata
+
+    return list(metadata.entry_points(group=group))
+
+
+def _declarations(root: str) -> list[Path]:
+    folder = Path(root or ".")
+    return [*folder.glob("*-info/entry_points.txt")] if folder.is_dir() else []

@@ -132,10 +132,10 @@ class Store:
         if not path.is_file():
             return
         try:
-            theirs = _identity(json.loads(path.read_text(encoding="utf-8")))
+            stored = _identity(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError):
             return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-        for what, old, new in zip(("of another checkpoint", "on other data"), theirs, _identity(header), strict=True):
+        for what, old, new in zip(("of another checkpoint", "on other data"), stored, _identity(header), strict=True):
             if old != new:
                 message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
                 raise RunError("another-run", message, "choose another folder with --out")

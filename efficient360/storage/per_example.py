@@ -52,8 +52,8 @@ class ScoreLog:
     def part(self) -> list[str]:
         """Example ids of the rows in order, where they are a part of the split; empty where they are all of it."""
         file = self.folder / PART
-        found: list[str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        return found
+        ids: list[str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        return ids
 
     def rows(self) -> RowLog | None:
         """The log as an earlier run left it, ``None`` when there is none."""
@@ -103,9 +103,9 @@ def read_examples(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
     path = folder / EXAMPLES
     if not path.exists():
         return {}
-    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    values: dict[tuple[str, str, str], dict[str, float]] = {}
     for batch in pq.ParquetFile(path).iter_batches():
         columns = [batch.column(name).to_pylist() for name in ("evaluator", "metric", "conditions", "id", "value")]
         for evaluator, metric, conditions, example, value in zip(*columns, strict=True):
-            found.setdefault((evaluator, metric, conditions), {})[example] = value
-    return found
+            values.setdefault((evaluator, metric, conditions), {})[example] = value
+    return values

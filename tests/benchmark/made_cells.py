@@ -1,6 +1,6 @@
 """Cells made by hand."""
 
-from efficient360.benchmark.cells import ArtefactFacts, Cell, DeviceFacts, Gap, Measured, ModelFacts, Role, Target
+from efficient360.benchmark.cells import ArtefactFacts, BenchmarkCell, CellNumbers, DeviceFacts, MissingNumbers, ModelFacts, RowRole, RuntimeFacts
 from efficient360.benchmark.zoo import Family
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
@@ -11,7 +11,7 @@ from efficient360.deployment.runtimes.runtime import Precision
 TITLES = {"torch": "PyTorch eager", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "litert": "LiteRT", "ncnn": "ncnn"}
 
 
-def made_model(name="m", family=Family.VIT, macs=1_000_000_000, role=Role.MODEL):
+def made_model(name="m", family=Family.VIT, macs=1_000_000_000, role=RowRole.MODEL):
     return ModelFacts(name, role, family, "random, seed 0", f"id-{name}", (3, 32, 32), 10, 1_000_000, macs)
 
 
@@ -37,13 +37,13 @@ def made_cell(
     turn=1,
     precision=Precision.FP32,
     gap=None,
-    role=Role.MODEL,
+    role=RowRole.MODEL,
     findings=(),
     created="2026-01-01T00:00:00Z",
     memory=100_000_000,
 ):
     """A cell whose interval reaches ``width`` of the median to either side; ``gap`` is the reason where it has no numbers."""
-    numbers = Measured(
+    numbers = CellNumbers(
         p50,
         p50 * (1 - width),
         p50 * (1 + width),
@@ -59,17 +59,17 @@ def made_cell(
         tuple(findings),
         made_parity(passed),
     )
-    return Cell(
+    return BenchmarkCell(
         key=f"{model}-{runtime}-{precision}-{device}-{turn}",
         created=created,
         model=made_model(model, family, macs, role),
-        target=Target(runtime, TITLES.get(runtime, runtime), "1.0", precision, 1, 2),
+        target=RuntimeFacts(runtime, TITLES.get(runtime, runtime), "1.0", precision, 1, 2),
         device=made_device(device, emulated),
         schedule=Schedule(),
         turn=turn,
         artefact=None if gap else ArtefactFacts("d", 4_400_000, {"onnx": "1"}, 3.0, {}, None),
         measured=None if gap else numbers,
-        gap=Gap("conversion", Status.UNSUPPORTED, "no-operator", gap, "take another runtime") if gap else None,
+        gap=MissingNumbers("conversion", Status.UNSUPPORTED, "no-operator", gap, "take another runtime") if gap else None,
         samples="",
     )
 

@@ -1,12 +1,12 @@
 import io
 
-from efficient360.benchmark.progress import Meter
+from efficient360.benchmark.progress import ProgressMeter
 
 
 def test_time_left_follows_from_the_steps_done():
     now = [0.0]
     out = io.StringIO()
-    meter = Meter(out, clock=lambda: now[0])
+    meter = ProgressMeter(out, clock=lambda: now[0])
     meter.expect(10)
     meter.step("converting")
     now[0] = 20.0
@@ -27,5 +27,5 @@ def test_time_left_follows_from_the_steps_done():
 
 def test_nothing_to_do_is_told():
     out = io.StringIO()
-    Meter(out).expect(0)
+    ProgressMeter(out).expect(0)
     assert out.getvalue() == "nothing left to measure\n"

@@ -2,7 +2,7 @@ import pytest
 
 from efficient360.cli import devices as device_commands
 from efficient360.cli.parser import run_command
-from efficient360.deployment.devices.device import Facts
+from efficient360.deployment.devices.device import DeviceDescription
 from efficient360.deployment.runtimes.kit.machine import describe
 
 
@@ -34,9 +34,9 @@ def test_an_address_that_can_not_be_reached_spoils_nothing(capsys: pytest.Captur
 
 
 def test_runtimes_are_told_once_for_profiles() -> None:
-    here = Facts("local", "A CPU", "x86_64", "Linux", 4, 8 * 2**30, ["avx2"], {"torch": "2.14"})
-    limited = Facts("limited:1core", "A CPU", "x86_64", "Linux", 1, 8 * 2**30, ["avx2"], {"torch": "2.14"}, "emulated on A CPU: 1 of 4 cores")
-    phone = Facts("adb://X", "A chip", "arm64-v8a", "Android 15", 1, 0, [], {})
+    here = DeviceDescription("local", "A CPU", "x86_64", "Linux", 4, 8 * 2**30, ["avx2"], {"torch": "2.14"})
+    limited = DeviceDescription("limited:1core", "A CPU", "x86_64", "Linux", 1, 8 * 2**30, ["avx2"], {"torch": "2.14"}, "emulated on A CPU: 1 of 4 cores")
+    phone = DeviceDescription("adb://X", "A chip", "arm64-v8a", "Android 15", 1, 0, [], {})
     told = [[str(line) for line in device_commands._described(one, here).renderables] for one in (limited, phone)]
     assert told[0] == ["emulated on A CPU: 1 of 4 cores", "runtimes as on local"]
     assert told[1] == ["A chip", "1 core, memory unknown, Android 15, arm64-v8a", "no runtime found"]

@@ -10,17 +10,18 @@ import pytest
 import torch
 
 from efficient360 import conformance
-from efficient360.deployment.devices.device import Block, Device, Facts, Job, Reading, Schedule
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, Schedule, TimingBlock
 from efficient360.deployment.hardware_fit import networks
-from efficient360.deployment.hardware_fit.products import Products, gemm_macs, gemm_network
-from efficient360.deployment.hardware_fit.twin import Twin
+from efficient360.deployment.hardware_fit.matched_cnn import MatchedCnn
+from efficient360.deployment.hardware_fit.networks import MatmulNetwork, gemm_macs, gemm_network
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.building import Source
+from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Delegation, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, OutOfTime, Status, TorchModel
 from efficient360.evaluators import acceleration
 from efficient360.evaluators.acceleration import Acceleration
+from efficient360.execution.plan import configure
 from efficient360.methods.complexity.mac_count import count_macs
 
 CPU = "CPUExecutionProvider"
@@ -53,22 +54,22 @@ class Handmade(Device):
     def name(self) -> str:
         return "local"
 
-    def describe(self) -> Facts:
+    def describe(self) -> DeviceDescription:
         raise NotImplementedError
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Any) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Any) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         pixels = torch.from_numpy(np.load(images))
         for job in jobs:
             module = self.modules[job.artefact.digest]
-            role = {Products: "products", Twin: "twin"}.get(type(module.network), "own")
+            role = {MatmulNetwork: "products", MatchedCnn: "twin"}.get(type(module.network), "own")
             seconds = TIMES[job.artefact.runtime, role]
             if job.artefact.digest not in self.logits:
                 with torch.no_grad():
                     self.logits[job.artefact.digest] = module(pixels).numpy()
             told(1, 1)
-            block = Block([seconds] * 10, [seconds] * 10, 10 * seconds)
+            block = TimingBlock([seconds] * 10, [seconds] * 10, 10 * seconds)
             sign = -1 if job.artefact.runtime in self.wrong else 1
-            yield job, Reading([block] * 6, (), True, 1, "1.0", None, None, sign * self.logits[job.artefact.digest])
+            yield job, DeviceReading([block] * 6, (), True, 1, "1.0", None, None, sign * self.logits[job.artefact.digest])
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
         self.profiled.append(artefact.runtime)
@@ -81,7 +82,7 @@ class Handmade(Device):
 def place(monkeypatch: pytest.MonkeyPatch) -> Handmade:
     found = Handmade({})
 
-    def build(source: Source, runtime: str, precision: Precision) -> Artefact | Failure:
+    def build(source: ModelSource, runtime: str, precision: Precision) -> Artefact | Failure:
         if runtime == "ncnn":
             return Failure(Status.UNSUPPORTED, "no-operator", "ncnn lacks aten.roll")
         found.modules[source.identity] = source.module
@@ -90,7 +91,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Handmade:
 
     monkeypatch.setattr(networks, "build", build)
     monkeypatch.setattr(networks, "gemm_network", lambda: gemm_network(8, 8, 1))  # no time is taken of it
-    monkeypatch.setattr(acceleration, "device", lambda address: found)
+    monkeypatch.setattr(acceleration, "device_from_address", lambda address: found)
     return found
 
 
@@ -125,7 +126,7 @@ def test_every_number_by_hand(place, subject, context, macs) -> None:
     assert value(outcomes, "peak_macs") == pytest.approx(peak)
     assert value(outcomes, "utilisation", "onnxruntime") == pytest.approx(macs / 2e-3 / peak)
     assert value(outcomes, "utilisation", "openvino") == pytest.approx(macs / 1e-3 / peak)
-    beside = count_macs(next(m.network for m in place.modules.values() if isinstance(m.network, Twin)), torch.zeros((1, 3, 32, 32))).products
+    beside = count_macs(next(m.network for m in place.modules.values() if isinstance(m.network, MatchedCnn)), torch.zeros((1, 3, 32, 32))).products
     assert value(outcomes, "twin_ratio", "onnxruntime") == pytest.approx(macs / 2e-3 / (beside / 1e-3))
     assert value(outcomes, "twin_ratio", "executorch") == pytest.approx(macs / beside)
     assert value(outcomes, "product_time_share", "onnxruntime") == 0.75
@@ -209,19 +210,21 @@ def test_out_of_time(place, subject, context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "code", "named"),
     [
-        ({"runtimes": ("tensorrt?",)}, "there is no runtime called 'tensorrt'"),
-        ({"runtimes": ()}, r"the setting runtimes of acceleration is \(\)"),
-        ({"device": "moon"}, "'moon' names no device"),
-        ({"threads": -1}, "the setting threads of acceleration is -1"),
-        ({"runs": 2}, "the setting runs of acceleration is 2"),
-        ({"seconds": -0.5}, "the setting seconds of acceleration is -0.5"),
+        ({"runtimes": ["tensorrt?"]}, "unknown-runtime", "'tensorrt'"),
+        ({"runtimes": []}, "bad-setting", "runtimes"),
+        ({"device": "moon"}, "unknown-device", "'moon'"),
+        ({"threads": -1}, "bad-setting", "threads"),
+        ({"runs": 2}, "bad-setting", "runs"),
+        ({"seconds": -0.5}, "bad-setting", "seconds"),
     ],
 )
-def test_bad_settings(settings: dict, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        Acceleration(**settings)
+def test_bad_settings(settings: dict, code: str, named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(Acceleration, settings)
+    assert caught.value.code == code
+    assert named in caught.value.message
 
 
 @pytest.mark.slow

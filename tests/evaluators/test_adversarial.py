@@ -1,6 +1,7 @@
-"""Robust accuracy end to end: linear models by theory, masked gradients told, settings refused."""
+"""Robust accuracy end to end: linear models against theory, masked gradients reported, settings refused."""
 
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from efficient360.core.figures import Curve, Gallery, Table
 from efficient360.core.measurement import Failure, Measurement
 from efficient360.errors import CheckpointError, PluginError, SettingsError
 from efficient360.evaluators.adversarial import Adversarial
+from efficient360.execution.plan import configure
 from efficient360.models.model import PixelsToLogits, TorchModel
 
 FAST = {"scout_linf": (), "attacks": ("apgd-ce", "apgd-t"), "steps": 30, "targets": 4}
@@ -26,10 +28,10 @@ def test_robust_accuracy_is_theorys_at_every_epsilon(setting: str, dual: float, 
     # between radii, not at one: there rounding decides
     ordered = np.sort(radii[radii > 0])
     grid = tuple(float(scale * (ordered[i] + ordered[i + 1]) / 2) for i in (5, 14, 25))
-    found = measured(Adversarial(**FAST, **({"linf": grid} if setting == "linf" else {"linf": (), "l2": grid})), model, images, labels, tmp_path)
+    outcomes = measured(Adversarial(**FAST, **({"linf": grid} if setting == "linf" else {"linf": (), "l2": grid})), model, images, labels, tmp_path)
     for epsilon in grid:
         label = f"{epsilon:.4g}/255" if setting == "linf" else f"{epsilon:.4g}"
-        outcome = found["robust_accuracy", setting, label, "worst case"]
+        outcome = outcomes["robust_accuracy", setting, label, "worst case"]
         assert isinstance(outcome, Measurement)
         assert outcome.value == pytest.approx((radii > epsilon / scale).mean())
         assert outcome.n == 40
@@ -39,8 +41,8 @@ def test_a_model_behind_a_rounding_is_reported_as_masked(tmp_path: Path) -> None
     model = linear_model(levels=24)
     images, labels = examples_of(model, 24)
     evaluator = Adversarial(linf=(16,), scout_linf=(), attacks=("apgd-ce", "apgd-t", "square"), steps=10, targets=4, queries=300)
-    found = measured(evaluator, model, images, labels, tmp_path)
-    worst, blind = found["robust_accuracy", "linf", "16/255", "worst case"], found["robust_accuracy", "linf", "16/255", "apgd-ce + apgd-t"]
+    outcomes = measured(evaluator, model, images, labels, tmp_path)
+    worst, blind = outcomes["robust_accuracy", "linf", "16/255", "worst case"], outcomes["robust_accuracy", "linf", "16/255", "apgd-ce + apgd-t"]
     assert isinstance(worst, Measurement)
     assert isinstance(blind, Measurement)
     assert worst.value < blind.value
@@ -48,11 +50,11 @@ def test_a_model_behind_a_rounding_is_reported_as_masked(tmp_path: Path) -> None
     assert codes == ["zero-gradients", "masked-gradients"]
 
 
-def test_a_sound_model_has_no_findings_and_shows_what_fell(tmp_path: Path) -> None:
+def test_a_sound_model_has_no_findings_and_shows_adversarial_examples(tmp_path: Path) -> None:
     model = linear_model()
     images, labels = examples_of(model, 24)
-    found = measured(Adversarial(linf=(1, 32), shown=2, **FAST), model, images, labels, tmp_path)
-    worst = found["robust_accuracy", "linf", "32/255", "worst case"]
+    outcomes = measured(Adversarial(linf=(1, 32), shown=2, **FAST), model, images, labels, tmp_path)
+    worst = outcomes["robust_accuracy", "linf", "32/255", "worst case"]
     assert isinstance(worst, Measurement)
     curve, gallery, table = worst.extra
     assert isinstance(curve, Curve)
@@ -64,35 +66,35 @@ def test_a_sound_model_has_no_findings_and_shows_what_fell(tmp_path: Path) -> No
     assert table.rows == (("none", "no check found anything", ""),)
 
 
-def test_attacks_apart_have_an_accuracy_each(tmp_path: Path) -> None:
+def test_separate_attacks_have_an_accuracy_each(tmp_path: Path) -> None:
     model = linear_model()
     images, labels = examples_of(model, 24)
-    found = measured(Adversarial(linf=(4, 16), separately=True, **FAST), model, images, labels, tmp_path)
+    outcomes = measured(Adversarial(linf=(4, 16), separately=True, **FAST), model, images, labels, tmp_path)
     for epsilon in ("4/255", "16/255"):
-        each = [found["robust_accuracy", "linf", epsilon, name] for name in ("apgd-ce", "apgd-t")]
-        worst = found["robust_accuracy", "linf", epsilon, "worst case"]
+        each = [outcomes["robust_accuracy", "linf", epsilon, name] for name in ("apgd-ce", "apgd-t")]
+        worst = outcomes["robust_accuracy", "linf", epsilon, "worst case"]
         assert isinstance(worst, Measurement)
-        assert all(isinstance(one, Measurement) and worst.value <= one.value for one in each)
+        assert all(isinstance(outcome, Measurement) and worst.value <= outcome.value for outcome in each)
 
 
 def test_small_epsilons_can_be_scouted_with_the_first_attack_alone(tmp_path: Path) -> None:
     model = linear_model()
     images, labels = examples_of(model, 24)
     evaluator = Adversarial(scout_linf=(2, 8), linf=(16,), attacks=("apgd-ce", "apgd-t"), steps=30, targets=4, shown=0)
-    found = measured(evaluator, model, images, labels, tmp_path)
-    keys = {key[2:] for key in found if key[0] == "robust_accuracy"}
+    outcomes = measured(evaluator, model, images, labels, tmp_path)
+    keys = {key[2:] for key in outcomes if key[0] == "robust_accuracy"}
     assert keys == {("2/255", "apgd-ce"), ("8/255", "apgd-ce"), ("16/255", "apgd-ce"), ("16/255", "worst case")}
 
 
-def test_nothing_right_is_told(tmp_path: Path) -> None:
+def test_a_model_that_is_always_wrong_has_no_median(tmp_path: Path) -> None:
     model = linear_model()
     images, labels = examples_of(model, 12, wrong=12)
-    found = measured(Adversarial(linf=(1,), **FAST), model, images, labels, tmp_path)
-    worst, median = found["robust_accuracy", "linf", "1/255", "worst case"], found["median_epsilon", "linf", "", "worst case"]
+    outcomes = measured(Adversarial(linf=(1,), **FAST), model, images, labels, tmp_path)
+    worst, median = outcomes["robust_accuracy", "linf", "1/255", "worst case"], outcomes["median_epsilon", "linf", "", "worst case"]
     assert isinstance(worst, Measurement)
     assert worst.value == 0
     assert isinstance(median, Failure)
-    assert median.message == "no image is named rightly"
+    assert (median.code, median.message) == ("median-beyond", "no image is classified correctly")
 
 
 @pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(64, marks=pytest.mark.slow)])
@@ -114,8 +116,8 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
         from dataclasses import dataclass
         from typing import ClassVar
 
-        from efficient360.methods.adversarial.attack import Attack, Found, misclassified
-        from efficient360.methods.adversarial.threat import Norm
+        from efficient360.methods.adversarial.attack import Attack, AttackResult, misclassified
+        from efficient360.methods.adversarial.threat_model import Norm
 
 
         @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
 
             def run(self, victim, threat, subjects):
                 moved = threat.project(subjects.images + 1, subjects.images)
-                return Found(moved, misclassified(victim.logits(moved), subjects.labels))
+                return AttackResult(moved, misclassified(victim.logits(moved), subjects.labels))
 
 
         ATTACK = Brighten()
@@ -138,32 +140,89 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
     )
     model = linear_model()
     images, labels = examples_of(model, 24)
-    found = measured(Adversarial(linf=(16,), scout_linf=(), attacks=(str(tmp_path / "brighten.py"),)), model, images, labels, tmp_path / "run")
+    outcomes = measured(Adversarial(linf=(16,), scout_linf=(), attacks=(str(tmp_path / "brighten.py"),)), model, images, labels, tmp_path / "run")
     brightened = model((images + 16 / 255).clamp(0, 1)).argmax(1)
-    worst = found["robust_accuracy", "linf", "16/255", "worst case"]
+    worst = outcomes["robust_accuracy", "linf", "16/255", "worst case"]
     assert isinstance(worst, Measurement)
     assert worst.value == pytest.approx(float((brightened == labels).float().mean()))
     assert worst.value < 1
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "setting"),
     [
-        ({"scout_linf": (), "linf": (2, 1)}, r"the setting linf of adversarial is \[2, 1\]"),
-        ({"scout_linf": (), "linf": (0, 1)}, r"the setting linf of adversarial is \[0, 1\]"),
-        ({"scout_linf": (1, 2), "linf": (2, 4)}, r"the setting linf of adversarial is \[2, 4\] after scout_linf \[1, 2\]"),
-        ({"linf": ()}, "adversarial was given no ε"),
-        ({"steps": 0}, "the setting steps of adversarial is 0"),
-        ({"examples": 0}, "the setting examples of adversarial is 0"),
-        ({"attacks": ()}, r"the setting attacks of adversarial is \[\]"),
-        ({"attacks": ("square", "square")}, "the setting attacks of adversarial"),
-        ({"attacks": ("pgd",)}, "there is no attack called 'pgd'"),
-        ({"attacks": ("rays",), "l2": (0.5,)}, "the attack rays knows no l2"),
+        ({"scout_linf": [], "linf": [2, 1]}, "linf"),
+        ({"scout_linf": [], "linf": [0, 1]}, "linf"),
+        ({"scout_linf": [], "linf": [2, 2]}, "linf"),
+        ({"l2": [0.5, -1]}, "l2"),
+        ({"scout_linf": [2, 1]}, "scout_linf"),
+        ({"l2": [1], "scout_l2": [0.5, 0]}, "scout_l2"),
+        ({"scout_linf": [1, 2], "linf": [2, 4]}, "linf"),
+        ({"scout_l2": [0.5], "l2": [0.25, 1]}, "l2"),
+        ({"linf": []}, "no ε"),
+        ({"steps": 0}, "steps"),
+        ({"targets": 0}, "targets"),
+        ({"queries": 0}, "queries"),
+        ({"rows": 0}, "rows"),
+        ({"shown": -1}, "shown"),
+        ({"examples": 0}, "examples"),
+        ({"attacks": []}, "attacks"),
+        ({"attacks": ["square", "square"]}, "attacks"),
+        ({"attacks": ["rays"], "l2": [0.5]}, "rays"),
+        ({"attacks": ["fgsm"], "l2": [0.5]}, "fgsm"),
+        ({"attacks": ["cw"]}, "cw"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        Adversarial(**settings)  # type: ignore[arg-type]
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], setting: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(Adversarial, settings)
+    assert caught.value.code == "bad-setting"
+    assert setting in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["autoattack", "squire"])
+def test_an_unknown_attack_is_named_with_the_known_ones(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(Adversarial, {"attacks": [name]})
+    assert caught.value.code == "unknown-attack"
+    assert name in caught.value.message
+    assert "apgd-ce" in caught.value.hint
+    assert "mifgsm" in caught.value.hint
+
+
+def test_two_files_with_attacks_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("from efficient360.methods.adversarial.square import Square\nATTACK = Square()\n")
+    with pytest.raises(SettingsError) as caught:
+        configure(Adversarial, {"attacks": [str(tmp_path / "a.py"), str(tmp_path / "b.py")]})
+    assert caught.value.code == "bad-setting"
+
+
+def test_the_key_holds_what_the_attacks_depend_on_and_nothing_else(tmp_path: Path) -> None:
+    assert Adversarial().surroundings() == {}
+    assert Adversarial(attacks=("apgd-ce", "pgd")).surroundings() == {"torchattacks": version("torchattacks")}
+    own, weights = tmp_path / "own.py", tmp_path / "surrogate.safetensors"
+    own.write_text("from efficient360.methods.adversarial.square import Square\nATTACK = Square()\n")
+    weights.write_bytes(b"weights")
+    evaluator = Adversarial(attacks=(str(own),), surrogate=str(weights))
+    before = evaluator.surroundings()
+    assert set(before) == {str(own), "surrogate"}
+    own.write_text(own.read_text() + "\n")
+    middle = evaluator.surroundings()
+    assert middle != before
+    weights.write_bytes(b"other weights")
+    assert evaluator.surroundings() not in (before, middle)
+
+
+def test_attacks_of_torchattacks_stand_beside_ours(tmp_path: Path) -> None:
+    model = linear_model()
+    images, labels = examples_of(model, 24, wrong=2)
+    evaluator = Adversarial(linf=(4, 16), scout_linf=(), attacks=("fgsm", "pgd", "apgd-t"), separately=True, steps=30, targets=4)
+    outcomes = measured(evaluator, model, images, labels, tmp_path)
+    for epsilon in ("4/255", "16/255"):
+        fgsm, pgd, apgd, worst = (outcomes["robust_accuracy", "linf", epsilon, name].value for name in ("fgsm", "pgd", "apgd-t", "worst case"))
+        assert worst == apgd <= pgd <= fgsm <= 22 / 24
+    assert outcomes["robust_accuracy", "linf", "16/255", "fgsm"].value < 22 / 24
 
 
 @pytest.mark.parametrize(("text", "code"), [(None, "no-plugin"), ("1/0", "broken-plugin"), ("x = 1", "no-attack")])
@@ -178,11 +237,11 @@ def test_a_broken_attack_file_is_named(text: str | None, code: str, tmp_path: Pa
 
 
 def test_a_surrogate_finds_what_masked_gradients_hide(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from efficient360.methods.adversarial import surrogate
+    from efficient360.methods.adversarial import gradient_masking
 
     hidden, plain = linear_model(levels=24), linear_model()
     images, labels = examples_of(hidden, 24)
-    monkeypatch.setattr(surrogate, "load_model", lambda *_: plain)
+    monkeypatch.setattr(gradient_masking, "load_model", lambda *_: plain)
     evaluator = Adversarial(linf=(16,), scout_linf=(), attacks=("apgd-ce",), steps=10, surrogate=str(tiny))
     worst = measured(evaluator, hidden, images, labels, tmp_path)["robust_accuracy", "linf", "16/255", "worst case"]
     assert isinstance(worst, Measurement)
@@ -193,13 +252,15 @@ def test_a_surrogate_finds_what_masked_gradients_hide(tmp_path: Path, tiny: Path
 def test_a_surrogate_of_another_kind_is_refused(tmp_path: Path, tiny: Path) -> None:
     model = linear_model()
     images, labels = examples_of(model, 8)
-    with pytest.raises(SettingsError, match="the surrogate .*tiny.safetensors has 10 classes"):
+    with pytest.raises(SettingsError) as caught:
         measured(Adversarial(linf=(0.01,), surrogate=str(tiny), **FAST), model, images, labels, tmp_path)
+    assert caught.value.code == "bad-surrogate"
+    assert "tiny.safetensors has 10 classes" in caught.value.message
     with pytest.raises(CheckpointError):
         measured(Adversarial(linf=(0.01,), surrogate="no-such-model", **FAST), model, images, labels, tmp_path / "again")
 
 
-def test_outputs_that_are_probabilities_or_random_are_told(tmp_path: Path) -> None:
+def test_outputs_that_are_probabilities_or_random_are_reported(tmp_path: Path) -> None:
     class Odd(torch.nn.Module):
         def __init__(self, network: torch.nn.Module) -> None:
             super().__init__()

@@ -76,7 +76,7 @@ def margins(model: Linear, examples: ExampleSet) -> tuple[np.ndarray, np.ndarray
     return (logits.argmax(1) == batch.labels).numpy(), radii.numpy()
 
 
-def test_on_a_linear_model_it_claims_no_fall_that_theory_forbids_and_finds_most_that_it_allows(on: conformance.Subject, tmp_path: Path) -> None:
+def test_on_a_linear_model_it_claims_no_success_that_theory_forbids_and_finds_most_that_it_allows(on: conformance.Subject, tmp_path: Path) -> None:
     model = linear(on)
     right, radii = margins(model, on.examples)
     assert 8 < right.sum() < 24  # the wrong ones count as well
@@ -117,13 +117,13 @@ def test_median_queries_at_the_smallest_epsilon(on: conformance.Subject, tmp_pat
     for name in ("square", "rays"):
         queries = found["median_queries", "32/255", name]
         assert isinstance(queries, Measurement)
-        fell = round(24 * (margins(model, on.examples)[0].mean() - found["robust_accuracy", "32/255", name].value))
-        assert queries.n == fell
+        broken = round(24 * (margins(model, on.examples)[0].mean() - found["robust_accuracy", "32/255", name].value))
+        assert queries.n == broken
         assert 1 <= queries.interval.low <= queries.value <= queries.interval.high <= 200
     few = run(model, BlackBox(epsilons=(0.01,), queries=5), on, tmp_path / "few")
     reason = few["median_queries", "0.01/255", "square"]
     assert isinstance(reason, Failure)
-    assert (reason.code, reason.message) == ("too-few-fell", "0 images fell to Square at 0.01/255: too few for a median")
+    assert (reason.code, reason.message) == ("too-few-fell", "Square succeeded on 0 images at 0.01/255: too few for a median")
 
 
 def plain(found: Mapping[tuple[str, ...], Outcome]) -> dict[tuple[str, ...], float | str]:
@@ -154,7 +154,7 @@ def test_batch_size_interruption_and_rows_change_nothing(norm: str, on: conforma
 
 @dataclass(frozen=True)
 class Constant(Model):
-    """Names one class whatever it is shown."""
+    """Predicts one class whatever the image."""
 
     answer: int
 
@@ -175,7 +175,7 @@ def test_a_model_that_is_never_right_is_not_robust(on: conformance.Subject, tmp_
     assert found["robust_accuracy", "8/255", "worst case"].value == 0
     median = found["median_epsilon", "worst case"]
     assert isinstance(median, Failure)
-    assert median.message == "no image is named rightly"
+    assert (median.code, median.message) == ("median-beyond", "no image is classified correctly")
 
 
 def test_a_model_that_never_changes_its_mind_is_as_robust_as_it_is_right(on: conformance.Subject, tmp_path: Path) -> None:
@@ -185,33 +185,44 @@ def test_a_model_that_never_changes_its_mind_is_as_robust_as_it_is_right(on: con
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "setting"),
     [
-        ({"epsilons": ()}, "setting epsilons of black_box is []"),
-        ({"epsilons": (2.0, 1.0)}, "setting epsilons of black_box is [2.0, 1.0]"),
-        ({"epsilons": (0.0, 1.0)}, "setting epsilons of black_box is [0.0, 1.0]"),
-        ({"queries": 0}, "setting queries of black_box is 0"),
-        ({"rows": 0}, "setting rows of black_box is 0"),
-        ({"shown": -1}, "setting shown of black_box is -1"),
-        ({"examples": 0}, "setting examples of black_box is 0"),
-        ({"attacks": ()}, "setting attacks of black_box is []"),
-        ({"attacks": ("square", "square")}, "setting attacks of black_box is ['square', 'square']"),
-        ({"attacks": ("apgd-ce",)}, "the attack apgd-ce wants more than answers to queries"),
-        ({"norm": "l2"}, "the attack rays knows no l2"),
-        ({"norm": "l1"}, "the setting norm of black_box is 'l1'"),
+        ({"epsilons": []}, "epsilons"),
+        ({"epsilons": [2.0, 1.0]}, "epsilons"),
+        ({"epsilons": [0.0, 1.0]}, "epsilons"),
+        ({"queries": 0}, "queries"),
+        ({"rows": 0}, "rows"),
+        ({"shown": -1}, "shown"),
+        ({"examples": 0}, "examples"),
+        ({"attacks": []}, "attacks"),
+        ({"attacks": ["square", "square"]}, "attacks"),
+        ({"attacks": ["apgd-ce"]}, "apgd-ce"),
+        ({"attacks": ["fgsm"]}, "fgsm"),
+        ({"norm": "l2"}, "rays"),
+        ({"norm": "l1"}, "norm"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, object], words: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, object], setting: str) -> None:
     with pytest.raises(SettingsError) as caught:
         configure(BlackBox, wrong)
-    assert words in caught.value.message
     assert caught.value.code == "bad-setting"
+    assert setting in caught.value.message
 
 
 def test_an_unknown_attack_is_named_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="there is no attack called 'squire'") as caught:
-        BlackBox(attacks=("squire",))
+    with pytest.raises(SettingsError) as caught:
+        configure(BlackBox, {"attacks": ["squire"]})
+    assert caught.value.code == "unknown-attack"
+    assert "squire" in caught.value.message
     assert "square" in caught.value.hint
+
+
+def test_two_files_with_attacks_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text(OWN)
+    with pytest.raises(SettingsError) as caught:
+        configure(BlackBox, {"attacks": [str(tmp_path / "a.py"), str(tmp_path / "b.py")]})
+    assert caught.value.code == "bad-setting"
 
 
 OWN = '''
@@ -220,9 +231,9 @@ from typing import ClassVar
 
 import torch
 
-from efficient360.methods.adversarial.attack import Found
-from efficient360.methods.adversarial.querying import Answered, QueryAttack
-from efficient360.methods.adversarial.threat import Norm
+from efficient360.methods.adversarial.attack import AttackResult
+from efficient360.methods.adversarial.query_attack import QueryAttack, QueryResult
+from efficient360.methods.adversarial.threat_model import Norm
 
 
 @dataclass(frozen=True)
@@ -235,16 +246,16 @@ class Darker(QueryAttack):
     gradients: ClassVar = False
     norms: ClassVar = frozenset({Norm.LINF})
 
-    def run(self, victim, threat, subjects):
-        return self.search(victim, (threat,), subjects)[0].found
+    def run(self, victim, threat, batch):
+        return self.search(victim, (threat,), batch)[0].result
 
-    def search(self, victim, threats, subjects):
-        answers = []
+    def search(self, victim, threats, batch):
+        results = []
         for threat in threats:
-            images = (subjects.images - threat.epsilon).clamp(0, 1)
-            fell = victim.logits(images).argmax(1) != subjects.labels
-            answers.append(Answered(Found(images, fell), fell.long()))
-        return tuple(answers)
+            images = (batch.images - threat.epsilon).clamp(0, 1)
+            success = victim.logits(images).argmax(1) != batch.labels
+            results.append(QueryResult(AttackResult(images, success), success.long()))
+        return tuple(results)
 
 
 ATTACK = Darker()
@@ -275,15 +286,15 @@ def test_a_part_of_the_split_is_taken_and_batches_are_bounded() -> None:
 def test_a_deployed_artefact_has_a_robust_accuracy(on: conformance.Subject, tmp_path: Path) -> None:
     """The evaluator's numbers of a converted network are its numbers of the network, as far as the two agree."""
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    from efficient360.deployment.devices.deployed import deployed
-    from efficient360.deployment.runtimes.building import Source, build
+    from efficient360.deployment.artefact import run_artefact
+    from efficient360.deployment.runtimes.building import ModelSource, build
     from efficient360.deployment.runtimes.runtime import Precision
 
-    artefact = build(Source("x", on.model.module, on.model.input_size, None, tmp_path), "onnxruntime", Precision.FP32)
+    artefact = build(ModelSource("x", on.model.module, on.model.input_size, None, tmp_path), "onnxruntime", Precision.FP32)
     assert not isinstance(artefact, Failure), artefact
     evaluator = BlackBox(epsilons=(2.0,), queries=60, rows=8)
     expected = run(on.model, evaluator, on, tmp_path / "network")
-    with deployed(artefact, on.model.num_classes) as running:
+    with run_artefact(artefact, on.model.num_classes) as running:
         found = run(running, evaluator, on, tmp_path / "artefact")
     for key in (("robust_accuracy", "2/255", "square"), ("robust_accuracy", "2/255", "rays")):
         assert abs(found[key].value - expected[key].value) <= 1 / 24

@@ -16,6 +16,7 @@ from efficient360.dimensions.approximation import DIMENSION
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome
 from efficient360.evaluators.compression import Compression
+from efficient360.execution.plan import configure
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import TorchModel
@@ -48,7 +49,7 @@ def test_every_number_of_every_variant(on: Subject, tmp_path: Path) -> None:
     assert isinstance(work, Curve)
     assert isinstance(tried, Table)
     assert [row[0] for row in tried.rows] == ["bfloat16", "Weight clustering", "Pruning", "Low rank", "Token merging"]
-    assert [series.name for series in work.series] == ["Low rank", "Token merging", "as it is"]
+    assert [series.name for series in work.series] == ["Low rank", "Token merging", "uncompressed"]
     for metric in ("compression_ratio", "compressed_bytes", "compressed_accuracy", "accuracy_change", "same_answers"):
         assert values(found, metric).keys() == {"half", "clustering", "pruning", "low_rank", "token_merging"}
     assert values(found, "macs_ratio").keys() == {"low_rank", "token_merging"}
@@ -123,19 +124,26 @@ def test_the_deadline_is_kept(on: Subject, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "code"),
     [
-        ({"variants": ()}, "the setting variants of compression"),
-        ({"variants": ("half", "half")}, "the setting variants of compression"),
-        ({"variants": ("zip",)}, "there is no compressor 'zip'"),
-        ({"examples": 0}, "the setting examples of compression is 0"),
-        ({"tolerance": 1.0}, "the setting tolerance of compression is 1.0"),
-        ({"resamples": 1}, "the setting resamples of compression is 1"),
+        ({"variants": []}, "bad-setting"),
+        ({"variants": ["half", "half"]}, "bad-setting"),
+        ({"variants": ["clustering:64", "clustering:064"]}, "bad-setting"),
+        ({"variants": ["zip"]}, "unknown-compressor"),
+        ({"variants": ["quantization:16"]}, "bad-strength"),
+        ({"examples": 0}, "bad-setting"),
+        ({"tolerance": 1.0}, "bad-setting"),
+        ({"tolerance": -0.1}, "bad-setting"),
+        ({"resamples": 1}, "bad-setting"),
     ],
+    ids=str,
 )
-def test_settings_out_of_reach_are_told(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
-        Compression(**settings)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], code: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        configure(Compression, settings)
+    assert refused.value.code == code
+    if code == "bad-setting":
+        assert next(iter(settings)) in refused.value.message
 
 
 def test_a_trained_checkpoint_keeps_its_accuracy_with_64_clusters(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from efficient360.dimensions.continual import DIMENSION
 from efficient360.errors import DatasetError, OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Context, Deadline, Examples, Failure, Measurement, Model, OtherSet, Outcome
 from efficient360.evaluators.continual import Continual
-from efficient360.methods.continual_learning.running import matrix
+from efficient360.execution.plan import configure
+from efficient360.methods.continual_learning.experiment import accuracy_matrix
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
@@ -75,7 +76,7 @@ def test_corruptions_by_default_with_every_number_and_picture(on: Subject, tmp_p
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["naive", "joint"]
     assert isinstance(curves[0], Curve)
-    assert [s.name for s in curves[0].series] == ["original test set", "task 1", "task 2", "all tasks, learned together"]
+    assert [s.name for s in curves[0].series] == ["original test set", "task 1", "task 2", "joint training"]
 
 
 def test_a_matrix_on_disk_is_what_the_numbers_say(on: Subject, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_groups_one_after_the_other(on: Subject, tmp_path: Path) -> None:
     ("settings", "changes", "code", "words"),
     [
         ({"streams": ("group:hat",)}, {}, "no-group-column", "no group column 'hat'"),
-        ({"streams": ("corruptions",)}, {"training": None}, "no-training-split", "the stream corruptions wants a training split"),
+        ({"streams": ("corruptions",)}, {"training": None}, "no-training-split", "the stream corruptions needs a training split"),
         ({"streams": ("unseen-classes",)}, {}, "no-unseen-classes", "knows every class of the evaluated data set"),
         ({"streams": ("group:side",), "scenarios": ("task-incremental",)}, {}, "no-such-scenario", "is domain-incremental, not task-incremental"),
     ],
@@ -164,9 +165,9 @@ def test_a_killed_run_goes_on_where_it_was(on: Subject, tmp_path: Path, monkeypa
         calls.append(given)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return matrix(*given)  # type: ignore[arg-type]
+        return accuracy_matrix(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("efficient360.methods.continual_learning.trials.matrix", dying)
+    monkeypatch.setattr("efficient360.methods.continual_learning.experiment.accuracy_matrix", dying)
     with pytest.raises(KeyboardInterrupt):
         run(on, tmp_path / "killed", {})
     calls.clear()
@@ -190,7 +191,7 @@ class Artefact(Model):
 
 
 def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
-    for model, changes, code in ((Artefact(), {}, "deployed"), (on.model, {"examples": None}, "no-examples")):
+    for model, changes, code in ((Artefact(), {}, "deployed"), (on.model, {"examples": None}, "no-dataset")):
         with pytest.raises(Unsupported) as refused:
             list(Continual().evaluate(model, context(on, tmp_path / "a", **changes)))
         assert refused.value.code == code
@@ -208,6 +209,7 @@ def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
         {"corruptions": ("rust", "fog")},
         {"corruptions": ("fog",)},
         {"severity": 6},
+        {"severity": 0},
         {"seeds": 2},
         {"tasks": 1},
         {"steps": 0},
@@ -226,9 +228,10 @@ def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
     ids=str,
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(SettingsError, match=f"the setting {next(iter(settings))} of continual") as refused:
-        Continual(**settings)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError) as refused:
+        configure(Continual, settings)
     assert refused.value.code == "bad-setting"
+    assert next(iter(settings)) in refused.value.message
     assert refused.value.hint
 
 

@@ -6,21 +6,25 @@ from answered import Known, context_of, found
 
 from efficient360 import conformance
 from efficient360.core.measurement import Failure, Interval, Measurement, Outcome, Status
-from efficient360.deployment.devices import metrics
+from efficient360.deployment.devices import latency_metrics
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluators.device_reach import DeviceReach
 from efficient360.evaluators.latency import Latency
+from efficient360.execution.plan import configure
 
 PROFILES = ("limited:1core-512mb", "limited:1core-1gb", "limited:1core-2gb")
 
 
 def taken(device: str, low: float, value: float, high: float) -> Measurement:
     given = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
-    return Measurement(metrics.BEST, value, 30, Interval(low, high, "bootstrap"), given)
+    return Measurement(latency_metrics.BEST, value, 30, Interval(low, high, "bootstrap"), given)
 
 
 def killed(code: str, message: str = "it ended") -> list[Outcome]:
-    return [Failure(Status.FAILED, "no-latency", "none", "", metrics.BEST), Failure(Status.FAILED, code, message, "", metrics.P50, {"runtime": "torch"})]
+    return [
+        Failure(Status.FAILED, "no-latency", "none", "", latency_metrics.BEST),
+        Failure(Status.FAILED, code, message, "", latency_metrics.P50, {"runtime": "torch"}),
+    ]
 
 
 def reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, on: dict, **settings) -> list[Outcome]:
@@ -43,7 +47,7 @@ def test_share_of_profiles_within_the_budget_with_the_latencies_own_uncertainty(
     share = found(outcomes, "device_reach")
     assert (share.value, share.n, share.conditions) == (2 / 3, 3, {"budget": "100 ms"})
     assert (share.interval.low, share.interval.high) == (1 / 3, 2 / 3)
-    assert [o.conditions["device"] for o in outcomes if o.metric == metrics.BEST] == list(PROFILES)
+    assert [o.conditions["device"] for o in outcomes if o.metric == latency_metrics.BEST] == list(PROFILES)
     assert [row[:2] for row in share.extra[0].rows] == [(PROFILES[0], "no"), (PROFILES[1], "yes"), (PROFILES[2], "yes")]
     assert found(reach(monkeypatch, tmp_path, on, budget=0.5), "device_reach").value == 1
 
@@ -75,18 +79,19 @@ def test_answers_that_disagree_are_not_out_of_reach_but_unknown(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("wrong", "code", "message"),
     [
-        ({"profiles": ()}, "bad-setting", "profiles of device_reach"),
-        ({"profiles": ("local", "local")}, "bad-setting", "profiles of device_reach"),
-        ({"profiles": ("limited:huge",)}, "bad-profile", "huge"),
+        ({"profiles": []}, "bad-setting", "profiles of device_reach"),
+        ({"profiles": ["local", "local"]}, "bad-setting", "profiles of device_reach"),
+        ({"profiles": ["limited:huge"]}, "bad-profile", "huge"),
         ({"budget": 0.0}, "bad-setting", "budget of device_reach is 0"),
-        ({"runs": 1}, "bad-setting", "runs of latency"),
-        ({"runtimes": ("abacus",)}, None, "abacus"),
+        ({"runs": 1}, "bad-setting", "runs of device_reach"),
+        ({"seconds": -1.0}, "bad-setting", "seconds of device_reach"),
+        ({"runtimes": ["abacus"]}, "unknown-runtime", "abacus"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict, code: str | None, message: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict, code: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
-        DeviceReach(**wrong)
-    assert code is None or caught.value.code == code
+        configure(DeviceReach, wrong)
+    assert caught.value.code == code
 
 
 @pytest.mark.slow

@@ -1,15 +1,14 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from answered import context_of, found, listed, logits_of, planted, run
+from answered import found, listed, logits_of, planted, run
 
 from efficient360 import conformance
 from efficient360.core.figures import Curve, Table
 from efficient360.core.measurement import Failure
 from efficient360.core.statistics import wilson
-from efficient360.errors import SettingsError, Unsupported
+from efficient360.errors import SettingsError
 from efficient360.evaluators.inclusion import Inclusion
+from efficient360.execution.plan import configure
 
 FEW = Inclusion(permutations=499)
 
@@ -79,11 +78,11 @@ def test_data_without_groups_say_so() -> None:
     assert found(run(FEW, few), "worst_group_accuracy").code == "no-comparable-groups"
 
 
-def test_classes_with_few_examples_are_told_and_left_out() -> None:
+def test_classes_with_few_examples_are_reported_and_left_out() -> None:
     labels = np.concatenate([np.repeat([0, 1], 20), [2] * 3])
     outcomes = run(FEW, listed(logits_of(np.where(labels == 2, 0, labels), 3), labels))
-    (told,) = [o for o in outcomes if isinstance(o, Failure) and o.code == "small-classes"]
-    assert told.message == "1 of 3 classes have fewer than 10 examples and are not looked at"
+    (failure,) = [o for o in outcomes if isinstance(o, Failure) and o.code == "small-classes"]
+    assert failure.message == "1 of 3 classes have fewer than 10 examples and are left out"
     (worst,) = [o for o in outcomes if o.metric.name == "worst_class_accuracy" and not isinstance(o, Failure)]
     assert worst.value == 1
     sparse = run(FEW, listed(logits_of(labels[-6:] % 3, 3), labels[-6:]))
@@ -93,14 +92,8 @@ def test_classes_with_few_examples_are_told_and_left_out() -> None:
 @pytest.mark.parametrize("name", ["minimum_class", "minimum_group", "crossing", "permutations"])
 def test_settings_out_of_range_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"setting {name} of inclusion is 0") as caught:
-        Inclusion(**{name: 0})
+        configure(Inclusion, {name: 0})
     assert caught.value.code == "bad-setting"
-
-
-def test_without_examples_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported) as caught:
-        list(Inclusion().finish(None, context_of(None, tmp_path)))
-    assert caught.value.code == "no-examples"
 
 
 def test_it_keeps_the_contract() -> None:

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from efficient360 import conformance
-from efficient360.deployment.devices.deployed import deployed
-from efficient360.deployment.runtimes import images
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.artefact import run_artefact
+from efficient360.deployment.runtimes import calibration_images
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, OutOfTime
 from efficient360.evaluators.latency import Latency
+from efficient360.execution.plan import configure
 from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE = (3, 4, 4)
@@ -161,15 +162,15 @@ def test_without_a_counter_energy_is_told_once_as_not_measured(runtime, model, c
 
 @pytest.mark.slow
 def test_a_deployed_model_answers_as_its_artefact_and_is_what_latency_measures(runtime, model, context) -> None:
-    source = Source("x", model.module, SIZE, None, context.scratch)
+    source = ModelSource("x", model.module, SIZE, None, context.scratch)
     artefact = build(source, runtime(scale=2.0), Precision.FP32)
     assert isinstance(artefact, Artefact)
-    pixels = images.invented(SIZE, 7, 1)
-    with deployed(artefact, 5) as running:
-        found = images.answers(running, pixels)
+    pixels = calibration_images.synthetic_images(SIZE, 7, 1)
+    with run_artefact(artefact, 5) as running:
+        found = calibration_images.logits_of(running, pixels)
         assert running.input_size == SIZE
         assert running.num_classes == 5
-        np.testing.assert_allclose(found, 2 * images.answers(model, pixels), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found, 2 * calibration_images.logits_of(model, pixels), rtol=1e-4, atol=1e-5)
         together = running(torch.from_numpy(pixels))
         np.testing.assert_allclose(together.numpy(), found, rtol=1e-5, atol=1e-6)
         outcomes = list(Latency(("torch",), threads=1, runs=6, seconds=0.0).evaluate(running, context))
@@ -186,11 +187,13 @@ def test_int8_without_data_says_what_to_add(runtime, model, context) -> None:
 @pytest.mark.slow
 def test_int8_is_calibrated_with_the_training_split(runtime, model, context, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr(images, "pixels", lambda examples, n, seed: calls.append((examples, n)) or images.invented(SIZE, n, seed))
+    monkeypatch.setattr(
+        calibration_images, "sample_images", lambda examples, n, seed: calls.append((examples, n)) or calibration_images.synthetic_images(SIZE, n, seed)
+    )
     both = dataclasses.replace(context, examples="evaluated", training="training")
     outcomes = list(Latency((runtime() + ":int8",), threads=1, runs=6, seconds=0.0).evaluate(model, both))
     assert measured(outcomes, "latency_p50").conditions["precision"] == "int8"
-    assert ("training", images.CALIBRATION) in calls
+    assert ("training", calibration_images.CALIBRATION) in calls
 
 
 def test_the_time_budget_ends_it(runtime, model, context) -> None:
@@ -211,20 +214,24 @@ def test_a_model_of_another_kind_is_unsupported(context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "code", "named"),
     [
-        ({"runtimes": ("tensorflow",)}, "there is no runtime called 'tensorflow'"),
-        ({"runtimes": ("torch:int4",)}, "PyTorch eager has no precision 'int4'"),
-        ({"device": "toaster"}, "'toaster' names no device"),
-        ({"batches": (8,)}, "the setting batches of latency is [8]"),
-        ({"runs": 1}, "the setting runs of latency is 1"),
-        ({"threads": -1}, "the setting threads of latency is -1"),
+        ({"runtimes": ["tensorflow"]}, "unknown-runtime", "'tensorflow'"),
+        ({"runtimes": ["torch:int4"]}, "unknown-precision", "'int4'"),
+        ({"device": "toaster"}, "unknown-device", "'toaster'"),
+        ({"batches": [8]}, "bad-setting", "batches"),
+        ({"batches": [1, 0]}, "bad-setting", "batches"),
+        ({"batches": [1, 8, 8]}, "bad-setting", "batches"),
+        ({"runs": 2}, "bad-setting", "runs"),
+        ({"threads": -1}, "bad-setting", "threads"),
+        ({"seconds": -0.5}, "bad-setting", "seconds"),
     ],
 )
-def test_bad_settings_are_named(settings: dict, said: str) -> None:
+def test_bad_settings_are_named(settings: dict, code: str, named: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Latency(**settings)
-    assert said in caught.value.message
+        configure(Latency, settings)
+    assert caught.value.code == code
+    assert named in caught.value.message
 
 
 def test_a_question_mark_leaves_out_what_is_not_installed(monkeypatch) -> None:

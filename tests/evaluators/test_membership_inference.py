@@ -15,6 +15,7 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Model, Outcome, Status
 from efficient360.evaluators.membership_inference import MembershipInference
+from efficient360.execution.plan import configure
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.model import TorchModel
 from efficient360.models.weights import digest
@@ -94,8 +95,9 @@ def test_rates_need_examples_and_say_how_many(overfitted: Case, tmp_path: Path, 
     found = run(overfitted, tmp_path / "a", gradient_examples=60)
     short = [o for o in found if isinstance(o, Failure)]
     assert {o.code for o in short} == {"too-few-examples"}
-    assert "a rate of 0.1 % needs 10,000 others, and there are 120" in {o.message for o in short}
-    monkeypatch.setattr("efficient360.methods.privacy.attack.RATES", ((0.05, "5 %", 100),))
+    assert {(o.metric.name, *o.conditions.items()) for o in short} >= {("tpr_at_fpr", ("fpr", "0.1 %")), ("tnr_at_fnr", ("fnr", "0.1 %"))}
+    assert any("10,000" in o.message and "120" in o.message for o in short)
+    monkeypatch.setattr("efficient360.methods.privacy.attack_results.ERROR_RATES", ((0.05, "5 %", 100),))
     found = run(overfitted, tmp_path / "b", gradient_examples=60)
     tpr = named(found, "tpr_at_fpr", attack="loss")
     assert (tpr.conditions["fpr"], tpr.n) == ("5 %", N)
@@ -262,18 +264,26 @@ def test_a_list_of_shadows_enters_and_its_files_are_part_of_the_key(overfitted: 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "setting"),
     [
-        ({"examples": 5}, "setting examples of membership_inference is 5"),
-        ({"gradient_examples": 3}, "setting gradient_examples"),
-        ({"shadows": 3}, "setting shadows of membership_inference is 3"),
-        ({"shadows": -2}, "setting shadows"),
-        ({"shadow_images": 4}, "setting shadow_images"),
-        ({"shadows": 2, "shadow_checkpoints": {"a": "b"}}, "both shadows and shadow_checkpoints"),
-        ({"shadow_model": "huge"}, "shadow_model is 'huge'"),
+        ({"examples": 5}, "examples"),
+        ({"gradient_examples": 3}, "gradient_examples"),
+        ({"shadows": 3}, "shadows"),
+        ({"shadows": -2}, "shadows"),
+        ({"shadow_images": 4}, "shadow_images"),
+        ({"shadows": 2, "shadow_checkpoints": {"a": "b"}}, "shadows and shadow_checkpoints"),
+        ({"shadow_model": "huge"}, "shadow_model"),
+        ({"shadow_epochs": 0}, "shadow_epochs"),
+        ({"shadow_batch": 0}, "shadow_batch"),
+        ({"shadow_rate": 0.0}, "shadow_rate"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict, words: str) -> None:
-    with pytest.raises(SettingsError, match=words) as caught:
-        MembershipInference(**wrong)
+def test_settings_out_of_range_are_refused(wrong: dict, setting: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(MembershipInference, wrong)
     assert caught.value.code == "bad-setting"
+    assert setting in caught.value.message
+
+
+def test_zero_gradient_examples_and_no_limit_are_allowed() -> None:
+    assert configure(MembershipInference, {"examples": None, "gradient_examples": 0, "shadows": 4}) == MembershipInference(None, 0, 4)

@@ -15,6 +15,7 @@ from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime, SettingsError, Unsupported
 from efficient360.evaluator import Context, Deadline, Failure, Measurement, Outcome
 from efficient360.evaluators.private_training import PrivateTraining
+from efficient360.execution.plan import configure
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.models.model import TorchModel
@@ -163,6 +164,7 @@ def test_what_can_not_be_trained_says_why(learned: Case, tmp_path: Path) -> None
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict, setting: str) -> None:
-    with pytest.raises(SettingsError, match=f"the setting {setting} of private_training") as caught:
-        PrivateTraining(**wrong)
+    with pytest.raises(SettingsError) as caught:
+        configure(PrivateTraining, wrong)
     assert caught.value.code == "bad-setting"
+    assert setting in caught.value.message

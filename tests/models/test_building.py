@@ -220,7 +220,7 @@ def test_missing_and_unexpected_are_counted_and_named() -> None:
         fit(skeleton(ARCHITECTURE, ARGUMENTS), tensors, "w.pth", resample=False)
     assert caught.value.code == "weights-mismatch"
     assert "2 tensors missing (blocks.0.norm1.weight, norm.bias)" in caught.value.message
-    assert "1 tensor too many (extra.weight)" in caught.value.message
+    assert "1 tensor unexpected (extra.weight)" in caught.value.message
 
 
 def test_another_architecture_is_recognised() -> None:

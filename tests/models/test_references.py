@@ -8,11 +8,11 @@ import pytest
 import torch
 from little_vit import ARCHITECTURE, ARGUMENTS, CARD, fails, little_network, write_json, write_weights
 
-from efficient360.models import embedded
+from efficient360.models import checkpoint as embedded
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
 from efficient360.models.model import preflight
-from efficient360.models.references import resolve, zoo_names
+from efficient360.models.references import resolve
 from efficient360.models.weights import digest
 
 # --- local files and their sidecars ---
@@ -168,7 +168,7 @@ def test_an_embedded_checkpoint_goes_before_a_file_of_its_name(zoo: Path, monkey
     write_json(zoo / "without.json", CARD)
     monkeypatch.chdir(zoo)
     (zoo / "little").mkdir()
-    assert zoo_names() == ("little",)
+    assert embedded.zoo_names() == ("little",)
     found = resolve(CheckpointSpec("little"))
     assert (found.name, found.origin, found.path) == ("little", Origin.ZOO, zoo / "little.safetensors")
     preflight(load_model(found), seed=0)
@@ -181,5 +181,5 @@ def test_every_embedded_checkpoint_runs(name: str) -> None:
 
 
 def test_listing_the_embedded_imports_no_torch() -> None:
-    code = "import sys; from efficient360.models.embedded import zoo_names; zoo_names(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from efficient360.models.checkpoint import zoo_names; zoo_names(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 from efficient360.core.statistics import wilson
 from efficient360.datasets.digits import digits
 from efficient360.models.building import load_model
-from efficient360.models.checkpoint import CheckpointSpec, Origin
-from efficient360.models.embedded import zoo_file, zoo_names
+from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.references import resolve
 
 NAMES = ("digits-hybrid", "digits-swin", "digits-vit", "digits-vit-reg")
@@ -41,7 +40,7 @@ KEYS = {
     "training",
     "measured",
 }
-SCRIPT = Path(__file__).parents[1] / "scripts" / "train_digits_zoo.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_digits_zoo.py"
 QUICKEST = "digits-hybrid"
 each = pytest.mark.parametrize("name", NAMES)
 

@@ -88,13 +88,13 @@ def test_an_entry_point_adds_an_evaluator_and_a_dimension(monkeypatch: pytest.Mo
 
     axis = Dimension("mine", "Mine", "Is it mine?", 99)
     points = {"efficient360.evaluators": [_Point("mine", Mine)], "efficient360.dimensions": [_Point("mine", axis)]}
-    monkeypatch.setattr(registry.installed, "points", lambda group: points[group])
+    monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
     assert registry.evaluators()["mine"].load() is Mine
     assert registry.dimensions()[-1] is axis
 
 
 def test_a_broken_entry_point_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.installed, "points", lambda group: [_Point("mine", ImportError("no module x"))])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [_Point("mine", ImportError("no module x"))])
     with pytest.raises(PluginError, match="the entry point package:mine can't be imported: ImportError: no module x"):
         registry.evaluators()["mine"].load()
 
@@ -131,12 +131,12 @@ def test_unknown_evaluator_lists_the_known_ones() -> None:
 def test_installed_entry_points_equal_the_standard_librarys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib import metadata
 
-    assert registry.installed.points("efficient360.nobody") == []
+    assert registry.entry_points("efficient360.nobody") == []
     info = tmp_path / "thing-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Name: thing\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[efficient360.evaluators]\nmine = thing:Mine\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (point,) = registry.installed.points("efficient360.evaluators")
+    (point,) = registry.entry_points("efficient360.evaluators")
     assert (point.name, point.value, point.dist.name) == ("mine", "thing:Mine", "thing")
-    assert registry.installed.points("console_scripts") == list(metadata.entry_points(group="console_scripts"))
+    assert registry.entry_points("console_scripts") == list(metadata.entry_points(group="console_scripts"))

@@ -18,12 +18,10 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices import android
-from efficient360.deployment.devices.adb_client import BINARIES, Address, Phone, phone, quoted, read
-from efficient360.deployment.devices.benchmark_binary import BenchmarkBinary, Said
-from efficient360.deployment.devices.benchmark_model import BenchmarkModel
-from efficient360.deployment.devices.device import Block, ColdStart, Device, Facts, Job, Reading, Schedule, Told
-from efficient360.deployment.devices.link import WorkerFailed
+from efficient360.deployment.devices.adb_client import BINARIES, AdbAddress, Battery, Phone, battery, fastest_cpus, phone, phone_facts, quoted, read
+from efficient360.deployment.devices.benchmark_binary import BenchmarkBinary, BenchmarkModel, BinaryOutput
+from efficient360.deployment.devices.device import ColdStart, Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule, TimingBlock
+from efficient360.deployment.devices.worker import WorkerFailed
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.errors import DeviceError
@@ -42,9 +40,9 @@ class _Running:
     threads: int
     prefix: str
     cpus: Sequence[int]
-    memory: Said
-    calls: list[Said] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
+    memory: BinaryOutput
+    calls: list[BinaryOutput] = field(default_factory=list)
+    blocks: list[TimingBlock] = field(default_factory=list)
 
 
 @final
@@ -56,34 +54,34 @@ class Adb(Device):
         address: The phone.
     """
 
-    address: Address
+    address: AdbAddress
 
     @property
     def name(self) -> str:
         return self.address.text
 
-    def describe(self) -> Facts:
-        return android.facts(phone(self.address), self.name, {name: _version(file) for name, file in self._brought().items()})
+    def describe(self) -> DeviceDescription:
+        return phone_facts(phone(self.address), self.name, {name: _version(file) for name, file in self._brought().items()})
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         """Copy the artefacts to the phone, run its benchmark binary in interleaved blocks, read what it says."""
-        found = phone(self.address)
+        device = phone(self.address)
         brought = self._brought()
         total = len(jobs) * (schedule.blocks + 1)
-        with _folder(found, self.address.folder) as folder:
-            before = android.battery(found)
+        with _folder(device, self.address.folder) as folder:
+            before = battery(device)
             outcomes: list[_Running | Failure] = []
             for done, job in enumerate(jobs):
-                told(done, total)
-                outcomes.append(_prepared(found, folder, job, brought, schedule))
+                on_progress(done, total)
+                outcomes.append(_prepared(device, folder, job, brought, schedule))
             done = len(jobs)
             for _ in range(schedule.blocks):
                 for index, running in enumerate(outcomes):
-                    told(done, total)
+                    on_progress(done, total)
                     done += 1
                     if isinstance(running, _Running) and not _spent(running, schedule):
-                        outcomes[index] = _block(found, folder, running, schedule)
-            batteries = before, android.battery(found)
+                        outcomes[index] = _block(device, folder, running, schedule)
+            batteries = before, battery(device)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, brought[outcome.tool.runtime], batteries)
 
@@ -102,21 +100,21 @@ class Adb(Device):
 
 
 @contextmanager
-def _folder(found: Phone, parent: str) -> Iterator[str]:
+def _folder(device: Phone, parent: str) -> Iterator[str]:
     """A temporary folder there, gone afterwards with all that still runs in it."""
     folder = f"{parent}/efficient360-{secrets.token_hex(4)}"
-    made = found.shell(quoted("mkdir", folder))
-    if made.code:
-        raise DeviceError("no-folder", f"no folder can be made in {parent} on {found.serial}: {made.said.strip()}", "give another: ?folder=")
+    result = device.shell(quoted("mkdir", folder))
+    if result.code:
+        raise DeviceError("no-folder", f"no folder can be made in {parent} on {device.serial}: {result.output.strip()}", "give another: ?folder=")
     try:
         yield folder
     finally:
         # A phone that went away can't be tidied, and that was told already.
         with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
-            found.shell(f"kill -9 $(cat {folder}/pid 2>/dev/null) 2>/dev/null; rm -rf {quoted(folder)}")
+            device.shell(f"kill -9 $(cat {folder}/pid 2>/dev/null) 2>/dev/null; rm -rf {quoted(folder)}")
 
 
-def _prepared(found: Phone, folder: str, job: Job, brought: Mapping[str, Path], schedule: Schedule) -> _Running | Failure:
+def _prepared(device: Phone, folder: str, job: Job, brought: Mapping[str, Path], schedule: Schedule) -> _Running | Failure:
     name = job.artefact.runtime
     if name not in TOOLS:
         message = f"{catalogue.runtime(name).title} can't be run over ADB: no binary of its own is known that runs an artefact as it is"
@@ -125,31 +123,31 @@ def _prepared(found: Phone, folder: str, job: Job, brought: Mapping[str, Path], 
     if name not in brought:
         message = f"{catalogue.runtime(name).title} needs its {tool.file} for the phone, which was not brought"
         return Failure(Status.UNSUPPORTED, "no-benchmark-binary", message, f"{tool.get}, into a folder named by ?binaries= or {BINARIES}")
-    threads = job.threads or android.facts(found, "", {}).cores
-    cpus = android.fastest(found, threads)
+    threads = job.threads or phone_facts(device, "", {}).cores
+    cpus = fastest_cpus(device, threads)
     pin = f"taskset {sum(1 << cpu for cpu in cpus):x} " if cpus else ""
     try:
-        found.push(job.artefact.folder, f"{folder}/{job.artefact.digest}")
-        found.push(brought[name], f"{folder}/{tool.file}")
-        found.shell(quoted("chmod", "755", f"{folder}/{tool.file}"))
-        memory = _call(found, folder, pin, tool, tool.memory_arguments(job.artefact, f"{folder}/{job.artefact.digest}", threads), schedule.timeout)
+        device.push(job.artefact.folder, f"{folder}/{job.artefact.digest}")
+        device.push(brought[name], f"{folder}/{tool.file}")
+        device.shell(quoted("chmod", "755", f"{folder}/{tool.file}"))
+        memory = _call(device, folder, pin, tool, tool.memory_arguments(job.artefact, f"{folder}/{job.artefact.digest}", threads), schedule.timeout)
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
     return _Running(job, tool, threads, pin, cpus, memory)
 
 
-def _block(found: Phone, folder: str, running: _Running, schedule: Schedule) -> _Running | Failure:
+def _block(device: Phone, folder: str, running: _Running, schedule: Schedule) -> _Running | Failure:
     """As many calls as yield a block's runs."""
     tool, artefact = running.tool, running.job.artefact
     arguments = tool.arguments(artefact, f"{folder}/{artefact.digest}", running.threads, (schedule.warm_runs, schedule.warm_seconds))
-    began, said = time.monotonic(), []
+    began, outputs = time.monotonic(), []
     try:
         for _ in range(-(-schedule.runs // schedule.blocks // tool.runs) or 1):
-            said.append(_call(found, folder, running.prefix, tool, arguments, schedule.timeout))
+            outputs.append(_call(device, folder, running.prefix, tool, arguments, schedule.timeout))
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
-    running.calls += said
-    running.blocks.append(Block([run for one in said for run in one.runs], [], time.monotonic() - began))
+    running.calls += outputs
+    running.blocks.append(TimingBlock([run for output in outputs for run in output.runs], [], time.monotonic() - began))
     return running
 
 
@@ -158,7 +156,7 @@ def _spent(running: _Running, schedule: Schedule) -> bool:
     return sum(runs) >= schedule.most and len(runs) >= 3
 
 
-def _call(found: Phone, folder: str, prefix: str, tool: BenchmarkBinary, arguments: Sequence[str], timeout: float) -> Said:
+def _call(device: Phone, folder: str, prefix: str, tool: BenchmarkBinary, arguments: Sequence[str], timeout: float) -> BinaryOutput:
     """Run a binary once.
 
     Raises:
@@ -167,26 +165,26 @@ def _call(found: Phone, folder: str, prefix: str, tool: BenchmarkBinary, argumen
     # The shell writes its own number and then becomes the binary: so a binary that hangs can be ended.
     inner = f"echo $$ > {folder}/pid; cd {folder}; exec {prefix}./{tool.file} {quoted(*arguments)}"
     try:
-        done = found.shell(f"LD_LIBRARY_PATH={folder} sh -c {quoted(inner)}", timeout)
+        result = device.shell(f"LD_LIBRARY_PATH={folder} sh -c {quoted(inner)}", timeout)
     except subprocess.TimeoutExpired:
-        found.shell(f"kill -9 $(cat {folder}/pid)")
+        device.shell(f"kill -9 $(cat {folder}/pid)")
         message = f"{tool.file} gave no answer for {timeout:.0f} s and was ended"
         raise WorkerFailed("worker-hung", message, "raise the time limit if the model is that slow") from None
-    lines = [line.strip() for line in done.said.splitlines() if line.strip()]
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
     last = f": {lines[-1][:300]}" if lines else ""
-    if done.code == 128 + signal.SIGKILL:
-        raise WorkerFailed("worker-killed", f"{tool.file} was killed on {found.serial}", "most likely it ran out of memory: take a smaller model or batch")
-    if done.code > 128:
-        raise WorkerFailed("worker-crashed", f"{tool.file} crashed on {found.serial} (signal {done.code - 128}){last}", "take a binary built for its ABI")
-    if done.code:
-        raise WorkerFailed("runtime-error", f"{tool.file} failed on {found.serial} with code {done.code}{last}", "take a binary built for its ABI")
+    if result.code == 128 + signal.SIGKILL:
+        raise WorkerFailed("worker-killed", f"{tool.file} was killed on {device.serial}", "most likely it ran out of memory: take a smaller model or batch")
+    if result.code > 128:
+        raise WorkerFailed("worker-crashed", f"{tool.file} crashed on {device.serial} (signal {result.code - 128}){last}", "take a binary built for its ABI")
+    if result.code:
+        raise WorkerFailed("runtime-error", f"{tool.file} failed on {device.serial} with code {result.code}{last}", "take a binary built for its ABI")
     try:
-        return tool.read(done.said)
+        return tool.read(result.output)
     except ValueError as error:
         raise WorkerFailed("runtime-error", f"{tool.file} printed what can't be read ({error}){last}", "take a newer or older build of it") from error
 
 
-def _reading(running: _Running, binary: Path, batteries: tuple[android.Battery | None, android.Battery | None]) -> Reading:
+def _reading(running: _Running, binary: Path, batteries: tuple[Battery | None, Battery | None]) -> DeviceReading:
     runs = np.concatenate([np.asarray(block.wall) for block in running.blocks])
     halves = [float(np.median(half)) for half in np.array_split(runs, 2) if len(half)]
     first, last = batteries
@@ -200,10 +198,10 @@ def _reading(running: _Running, binary: Path, batteries: tuple[android.Battery |
         **({"battery_before": asdict(first)} if first else {}),
         **({"battery_after": asdict(last)} if last else {}),
     }
-    return Reading(
+    return DeviceReading(
         blocks=tuple(running.blocks),
         # Nothing is imported: the runtime is part of the binary.
-        cold=tuple(ColdStart(0.0, one.load, one.first) for one in running.calls),
+        cold=tuple(ColdStart(0.0, call.load, call.first) for call in running.calls),
         steady=len(halves) == 2 and abs(halves[1] / halves[0] - 1) < STEADY,
         threads=running.threads,
         version=_version(binary),

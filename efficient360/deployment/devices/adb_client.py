@@ -1,16 +1,18 @@
-"""The adb client: which phone is meant, commands on it, files to it, and its errors in plain words."""
+"""The adb client: which phone is meant, commands on it, files to it, its errors in plain words, and what a phone says of itself."""
 
 import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 from urllib.parse import parse_qsl
 
+from efficient360.deployment.devices.device import DeviceDescription
+from efficient360.deployment.runtimes.kit.machine import ISAS
 from efficient360.errors import DeviceError, SettingsError
 
 FORM = "adb://[serial][?binaries=FOLDER&folder=/data/local/tmp]"
@@ -21,7 +23,7 @@ _EXIT = "efficient360-exit:"
 
 @final
 @dataclass(frozen=True)
-class Address:
+class AdbAddress:
     """A phone as typed.
 
     Args:
@@ -37,7 +39,7 @@ class Address:
     folder: str = "/data/local/tmp"
 
 
-def read(text: str) -> Address:
+def read(text: str) -> AdbAddress:
     """The address of a text as ``adb://emulator-5554``; the binaries' folder may also come from the environment.
 
     Raises:
@@ -50,21 +52,21 @@ def read(text: str) -> Address:
         what = f"has no option {sorted(unknown)[0]!r}" if unknown else "is no ADB address"
         raise SettingsError("bad-adb-address", f"{text!r} {what}", f"write {FORM}")
     serial = match["serial"] or os.environ.get("ANDROID_SERIAL", "")
-    return Address(text, serial, **{"binaries": os.environ.get(BINARIES, ""), **options})
+    return AdbAddress(text, serial, **{"binaries": os.environ.get(BINARIES, ""), **options})
 
 
 @final
 @dataclass(frozen=True)
-class Done:
+class ShellResult:
     """What a command on the phone came to.
 
     Args:
         code: Its exit code.
-        said: What it printed, on both streams.
+        output: What it printed, on both streams.
     """
 
     code: int
-    said: str
+    output: str
 
 
 @final
@@ -78,7 +80,7 @@ class Phone:
 
     serial: str
 
-    def shell(self, command: str, timeout: float = PATIENCE) -> Done:
+    def shell(self, command: str, timeout: float = PATIENCE) -> ShellResult:
         """Run a shell command there.
 
         Raises:
@@ -87,15 +89,15 @@ class Phone:
         """
         # Old phones hand back no exit code, so it is printed.
         done = _adb(["-s", self.serial, "shell", f"{{ {command}\n}} 2>&1; echo {_EXIT}$?"], timeout)
-        said, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
+        output, mark, code = done.stdout.replace("\r\n", "\n").rpartition(_EXIT)
         if not mark:
             raise DeviceError("adb-lost", f"{self.serial} went away: {_last(done.stderr + done.stdout)}", "connect it again and measure again")
-        return Done(int(code), said)
+        return ShellResult(int(code), output)
 
     def text(self, command: str) -> str:
         """What a shell command there prints, ``""`` when it fails."""
         done = self.shell(command)
-        return done.said.strip() if done.code == 0 else ""
+        return done.output.strip() if done.code == 0 else ""
 
     def push(self, path: Path, target: str) -> None:
         """Bring a file or folder there.
@@ -127,25 +129,25 @@ def states() -> Mapping[str, str]:
     return {words[0]: words[1].strip() for words in lines if len(words) == 2}
 
 
-def phone(address: Address) -> Phone:
+def phone(address: AdbAddress) -> Phone:
     """The phone of an address.
 
     Raises:
         DeviceError: None is there, several are and none is named, or the one that is meant is not ready.
     """
-    there = states()
-    if not address.serial and len(there) > 1:
-        raise DeviceError("which-adb-device", f"adb knows several phones: {', '.join(there)}", f"name one: adb://{next(iter(there))}")
-    if not there:
+    known = states()
+    if not address.serial and len(known) > 1:
+        raise DeviceError("which-adb-device", f"adb knows several phones: {', '.join(known)}", f"name one: adb://{next(iter(known))}")
+    if not known:
         raise DeviceError("no-adb-device", "adb knows no phone", "switch on USB debugging in its developer options, plug it in, and check with: adb devices")
-    serial = address.serial or next(iter(there))
-    if serial not in there:
-        raise DeviceError("unknown-adb-device", f"adb knows no phone {serial!r}", f"it knows {', '.join(there)}")
+    serial = address.serial or next(iter(known))
+    if serial not in known:
+        raise DeviceError("unknown-adb-device", f"adb knows no phone {serial!r}", f"it knows {', '.join(known)}")
     for state, code, what, hint in _NOT_READY:
-        if there[serial].startswith(state):
+        if known[serial].startswith(state):
             raise DeviceError(code, f"{serial} {what}", hint)
-    if there[serial] != "device":
-        raise DeviceError("adb-not-ready", f"{serial} is not ready: adb calls it {there[serial]!r}", "let it start fully and unlock it")
+    if known[serial] != "device":
+        raise DeviceError("adb-not-ready", f"{serial} is not ready: adb calls it {known[serial]!r}", "let it start fully and unlock it")
     return Phone(serial)
 
 
@@ -160,11 +162,101 @@ def _adb(arguments: list[str], timeout: float | None) -> "subprocess.CompletedPr
     return subprocess.run(["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=timeout)
 
 
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
 
 
 def quoted(*words: str) -> str:
     """Words as a shell there reads them."""
     return shlex.join(words)
+
+
+PROPERTIES = (
+    "ro.product.manufacturer",
+    "ro.product.model",
+    "ro.build.version.release",
+    "ro.product.cpu.abi",
+    "ro.soc.manufacturer",
+    "ro.soc.model",
+    "ro.board.platform",
+    "ro.kernel.qemu",
+    "ro.boot.qemu",
+)
+CLOCKS = 'for c in /sys/devices/system/cpu/cpu[0-9]*; do echo "${c##*cpu} $(cat $c/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0)"; done'
+
+
+def phone_facts(phone: Phone, name: str, runtimes: Mapping[str, str]) -> DeviceDescription:
+    """The phone's CPU, memory and system.
+
+    Args:
+        phone: The phone.
+        name: As the user typed it.
+        runtimes: Those that a binary was brought for, with its version.
+    """
+    lines = phone.shell("; ".join(f'echo "{key}=$(getprop {key})"' for key in PROPERTIES)).output.splitlines()
+    properties = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    cpuinfo, meminfo = phone.text("cat /proc/cpuinfo"), phone.text("cat /proc/meminfo")
+    memory = re.search(r"MemTotal:\s+(\d+) kB", meminfo)
+    # An emulator runs on the host's own CPU: its times say nothing of a phone.
+    emulator = "1" in (properties.get("ro.kernel.qemu"), properties.get("ro.boot.qemu"))
+    model = " ".join(properties.get(key, "") for key in PROPERTIES[:2]).strip()
+    return DeviceDescription(
+        name=name,
+        cpu=_cpu(properties, cpuinfo) + (f" ({model})" if model else ""),
+        architecture=properties.get("ro.product.cpu.abi", "") or "unknown",
+        os=f"Android {properties.get('ro.build.version.release', '')}".strip(),
+        cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or 1,
+        memory=int(memory[1]) * 1024 if memory else 0,
+        isa=_isa(cpuinfo),
+        runtimes=runtimes,
+        emulated="an Android emulator on this machine's CPU" if emulator else "",
+    )
+
+
+def _cpu(properties: Mapping[str, str], cpuinfo: str) -> str:
+    chip = f"{properties.get('ro.soc.manufacturer', '')} {properties.get('ro.soc.model', '')}".strip()
+    named = re.search(r"^(?:Hardware|model name)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return chip or (named[1].strip() if named else properties.get("ro.board.platform", "") or "unknown CPU")
+
+
+def _isa(cpuinfo: str) -> Sequence[str]:
+    features = re.search(r"^(?:Features|flags)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    has = set(features[1].split()) if features else set()
+    return [name for name in ISAS if name in has]
+
+
+def fastest_cpus(phone: Phone, count: int) -> Sequence[int]:
+    """Numbers of the fastest CPUs by their highest clock; empty where the clocks are not told or a pin is not to be had."""
+    if not phone.text("command -v taskset"):
+        return []
+    pairs = [line.split() for line in phone.text(CLOCKS).splitlines()]
+    clocks = {int(cpu): int(clock) for cpu, clock in pairs if cpu.isdigit() and clock.isdigit()}
+    if len(clocks) < count or not any(clocks.values()):
+        return []
+    return sorted(sorted(clocks, key=lambda cpu: (-clocks[cpu], cpu))[:count])
+
+
+@final
+@dataclass(frozen=True)
+class Battery:
+    """The state of the battery.
+
+    Args:
+        level: Percent.
+        temperature: Degrees Celsius.
+        powered: Whether it is being charged.
+    """
+
+    level: int
+    temperature: float
+    powered: bool
+
+
+def battery(phone: Phone) -> Battery | None:
+    """The battery, ``None`` where the phone does not tell."""
+    text = phone.text("dumpsys battery")
+    level, tenths = (re.search(rf"^\s*{key}: (-?\d+)", text, re.MULTILINE) for key in ("level", "temperature"))
+    if level is None or tenths is None:
+        return None
+    return Battery(int(level[1]), int(tenths[1]) / 10, re.search(r"powered: true", text) is not None)

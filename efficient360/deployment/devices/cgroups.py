@@ -41,7 +41,7 @@ class Limits:
 
 @final
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """A control group.
 
     Args:
@@ -57,12 +57,12 @@ class Group:
 
     def kills(self) -> int:
         """Processes in it that the kernel killed for want of memory."""
-        found = 0
+        killed = 0
         for file in (folder / name for folder in self.folders for name in ("memory.events", "memory.oom_control")):
             if file.is_file():
                 lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
-                found += sum(int(words[1]) for words in lines if words[0] == "oom_kill")
-        return found
+                killed += sum(int(words[1]) for words in lines if words[0] == "oom_kill")
+        return killed
 
     def remove(self) -> None:
         """Remove it, ending what is left in it."""
@@ -78,7 +78,7 @@ class Group:
 
 
 @contextmanager
-def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Group]:
+def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[ControlGroup]:
     """A new group with limits, gone afterwards.
 
     Args:
@@ -89,11 +89,11 @@ def group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Iterator[Gr
     Raises:
         DeviceError: ``no-cgroups``: a controller that is needed is not there, or may not be written.
     """
-    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", Group([])
+    name, made = f"efficient360-{os.getpid()}-{secrets.token_hex(4)}", ControlGroup([])
     try:
         for controller in limits.controllers:
             folder = _make(controller, name, mounts, own)
-            made = Group([*made.folders, folder] if folder not in made.folders else made.folders)
+            made = ControlGroup([*made.folders, folder] if folder not in made.folders else made.folders)
             _limit(folder, controller, limits)
         yield made
     finally:
@@ -133,9 +133,9 @@ def _parents(controller: str, mounts: Path, own: Path) -> Iterator[tuple[Path, i
 
 def _hand_down(controller: str, parent: Path) -> None:
     """Let groups under a parent use a controller. The kernel refuses where the parent itself holds processes and is not the root."""
-    given = parent / "cgroup.subtree_control"
-    if controller not in given.read_text(encoding="ascii").split():
-        given.write_text(f"+{controller}", encoding="ascii")
+    enabled = parent / "cgroup.subtree_control"
+    if controller not in enabled.read_text(encoding="ascii").split():
+        enabled.write_text(f"+{controller}", encoding="ascii")
 
 
 def _limit(folder: Path, controller: str, limits: Limits) -> None:
@@ -146,8 +146,8 @@ def _limit(folder: Path, controller: str, limits: Limits) -> None:
         swap, most = ("memory.memsw.limit_in_bytes", limits.memory) if version1 else ("memory.swap.max", 0)
         if (folder / swap).exists():
             (folder / swap).write_text(str(most), encoding="ascii")
+    if controller != "cpu" or limits.quota is None:
         return
-    assert limits.quota is not None
     share = limits.quota * PERIOD // 100
     if (folder / "cpu.cfs_quota_us").exists():
         (folder / "cpu.cfs_period_us").write_text(str(PERIOD), encoding="ascii")

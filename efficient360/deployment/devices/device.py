@@ -15,7 +15,7 @@ from efficient360.deployment.runtimes.runtime import Artefact
 
 @final
 @dataclass(frozen=True)
-class Facts:
+class DeviceDescription:
     """What a device is.
 
     Args:
@@ -71,7 +71,7 @@ class Schedule:
 
 @final
 @dataclass(frozen=True)
-class Block:
+class TimingBlock:
     """Runs in a row.
 
     Args:
@@ -107,7 +107,7 @@ class ColdStart:
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class DeviceReading:
     """All that was read of one artefact on one device, raw.
 
     Args:
@@ -124,7 +124,7 @@ class Reading:
         facts: What else a reader should know (a benchmark binary's own words).
     """
 
-    blocks: Sequence[Block]
+    blocks: Sequence[TimingBlock]
     cold: Sequence[ColdStart]
     steady: bool
     threads: int
@@ -151,7 +151,7 @@ class Job:
     threads: int = 0
 
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 class Device(ABC):
@@ -163,7 +163,7 @@ class Device(ABC):
         """As the user typed it."""
 
     @abstractmethod
-    def describe(self) -> Facts:
+    def describe(self) -> DeviceDescription:
         """What it is, and the runtimes found on it.
 
         Raises:
@@ -171,14 +171,14 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         """Read artefacts, their timed blocks taking turns, each in a process of its own; one that fails takes nothing with it.
 
         Args:
             jobs: What to read.
             images: ``.npy`` of probe images float32 ``(n, 3, H, W)`` in [0, 1], of the artefacts' size.
             schedule: How often and how long.
-            told: Called with ``(done, total)`` steps.
+            on_progress: Called with ``(done, total)`` steps.
 
         Yields:
             Every job with its reading, or the reason there is none, in the order of ``jobs``.

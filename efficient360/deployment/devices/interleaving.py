@@ -10,10 +10,9 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Block, ColdStart, Job, Reading, Schedule, Told
-from efficient360.deployment.devices.link import Link, WorkerFailed
-from efficient360.deployment.devices.place import Place
+from efficient360.deployment.devices.device import ColdStart, DeviceReading, Job, OnProgress, Schedule, TimingBlock
 from efficient360.deployment.devices.timing import drawn, noisy
+from efficient360.deployment.devices.worker import WorkerFailed, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact
 
@@ -24,89 +23,91 @@ SLOW_START = 5.0
 
 @final
 @dataclass
-class _Running:
+class _Session:
     """A job in hand: its worker, what it told when it was loaded, and its blocks so far."""
 
     job: Job
-    link: Link
+    worker: WorkerProcess
     loaded: Mapping[str, Any]
     steady: bool
     logits: Any
     idle: float | None
     facts: Mapping[str, Any]
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[TimingBlock] = field(default_factory=list)
     memory: int = 0
     repeated: int = 0
     starts: list[ColdStart] = field(default_factory=list)
     failed: Failure | None = None
 
 
-def interleaved(place: Place, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+def interleaved(
+    workspace: Workspace, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress
+) -> Iterator[tuple[Job, DeviceReading | Failure]]:
     """Read jobs on an open place; the semantics of :meth:`efficient360.deployment.devices.device.Device.measure`."""
     total, done = len(jobs) * (schedule.blocks + 1), 0
-    place.put(images, IMAGES)
+    workspace.put(images, IMAGES)
     with ExitStack() as stack:
-        started: list[_Running | Failure] = []
+        started: list[_Session | Failure] = []
         for job in jobs:
-            told(done, total)
-            started.append(_start(place, job, schedule, stack))
+            on_progress(done, total)
+            started.append(_start(workspace, job, schedule, stack))
             done += 1
-        running = [one for one in started if isinstance(one, _Running)]
-        done = _rounds(running, schedule, told, (done, total))
+        running = [session for session in started if isinstance(session, _Session)]
+        done = _rounds(running, schedule, on_progress, (done, total))
         for _ in range(schedule.repeats):
-            for one in running:
-                if one.failed is None and noisy(one.blocks, _threads(place, one.job)):
-                    one.blocks, one.repeated = [], one.repeated + 1
-            again = [one for one in running if not one.blocks and one.failed is None]
-            _rounds(again, schedule, told, (total, total))
-        for one in running:
-            one.link.close()
-        for one in running:
-            _start_again(place, one, schedule)
+            for session in running:
+                if session.failed is None and noisy(session.blocks, _threads(workspace, session.job)):
+                    session.blocks, session.repeated = [], session.repeated + 1
+            again = [session for session in running if not session.blocks and session.failed is None]
+            _rounds(again, schedule, on_progress, (total, total))
+        for session in running:
+            session.worker.close()
+        for session in running:
+            _start_again(workspace, session, schedule)
         for job, outcome in zip(jobs, started, strict=True):
-            yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, _threads(place, job))
+            yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, _threads(workspace, job))
 
 
-def _rounds(running: Sequence[_Running], schedule: Schedule, told: Told, steps: tuple[int, int]) -> int:
+def _rounds(running: Sequence[_Session], schedule: Schedule, on_progress: OnProgress, steps: tuple[int, int]) -> int:
     done, total = steps
     for _ in range(schedule.blocks):
-        for one in running:
-            told(done, total)
+        for session in running:
+            on_progress(done, total)
             done = min(done + 1, total)
-            if one.failed is None and not _spent(one, schedule):
-                _block(one, schedule)
+            if session.failed is None and not _spent(session, schedule):
+                _block(session, schedule)
     return done
 
 
-def _spent(one: _Running, schedule: Schedule) -> bool:
+def _spent(session: _Session, schedule: Schedule) -> bool:
     """Whether a slow artefact has used up its time."""
-    return sum(block.seconds for block in one.blocks) >= schedule.most and sum(len(block.wall) for block in one.blocks) >= 3
+    return sum(block.seconds for block in session.blocks) >= schedule.most and sum(len(block.wall) for block in session.blocks) >= 3
 
 
-def _block(one: _Running, schedule: Schedule) -> None:
-    typical = float(np.median(one.blocks[-1].wall)) if one.blocks else float(one.loaded["first"])
+def _block(session: _Session, schedule: Schedule) -> None:
+    typical = float(np.median(session.blocks[-1].wall)) if session.blocks else float(session.loaded["first"])
     affordable = max(1, int(schedule.most / schedule.blocks / typical))
     runs = min(-(-schedule.runs // schedule.blocks), affordable)
     try:
-        told = one.link.ask("block", schedule.timeout, seconds=schedule.seconds / schedule.blocks, runs=runs)
+        response = session.worker.ask("block", schedule.timeout, seconds=schedule.seconds / schedule.blocks, runs=runs)
     except WorkerFailed as error:
-        one.failed = Failure.of(Status.FAILED, error)
+        session.failed = Failure.of(Status.FAILED, error)
         return
-    one.blocks.append(Block(told["wall"], told["cpu"], told["seconds"], told["before"], told["after"]))
-    one.memory = told["memory"]
+    session.blocks.append(TimingBlock(response["wall"], response["cpu"], response["seconds"], response["before"], response["after"]))
+    session.memory = response["memory"]
 
 
-def _start_again(place: Place, one: _Running, schedule: Schedule) -> None:
+def _start_again(workspace: Workspace, session: _Session, schedule: Schedule) -> None:
     """More cold starts, in fresh processes, while nothing else runs."""
-    first = one.starts[0]
-    if one.failed is not None or first.imports + first.load + first.first > SLOW_START:
+    first = session.starts[0]
+    if session.failed is not None or first.imports + first.load + first.first > SLOW_START:
         return
     for _ in range(schedule.starts - 1):
         try:
-            with closing(place.start()) as link:
-                one.starts.append(_cold(load(place, link, one.job.artefact, _threads(place, one.job), schedule.timeout)))
+            with closing(workspace.start()) as worker:
+                session.starts.append(_cold(load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout)))
         except WorkerFailed as error:
-            one.failed = Failure.of(Status.FAILED, error)
+            session.failed = Failure.of(Status.FAILED, error)
             return
 
 
@@ -114,90 +115,90 @@ def _cold(loaded: Mapping[str, Any]) -> ColdStart:
     return ColdStart(loaded["import"], loaded["load"], loaded["first"])
 
 
-def _start(place: Place, job: Job, schedule: Schedule, stack: ExitStack) -> _Running | Failure:
+def _start(workspace: Workspace, job: Job, schedule: Schedule, stack: ExitStack) -> _Session | Failure:
     try:
-        link = stack.enter_context(closing(place.start()))
-        loaded = load(place, link, job.artefact, _threads(place, job), schedule.timeout)
-        logits = answers(place, link, schedule.timeout)
-        warm = link.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
-        idle, facts = _idle(link, schedule)
-        return _Running(job, link, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
+        worker = stack.enter_context(closing(workspace.start()))
+        loaded = load(workspace, worker, job.artefact, _threads(workspace, job), schedule.timeout)
+        logits = probe_logits(workspace, worker, schedule.timeout)
+        warm = worker.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
+        idle, facts = _idle(worker, schedule)
+        return _Session(job, worker, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
 
 
-def load(place: Place, link: Link, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
+def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
     """Have a worker load an artefact and answer once.
 
     Raises:
         WorkerFailed: It could not.
     """
-    return link.ask("load", timeout, **request(place, artefact, threads))
+    return worker.ask("load", timeout, **request(workspace, artefact, threads))
 
 
-def request(place: Place, artefact: Artefact, threads: int) -> dict[str, Any]:
+def request(workspace: Workspace, artefact: Artefact, threads: int) -> dict[str, Any]:
     """What a worker must know to open an artefact, which is brought to the place."""
-    place.put(artefact.folder, artefact.digest)
+    workspace.put(artefact.folder, artefact.digest)
     own = catalogue.runtime(artefact.runtime).session
     if own is not None:
-        place.put(own, own.name)
+        workspace.put(own, own.name)
     settings = {**artefact.converted.settings, "threads": threads}
     session = artefact.runtime if own is None else own.name
     return {"session": session, "folder": artefact.digest, "settings": settings, "images": IMAGES, "batch": artefact.batch}
 
 
-def answers(place: Place, link: Link, timeout: float) -> Any:
+def probe_logits(workspace: Workspace, worker: WorkerProcess, timeout: float) -> Any:
     """Logits float32 ``(n, K)`` of the probe images as the loaded artefact gives them."""
-    name = f"logits-{link.pid}.npy"
-    link.ask("answer", timeout, images=IMAGES, logits=name)
+    name = f"logits-{worker.pid}.npy"
+    worker.ask("answer", timeout, images=IMAGES, logits=name)
     with TemporaryDirectory() as folder:
-        place.get(name, Path(folder) / name)
+        workspace.get(name, Path(folder) / name)
         return np.load(Path(folder) / name)
 
 
-def _idle(link: Link, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
+def _idle(worker: WorkerProcess, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
     """Watts at rest, where the device counts energy; and what counts it."""
-    told = link.ask("idle", schedule.timeout, seconds=0.0)
-    if "energy" not in told["before"]:
+    response = worker.ask("idle", schedule.timeout, seconds=0.0)
+    if "energy" not in response["before"]:
         return None, {}
-    told = link.ask("idle", schedule.timeout, seconds=IDLE_SECONDS)
-    joules = drawn(told["before"], told["after"])
-    return None if joules is None else joules / float(told["seconds"]), {"energy_source": told["source"]}
+    response = worker.ask("idle", schedule.timeout, seconds=IDLE_SECONDS)
+    joules = drawn(response["before"], response["after"])
+    return None if joules is None else joules / float(response["seconds"]), {"energy_source": response["source"]}
 
 
-def _threads(place: Place, job: Job) -> int:
-    return job.threads or place.cores
+def _threads(workspace: Workspace, job: Job) -> int:
+    return job.threads or workspace.cores
 
 
-def _reading(one: _Running, threads: int) -> Reading | Failure:
-    if one.failed is not None:
-        return one.failed
-    told = one.loaded
-    return Reading(
-        tuple(one.blocks),
-        tuple(one.starts),
-        one.steady,
+def _reading(session: _Session, threads: int) -> DeviceReading | Failure:
+    if session.failed is not None:
+        return session.failed
+    loaded = session.loaded
+    return DeviceReading(
+        tuple(session.blocks),
+        tuple(session.starts),
+        session.steady,
         threads,
-        told["version"],
-        one.memory,
-        told["memory_imported"],
-        one.logits,
-        one.idle,
-        one.repeated,
-        one.facts,
+        loaded["version"],
+        session.memory,
+        loaded["memory_imported"],
+        session.logits,
+        session.idle,
+        session.repeated,
+        session.facts,
     )
 
 
-def operators(place: Place, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
+def operators(workspace: Workspace, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
     """Seconds of each operator on an open place; the semantics of :meth:`efficient360.deployment.devices.device.Device.operators`."""
-    place.put(images, IMAGES)
+    workspace.put(images, IMAGES)
     try:
-        with closing(place.start()) as link:
-            found = link.ask("operators", timeout, **request(place, artefact, threads or place.cores))["operators"]
+        with closing(workspace.start()) as worker:
+            profile = worker.ask("operators", timeout, **request(workspace, artefact, threads or workspace.cores))["operators"]
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
-    if found is None:
+    if profile is None:
         title = catalogue.runtime(artefact.runtime).title
         return Failure(Status.UNSUPPORTED, "no-profiler", f"{title} offers no operator times here", "take another runtime")
-    rows: Sequence[Mapping[str, Any]] = found
+    rows: Sequence[Mapping[str, Any]] = profile
     return rows

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.cgroups import Group, Limits, group
-from efficient360.deployment.devices.device import Device, Facts, Job, Reading, Schedule, Told
+from efficient360.deployment.devices.cgroups import ControlGroup, Limits, group
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.interleaving import interleaved, operators
-from efficient360.deployment.devices.link import Link, WorkerFailed
-from efficient360.deployment.devices.local import LocalPlace, facts, local_place
-from efficient360.deployment.devices.place import Place
-from efficient360.deployment.devices.profile import NEWER, Profile, check_fits, label, parse, size
+from efficient360.deployment.devices.local import LocalWorkspace, facts, local_workspace
+from efficient360.deployment.devices.profile import NEWER, LimitProfile, check_fits, label, parse, size
+from efficient360.deployment.devices.worker import WorkerFailed, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.kit.machine import describe
 from efficient360.deployment.runtimes.runtime import Artefact
@@ -31,7 +30,7 @@ CAPPED = ("torch", "openvino")
 
 @final
 @dataclass(frozen=True)
-class LimitedPlace(Place):
+class LimitedWorkspace(Workspace):
     """A temporary folder of this machine whose workers are each held to a profile.
 
     Args:
@@ -40,8 +39,8 @@ class LimitedPlace(Place):
         groups: Closes the control groups of the workers.
     """
 
-    local: LocalPlace
-    profile: Profile
+    local: LocalWorkspace
+    profile: LimitProfile
     groups: ExitStack
 
     @property
@@ -54,7 +53,7 @@ class LimitedPlace(Place):
     def get(self, name: str, path: Path) -> None:
         self.local.get(name, path)
 
-    def start(self) -> Link:
+    def start(self) -> WorkerProcess:
         """A worker in a control group and on cores of its own."""
         own = self.groups.enter_context(group(Limits(self.profile.memory, self.profile.quota)))
         cpus = spread(sorted(os.sched_getaffinity(0)))[: self.cores]
@@ -69,8 +68,8 @@ class LimitedPlace(Place):
         return dataclasses.replace(self.local, prepare=prepare, explain=explain).start()
 
 
-def _out_of_memory(of: Group, profile: Profile, doing: str) -> WorkerFailed | None:
-    if profile.memory is None or not of.kills():
+def _out_of_memory(group: ControlGroup, profile: LimitProfile, doing: str) -> WorkerFailed | None:
+    if profile.memory is None or not group.kills():
         return None
     message = f"the worker was killed in {doing}: it needs more than the {size(profile.memory)} of the profile"
     return WorkerFailed("worker-killed", message, "take a smaller model or batch, or a profile with more memory")
@@ -102,33 +101,33 @@ class Limited(Device):
     """
 
     text: str
-    profile: Profile
+    profile: LimitProfile
 
     @property
     def name(self) -> str:
         return f"limited:{self.text}"
 
-    def describe(self) -> Facts:
+    def describe(self) -> DeviceDescription:
         """What the profile leaves of the machine, named as emulated."""
         here = describe()
         emulated = label(self.profile, here["cpu"], here["cores"], here["isa"])
-        with self._place() as place:
-            told = facts(self.name, place, emulated)
-        capped = [name for name in told.isa if not name.startswith(NEWER)] if self.profile.isa else told.isa
-        return dataclasses.replace(told, memory=self.profile.memory or told.memory, isa=capped)
+        with self._place() as workspace:
+            description = facts(self.name, workspace, emulated)
+        capped = [name for name in description.isa if not name.startswith(NEWER)] if self.profile.isa else description.isa
+        return dataclasses.replace(description, memory=self.profile.memory or description.memory, isa=capped)
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
         refused = {id(job): self._refusal(job.artefact) for job in jobs}
-        with self._place() as place:
-            taken = interleaved(place, [job for job in jobs if refused[id(job)] is None], images, schedule, told)
+        with self._place() as workspace:
+            readings = interleaved(workspace, [job for job in jobs if refused[id(job)] is None], images, schedule, on_progress)
             for job in jobs:
-                yield (job, refusal) if (refusal := refused[id(job)]) is not None else next(taken)
+                yield (job, refusal) if (refusal := refused[id(job)]) is not None else next(readings)
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
         if (refusal := self._refusal(artefact)) is not None:
             return refusal
-        with self._place() as place:
-            return operators(place, artefact, images, threads, timeout)
+        with self._place() as workspace:
+            return operators(workspace, artefact, images, threads, timeout)
 
     def _refusal(self, artefact: Artefact) -> Failure | None:
         """Why an artefact can't be held to the profile."""
@@ -139,10 +138,10 @@ class Limited(Device):
         return Failure(Status.UNSUPPORTED, "no-instruction-cap", f"{title} can't be held to AVX2: it obeys no setting for it", "leave avx2 out of the profile")
 
     @contextmanager
-    def _place(self) -> Iterator[LimitedPlace]:
+    def _place(self) -> Iterator[LimitedWorkspace]:
         cores = self.profile.cores or len(os.sched_getaffinity(0))
-        with local_place(cores, CAPS if self.profile.isa else {}, None) as local, ExitStack() as groups:
-            yield LimitedPlace(local, self.profile, groups)
+        with local_workspace(cores, CAPS if self.profile.isa else {}, None) as local, ExitStack() as groups:
+            yield LimitedWorkspace(local, self.profile, groups)
 
 
 def limited(text: str) -> Limited:

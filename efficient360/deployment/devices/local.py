@@ -12,10 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, final
 
 from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.device import Device, Facts, Job, Reading, Schedule, Told
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.interleaving import interleaved, operators
-from efficient360.deployment.devices.link import Explain, Link
-from efficient360.deployment.devices.place import KIT, Place
+from efficient360.deployment.devices.worker import KIT, Explain, WorkerProcess, Workspace
 from efficient360.deployment.runtimes.runtime import Artefact
 
 COMMAND = (sys.executable, "-P", "-m", "kit.worker")
@@ -24,7 +23,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @final
 @dataclass(frozen=True)
-class LocalPlace(Place):
+class LocalWorkspace(Workspace):
     """A temporary folder of this machine.
 
     Args:
@@ -32,7 +31,7 @@ class LocalPlace(Place):
         open_cores: Cores a worker may use.
         variables: Environment variables of workers beside ours.
         prepare: Called in a worker's process before it becomes the worker.
-        explain: Asked why a worker ended, as :class:`~efficient360.deployment.devices.link.Link` does.
+        explain: Asked why a worker ended, as :class:`~efficient360.deployment.devices.worker.WorkerProcess` does.
     """
 
     folder: Path
@@ -53,18 +52,18 @@ class LocalPlace(Place):
     def get(self, name: str, path: Path) -> None:
         shutil.copyfile(self.folder / name, path)
 
-    def start(self) -> Link:
+    def start(self) -> WorkerProcess:
         ours = {key: value for key, value in os.environ.items() if key not in THREAD_VARIABLES}
         environment = ours | {"PYTHONPATH": str(self.folder)} | dict(self.variables)
-        return Link(COMMAND, environment, self.prepare, self.folder, self.explain)
+        return WorkerProcess(COMMAND, environment, self.prepare, self.folder, self.explain)
 
 
 @contextmanager
-def local_place(cores: int, variables: Mapping[str, str], prepare: Callable[[], None] | None) -> Iterator[LocalPlace]:
+def local_workspace(cores: int, variables: Mapping[str, str], prepare: Callable[[], None] | None) -> Iterator[LocalWorkspace]:
     """A temporary folder with the kit, gone afterwards."""
     with TemporaryDirectory(prefix="efficient360-") as folder:
         shutil.copytree(KIT, Path(folder) / "kit", ignore=shutil.ignore_patterns("__pycache__"))
-        yield LocalPlace(Path(folder), cores, variables, prepare)
+        yield LocalWorkspace(Path(folder), cores, variables, prepare)
 
 
 def open_cores() -> int:
@@ -81,26 +80,26 @@ class Local(Device):
     def name(self) -> str:
         return "local"
 
-    def describe(self) -> Facts:
-        with local_place(open_cores(), {}, None) as place:
-            return facts(self.name, place)
+    def describe(self) -> DeviceDescription:
+        with local_workspace(open_cores(), {}, None) as workspace:
+            return facts(self.name, workspace)
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
-        with local_place(open_cores(), {}, None) as place:
-            yield from interleaved(place, jobs, images, schedule, told)
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
+        with local_workspace(open_cores(), {}, None) as workspace:
+            yield from interleaved(workspace, jobs, images, schedule, on_progress)
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
-        with local_place(open_cores(), {}, None) as place:
-            return operators(place, artefact, images, threads, timeout)
+        with local_workspace(open_cores(), {}, None) as workspace:
+            return operators(workspace, artefact, images, threads, timeout)
 
 
-def facts(name: str, place: Place, emulated: str = "") -> Facts:
+def facts(name: str, workspace: Workspace, emulated: str = "") -> DeviceDescription:
     """What a worker tells of the machine it runs on.
 
     Raises:
         WorkerFailed: No worker could be started there.
     """
-    with closing(place.start()) as link:
-        told = link.ask("describe", 60.0)
-    del told["python"]
-    return Facts(name=name, emulated=emulated, **told)
+    with closing(workspace.start()) as worker:
+        described = worker.ask("describe", 60.0)
+    del described["python"]
+    return DeviceDescription(name=name, emulated=emulated, **described)

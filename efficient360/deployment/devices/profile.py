@@ -18,7 +18,7 @@ _PART = re.compile(r"(?P<cores>\d+)cores?|(?P<memory>\d+)(?P<unit>mb|gb)|quota(?
 
 @final
 @dataclass(frozen=True)
-class Profile:
+class LimitProfile:
     """Limits on every worker; ``None`` leaves the machine's own.
 
     Args:
@@ -34,28 +34,28 @@ class Profile:
     isa: str | None = None
 
 
-def parse(text: str) -> Profile:
+def parse(text: str) -> LimitProfile:
     """The profile of a text as ``1core-2gb``.
 
     Raises:
         SettingsError: ``bad-profile``: a part that means nothing, a part given twice, or a limit too small to run anything.
     """
-    found: dict[str, int | str] = {}
+    parts: dict[str, int | str] = {}
     for part in text.lower().split("-"):
         match = _PART.fullmatch(part)
         if match is None:
             raise SettingsError("bad-profile", f"limited:{text} has a part {part!r} that means nothing", f"give {GRAMMAR}")
         unit = match["unit"]
         (key, value) = next((key, value) for key, value in match.groupdict().items() if value)
-        if key in found:
+        if key in parts:
             raise SettingsError("bad-profile", f"limited:{text} says its {key} twice", f"give {GRAMMAR}, each once")
-        found[key] = value if key == "isa" else int(value) * (UNIT[unit] if unit else 1)
-    profile = Profile(**found)  # type: ignore[arg-type]  # the pattern's groups are the fields
+        parts[key] = value if key == "isa" else int(value) * (UNIT[unit] if unit else 1)
+    profile = LimitProfile(**parts)  # type: ignore[arg-type]  # the pattern's groups are the fields
     _large_enough(profile, text)
     return profile
 
 
-def _large_enough(profile: Profile, text: str) -> None:
+def _large_enough(profile: LimitProfile, text: str) -> None:
     if profile.cores == 0:
         raise SettingsError("bad-profile", f"limited:{text} has no core", "give one at least, 1core")
     if profile.memory is not None and profile.memory < LEAST_MEMORY:
@@ -64,7 +64,7 @@ def _large_enough(profile: Profile, text: str) -> None:
         raise SettingsError("bad-profile", f"limited:{text} has too small a quota for the kernel", f"give quota{LEAST_QUOTA} at least")
 
 
-def check_fits(profile: Profile, text: str, cores: int, memory: int, isa: Sequence[str]) -> None:
+def check_fits(profile: LimitProfile, text: str, cores: int, memory: int, isa: Sequence[str]) -> None:
     """Refuse a profile that is more than this machine.
 
     Args:
@@ -90,7 +90,7 @@ def check_fits(profile: Profile, text: str, cores: int, memory: int, isa: Sequen
         raise SettingsError("profile-too-large", f"limited:{text} asks for {profile.isa}, which this CPU lacks", "leave it out")
 
 
-def label(profile: Profile, cpu: str, cores: int, isa: Sequence[str]) -> str:
+def label(profile: LimitProfile, cpu: str, cores: int, isa: Sequence[str]) -> str:
     """What stands in for what, in words: ``emulated on AMD EPYC: 1 of 2 cores, 2 GiB``."""
     parts = []
     if profile.cores is not None:

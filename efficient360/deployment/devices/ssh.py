@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices.device import Device, Facts, Job, Reading, Schedule, Told
+from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.interleaving import interleaved, operators
-from efficient360.deployment.devices.link import Link, WorkerFailed
 from efficient360.deployment.devices.local import facts
-from efficient360.deployment.devices.place import KIT, Place
-from efficient360.deployment.devices.ssh_client import CONNECTION_FAILED, Address, Client, connected, english, read
+from efficient360.deployment.devices.ssh_client import CONNECTION_FAILED, SshAddress, SshClient, connected, english, read
+from efficient360.deployment.devices.worker import KIT, WorkerFailed, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.kit.machine import PACKAGES
 from efficient360.deployment.runtimes.runtime import Artefact
@@ -43,7 +42,7 @@ NOT_FOUND = 127
 
 @final
 @dataclass(frozen=True)
-class SshPlace(Place):
+class SshWorkspace(Workspace):
     """A temporary folder of a host.
 
     Args:
@@ -53,7 +52,7 @@ class SshPlace(Place):
         brought: Names of what is there already.
     """
 
-    client: Client
+    client: SshClient
     folder: str
     open_cores: int = 1
     brought: set[str] = field(default_factory=set)
@@ -77,16 +76,16 @@ class SshPlace(Place):
             raise DeviceError("copy-failed", f"{name} could not be copied from {self._host}: {last_line(done.stderr)}", "measure again")
         path.write_bytes(done.stdout)
 
-    def start(self) -> Link:
-        worker = f"cd {shlex.quote(self.folder)} && PYTHONPATH=. exec {shlex.quote(self.client.address.python)} -m kit.leash"
-        return Link(self.client.command([worker]), english(), explain=self._explain)
+    def start(self) -> WorkerProcess:
+        worker = f"cd {shlex.quote(self.folder)} && PYTHONPATH=. exec {shlex.quote(self.client.address.python)} -m kit.supervisor"
+        return WorkerProcess(self.client.command([worker]), english(), explain=self._explain)
 
     @property
     def _host(self) -> str:
         return self.client.address.destination
 
     def _explain(self, code: int, doing: str, words: str) -> WorkerFailed | None:
-        """Why a worker there ended: the leash tells signals as shells do, and the client has a code for itself."""
+        """Why a worker there ended: the supervisor reports signals as shells do, and the client has a code for itself."""
         if code == CONNECTION_FAILED:
             return WorkerFailed("connection-lost", f"the connection to {self._host} was lost in {doing}{words}", "measure again; what was measured is kept")
         if code == 128 + signal.SIGKILL:
@@ -98,7 +97,7 @@ class SshPlace(Place):
         return None
 
 
-def python(address: Address, program: str, *arguments: str) -> str:
+def python(address: SshAddress, program: str, *arguments: str) -> str:
     """The shell command that runs a program with the host's interpreter."""
     return shlex.join([address.python, "-c", program, *arguments])
 
@@ -117,30 +116,30 @@ def packed(path: Path, name: str) -> bytes:
     return data.getvalue()
 
 
-def last_line(said: bytes) -> str:
+def last_line(output: bytes) -> str:
     """The last thing a command said."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
 
 
 @contextmanager
-def ssh_place(address: Address) -> Iterator[SshPlace]:
+def ssh_workspace(address: SshAddress) -> Iterator[SshWorkspace]:
     """A temporary folder of a host with the kit in it, gone afterwards.
 
     Raises:
         DeviceError: No connection, no Python or NumPy there, or no room.
     """
     with connected(address) as client:
-        place = SshPlace(client, _folder(client))
+        workspace = SshWorkspace(client, _folder(client))
         try:
-            place.put(KIT, "kit")
-            yield place
+            workspace.put(KIT, "kit")
+            yield workspace
         finally:
             with contextlib.suppress(DeviceError, subprocess.SubprocessError):  # without a connection nothing can be removed, and that was told already
-                client.run(python(address, REMOVE, place.folder))
+                client.run(python(address, REMOVE, workspace.folder))
 
 
-def _folder(client: Client) -> str:
+def _folder(client: SshClient) -> str:
     address = client.address
     done = client.run(python(address, OPEN, address.folder))
     if done.returncode == NOT_FOUND or b"not found" in done.stderr:
@@ -149,21 +148,21 @@ def _folder(client: Client) -> str:
     if done.returncode:
         raise DeviceError("no-python", f"{address.python} on {address.destination} fails: {last_line(done.stderr)}", "name another: ?python=/path/to/python")
     try:
-        told: dict[str, Any] = json.loads(done.stdout)
+        response: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         first = done.stdout.decode(errors="replace").strip().splitlines()[0]
         message = f"the shell on {address.destination} prints text of its own when it starts: {first[:80]!r}"
         raise DeviceError("talkative-shell", message, "let its start-up files be silent for commands (test for an interactive shell first)") from None
-    if "no_folder" in told:
-        raise DeviceError("no-folder", f"there is no folder {told['no_folder']} on {address.destination}", "make it, or leave out ?folder=")
-    if "folder" not in told:
-        return _refuse(address, told)
-    return str(told["folder"])
+    if "no_folder" in response:
+        raise DeviceError("no-folder", f"there is no folder {response['no_folder']} on {address.destination}", "make it, or leave out ?folder=")
+    if "folder" not in response:
+        return _refuse(address, response)
+    return str(response["folder"])
 
 
-def _refuse(address: Address, told: Mapping[str, Any]) -> str:
-    version = ".".join(map(str, told["python"]))
-    if told["python"] < [3, 9]:
+def _refuse(address: SshAddress, response: Mapping[str, Any]) -> str:
+    version = ".".join(map(str, response["python"]))
+    if response["python"] < [3, 9]:
         raise DeviceError("old-python", f"{address.python} on {address.destination} is Python {version}", "name one of 3.9 or newer: ?python=/path/to/python")
     hint = f"there: {address.python} -m pip install numpy; or name another interpreter: ?python=/path/to/python"
     raise DeviceError("no-numpy", f"{address.python} on {address.destination} has no NumPy", hint)
@@ -178,39 +177,39 @@ class Ssh(Device):
         address: The host.
     """
 
-    address: Address
+    address: SshAddress
 
     @property
     def name(self) -> str:
         return self.address.text
 
-    def describe(self) -> Facts:
-        with self._open() as (_, told):
-            return told
+    def describe(self) -> DeviceDescription:
+        with self._open() as (_, description):
+            return description
 
-    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, told: Told) -> Iterator[tuple[Job, Reading | Failure]]:
-        with self._open() as (place, found):
-            lacking = {id(job): self._lacking(job.artefact, found) for job in jobs}
-            taken = interleaved(place, [job for job in jobs if lacking[id(job)] is None], images, schedule, told)
+    def measure(self, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress) -> Iterator[tuple[Job, DeviceReading | Failure]]:
+        with self._open() as (workspace, description):
+            lacking = {id(job): self._lacking(job.artefact, description) for job in jobs}
+            readings = interleaved(workspace, [job for job in jobs if lacking[id(job)] is None], images, schedule, on_progress)
             for job in jobs:
-                yield (job, failure) if (failure := lacking[id(job)]) is not None else next(taken)
+                yield (job, failure) if (failure := lacking[id(job)]) is not None else next(readings)
 
     def operators(self, artefact: Artefact, images: Path, threads: int, timeout: float) -> Sequence[Mapping[str, Any]] | Failure:
-        with self._open() as (place, found):
-            return self._lacking(artefact, found) or operators(place, artefact, images, threads, timeout)
+        with self._open() as (workspace, description):
+            return self._lacking(artefact, description) or operators(workspace, artefact, images, threads, timeout)
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[SshPlace, Facts]]:
-        with ssh_place(self.address) as place:
+    def _open(self) -> Iterator[tuple[SshWorkspace, DeviceDescription]]:
+        with ssh_workspace(self.address) as workspace:
             try:
-                found = facts(self.name, place)
+                description = facts(self.name, workspace)
             except WorkerFailed as error:
                 raise DeviceError(error.code, f"{self.address.destination} can't be used: {error.message}", error.hint) from error
-            yield dataclasses.replace(place, open_cores=found.cores), found
+            yield dataclasses.replace(workspace, open_cores=description.cores), description
 
-    def _lacking(self, artefact: Artefact, found: Facts) -> Failure | None:
+    def _lacking(self, artefact: Artefact, description: DeviceDescription) -> Failure | None:
         """The runtime that an artefact needs and the host lacks."""
-        if artefact.runtime not in PACKAGES or artefact.runtime in found.runtimes:
+        if artefact.runtime not in PACKAGES or artefact.runtime in description.runtimes:
             return None
         title, host = catalogue.runtime(artefact.runtime).title, self.address.destination
         message = f"{title} is not installed for {self.address.python} on {host}"

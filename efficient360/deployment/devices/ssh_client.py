@@ -37,7 +37,7 @@ LONGEST_CONNECT = 60.0
 
 @final
 @dataclass(frozen=True)
-class Address:
+class SshAddress:
     """A host as typed.
 
     Args:
@@ -57,7 +57,7 @@ class Address:
     config: str = ""
 
 
-def read(text: str) -> Address:
+def read(text: str) -> SshAddress:
     """The address of a text as ``ssh://pi@raspberry:2222?python=/opt/venv/bin/python``.
 
     Raises:
@@ -69,12 +69,12 @@ def read(text: str) -> Address:
     if match is None or unknown or not all(options.values()):
         what = f"has no option {sorted(unknown)[0]!r}" if unknown else "is no SSH address"
         raise SettingsError("bad-ssh-address", f"{text!r} {what}", f"write {FORM}")
-    return Address(text, match["destination"].replace("[", "").replace("]", ""), match["port"] or "", **options)
+    return SshAddress(text, match["destination"].replace("[", "").replace("]", ""), match["port"] or "", **options)
 
 
 @final
 @dataclass(frozen=True)
-class Client:
+class SshClient:
     """An open connection.
 
     Args:
@@ -82,7 +82,7 @@ class Client:
         control: Socket through which commands share the connection.
     """
 
-    address: Address
+    address: SshAddress
     control: Path
 
     def command(self, remote: Sequence[str], *flags: str) -> list[str]:
@@ -104,7 +104,7 @@ class Client:
 
 
 @contextmanager
-def connected(address: Address) -> Iterator[Client]:
+def connected(address: SshAddress) -> Iterator[SshClient]:
     """Connect to a host, for a while.
 
     Raises:
@@ -114,25 +114,25 @@ def connected(address: Address) -> Iterator[Client]:
         raise DeviceError("no-ssh-client", "there is no ssh client on this machine", "install OpenSSH's: apt install openssh-client, or your system's package")
     # Sockets want short paths.
     with TemporaryDirectory(prefix="e360-") as folder:
-        client = Client(address, Path(folder) / "s")
-        with TemporaryFile() as said:
+        client = SshClient(address, Path(folder) / "s")
+        with TemporaryFile() as errors:
             try:
                 # Not through pipes: the connection stays in the background and would keep them open.
                 code = subprocess.run(
                     client.command([], "-M", "-N", "-f"),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=errors,
                     check=False,
                     env=english(),
                     timeout=LONGEST_CONNECT,
                 ).returncode
             except subprocess.TimeoutExpired:
                 code = CONNECTION_FAILED
-                said.write(b"connection timed out")
-            said.seek(0)
+                errors.write(b"connection timed out")
+            errors.seek(0)
             if code:
-                raise failure(address, said.read().decode(errors="replace"))
+                raise failure(address, errors.read().decode(errors="replace"))
         try:
             yield client
         finally:
@@ -145,13 +145,13 @@ def english() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def failure(address: Address, said: str) -> DeviceError:
+def failure(address: SshAddress, output: str) -> DeviceError:
     """What the client said, as an error of ours."""
     by_hand = "ssh " + (f"-F {address.config} " if address.config else "") + (f"-p {address.port} " if address.port else "") + address.destination
     for pattern, code, what, hint in _KNOWN:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, output, re.IGNORECASE):
             return DeviceError(code, f"{address.destination} can't be reached: {what}", hint.format(by_hand=by_hand))
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     return DeviceError("ssh-failed", f"{address.destination} can't be reached: {lines[-1] if lines else 'ssh gave no reason'}", f"try by hand: {by_hand} true")
 
 

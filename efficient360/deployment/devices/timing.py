@@ -1,4 +1,4 @@
-"""What raw times say: which runs were clean, the quantiles with the median's interval, and what disturbed them."""
+"""Raw times summarised: undisturbed runs, quantiles with intervals, disturbances; and an artefact on a device with its timing and parity."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.findings import Finding
-from efficient360.core.measurement import Interval
+from efficient360.core.measurement import Failure, Interval
 from efficient360.core.statistics import percentiles_around
-from efficient360.deployment.devices.device import Block, Reading
+from efficient360.deployment.devices.device import DeviceReading, TimingBlock
+from efficient360.deployment.runtimes.parity import Parity, parity
+from efficient360.deployment.runtimes.runtime import Artefact
 
 WAITING = 0.06
 """A run is clean when it waited for at most this share of its wall time more than undisturbed ones do."""
@@ -55,7 +57,7 @@ class Timing:
         return any(finding.code == "noisy" for finding in self.findings)
 
 
-def analyse(reading: Reading) -> Timing:
+def analyse(reading: DeviceReading) -> Timing:
     """Summarise a reading's blocks."""
     blocks = reading.blocks
     wall = np.concatenate([np.asarray(b.wall) for b in blocks])
@@ -66,7 +68,7 @@ def analyse(reading: Reading) -> Timing:
     samples = np.concatenate(used)
     whole = [np.asarray(b.wall) for b in blocks]
     tail = len(wall) >= FEWEST_P90, len(wall) >= FEWEST_P99
-    found = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
+    findings = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
     return Timing(
         p50=float(np.median(samples)),
         interval=quantile_interval(used, 50),
@@ -77,11 +79,11 @@ def analyse(reading: Reading) -> Timing:
         clean=int(keep.sum()),
         runs=len(wall),
         samples=tuple(samples.tolist()),
-        findings=tuple(found),
+        findings=tuple(findings),
     )
 
 
-def clean(blocks: Sequence[Block], threads: int) -> NDArray[np.bool_]:
+def clean(blocks: Sequence[TimingBlock], threads: int) -> NDArray[np.bool_]:
     """Which runs nothing disturbed.
 
     A run that had to wait for a CPU has less process-CPU time in its wall time than the others. One thread that is never kept waiting uses all of it;
@@ -100,7 +102,7 @@ def clean(blocks: Sequence[Block], threads: int) -> NDArray[np.bool_]:
     return kept
 
 
-def noisy(blocks: Sequence[Block], threads: int) -> bool:
+def noisy(blocks: Sequence[TimingBlock], threads: int) -> bool:
     """Whether too many runs were disturbed: fewer than half of them clean."""
     return not blocks or float(clean(blocks, threads).mean()) < 0.5
 
@@ -114,7 +116,7 @@ def quantile_interval(blocks: Sequence[NDArray[np.float64]], percent: float) -> 
     return percentiles_around(middle, drawn, "block-bootstrap")
 
 
-def energy(reading: Reading) -> tuple[float, ...]:
+def energy(reading: DeviceReading) -> tuple[float, ...]:
     """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
     if reading.idle is None:
         return ()
@@ -135,11 +137,11 @@ def drawn(before: Mapping[str, float], after: Mapping[str, float]) -> float | No
     return whole if whole >= 0 else None
 
 
-def _split(keep: NDArray[np.bool_], blocks: Sequence[Block]) -> list[NDArray[np.bool_]]:
+def _split(keep: NDArray[np.bool_], blocks: Sequence[TimingBlock]) -> list[NDArray[np.bool_]]:
     return np.split(keep, np.cumsum([len(b.wall) for b in blocks])[:-1])
 
 
-def _few(reading: Reading, keep: NDArray[np.bool_]) -> Iterator[Finding]:
+def _few(reading: DeviceReading, keep: NDArray[np.bool_]) -> Iterator[Finding]:
     runs, kept = len(keep), int(keep.sum())
     if not reading.steady:
         yield Finding("unsteady", "the warm-up did not become steady", "look for a clock that changes or another load")
@@ -150,7 +152,7 @@ def _few(reading: Reading, keep: NDArray[np.bool_]) -> Iterator[Finding]:
         yield Finding("few-runs", f"the median rests on {kept} runs; {FEWEST} are wanted", "allow more time for so slow a model")
 
 
-def _disturbances(blocks: Sequence[Block], threads: int) -> Iterator[Finding]:
+def _disturbances(blocks: Sequence[TimingBlock], threads: int) -> Iterator[Finding]:
     seconds = sum(b.seconds for b in blocks)
     others = (_risen(blocks, "busy") - _risen(blocks, "own")) / seconds
     if others > 0.10:
@@ -173,6 +175,45 @@ def _disturbances(blocks: Sequence[Block], threads: int) -> Iterator[Finding]:
         yield Finding("clock-changed", f"the CPU clock went from {max(clocks) / 1e9:.2f} to {min(clocks) / 1e9:.2f} GHz", "fix the frequency governor")
 
 
-def _risen(blocks: Sequence[Block], counter: str) -> float:
+def _risen(blocks: Sequence[TimingBlock], counter: str) -> float:
     """By how much a counter rose within the blocks; 0 where the device does not count it."""
     return sum(b.after[counter] - b.before[counter] for b in blocks if counter in b.before and counter in b.after)
+
+
+@final
+@dataclass(frozen=True)
+class ArtefactResult:
+    """An artefact on a device.
+
+    Args:
+        artefact: What ran.
+        reading: Raw; ``None`` when there is a failure.
+        timing: Its summary.
+        parity: How its answers compare with the checkpoint's; ``None`` where the device hands none back.
+        failure: Why there is no reading.
+    """
+
+    artefact: Artefact
+    reading: DeviceReading | None
+    timing: Timing | None
+    parity: Parity | None
+    failure: Failure | None
+
+    @property
+    def rankable(self) -> bool:
+        """Whether its latency may be ranked: it was measured, and its answers are not known to be wrong."""
+        return self.timing is not None and (self.parity is None or self.parity.passed)
+
+
+def result_of(artefact: Artefact, outcome: DeviceReading | Failure, reference: NDArray[np.float32] | None) -> ArtefactResult:
+    """Summarise what a device gave for an artefact.
+
+    Args:
+        artefact: What ran.
+        outcome: What :meth:`efficient360.deployment.devices.device.Device.measure` yielded for it.
+        reference: The checkpoint's logits ``(n, K)`` of the probe images; ``None`` when there is nothing to compare with.
+    """
+    if isinstance(outcome, Failure):
+        return ArtefactResult(artefact, None, None, None, outcome)
+    compared = None if reference is None or outcome.logits is None else parity(reference, outcome.logits, artefact.precision)
+    return ArtefactResult(artefact, outcome, analyse(outcome), compared, None)

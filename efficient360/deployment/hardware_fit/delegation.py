@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.hardware_fit.classes import PRODUCTS, class_of
+from efficient360.deployment.hardware_fit.operator_times import PRODUCTS, class_of
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact, Delegation
 
@@ -17,7 +17,7 @@ REFERENCE = "ref"
 
 @final
 @dataclass(frozen=True)
-class Taken:
+class DelegationSummary:
     """What a fast path takes.
 
     Args:
@@ -37,7 +37,7 @@ class Taken:
     macs_share: float | None = None
 
 
-def taken(artefact: Artefact, rows: Sequence[Mapping[str, Any]]) -> Taken | Failure:
+def delegation_of(artefact: Artefact, rows: Sequence[Mapping[str, Any]]) -> DelegationSummary | Failure:
     """What the fast path takes of an artefact.
 
     Args:
@@ -58,30 +58,30 @@ def taken(artefact: Artefact, rows: Sequence[Mapping[str, Any]]) -> Taken | Fail
     return Failure(Status.UNSUPPORTED, "no-delegation", f"{title} tells nothing of what a fast path takes", "take LiteRT, ExecuTorch or OpenVINO")
 
 
-def _by_converter(found: Delegation) -> Taken:
-    return Taken(found.to, found.delegated, found.total, found.partitions, found.left, _macs_share(found))
+def _by_converter(delegation: Delegation) -> DelegationSummary:
+    return DelegationSummary(delegation.to, delegation.delegated, delegation.total, delegation.partitions, delegation.left, _macs_share(delegation))
 
 
-def _macs_share(found: Delegation) -> float | None:
+def _macs_share(delegation: Delegation) -> float | None:
     """Told, or known because no convolution and no product was left, or none taken."""
-    if found.macs_share is not None:
-        return found.macs_share
-    if not found.delegated:
+    if delegation.macs_share is not None:
+        return delegation.macs_share
+    if not delegation.delegated:
         return 0.0
-    return None if any(class_of(kind) in PRODUCTS for kind in found.left) else 1.0
+    return None if any(class_of(kind) in PRODUCTS for kind in delegation.left) else 1.0
 
 
-def _by_kernel(rows: Sequence[Mapping[str, Any]]) -> Taken:
+def _by_kernel(rows: Sequence[Mapping[str, Any]]) -> DelegationSummary:
     """Of the operators whose kernel OpenVINO names: those that are not its plain reference implementation."""
     named = [row for row in rows if not str(row["place"]).startswith(UNNAMED)]
     plain = Counter(str(row["kind"]) for row in named if str(row["place"]).startswith(REFERENCE))
-    return Taken("optimised kernels", len(named) - sum(plain.values()), len(named), None, dict(plain))
+    return DelegationSummary("optimised kernels", len(named) - sum(plain.values()), len(named), None, dict(plain))
 
 
-def _by_provider(rows: Sequence[Mapping[str, Any]]) -> Taken:
+def _by_provider(rows: Sequence[Mapping[str, Any]]) -> DelegationSummary:
     """In execution order: a partition is a run of operators on one provider that is not the CPU."""
     places = [str(row["place"]) for row in rows]
     left = Counter(str(row["kind"]) for row in rows if row["place"] == CPU)
     partitions = sum(1 for before, place in zip([CPU, *places[:-1]], places, strict=True) if place not in (CPU, before))
     to = ", ".join(sorted({place.removesuffix(PROVIDER) for place in places if place != CPU}))
-    return Taken(to, len(rows) - sum(left.values()), len(rows), partitions, dict(left))
+    return DelegationSummary(to, len(rows) - sum(left.values()), len(rows), partitions, dict(left))

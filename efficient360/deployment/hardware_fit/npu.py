@@ -63,10 +63,10 @@ def estimate(artefact: Artefact, images: Path, timeout: float) -> Estimate | Fai
         return parsed(summaries[0].read_text(encoding="utf-8"), done.stdout)
 
 
-def parsed(summary: str, said: str) -> Estimate | Failure:
+def parsed(summary: str, output: str) -> Estimate | Failure:
     """The estimate in the compiler's summary (CSV) and in what it printed."""
     row = next(csv.DictReader(summary.splitlines()), {})
-    share = re.search(r"NPU operators = \d+ \(([\d.]+)%\)", said)
+    share = re.search(r"NPU operators = \d+ \(([\d.]+)%\)", output)
     if share is None or "inference_time" not in row or float(share[1]) == 0:
         return Failure(Status.UNSUPPORTED, "npu-refused", f"{COMPILER} put nothing of the network on {ACCELERATOR}", "the other numbers do not need it")
     return Estimate(float(row["inference_time"]), float(share[1]) / 100, row["system_config"])

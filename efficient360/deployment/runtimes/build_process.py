@@ -28,18 +28,18 @@ def main() -> None:
         shared=Path(request["shared"]),
         folder=Path(request["folder"]),
     )
-    found = runtime(request["runtime"])
+    converter = runtime(request["runtime"])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            answer: dict[str, Any] = dataclasses.asdict(found.convert(build))
+            answer: dict[str, Any] = dataclasses.asdict(converter.convert(build))
     except Unsupported as error:
         answer = _error("unsupported", error.code, error.message, error.hint)
     except Exception as error:  # a converter may raise anything
         traceback.print_exc()
         text = re.sub(r"\S*site-packages/", "", " ".join(str(error).split()))  # where a library lies is nobody else's matter
-        said = f"{type(error).__name__}: {text[:400]}"
-        answer = _error("failed", "conversion-failed", f"the converter for {found.title} raised {said}", "the other runtimes are not touched by it")
+        cause = f"{type(error).__name__}: {text[:400]}"
+        answer = _error("failed", "conversion-failed", f"the converter for {converter.title} raised {cause}", "the other runtimes are not touched by it")
     (build.folder.parent / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ RECORD = "artefact.json"
 
 @final
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A network to build artefacts of.
 
     Args:
@@ -45,7 +45,7 @@ class Source:
     folder: Path
 
 
-def build(source: Source, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
+def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
     """Convert a network for a runtime, or take what an earlier call with the same input left.
 
     Args:
@@ -58,14 +58,14 @@ def build(source: Source, runtime: str, precision: Precision, batch: int = 1, ti
     Returns:
         The artefact; or ``unsupported`` with the operator or reason, ``failed`` when the converter crashed, hung or raised.
     """
-    found = catalogue.runtime(runtime)
-    if absent := catalogue.missing(found):
-        message = f"{found.title} can't be converted for: {', '.join(absent)} not installed"
-        return Failure(Status.UNSUPPORTED, "runtime-not-installed", message, catalogue.how_to_get(found))
-    if precision not in found.precisions:
-        return Failure(Status.UNSUPPORTED, "no-precision", f"{found.title} has no {precision} on a CPU", f"it has {', '.join(found.precisions)}")
-    if found.largest_batch is not None and batch > found.largest_batch:
-        return Failure(Status.UNSUPPORTED, "no-batch", f"{found.title} runs at most {found.largest_batch} image at a time", "take batch 1")
+    converter = catalogue.runtime(runtime)
+    if absent := catalogue.missing(converter):
+        message = f"{converter.title} can't be converted for: {', '.join(absent)} not installed"
+        return Failure(Status.UNSUPPORTED, "runtime-not-installed", message, catalogue.how_to_get(converter))
+    if precision not in converter.precisions:
+        return Failure(Status.UNSUPPORTED, "no-precision", f"{converter.title} has no {precision} on a CPU", f"it has {', '.join(converter.precisions)}")
+    if converter.largest_batch is not None and batch > converter.largest_batch:
+        return Failure(Status.UNSUPPORTED, "no-batch", f"{converter.title} runs at most {converter.largest_batch} image at a time", "take batch 1")
     if precision is Precision.INT8 and source.calibration is None:
         return Failure(Status.UNSUPPORTED, "no-calibration", "int8 wants images to calibrate with, and no data set was given", "add --dataset")
     key = _key(source, runtime, precision, batch)
@@ -80,27 +80,27 @@ def build(source: Source, runtime: str, precision: Precision, batch: int = 1, ti
     return _converted(source, (runtime, precision, batch), program, folder, timeout)
 
 
-def _key(source: Source, runtime: str, precision: Precision, batch: int) -> str:
-    found = catalogue.runtime(runtime)
+def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
+    converter = catalogue.runtime(runtime)
     calibration = "" if precision is not Precision.INT8 or source.calibration is None else hashlib.sha256(source.calibration.tobytes()).hexdigest()
     plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
-    parts = [source.identity, list(source.size), runtime, found.version, catalogue.versions(found), precision, batch, calibration, plugin]
+    parts = [source.identity, list(source.size), runtime, converter.version, catalogue.versions(converter), precision, batch, calibration, plugin]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _shared(source: Source, batch: int) -> Path:
+def _shared(source: ModelSource, batch: int) -> Path:
     identity = hashlib.sha256(json.dumps([source.identity, list(source.size)]).encode()).hexdigest()[:16]
     return source.folder / f"shared-b{batch}-{identity}"
 
 
-def _program(source: Source, batch: int) -> Path:
+def _program(source: ModelSource, batch: int) -> Path:
     path = _shared(source, batch) / "program.pt2"
     if not path.is_file():
         export_program(source.module, source.size, batch, path)
     return path
 
 
-def _converted(source: Source, what: tuple[str, Precision, int], program: Path, folder: Path, timeout: float) -> Artefact | Failure:
+def _converted(source: ModelSource, what: tuple[str, Precision, int], program: Path, folder: Path, timeout: float) -> Artefact | Failure:
     runtime, precision, batch = what
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)

@@ -31,8 +31,8 @@ ORDER = (
 
 def names() -> list[str]:
     """Names of the built-in runtimes."""
-    found = {file.stem for file in (Path(__file__).parent / "converters").glob("*.py") if not file.stem.startswith("_")}
-    return [name for name in ORDER if name in found] + sorted(found - set(ORDER))
+    files = {file.stem for file in (Path(__file__).parent / "converters").glob("*.py") if not file.stem.startswith("_")}
+    return [name for name in ORDER if name in files] + sorted(files - set(ORDER))
 
 
 def runtime(name: str) -> Runtime:
@@ -51,9 +51,9 @@ def runtime(name: str) -> Runtime:
     return found
 
 
-def missing(found: Runtime) -> list[str]:
+def missing(converter: Runtime) -> list[str]:
     """Modules that are not installed and that converting needs."""
-    return [module for module in found.converts_with if importlib.util.find_spec(module) is None]
+    return [module for module in converter.converts_with if importlib.util.find_spec(module) is None]
 
 
 def installed() -> list[str]:
@@ -61,15 +61,15 @@ def installed() -> list[str]:
     return [name for name in names() if not missing(runtime(name)) and not runtime(name).unavailable()]
 
 
-def how_to_get(found: Runtime) -> str:
+def how_to_get(converter: Runtime) -> str:
     """What to type to install it."""
-    return found.hint or (f"pip install 'efficient360[{found.extra}]'" if found.extra else "reinstall efficient360")
+    return converter.hint or (f"pip install 'efficient360[{converter.extra}]'" if converter.extra else "reinstall efficient360")
 
 
-def versions(found: Runtime) -> dict[str, str]:
+def versions(converter: Runtime) -> dict[str, str]:
     """Versions of the distributions that convert, by module."""
     owners = _owners()
-    return {module: metadata.version(owners[module][0]) for module in found.converts_with if module in owners}
+    return {module: metadata.version(owners[module][0]) for module in converter.converts_with if module in owners}
 
 
 @cache
@@ -84,12 +84,12 @@ def target(text: str) -> tuple[str, Precision]:
     Raises:
         SettingsError: No such runtime, no such precision, or one that this runtime does not have.
     """
-    name, _, wanted = text.partition(":")
-    found = runtime(name)
-    if wanted and wanted not in {p.value for p in found.precisions}:
-        has = ", ".join(p.value for p in found.precisions)
-        raise SettingsError("unknown-precision", f"{found.title} has no precision {wanted!r}", f"it has {has}")
-    return name, Precision(wanted or Precision.FP32)
+    name, _, precision = text.partition(":")
+    converter = runtime(name)
+    if precision and precision not in {p.value for p in converter.precisions}:
+        has = ", ".join(p.value for p in converter.precisions)
+        raise SettingsError("unknown-precision", f"{converter.title} has no precision {precision!r}", f"it has {has}")
+    return name, Precision(precision or Precision.FP32)
 
 
 def targets(texts: Sequence[str]) -> list[tuple[str, Precision]]:
@@ -98,11 +98,11 @@ def targets(texts: Sequence[str]) -> list[tuple[str, Precision]]:
     Raises:
         SettingsError: As :func:`target`.
     """
-    found: list[tuple[str, Precision]] = []
+    chosen: list[tuple[str, Precision]] = []
     for text in texts:
-        many = [(name, Precision.FP32) for name in installed()] if text == "installed" else [target(text)]
-        found += [one for one in many if one not in found]
-    return found
+        choices = [(name, Precision.FP32) for name in installed()] if text == "installed" else [target(text)]
+        chosen += [choice for choice in choices if choice not in chosen]
+    return chosen
 
 
 def wanted(texts: Sequence[str]) -> list[tuple[str, Precision]]:
@@ -112,14 +112,14 @@ def wanted(texts: Sequence[str]) -> list[tuple[str, Precision]]:
         SettingsError: As :func:`target`, also of what is left out.
     """
     targets([text.removesuffix("?") for text in texts])
-    there = {"installed", *installed()}
-    return targets([text.removesuffix("?") for text in texts if not text.endswith("?") or text.removesuffix("?").partition(":")[0] in there])
+    available = {"installed", *installed()}
+    return targets([text.removesuffix("?") for text in texts if not text.endswith("?") or text.removesuffix("?").partition(":")[0] in available])
 
 
 def _from_file(path: Path) -> Runtime:
     if not path.is_file():
         raise PluginError("no-plugin-file", f"there is no file {path}", "give the path of a Python file with a RUNTIME")
-    found = getattr(imported(path, "runtime"), "RUNTIME", None)
-    if not isinstance(found, Runtime):
+    converter = getattr(imported(path, "runtime"), "RUNTIME", None)
+    if not isinstance(converter, Runtime):
         raise PluginError("no-runtime", f"{path} has no RUNTIME", "let it end in RUNTIME = YourRuntime()")
-    return found
+    return converter

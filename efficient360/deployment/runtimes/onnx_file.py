@@ -33,9 +33,9 @@ def onnx_file(build: Build) -> Path:
         written.save(part, external_data=False)
     except Exception as error:  # the exporter's own error types are many and not public
         part.unlink(missing_ok=True)
-        said = " ".join(str(error.__cause__ or error).split())
-        operator = re.search(r"target=torch\.ops\.([\w.]+)", said)
-        said = f"the exporter has no translation of {operator[1]}" if operator else said[:300]
-        raise Unsupported("no-onnx", f"this network can't be written as ONNX: {said}", "take a runtime that converts without ONNX") from error
+        cause = " ".join(str(error.__cause__ or error).split())
+        operator = re.search(r"target=torch\.ops\.([\w.]+)", cause)
+        cause = f"the exporter has no translation of {operator[1]}" if operator else cause[:300]
+        raise Unsupported("no-onnx", f"this network can't be written as ONNX: {cause}", "take a runtime that converts without ONNX") from error
     part.replace(path)
     return path

@@ -50,24 +50,24 @@ class Parity:
         return self.mean / self.spread
 
 
-def parity(reference: NDArray[np.float32], found: NDArray[np.float32], precision: Precision) -> Parity:
+def parity(reference: NDArray[np.float32], logits: NDArray[np.float32], precision: Precision) -> Parity:
     """Compare logits ``(n, K)``.
 
     Args:
         reference: The checkpoint's own, from torch in float32.
-        found: The artefact's.
+        logits: The artefact's.
         precision: Sets the tolerance.
 
     Returns:
         The comparison; not passed when shapes differ, a value is not finite, the mean difference exceeds the tolerance, or top-1 differs too often.
     """
-    if reference.shape != found.shape or not np.isfinite(found).all():
-        what = "not finite" if reference.shape == found.shape else f"of shape {found.shape} in place of {reference.shape}"
+    if reference.shape != logits.shape or not np.isfinite(logits).all():
+        what = "not finite" if reference.shape == logits.shape else f"of shape {logits.shape} in place of {reference.shape}"
         return Parity(len(reference), 0.0, 0.0, 1.0, 0.0, 0, 0.0, False, f"its logits are {what}")
-    difference = np.abs(reference.astype(np.float64) - found)
+    difference = np.abs(reference.astype(np.float64) - logits)
     spread = float(np.abs(reference - reference.mean(1, keepdims=True)).mean())
     tolerance = TOLERANCE[precision]
-    same = reference.argmax(1) == found.argmax(1)
+    same = reference.argmax(1) == logits.argmax(1)
     ordered = np.sort(reference, axis=1)
     margin = ordered[:, -1] - ordered[:, -2] if reference.shape[1] > 1 else np.zeros(len(reference))
     decided = margin > 2 * tolerance * spread

@@ -1,4 +1,4 @@
-"""A network as an exported program on disk: what every runtime converts from."""
+"""A network as an exported program on disk, from which every runtime converts; and as TorchScript for converters that read nothing newer."""
 
 import os
 import warnings
@@ -31,8 +31,8 @@ def export_program(module: nn.Module, size: tuple[int, int, int], batch: int, pa
             warnings.simplefilter("ignore")
             program = torch.export.export(cpu, (images,))
     except Exception as error:  # the exporter's own error types are many and not public
-        said = " ".join(str(error).split())[:300]
-        raise Unsupported("no-export", f"torch.export can't trace this network: {said}", "rewrite its data-dependent control flow") from error
+        cause = " ".join(str(error).split())[:300]
+        raise Unsupported("no-export", f"torch.export can't trace this network: {cause}", "rewrite its data-dependent control flow") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part.pt2")
     torch.export.save(program, part)
@@ -49,9 +49,9 @@ def images_for(program_size: tuple[int, int, int], batch: int) -> torch.Tensor:
     return torch.rand((batch, *program_size), generator=torch.Generator().manual_seed(0))
 
 
-def network(path: Path) -> nn.Module:
+def network(path: Path) -> fx.GraphModule:
     """The program of a file as a module to call or trace again."""
-    module: nn.Module = load_program(path).module()
+    module: fx.GraphModule = load_program(path).module()
     return module
 
 
@@ -90,3 +90,26 @@ class _Cast(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.inner(images.to(self.kind))
         return logits.float()
+
+
+@final
+class _Evaluable(nn.Module):
+    """An exported graph refuses ``eval()`` and the like; a module around it does not."""
+
+    def __init__(self, inner: fx.GraphModule) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.inner(images)
+        return logits
+
+
+def write_traced(module: fx.GraphModule, size: tuple[int, int, int], path: Path) -> None:
+    """Trace a program's graph with one image of ``(3, H, W)`` and write it."""
+    for node in [n for n in module.graph.nodes if n.op == "call_module" and not n.users]:  # checks of shapes, true by construction
+        module.graph.erase_node(node)
+    module.recompile()
+    with torch.no_grad():
+        traced = torch.jit.trace(_Evaluable(module), (images_for(size, 1),), check_trace=False)  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, str(path))

@@ -4,11 +4,14 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from efficient360.core.measurement import Scalar
 
@@ -45,6 +48,21 @@ class Build:
     calibration: Path | None
     shared: Path
     folder: Path
+
+    def calibration_calls(self) -> Iterator[NDArray[np.float32]]:
+        """The calibration images in whole calls; the last is filled up from the first images, so that each is seen.
+
+        Yields:
+            Images float32 ``(batch, 3, H, W)``.
+
+        Raises:
+            ValueError: There are no calibration images.
+        """
+        if self.calibration is None:
+            raise ValueError(f"{self.precision} needs calibration images")
+        images = np.load(self.calibration)
+        for start in range(0, len(images), self.batch):
+            yield np.ascontiguousarray(images.take(range(start, start + self.batch), axis=0, mode="wrap"))
 
 
 @final

@@ -7,14 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efficient360.methods.adversarial.ascent import Climb, ascend
-from efficient360.methods.adversarial.attack import Attack, Found, Subjects
+from efficient360.methods.adversarial.attack import Attack, AttackBatch, AttackResult, misclassified, most_likely_other_classes, run_in_groups
 from efficient360.methods.adversarial.losses import ce, dlr, dlr_targeted, margin_targeted
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Loss, Victim
 
 BOTH = frozenset({Norm.LINF, Norm.L2})
 PAPER = "Croce & Hein 2020, Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks"
+MOMENTUM = 0.75
+RHO = 0.75
+"""A step size is kept where the loss rose in more than this share of the steps since the last checkpoint (the paper's ρ)."""
 
 
 @final
@@ -33,8 +35,8 @@ class ApgdCe(Attack):
     norms: ClassVar[frozenset[Norm]] = BOTH
     steps: int = 100
 
-    def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        return ascend(victim, threat, subjects, random_start(threat, subjects, self.name), Climb(ce, self.steps, (subjects.labels,), everyone(subjects)))
+    def run(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        return auto_pgd(victim, threat, batch, random_start(threat, batch, self.name), Objective(ce, self.steps, (batch.labels,), batch.positions()))
 
 
 @final
@@ -53,11 +55,12 @@ class ApgdDlr(Attack):
     norms: ClassVar[frozenset[Norm]] = BOTH
     steps: int = 100
 
-    def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        start = random_start(threat, subjects, self.name)
+    def run(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        start = random_start(threat, batch, self.name)
+        objective = Objective(dlr, self.steps, (batch.labels,), batch.positions())
         if victim.num_classes < 3:
-            return ascend(victim, threat, subjects, start, Climb(margin_targeted, self.steps, (subjects.labels, 1 - subjects.labels), everyone(subjects)))
-        return ascend(victim, threat, subjects, start, Climb(dlr, self.steps, (subjects.labels,), everyone(subjects)))
+            objective = Objective(margin_targeted, self.steps, (batch.labels, 1 - batch.labels), batch.positions())
+        return auto_pgd(victim, threat, batch, start, objective)
 
 
 @final
@@ -67,7 +70,7 @@ class ApgdTargeted(Attack):
 
     Args:
         steps: Gradient steps an example and class.
-        targets: Classes tried, the most likely first.
+        targets: Target classes, the most likely first.
     """
 
     name: ClassVar[str] = "apgd-t"
@@ -78,38 +81,25 @@ class ApgdTargeted(Attack):
     steps: int = 100
     targets: int = 9
 
-    def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        # Few examples with all their classes side by side fill a pass that examples alone would leave half empty.
-        groups = [everyone(subjects)[start : start + victim.rows] for start in range(0, len(subjects), victim.rows)]
-        parts = [self._some(victim, threat, subjects.take(group)) for group in groups]
-        return Found(torch.cat([part.images for part in parts]), torch.cat([part.fell for part in parts]))
+    def run(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        return run_in_groups(batch, victim.rows, lambda group: self._attack(victim, threat, group))
 
-    def _some(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
+    def _attack(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
         loss: Loss = dlr_targeted if victim.num_classes > 3 else margin_targeted
-        likely = likely_others(victim, subjects)[:, : self.targets]
-        starts = [random_start(threat, subjects, f"{self.name} {rank}") for rank in range(likely.shape[1])]
-        who = everyone(subjects).repeat_interleave(likely.shape[1])
-        return ascend(victim, threat, subjects, torch.stack(starts, 1).flatten(0, 1), Climb(loss, self.steps, (subjects.labels[who], likely.flatten()), who))
+        targets = most_likely_other_classes(victim, batch)[:, : self.targets]
+        starts = [random_start(threat, batch, f"{self.name} {rank}") for rank in range(targets.shape[1])]
+        example = batch.positions().repeat_interleave(targets.shape[1])
+        objective = Objective(loss, self.steps, (batch.labels[example], targets.flatten()), example)
+        return auto_pgd(victim, threat, batch, torch.stack(starts, 1).flatten(0, 1), objective)
 
 
-def everyone(subjects: Subjects) -> Tensor:
-    """Positions of all examples, int64 ``(B,)``."""
-    return torch.arange(len(subjects), device=subjects.images.device)
-
-
-def likely_others(victim: Victim, subjects: Subjects) -> Tensor:
-    """Classes other than the label by falling clean logit, int64 ``(B, K - 1)``."""
-    logits = victim.logits(subjects.images).scatter(1, subjects.labels[:, None], float("-inf"))
-    return logits.argsort(dim=1, descending=True, stable=True)[:, :-1]
-
-
-def random_start(threat: Threat, subjects: Subjects, salt: str) -> Tensor:
+def random_start(threat: ThreatModel, batch: AttackBatch, salt: str) -> Tensor:
     """A random image at distance ε of each clean one, clipped to [0, 1], as AutoAttack starts."""
-    draw = np.stack([_direction(threat, generator, tuple(subjects.images.shape[1:])) for generator in subjects.generators(salt)])
-    return torch.clamp(subjects.images + threat.epsilon * torch.from_numpy(draw).to(subjects.images), 0, 1)
+    draw = np.stack([_direction(threat, generator, tuple(batch.images.shape[1:])) for generator in batch.generators(salt)])
+    return torch.clamp(batch.images + threat.epsilon * torch.from_numpy(draw).to(batch.images), 0, 1)
 
 
-def _direction(threat: Threat, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _direction(threat: ThreatModel, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     if threat.norm is Norm.LINF:
         inside = generator.uniform(-1, 1, shape)
         corner: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = inside / np.abs(inside).max()
@@ -117,3 +107,131 @@ def _direction(threat: Threat, generator: np.random.Generator, shape: tuple[int,
     normal = generator.standard_normal(shape)
     direction: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = normal / np.linalg.norm(normal)
     return direction
+
+
+@final
+@dataclass(frozen=True)
+class Objective:
+    """What a run of Auto-PGD maximises, and for how long.
+
+    Args:
+        loss: ``loss(logits, *args)``.
+        steps: Gradient steps an example.
+        args: Tensors of ``R`` rows that the loss takes beside the logits: labels, target classes.
+        example: Which example each of the ``R`` runs belongs to, int64 ``(R,)``; all runs of an example end when one of them succeeds.
+    """
+
+    loss: Loss
+    steps: int
+    args: tuple[Tensor, ...]
+    example: Tensor
+
+
+@dataclass
+class _State:
+    """The runs that are still going; the first dimension of every tensor is the run."""
+
+    example: Tensor
+    args: tuple[Tensor, ...]
+    clean: Tensor
+    current: Tensor
+    previous: Tensor
+    gradient: Tensor
+    loss: Tensor
+    best: Tensor
+    best_gradient: Tensor
+    best_loss: Tensor
+    checkpoint_loss: Tensor
+    rises: Tensor
+    step: Tensor
+    halved: Tensor
+
+    def keep(self, rows: Tensor) -> None:
+        for name, value in vars(self).items():
+            setattr(self, name, tuple(arg[rows] for arg in value) if isinstance(value, tuple) else value[rows])
+
+
+def auto_pgd(victim: Victim, threat: ThreatModel, batch: AttackBatch, start: Tensor, objective: Objective) -> AttackResult:
+    """Projected gradient ascent with adaptive step size until an example is misclassified or its steps are spent (Croce & Hein 2020, algorithm 1).
+
+    Step size, checkpoints and restarts from the best point are each run's own. All runs of an example end once one succeeds.
+
+    Args:
+        victim: The model under attack.
+        threat: Ball to stay in, L∞ or L2.
+        batch: Examples under attack.
+        start: Where each run begins, ``(R, 3, H, W)`` within the threat model.
+        objective: Loss and steps.
+    """
+    result = AttackResult(batch.images.clone(), torch.zeros(len(batch), dtype=torch.bool, device=start.device))
+    logits, loss, gradient = victim.gradient(start, objective.loss, *objective.args)
+    state = _State(
+        example=objective.example,
+        args=objective.args,
+        clean=batch.images[objective.example],
+        current=start,
+        previous=start,
+        gradient=gradient,
+        loss=loss,
+        best=start,
+        best_gradient=gradient,
+        best_loss=loss,
+        checkpoint_loss=loss,
+        rises=torch.zeros_like(loss),
+        step=torch.full_like(loss, 2 * threat.epsilon).view(-1, 1, 1, 1),
+        halved=torch.ones_like(loss, dtype=torch.bool),
+    )
+    _collect_successes(state, logits, batch.labels, result)
+    period, shortest, shrink = (max(int(share * objective.steps), 1) for share in (0.22, 0.06, 0.03))
+    since = 0
+    for step in range(objective.steps):
+        if not len(state.example):
+            break
+        _step(state, threat, MOMENTUM if step else 1.0)
+        earlier = state.loss
+        logits, state.loss, state.gradient = victim.gradient(state.current, objective.loss, *state.args)
+        state.rises = state.rises + (state.loss > earlier)
+        _collect_successes(state, logits, batch.labels, result)
+        _remember_best(state)
+        since += 1
+        if since == period:
+            _checkpoint(state, period)
+            period, since = max(period - shrink, shortest), 0
+    return result
+
+
+def _collect_successes(state: _State, logits: Tensor, labels: Tensor, result: AttackResult) -> None:
+    wrong = misclassified(logits, labels[state.example])
+    if bool(wrong.any()):
+        for row in reversed(wrong.nonzero()[:, 0].tolist()):  # of an example's runs the first has the last word
+            result.images[state.example[row]], result.success[state.example[row]] = state.current[row], True
+        state.keep(~result.success[state.example])
+
+
+def _step(state: _State, threat: ThreatModel, alpha: float) -> None:
+    ascent = state.gradient.sign() if threat.norm is Norm.LINF else _unit(state.gradient)
+    ahead = threat.project(state.current + state.step * ascent, state.clean)
+    moved = state.current + alpha * (ahead - state.current) + (1 - alpha) * (state.current - state.previous)
+    state.previous, state.current = state.current, threat.project(moved, state.clean)
+
+
+def _remember_best(state: _State) -> None:
+    better = state.loss > state.best_loss
+    wide = better.view(-1, 1, 1, 1)
+    state.best, state.best_gradient = state.current.where(wide, state.best), state.gradient.where(wide, state.best_gradient)
+    state.best_loss = state.loss.where(better, state.best_loss)
+
+
+def _checkpoint(state: _State, period: int) -> None:
+    """Conditions 1 and 2 of the paper: halve the step and restart from the best point where the loss rose too seldom or did not improve."""
+    stalled = ~state.halved & (state.checkpoint_loss >= state.best_loss)
+    halve = (state.rises <= RHO * period) | stalled
+    wide = halve.view(-1, 1, 1, 1)
+    state.step = (state.step / 2).where(wide, state.step)
+    state.current, state.gradient = state.best.where(wide, state.current), state.best_gradient.where(wide, state.gradient)
+    state.halved, state.checkpoint_loss, state.rises = halve, state.best_loss, torch.zeros_like(state.rises)
+
+
+def _unit(gradient: Tensor) -> Tensor:
+    unit: Tensor = gradient / (gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-12)
+    return unit

@@ -1,7 +1,9 @@
-"""The attacks there are, and a user's own from a file."""
+"""Attacks by name: ours, those of torchattacks, and a user's own from a file."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import final
 
@@ -11,13 +13,14 @@ from efficient360.methods.adversarial.attack import Attack
 from efficient360.methods.adversarial.fab import FabTargeted
 from efficient360.methods.adversarial.rays import RayS
 from efficient360.methods.adversarial.square import Square
+from efficient360.methods.adversarial.torchattacks_adapter import RECIPES, TorchattacksAttack
 from efficient360.plugins.plugin_file import imported
 
 
 @final
 @dataclass(frozen=True)
 class Budget:
-    """What an example may cost.
+    """What an attack may spend on an example.
 
     Args:
         steps: Gradient steps a run.
@@ -49,15 +52,24 @@ def attack(name: str, budget: Budget) -> Attack:
     """
     if name.endswith(".py"):
         return _from_file(Path(name))
-    if name not in BUILT_IN:
-        raise SettingsError("unknown-attack", f"there is no attack called {name!r}", f"known: {', '.join(BUILT_IN)}, or a file.py with one")
-    return BUILT_IN[name](budget)
+    if name in BUILT_IN:
+        return BUILT_IN[name](budget)
+    if name in RECIPES:
+        return TorchattacksAttack(name, budget.steps)
+    hint = f"known: {', '.join(BUILT_IN)}; from torchattacks: {', '.join(RECIPES)}; or a file.py with one"
+    raise SettingsError("unknown-attack", f"there is no attack called {name!r}", hint)
+
+
+def dependencies(names: Sequence[str]) -> Mapping[str, object]:
+    """What the attacks of these names depend on beside our own code: the SHA-256 of a user's file, the version of torchattacks."""
+    files: dict[str, object] = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in names if name.endswith(".py")}
+    return files | ({"torchattacks": metadata.version("torchattacks")} if any(name in RECIPES for name in names) else {})
 
 
 def _from_file(path: Path) -> Attack:
     if not path.is_file():
         raise PluginError("no-plugin", f"there is no file {path}", "check the path of the attack")
-    found = getattr(imported(path, "attack"), "ATTACK", None)
-    if not isinstance(found, Attack):
+    user_attack = getattr(imported(path, "attack"), "ATTACK", None)
+    if not isinstance(user_attack, Attack):
         raise PluginError("no-attack", f"{path} has no ATTACK", "let it end in ATTACK = YourAttack()")
-    return found
+    return user_attack

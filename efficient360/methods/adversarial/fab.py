@@ -1,4 +1,4 @@
-"""FAB-T, the gradient attack of AutoAttack that seeks the nearest misclassified image instead of the worst one in a ball."""
+"""FAB-T, the gradient attack of AutoAttack that searches for the nearest adversarial example instead of the worst one in a ball."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -6,19 +6,17 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from efficient360.methods.adversarial.apgd import likely_others
-from efficient360.methods.adversarial.attack import Attack, Found, Subjects, misclassified
-from efficient360.methods.adversarial.fab_projections import step_to_hyperplane
+from efficient360.methods.adversarial.attack import Attack, AttackBatch, AttackResult, misclassified, most_likely_other_classes, run_in_groups
 from efficient360.methods.adversarial.losses import margin_targeted
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 
-PULL = 0.1
+ALPHA_MAX = 0.1
 """Largest weight of the step from the clean image (the paper's α_max)."""
-OVERSHOOT = 1.05
-"""How far a step goes, as a multiple of what reaches the hyperplane (η)."""
-BACK = 0.9
-"""Where the next step starts after a misclassified image, on the way from the clean one to it (β)."""
+ETA = 1.05
+"""Overshoot: how far a step goes, as a multiple of what reaches the hyperplane (the paper's η)."""
+BETA = 0.9
+"""Where the next step starts after a misclassified image, on the line from the clean one to it (the paper's β)."""
 
 
 @final
@@ -26,12 +24,12 @@ BACK = 0.9
 class FabTargeted(Attack):
     """FAB towards the most likely other classes, from the clean image, so without any randomness.
 
-    Each class has ``steps`` of its own. An example is done with the first misclassified image within the threat model, which is not
-    made smaller still; of several at the same step, that of the likeliest class counts.
+    Each class has ``steps`` of its own. An example is done with the first adversarial example within the threat model, whose perturbation is
+    not minimised further; of several at the same step, that of the likeliest class counts.
 
     Args:
         steps: Gradient steps an example and class.
-        targets: Classes tried.
+        targets: Target classes, the most likely first.
     """
 
     name: ClassVar[str] = "fab-t"
@@ -42,45 +40,74 @@ class FabTargeted(Attack):
     steps: int = 100
     targets: int = 9
 
-    def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        # Few examples with all their classes side by side fill a pass that examples alone would leave half empty.
-        everyone = torch.arange(len(subjects), device=subjects.images.device)
-        groups = [everyone[start : start + victim.rows] for start in range(0, len(subjects), victim.rows)]
-        parts = [self._some(victim, threat, subjects.take(group)) for group in groups]
-        return Found(torch.cat([part.images for part in parts]), torch.cat([part.fell for part in parts]))
+    def run(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        return run_in_groups(batch, victim.rows, lambda group: self._attack(victim, threat, group))
 
-    def _some(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        likely = likely_others(victim, subjects)[:, : self.targets]
-        found = Found(subjects.images.clone(), torch.zeros(len(subjects), dtype=torch.bool, device=likely.device))
-        place = torch.arange(len(subjects), device=likely.device).repeat_interleave(likely.shape[1])
-        target, here = likely.flatten(), subjects.images[place]
+    def _attack(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        targets = most_likely_other_classes(victim, batch)[:, : self.targets]
+        result = AttackResult(batch.images.clone(), torch.zeros(len(batch), dtype=torch.bool, device=targets.device))
+        example = batch.positions().repeat_interleave(targets.shape[1])
+        target, current = targets.flatten(), batch.images[example]
         for _ in range(self.steps):
-            if not len(place):
+            if not len(example):
                 break
-            origin, labels = subjects.images[place], subjects.labels[place]
-            moved = _move(victim, threat.norm, here, origin, labels, target)
+            clean, labels = batch.images[example], batch.labels[example]
+            moved = _step(victim, threat.norm, current, clean, labels, target)
             wrong = misclassified(victim.logits(moved), labels)
-            fallen = wrong & threat.allows(moved, origin)
-            for row in reversed(fallen.nonzero()[:, 0].tolist()):  # from the least likely class to the likeliest, which so has the last word
-                found.images[place[row]], found.fell[place[row]] = moved[row], True
-            # An image that a step leaves where it is stays there for ever: there was no gradient.
-            stuck = ~wrong & (moved == here).flatten(1).all(1)
-            here = (origin + BACK * (moved - origin)).where(wrong.view(-1, 1, 1, 1), moved)
-            keep = ~found.fell[place] & ~stuck
-            place, target, here = place[keep], target[keep], here[keep]
-        return found
+            success = wrong & threat.contains(moved, clean)
+            for row in reversed(success.nonzero()[:, 0].tolist()):  # from the least likely class to the likeliest, which so has the last word
+                result.images[example[row]], result.success[example[row]] = moved[row], True
+            # An image that a step leaves where it is never moves again: there was no gradient.
+            stuck = ~wrong & (moved == current).flatten(1).all(1)
+            current = (clean + BETA * (moved - clean)).where(wrong.view(-1, 1, 1, 1), moved)
+            keep = ~result.success[example] & ~stuck
+            example, target, current = example[keep], target[keep], current[keep]
+        return result
 
 
-def _move(victim: Victim, norm: Norm, here: Tensor, origin: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+def _step(victim: Victim, norm: Norm, current: Tensor, clean: Tensor, labels: Tensor, target: Tensor) -> Tensor:
     """One step (Croce & Hein 2020, algorithm 1): past the linearised boundary, biased towards the clean image; all images ``(P, 3, H, W)``."""
-    _, value, slope = victim.gradient(here, margin_targeted, labels, target)
-    # The way from here and the way from the clean image, one above the other: so no sum ever has a single row, which torch may add up in another order.
-    points = torch.cat([here, origin]).flatten(1)
+    _, value, slope = victim.gradient(current, margin_targeted, labels, target)
+    # The projections of the current and of the clean image, stacked: so no sum ever has a single row, which torch may add up in another order.
+    points = torch.cat([current, clean]).flatten(1)
     normals = torch.cat([slope, slope]).flatten(1)
-    values = torch.cat([value, value]) + (normals * (points - torch.cat([here, here]).flatten(1))).sum(1)
-    step = step_to_hyperplane(points, normals, values, norm)
+    values = torch.cat([value, value]) + (normals * (points - torch.cat([current, current]).flatten(1))).sum(1)
+    step = project_onto_hyperplane(points, normals, values, norm)
     length = (step.abs().amax(1) if norm is Norm.LINF else step.norm(dim=1)).clamp(min=1e-8)
-    near, far = length.chunk(2)
-    pull = (near / (near + far)).clamp(max=PULL).view(-1, 1, 1, 1)
-    ahead, anew = (points + OVERSHOOT * step).view(2, *here.shape)
-    return torch.clamp(ahead + pull * (anew - ahead), 0, 1)
+    from_current, from_clean = length.chunk(2)
+    alpha = (from_current / (from_current + from_clean)).clamp(max=ALPHA_MAX).view(-1, 1, 1, 1)
+    current_step, clean_step = (points + ETA * step).view(2, *current.shape)
+    return torch.clamp(current_step + alpha * (clean_step - current_step), 0, 1)
+
+
+def project_onto_hyperplane(points: Tensor, normals: Tensor, values: Tensor, norm: Norm) -> Tensor:
+    """The step ``d`` of least norm with ``values + normals · d = 0`` and ``points + d`` in the box [0, 1], float ``(B, n)``.
+
+    The projection of FAB (Croce & Hein 2020, Minimally distorted adversarial examples). Every coordinate moves towards the hyperplane at a
+    speed of its own, 1 in L∞ and the size of its slope in L2, until it meets the box; the time this takes solves one increasing, concave,
+    piecewise linear equation, and Newton's method from 0 meets its root exactly, after as many rounds as pieces are passed.
+    Where the hyperplane misses the box, the step goes to the box's corner nearest to it. Where there is no slope, it is 0.
+    Only the ratio of ``values`` to ``normals`` matters, however small both are. Rows are independent of one another.
+
+    Args:
+        points: ``(B, n)`` in [0, 1].
+        normals: Slope of the linear function, ``(B, n)``.
+        values: The linear function at ``points``, ``(B,)``.
+        norm: L∞ or L2.
+    """
+    largest = normals.abs().amax(1, keepdim=True)
+    slopes = normals / largest.where(largest > 0, 1)
+    required = values.abs()[:, None] / largest.where(largest > 0, 1)
+    direction = -values.sign()[:, None] * slopes.sign()
+    magnitudes = slopes.abs()
+    speeds = torch.ones_like(magnitudes) if norm is Norm.LINF else magnitudes.where(magnitudes > 0, 1)
+    room = (1 - points).where(direction > 0, points)
+    stopped = room <= 0
+    while True:
+        gain = (magnitudes * speeds).where(~stopped, 0).sum(1, keepdim=True)
+        remaining = required - (magnitudes * room).where(stopped, 0).sum(1, keepdim=True)
+        time = (remaining / gain).where(gain > 0, torch.inf)
+        reached = stopped | (room <= time * speeds)
+        if torch.equal(reached, stopped):
+            return direction * torch.minimum(time.clamp(min=0) * speeds, room)
+        stopped = reached

@@ -1,4 +1,4 @@
-"""Examples that fell, as pictures: the clean image, the one that fools the model, and what was changed."""
+"""Adversarial examples as pictures: the clean image, the adversarial image, and the perturbation between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,55 +8,55 @@ from torch import Tensor
 
 from efficient360.core.figures import Gallery, Picture
 from efficient360.core.thumbnails import data_uri
-from efficient360.methods.adversarial.attack import Attack, Subjects
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.attack import Attack, AttackBatch
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 
 
 @final
 @dataclass(frozen=True)
-class Case:
-    """An example that fell.
+class SuccessfulAttack:
+    """An example that an attack broke.
 
     Args:
-        subject: The example, alone.
-        threat: The smallest threat model it fell in.
-        attack: What it fell to.
+        example: A batch of that one example.
+        threat: The smallest threat model in which the attack succeeded.
+        attack: The attack.
     """
 
-    subject: Subjects
-    threat: Threat
+    example: AttackBatch
+    threat: ThreatModel
     attack: Attack
 
 
-def gallery(victim: Victim, cases: Sequence[Case], names: Sequence[str]) -> Gallery | None:
-    """Three pictures a case, made anew by the same attack with the same draws; ``None`` for no cases.
+def gallery(victim: Victim, cases: Sequence[SuccessfulAttack], class_names: Sequence[str]) -> Gallery | None:
+    """Three pictures a case, recomputed by the same attack with the same random draws; ``None`` without cases.
 
     Args:
-        victim: What was attacked.
-        cases: What fell.
-        names: Class names, index = label.
+        victim: The model under attack.
+        cases: Successful attacks.
+        class_names: Index = label.
     """
-    pictures = [picture for case in cases for picture in _pictures(victim, case, names)]
-    return Gallery("Images that fell: clean, perturbed, and the change", tuple(pictures)) if pictures else None
+    pictures = [picture for case in cases for picture in _pictures(victim, case, class_names)]
+    return Gallery("Adversarial examples: clean image, adversarial image, perturbation", tuple(pictures)) if pictures else None
 
 
-def _pictures(victim: Victim, case: Case, names: Sequence[str]) -> Sequence[Picture]:
-    found = case.attack.run(victim, case.threat, case.subject)
-    if not bool(found.fell[0]):
+def _pictures(victim: Victim, case: SuccessfulAttack, class_names: Sequence[str]) -> Sequence[Picture]:
+    result = case.attack.run(victim, case.threat, case.example)
+    if not bool(result.success[0]):
         return ()
-    clean, moved, norm = case.subject.images[0], found.images[0], case.threat.norm
-    before, after = (victim.logits(image[None])[0].softmax(0) for image in (clean, moved))
-    change = moved - clean
-    largest = float(change.abs().max())
-    told = f"{'L∞' if norm is Norm.LINF else 'L2'} ε = {case.threat.label}, {case.attack.title}"
+    clean, adversarial, norm = case.example.images[0], result.images[0], case.threat.norm
+    before, after = (victim.logits(image[None])[0].softmax(0) for image in (clean, adversarial))
+    perturbation = adversarial - clean
+    largest = float(perturbation.abs().max())
+    note = f"{'L∞' if norm is Norm.LINF else 'L2'} ε = {case.threat.label}, {case.attack.title}"
     return (
-        Picture(data_uri(clean), _called(before, names), f"{case.subject.ids[0]}, clean"),
-        Picture(data_uri(moved), _called(after, names), told),
-        Picture(data_uri(0.5 + 0.5 * change / largest), "the change", f"magnified {1 / (2 * largest):.3g} times around grey"),
+        Picture(data_uri(clean), _prediction(before, class_names), f"{case.example.ids[0]}, clean"),
+        Picture(data_uri(adversarial), _prediction(after, class_names), note),
+        Picture(data_uri(0.5 + 0.5 * perturbation / largest), "perturbation", f"magnified {1 / (2 * largest):.3g} times around grey"),
     )
 
 
-def _called(probabilities: Tensor, names: Sequence[str]) -> str:
+def _prediction(probabilities: Tensor, class_names: Sequence[str]) -> str:
     label = int(probabilities.argmax())
-    return f"{names[label] if label < len(names) else label}, {100 * float(probabilities[label]):.0f} %"
+    return f"{class_names[label] if label < len(class_names) else label}, {100 * float(probabilities[label]):.0f} %"

@@ -1,4 +1,4 @@
-"""What gradient attacks climb: float ``(B,)`` of logits ``(B, K)``, higher is nearer to a mistake."""
+"""Losses that gradient attacks maximise: float ``(B,)`` of logits ``(B, K)``, higher is closer to a misclassification."""
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -10,25 +10,25 @@ def ce(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:
-    """Difference of logits ratio (Croce & Hein 2020, equation 6): a margin that no scale or shift of the logits changes. Wants 3 classes."""
+    """Difference of logits ratio (Croce & Hein 2020, equation 6): a margin invariant to shift and scale of the logits. Needs 3 classes."""
     ordered = logits.sort(dim=1).values
-    label = _at(logits, labels)
-    first = ordered[:, -1] == label
-    other = ordered[:, -2].where(first, ordered[:, -1])
+    label = _gather(logits, labels)
+    is_top = ordered[:, -1] == label
+    other = ordered[:, -2].where(is_top, ordered[:, -1])
     return -(label - other) / (ordered[:, -1] - ordered[:, -3] + 1e-12)
 
 
 def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Targeted difference of logits ratio (Croce & Hein 2020, equation 7): of the label against one other class. Wants 4 classes."""
+    """Targeted difference of logits ratio (Croce & Hein 2020, equation 7): the label against one target class. Needs 4 classes."""
     ordered = logits.sort(dim=1).values
     width = ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2
-    return -(_at(logits, labels) - _at(logits, targets)) / (width + 1e-12)
+    return -(_gather(logits, labels) - _gather(logits, targets)) / (width + 1e-12)
 
 
 def margin_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Target's logit over the label's: where there are too few classes for a ratio. Its direction does not depend on scale either."""
-    return _at(logits, targets) - _at(logits, labels)
+    """Target logit minus label logit, for models with too few classes for the ratio. The direction of its gradient is scale-invariant as well."""
+    return _gather(logits, targets) - _gather(logits, labels)
 
 
-def _at(logits: Tensor, classes: Tensor) -> Tensor:
+def _gather(logits: Tensor, classes: Tensor) -> Tensor:
     return logits.gather(1, classes[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""RayS: the nearest misclassified image along rays to the corners of the cube, from predicted classes alone."""
+"""RayS: the nearest adversarial example along rays to the corners of the cube, from predicted classes alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,20 @@ import torch
 from torch import Tensor
 
 from efficient360.errors import SettingsError
-from efficient360.methods.adversarial.attack import Found, Subjects, misclassified
-from efficient360.methods.adversarial.lookahead import earliest, seats
-from efficient360.methods.adversarial.querying import Answered, QueryAttack
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.attack import AttackBatch, AttackResult, misclassified
+from efficient360.methods.adversarial.query_attack import QueryAttack, QueryResult, first_hits, speculative_queries
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 
 
 @final
 @dataclass(frozen=True)
-class Nearest:
-    """The nearest misclassified image found for each example.
+class NearestAdversarial:
+    """The nearest adversarial example found for each image.
 
     Args:
         images: float32 ``(B, 3, H, W)``, the clean image where none was found.
-        radii: float64 ``(B,)``, L∞ distance in pixel space that it was found at; infinite where none was found.
+        radii: float64 ``(B,)``, its L∞ distance in pixel space; infinite where none was found.
     """
 
     images: Tensor
@@ -34,12 +33,12 @@ class Nearest:
 class RayS(QueryAttack):
     """Flips the sign of one block of the direction after another, from the whole image down to single values.
 
-    A flipped direction is tried at the shortest radius known; only where the image is misclassified there too is the radius halved down.
-    It draws nothing at random, and its search does not depend on ε: one search answers for every radius.
+    A flipped direction is tried at the smallest radius known; only where the image is misclassified there too is the radius refined by
+    binary search. It draws nothing at random, and its search does not depend on ε: one search serves every radius.
 
     Args:
-        queries: Images shown to the model for each example at most, at least 1.
-        precision: Radius to which a halving goes on, in pixel space; above 0.
+        queries: Model queries for each example at most, at least 1.
+        precision: Radius at which a binary search stops, in pixel space; above 0.
     """
 
     name: ClassVar[str] = "rays"
@@ -56,55 +55,55 @@ class RayS(QueryAttack):
         if self.precision <= 0:
             raise SettingsError("bad-setting", f"precision of the RayS attack is {self.precision}", "give a radius above 0; 2e-5 is usual")
 
-    def run(self, victim: Victim, threat: Threat, subjects: Subjects) -> Found:
-        """Attack every subject within one threat model."""
-        return self.search(victim, (threat,), subjects)[0].found
+    def run(self, victim: Victim, threat: ThreatModel, batch: AttackBatch) -> AttackResult:
+        """Attack every example within one threat model."""
+        return self.search(victim, (threat,), batch)[0].result
 
-    def search(self, victim: Victim, threats: Sequence[Threat], subjects: Subjects) -> tuple[Answered, ...]:
+    def search(self, victim: Victim, threats: Sequence[ThreatModel], batch: AttackBatch) -> tuple[QueryResult, ...]:
         """One search down to the smallest ε, read at each."""
         epsilons = [threat.epsilon for threat in threats]
-        rays, reached = self._walk(victim, subjects, epsilons)
-        images = rays.nearest(subjects.images)
-        answered = []
-        for epsilon, queries in zip(epsilons, reached.unbind(0), strict=True):
-            fell = rays.radius <= epsilon
-            answered.append(Answered(Found(torch.where(fell.view(-1, 1, 1, 1), images, subjects.images), fell), queries))
-        return tuple(answered)
+        state, queries_at = self._search(victim, batch, epsilons)
+        images = state.nearest(batch.images)
+        results = []
+        for epsilon, queries in zip(epsilons, queries_at.unbind(0), strict=True):
+            success = state.radius <= epsilon
+            results.append(QueryResult(AttackResult(torch.where(success.view(-1, 1, 1, 1), images, batch.images), success), queries))
+        return tuple(results)
 
-    def nearest(self, victim: Victim, subjects: Subjects, enough: float = 0.0) -> Nearest:
-        """How near the search comes to each subject; an example that came within ``enough`` (pixel space) is searched no further."""
-        rays, _ = self._walk(victim, subjects, [enough])
-        return Nearest(rays.nearest(subjects.images), rays.radius)
+    def nearest(self, victim: Victim, batch: AttackBatch, enough: float = 0.0) -> NearestAdversarial:
+        """The nearest adversarial examples; the search for an example ends once it is within ``enough`` (pixel space)."""
+        state, _ = self._search(victim, batch, [enough])
+        return NearestAdversarial(state.nearest(batch.images), state.radius)
 
-    def _walk(self, victim: Victim, subjects: Subjects, epsilons: Sequence[float]) -> tuple["_Rays", Tensor]:
-        """Where every search ended, and the queries after which each came within each ε, int64 ``(E, B)``, 0 where it never did."""
-        origin, labels = subjects.images, subjects.labels
-        rays = _Rays.begun(origin)
-        flips = torch.tensor(blocks(origin[0].numel(), self.queries), device=origin.device)
-        radii = torch.tensor(epsilons, dtype=torch.float64, device=origin.device)[:, None]
-        reached = torch.zeros((len(epsilons), len(labels)), dtype=torch.int64, device=origin.device)
-        while len(searching := ((rays.radius > min(epsilons)) & (rays.spent < self.queries)).nonzero().flatten()):
-            who, ahead = seats(searching, victim.rows)
-            asked = (rays.spent[who] + ahead < self.queries) & ((ahead == 0) | ~rays.halving[who])
-            who, ahead = who[asked], ahead[asked]
-            directions, lengths = rays.questions(who, ahead, flips)
-            wrong = misclassified(victim.logits(along(origin[who], directions, lengths)), labels[who])
-            rays.answer(who, directions, lengths, wrong, self.precision)
-            reached = torch.where((reached == 0) & (rays.radius <= radii), rays.spent, reached)
-        return rays, reached
+    def _search(self, victim: Victim, batch: AttackBatch, epsilons: Sequence[float]) -> tuple["_RaysState", Tensor]:
+        """The final state, and the queries after which each example came within each ε, int64 ``(E, B)``, 0 where it never did."""
+        clean, labels = batch.images, batch.labels
+        state = _RaysState.initial(clean)
+        flips = torch.tensor(blocks(clean[0].numel(), self.queries), device=clean.device)
+        radii = torch.tensor(epsilons, dtype=torch.float64, device=clean.device)[:, None]
+        queries_at = torch.zeros((len(epsilons), len(labels)), dtype=torch.int64, device=clean.device)
+        while len(searching := ((state.radius > min(epsilons)) & (state.spent < self.queries)).nonzero().flatten()):
+            example, ahead = speculative_queries(searching, victim.rows)
+            allowed = (state.spent[example] + ahead < self.queries) & ((ahead == 0) | ~state.bisecting[example])
+            example, ahead = example[allowed], ahead[allowed]
+            directions, lengths = state.queries(example, ahead, flips)
+            wrong = misclassified(victim.logits(along(clean[example], directions, lengths)), labels[example])
+            state.update(example, directions, lengths, wrong, self.precision)
+            queries_at = torch.where((queries_at == 0) & (state.radius <= radii), state.spent, queries_at)
+        return state, queries_at
 
 
 @final
 @dataclass(frozen=True)
-class _Rays:
-    """Where the search of each example stands. Tensors of ``B`` rows, changed in place.
+class _RaysState:
+    """The search of each example. Tensors of ``B`` rows, changed in place.
 
     Args:
-        best: The direction of the nearest image found, ±1, ``(B, D)``.
-        radius: How far along it, float64; infinite before any is found.
-        trial: The direction whose radius is being halved, ``(B, D)``.
-        right: A radius along it at which the image is classified rightly, float64.
-        halving: Whether it is, bool.
+        best: The direction of the nearest adversarial example found, ±1, ``(B, D)``.
+        radius: Its distance along that direction, float64; infinite before any is found.
+        trial: The direction whose radius is being refined by binary search, ``(B, D)``.
+        correct_radius: A radius along it at which the image is classified correctly, float64.
+        bisecting: Whether a binary search is under way, bool.
         block: Number of the next block to flip, int64.
         spent: Queries so far, int64.
     """
@@ -112,60 +111,61 @@ class _Rays:
     best: Tensor
     radius: Tensor
     trial: Tensor
-    right: Tensor
-    halving: Tensor
+    correct_radius: Tensor
+    bisecting: Tensor
     block: Tensor
     spent: Tensor
 
     @classmethod
-    def begun(cls, origin: Tensor) -> "_Rays":
-        best = torch.ones_like(origin).flatten(1)
-        count = torch.zeros(len(origin), dtype=torch.int64, device=origin.device)
+    def initial(cls, clean: Tensor) -> "_RaysState":
+        best = torch.ones_like(clean).flatten(1)
+        count = torch.zeros(len(clean), dtype=torch.int64, device=clean.device)
         zero = count.double()
         return cls(best, zero + torch.inf, best.clone(), zero.clone(), count.bool(), count.clone(), count.clone())
 
-    def questions(self, who: Tensor, ahead: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
-        """Direction ``(S, D)`` and length float64 ``(S,)`` that each row asks about: a flip at the best radius, or the middle of a halving."""
-        first, last = flips[self.block[who] + ahead].unbind(1)
-        place = torch.arange(self.best.shape[1], device=who.device)
-        flipped = torch.where((place >= first[:, None]) & (place < last[:, None]), -self.best[who], self.best[who])
-        halving, radius = self.halving[who], self.radius[who].clamp(max=1)  # within [0, 1] no image is further than 1
-        return torch.where(halving[:, None], self.trial[who], flipped), torch.where(halving, (self.right[who] + radius) / 2, radius)
+    def queries(self, example: Tensor, ahead: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
+        """Direction ``(S, D)`` and length float64 ``(S,)`` that each row queries: a flip at the best radius, or the midpoint of a binary search."""
+        first, last = flips[self.block[example] + ahead].unbind(1)
+        place = torch.arange(self.best.shape[1], device=example.device)
+        flipped = torch.where((place >= first[:, None]) & (place < last[:, None]), -self.best[example], self.best[example])
+        bisecting, radius = self.bisecting[example], self.radius[example].clamp(max=1)  # within [0, 1] no image is further than 1
+        midpoint = (self.correct_radius[example] + radius) / 2
+        return torch.where(bisecting[:, None], self.trial[example], flipped), torch.where(bisecting, midpoint, radius)
 
-    def answer(self, who: Tensor, directions: Tensor, lengths: Tensor, wrong: Tensor, precision: float) -> None:
-        """Take in which rows are misclassified. Of an example's flips the first that is counts; those behind it were never asked."""
-        halved = self.halving[who]
-        row = earliest(wrong & ~halved, who, len(self.radius))
-        asked = torch.arange(len(who), device=who.device) <= row[who]
-        counts = torch.bincount(who[asked], minlength=len(self.radius))
+    def update(self, example: Tensor, directions: Tensor, lengths: Tensor, wrong: Tensor, precision: float) -> None:
+        """Take in which rows are misclassified. Of an example's flips the first misclassified one counts; those behind it were never asked."""
+        bisected = self.bisecting[example]
+        row = first_hits(wrong & ~bisected, example, len(self.radius))
+        used = torch.arange(len(example), device=example.device) <= row[example]
+        counts = torch.bincount(example[used], minlength=len(self.radius))
         self.spent.add_(counts)
-        self.block.add_(torch.where(self.halving, 0, counts))
-        right, better = (halved & ~wrong).nonzero().flatten(), (halved & wrong).nonzero().flatten()
-        self.right[who[right]] = lengths[right]
-        begun = (row < len(who)).nonzero().flatten()
-        self.trial[begun], self.right[begun], self.halving[begun] = directions[row[begun]], 0.0, True
+        self.block.add_(torch.where(self.bisecting, 0, counts))
+        correct, better = (bisected & ~wrong).nonzero().flatten(), (bisected & wrong).nonzero().flatten()
+        self.correct_radius[example[correct]] = lengths[correct]
+        begun = (row < len(example)).nonzero().flatten()
+        self.trial[begun], self.correct_radius[begun], self.bisecting[begun] = directions[row[begun]], 0.0, True
         first = begun[torch.isinf(self.radius[begun])]
         better = torch.cat([better, row[first]])
-        self.best[who[better]], self.radius[who[better]] = directions[better], lengths[better]
-        self.halving.logical_and_(self.radius - self.right > precision)
+        self.best[example[better]], self.radius[example[better]] = directions[better], lengths[better]
+        self.bisecting.logical_and_(self.radius - self.correct_radius > precision)
 
-    def nearest(self, origin: Tensor) -> Tensor:
-        """The nearest image found of each, the clean one where none was."""
+    def nearest(self, clean: Tensor) -> Tensor:
+        """The nearest adversarial example of each, the clean image where none was found."""
         found = torch.isfinite(self.radius)
-        return torch.where(found.view(-1, 1, 1, 1), along(origin, self.best, self.radius.clamp(max=1)), origin)
+        return torch.where(found.view(-1, 1, 1, 1), along(clean, self.best, self.radius.clamp(max=1)), clean)
 
 
-def along(origin: Tensor, directions: Tensor, lengths: Tensor) -> Tensor:
+def along(clean: Tensor, directions: Tensor, lengths: Tensor) -> Tensor:
     """Images ``(b, 3, H, W)`` moved by ``lengths`` ``(b,)`` along directions of ±1 ``(b, D)``, clipped to [0, 1]."""
-    return (origin + (directions * lengths.to(directions.dtype)[:, None]).view_as(origin)).clamp(0, 1)
+    return (clean + (directions * lengths.to(directions.dtype)[:, None]).view_as(clean)).clamp(0, 1)
 
 
 def blocks(size: int, count: int) -> list[tuple[int, int]]:
-    """The first ``count`` blocks or more, first place and the one after the last: all ``size`` values, then halves, quarters, down to single ones."""
-    found: list[tuple[int, int]] = []
+    """At least the first ``count`` blocks as (first, last + 1): all ``size`` values, then halves, quarters, down to single values."""
+    result: list[tuple[int, int]] = []
     level = 0
-    while len(found) < count:
+    while len(result) < count:
         length = max(1, -(-size // 2**level))
-        found += [(start, min(start + length, size)) for start in range(0, size, length)]
+        result += [(start, min(start + length, size)) for start in range(0, size, length)]
         level += 1
-    return found
+    return result

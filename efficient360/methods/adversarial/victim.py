@@ -1,4 +1,4 @@
-"""A model as an attack sees it: logits, and the gradient of a loss with respect to pixels."""
+"""The model under attack: its logits, and the gradient of a loss with respect to the pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from torch import Tensor
 from efficient360.models.model import Model, TorchModel
 
 Loss = Callable[..., Tensor]
-"""``loss(logits, *what)`` → float ``(b,)``, one value an example; ``logits`` float32 ``(b, K)``, ``what`` tensors of ``b`` rows."""
+"""``loss(logits, *args)`` → float ``(b,)``, one value an example; ``logits`` float32 ``(b, K)``, ``args`` tensors of ``b`` rows."""
 
 
 @final
 @dataclass(frozen=True)
 class Victim:
-    """A model that answers in passes of one fixed shape.
+    """A model evaluated in forward passes of one fixed batch shape.
 
-    A pass of another shape may round differently, and the sign of a gradient turns that into another attack. So every pass has
-    ``rows`` images, the last ones repeated where there are fewer, and what becomes of an example does not depend on how many
-    others are attacked beside it.
+    A pass of another shape may round differently, and the sign of a gradient amplifies that into another attack. So every pass has
+    ``rows`` images, padded by repeating the last one, and the result for an example does not depend on how many others are attacked
+    beside it.
 
     Args:
         model: From pixels in [0, 1] to logits.
-        rows: Images a pass.
+        rows: Images in a forward pass.
     """
 
     model: Model
@@ -43,31 +43,31 @@ class Victim:
     def logits(self, images: Tensor) -> Tensor:
         """Logits float32 ``(B, K)`` of images ``(B, 3, H, W)`` in [0, 1], without gradients."""
         with torch.no_grad():
-            return torch.cat([self.model(_filled(part, self.rows))[: len(part)] for part in torch.split(images, self.rows)])
+            return torch.cat([self.model(_padded(part, self.rows))[: len(part)] for part in torch.split(images, self.rows)])
 
-    def gradient(self, images: Tensor, loss: Loss, *what: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def gradient(self, images: Tensor, loss: Loss, *args: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits ``(B, K)``, losses ``(B,)``, and the gradient of each example's loss with respect to its own pixels ``(B, 3, H, W)``.
 
         Zero where the logits do not depend on the pixels differentiably.
 
         Args:
             images: ``(B, 3, H, W)`` in [0, 1].
-            loss: Of logits and ``what``.
-            what: Tensors with ``B`` rows: labels, target classes.
+            loss: Of logits and ``args``.
+            args: Tensors with ``B`` rows: labels, target classes.
         """
-        found = []
+        passes = []
         for start in range(0, len(images), self.rows):
             size = len(images[start : start + self.rows])
-            part, *rest = (_filled(one[start : start + self.rows], self.rows) for one in (images, *what))
+            part, *rest = (_padded(tensor[start : start + self.rows], self.rows) for tensor in (images, *args))
             part = part.detach().requires_grad_()
             with torch.enable_grad():
                 logits = self.model(part)
                 losses = loss(logits, *rest)
                 gradient = torch.autograd.grad(losses.sum(), part)[0] if losses.requires_grad else torch.zeros_like(part)
-            found.append((logits.detach()[:size], losses.detach()[:size], gradient[:size]))
-        logits, losses, gradients = (torch.cat(parts) for parts in zip(*found, strict=True))
+            passes.append((logits.detach()[:size], losses.detach()[:size], gradient[:size]))
+        logits, losses, gradients = (torch.cat(parts) for parts in zip(*passes, strict=True))
         return logits, losses, gradients
 
 
-def _filled(part: Tensor, rows: int) -> Tensor:
+def _padded(part: Tensor, rows: int) -> Tensor:
     return part if len(part) == rows else torch.cat([part, part[-1:].expand(rows - len(part), *part.shape[1:])])

@@ -1,1 +1,1 @@
-"""Explanations of a prediction, and what is measured of them."""
+"""Attribution methods, which explain a prediction by its input, and their evaluation."""

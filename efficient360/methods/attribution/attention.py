@@ -1,57 +1,129 @@
-"""Attention maps of a vision transformer, with the graph that leads from the pixels to the logits through them."""
+"""Attribution by attention maps: attention rollout and Chefer relevance."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.tokens import Tokens, probe, tokens_of
+from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
 
 
 @contextmanager
-def captured(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the attention maps of every pass within, in the order of the layers, each ``(B, heads, tokens, tokens)``.
+def capture_attention(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the attention maps of every forward pass in the ``with`` block, layer by layer, each ``(B, heads, tokens, tokens)``.
 
-    A fused attention never writes its map down. So the plain one is switched on within, and whatever stood before is put back, come what may.
+    Fused attention never materialises its maps, so it is switched off within the block and restored afterwards, even after an exception.
     """
-    found: list[Tensor] = []
+    maps: list[Tensor] = []
     layers: Sequence[Any] = [m for m in network.modules() if hasattr(m, "fused_attn") and isinstance(getattr(m, "attn_drop", None), nn.Module)]
-    before = [layer.fused_attn for layer in layers]
-    hooks = [layer.attn_drop.register_forward_hook(lambda _module, _given, attention: found.append(attention)) for layer in layers]
+    fused = [layer.fused_attn for layer in layers]
+    hooks = [layer.attn_drop.register_forward_hook(lambda _module, _inputs, attention: maps.append(attention)) for layer in layers]
     try:
         for layer in layers:
             layer.fused_attn = False
-        yield found
+        yield maps
     finally:
-        for layer, was in zip(layers, before, strict=True):
-            layer.fused_attn = was
+        for layer, setting in zip(layers, fused, strict=True):
+            layer.fused_attn = setting
         for hook in hooks:
             hook.remove()
 
 
-def attention_maps(found: Sequence[Tensor], tokens: Tokens, size: int, network: str) -> list[Tensor]:
-    """Those of the captured maps that lead from every token to every token, ``(B, heads, tokens, tokens)``.
+def _global_maps(maps: Sequence[Tensor], tokens: TokenLayout, size: int, network: str) -> list[Tensor]:
+    """Those of the captured maps in which every token attends to every token, ``(B, heads, tokens, tokens)``.
 
     Raises:
-        Unsupported: There is none: attention within windows, over channels or over reduced tokens shows no flow from patch to class.
+        Unsupported: There is none: attention within windows, over channels or over reduced tokens does not connect patches to the classifier.
     """
-    whole = [attention for attention in found if attention.ndim == 4 and (attention.shape[0], *attention.shape[2:]) == (size, tokens.count, tokens.count)]
-    if not whole:
-        raise Unsupported("no-attention", f"{network} shows no attention between all of its tokens", "use a plain vision transformer, or another explainer")
-    return whole
+    kept = [attention for attention in maps if attention.ndim == 4 and (attention.shape[0], *attention.shape[2:]) == (size, tokens.count, tokens.count)]
+    if not kept:
+        message = f"{network} has no global self-attention over all of its tokens"
+        raise Unsupported("no-attention", message, "use a plain vision transformer, or another attribution method")
+    return kept
 
 
-def require_attention(model: TorchModel) -> None:
-    """Ask before any work is done.
+def _require_attention(model: TorchModel) -> None:
+    """Run a grey image through the network to see its attention maps.
 
     Raises:
-        Unsupported: The network has no tokens, or no attention between all of them.
+        Unsupported: The network has no patch tokens, or no global self-attention.
     """
-    tokens = tokens_of(model)
-    with torch.no_grad(), captured(model.network) as found:
-        model(probe(model))
-    attention_maps(found, tokens, 1, type(model.network).__name__)
+    tokens = token_layout(model)
+    with torch.no_grad(), capture_attention(model.network) as maps:
+        model(torch.full((1, *model.input_size), 0.5, device=model.device))
+    _global_maps(maps, tokens, 1, type(model.network).__name__)
+
+
+@final
+@dataclass(frozen=True)
+class AttentionRollout(AttributionMethod):
+    """Attention rollout from the patches to what the classifier reads; the same for every class."""
+
+    name: ClassVar[str] = "attention-rollout"
+    title: ClassVar[str] = "Attention rollout"
+    source: ClassVar[str] = "Abnar & Zuidema 2020, Quantifying attention flow in transformers"
+
+    def require(self, model: TorchModel) -> None:
+        _require_attention(model)
+
+    def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
+        tokens = token_layout(model)
+        with torch.no_grad(), capture_attention(model.network) as captured:
+            model(batch.images)
+        maps = _global_maps(captured, tokens, len(batch), type(model.network).__name__)
+        return grid.sum_per_cell(tokens.pooled_relevance(rollout([attention.mean(1) for attention in maps])).float())
+
+
+def rollout(attentions: Sequence[Tensor]) -> Tensor:
+    """Attention flow from the first layer's tokens to the last layer's, ``(B, N, N)``, rows summing to 1; the residual connections are weighted one half.
+
+    Args:
+        attentions: Attention of each layer averaged over heads, ``(B, N, N)``, rows summing to 1, the first layer first.
+    """
+    identity = torch.eye(attentions[0].shape[-1]).to(attentions[0])
+    flow = identity.expand_as(attentions[0])
+    for attention in attentions:
+        flow = (0.5 * attention + 0.5 * identity) @ flow
+    return flow
+
+
+@final
+@dataclass(frozen=True)
+class CheferRelevance(AttributionMethod):
+    """Class-specific relevance by the rule for self-attention: positive part of attention times its gradient, averaged over heads."""
+
+    name: ClassVar[str] = "chefer"
+    title: ClassVar[str] = "Chefer relevance"
+    source: ClassVar[str] = "Chefer, Gur & Wolf 2021, Generic attention-model explainability, equations 5 and 6"
+
+    def require(self, model: TorchModel) -> None:
+        _require_attention(model)
+
+    def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
+        tokens = token_layout(model)
+        images = batch.images.detach().clone().requires_grad_()
+        with torch.enable_grad(), capture_attention(model.network) as captured:
+            logits = model(images).gather(1, batch.targets[:, None])
+            maps = _global_maps(captured, tokens, len(batch), type(model.network).__name__)
+            # A layer that the logit does not depend on has a gradient of zero.
+            gradients = torch.autograd.grad(logits.sum(), maps, allow_unused=True, materialize_grads=True)
+        weighted = [(attention.detach() * gradient).clamp(min=0).mean(1) for attention, gradient in zip(maps, gradients, strict=True)]
+        return grid.sum_per_cell(tokens.pooled_relevance(accumulated_relevance(weighted)).float())
+
+
+def accumulated_relevance(weighted: Sequence[Tensor]) -> Tensor:
+    """Relevance of each of the first layer's tokens for each of the last layer's, ``(B, N, N)``.
+
+    Args:
+        weighted: Positive part of attention times gradient, averaged over heads, ``(B, N, N)``, the first layer first.
+    """
+    relevance = torch.eye(weighted[0].shape[-1]).to(weighted[0]).expand_as(weighted[0])
+    for layer in weighted:
+        relevance = relevance + layer @ relevance
+    return relevance

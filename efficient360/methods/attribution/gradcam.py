@@ -7,52 +7,52 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.explainer import Explainer
-from efficient360.methods.attribution.grid import Grid
-from efficient360.methods.attribution.question import Question
-from efficient360.methods.attribution.tokens import Tokens, probe, tokens_of
+from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
 
 
 @final
 @dataclass(frozen=True)
-class GradCam(Explainer):
-    """Grad-CAM of the patch tokens as they enter the last block's attention: channels weighted by their mean gradient, positive part."""
+class GradCam(AttributionMethod):
+    """Grad-CAM of the patch tokens that enter the last block's attention: channels weighted by their mean gradient, positive part.
+
+    Captum's ``LayerGradCam`` takes the embedding dimension of tokens for space, so its map is wrong here.
+    """
 
     name: ClassVar[str] = "gradcam"
     title: ClassVar[str] = "Grad-CAM"
-    source: ClassVar[str] = "Selvaraju et al. 2017, Grad-CAM, equations 1 and 2, with tokens for positions"
+    source: ClassVar[str] = "Selvaraju et al. 2017, Grad-CAM, equations 1 and 2, with tokens as positions"
 
     def require(self, model: TorchModel) -> None:
-        _entering(model, tokens_of(model), probe(model))
+        _last_block_inputs(model, token_layout(model), torch.full((1, *model.input_size), 0.5, device=model.device))
 
-    def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
-        """Patches of the last block weighted by the mean gradient of their channels, positive parts only."""
-        tokens = tokens_of(model)
-        images = question.images.detach().clone().requires_grad_()
+    def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
+        tokens = token_layout(model)
+        images = batch.images.detach().clone().requires_grad_()
         with torch.enable_grad():
-            outputs, hidden = _entering(model, tokens, images)
-            gradient = torch.autograd.grad(outputs.gather(1, question.classes[:, None]).sum(), hidden)[0]
+            logits, hidden = _last_block_inputs(model, tokens, images)
+            gradient = torch.autograd.grad(logits.gather(1, batch.targets[:, None]).sum(), hidden)[0]
         weights = gradient[:, tokens.prefix :].mean(1, keepdim=True)  # (B, 1, D)
-        return grid.collect(tokens.patches((hidden.detach() * weights).sum(2).clamp(min=0)).float())
+        return grid.sum_per_cell(tokens.patches((hidden.detach() * weights).sum(2).clamp(min=0)).float())
 
 
-def _entering(model: TorchModel, tokens: Tokens, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, and the normalised tokens ``(B, count, D)`` that the last block's attention takes in.
+def _last_block_inputs(model: TorchModel, tokens: TokenLayout, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, and the normalised tokens ``(B, count, D)`` that enter the last block's attention.
 
     Raises:
-        Unsupported: The last block normalises no sequence of all tokens.
+        Unsupported: The last block has no norm over the sequence of all tokens.
     """
     network: Any = model.network
     layer = getattr(network.blocks[-1], "norm1", None)
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
     if isinstance(layer, nn.Module):
-        hook = layer.register_forward_hook(lambda _module, _given, hidden: found.append(hidden))
+        hook = layer.register_forward_hook(lambda _module, _inputs, hidden: outputs.append(hidden))
         try:
-            outputs = model(images)
+            logits = model(images)
         finally:
             hook.remove()
-        if found and found[-1].ndim == 3 and found[-1].shape[1] == tokens.count:
-            return outputs, found[-1]
-    name = type(network).__name__
-    raise Unsupported("no-tokens", f"the last block of {name} takes in no sequence of patch tokens", "use a plain vision transformer, or another explainer")
+        if outputs and outputs[-1].ndim == 3 and outputs[-1].shape[1] == tokens.count:
+            return logits, outputs[-1]
+    message = f"the last block of {type(network).__name__} takes no sequence of patch tokens"
+    raise Unsupported("no-tokens", message, "use a plain vision transformer, or another attribution method")

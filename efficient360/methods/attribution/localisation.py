@@ -1,29 +1,64 @@
-"""Whether an explanation points at the object: with its highest cell, and with all of its positive relevance."""
+"""Localisation of annotated objects: the pointing game and relevance mass accuracy."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
 from torch import Tensor
 
-from efficient360.methods.attribution.regions import Objects
+from efficient360.methods.attribution.grid import Grid
+from efficient360.methods.attribution.regions import RegionCells, Regions
 
 
-def pointed(values: Tensor, where: Objects) -> Tensor:
-    """Whether the middle of each image's highest cell is object (Zhang et al. 2018), bool ``(B,)``; ``False`` where none is marked.
-
-    Args:
-        values: ``(B, cells)``.
-        where: The objects of the same images.
-    """
-    return where.centres.gather(1, values.argmax(1, keepdim=True).cpu())[:, 0]
-
-
-def mass_inside(values: Tensor, where: Objects) -> Tensor:
-    """Share of the positive values that lies in the object, float64 ``(B,)`` in [0, 1]; 0 where no value is positive, or no object is marked.
-
-    Arras, Osman & Samek 2022, relevance mass accuracy; a cell's value is spread evenly over its pixels.
+@final
+@dataclass(frozen=True)
+class AnnotatedObjects:
+    """The annotated objects of a batch of images, on the grid.
 
     Args:
-        values: ``(B, cells)``.
-        where: The objects of the same images.
+        annotated: Whether the image has any, bool ``(B,)``.
+        fractions: Fraction of each cell's area that is object, float64 ``(B, cells)`` in [0, 1].
+        centres: Whether each cell's centre is object, bool ``(B, cells)``.
     """
-    positive = values.double().cpu().clamp(min=0)
+
+    annotated: Tensor
+    fractions: Tensor
+    centres: Tensor
+
+
+def annotated_objects(regions: Regions, grid: Grid, ids: Sequence[str]) -> AnnotatedObjects:
+    """The objects of the examples ``ids``.
+
+    Raises:
+        SettingsError: A region can't be read, or does not fit (``bad-regions``).
+    """
+    nothing = RegionCells(np.zeros(grid.cells), np.zeros(grid.cells, dtype=bool))
+    cells = [regions[example].on_grid(grid) if example in regions else nothing for example in ids]
+    fractions = torch.from_numpy(np.stack([entry.fractions for entry in cells]))
+    return AnnotatedObjects(fractions.sum(1) > 0, fractions, torch.from_numpy(np.stack([entry.centres for entry in cells])))
+
+
+def pointing_hits(attributions: Tensor, objects: AnnotatedObjects) -> Tensor:
+    """Pointing game: whether the centre of each image's highest cell is object (Zhang et al. 2018), bool ``(B,)``; ``False`` without annotation.
+
+    Args:
+        attributions: ``(B, cells)``.
+        objects: The objects of the same images.
+    """
+    return objects.centres.gather(1, attributions.argmax(1, keepdim=True).cpu())[:, 0]
+
+
+def relevance_mass_accuracy(attributions: Tensor, objects: AnnotatedObjects) -> Tensor:
+    """Fraction of the positive attributions inside the object, float64 ``(B,)`` in [0, 1]; 0 if no attribution is positive, or without annotation.
+
+    Arras, Osman & Samek 2022; a cell's attribution is spread evenly over its pixels.
+
+    Args:
+        attributions: ``(B, cells)``.
+        objects: The objects of the same images.
+    """
+    positive = attributions.double().cpu().clamp(min=0)
     total = positive.sum(1)
-    return ((positive * where.shares).sum(1) / total.where(total > 0, 1)).clamp(0, 1)
+    return ((positive * objects.fractions).sum(1) / total.where(total > 0, 1)).clamp(0, 1)

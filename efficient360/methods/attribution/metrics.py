@@ -1,4 +1,4 @@
-"""What explanations are measured in."""
+"""Metrics of attribution methods."""
 
 from efficient360.core.measurement import ONE, Better, Metric
 
@@ -6,8 +6,8 @@ BEST = Metric(
     "best_faithfulness",
     ONE,
     Better.HIGHER,
-    "Faithfulness of the best explainer, chosen on one half of the examples and measured on the other: 0 is no better than a random order of cells.",
-    "insertion less deletion of Petsiuk, Das & Saenko 2018, less that of a random order; cross-fitted choice",
+    "Faithfulness of the best attribution method, selected on one half of the examples and evaluated on the other: 0 is no better than random attributions.",
+    "insertion minus deletion of Petsiuk, Das & Saenko 2018, minus that of random attributions; cross-fitted selection",
     low=-2,
     high=2,
 )
@@ -15,8 +15,8 @@ FAITHFULNESS = Metric(
     "faithfulness",
     ONE,
     Better.HIGHER,
-    "Insertion less deletion area, less the same of a random order on the same image; averaged over what takes the place of removed cells.",
-    "Petsiuk, Das & Saenko 2018, less a random order",
+    "Insertion minus deletion AUC, minus that of random attributions on the same image; mean over the baselines.",
+    "Petsiuk, Das & Saenko 2018, minus random attributions",
     low=-2,
     high=2,
 )
@@ -24,7 +24,7 @@ INSERTION = Metric(
     "insertion_auc",
     ONE,
     Better.HIGHER,
-    "Mean probability of the predicted class while the image's cells are laid over a blank, those that the explanation values most first.",
+    "Area under the insertion curve: probability of the predicted class as the image's cells are inserted into a baseline image, highest attribution first.",
     "Petsiuk, Das & Saenko 2018 (RISE), insertion",
     low=0,
     high=1,
@@ -33,7 +33,7 @@ DELETION = Metric(
     "deletion_auc",
     ONE,
     Better.LOWER,
-    "Mean probability of the predicted class while the image's cells are taken away, those that the explanation values most first.",
+    "Area under the deletion curve: probability of the predicted class as the image's cells are replaced by a baseline image, highest attribution first.",
     "Petsiuk, Das & Saenko 2018 (RISE), deletion",
     low=0,
     high=1,
@@ -42,8 +42,8 @@ INFIDELITY = Metric(
     "infidelity",
     ONE,
     Better.LOWER,
-    "Share of the logit's fall under covered squares that the explanation's values, at their best scale, do not foretell; 1 is no better than zeros.",
-    "Yeh et al. 2019, with the optimal scale, over that of an explanation of zeros",
+    "Fraction of the squared logit drops under masked squares that the attributions, at their optimal scale, do not predict; 1 is no better than zeros.",
+    "Yeh et al. 2019, with optimal scaling, divided by that of all-zero attributions",
     low=0,
     high=1,
 )
@@ -51,7 +51,7 @@ SENSITIVITY = Metric(
     "max_sensitivity",
     ONE,
     Better.LOWER,
-    "Largest relative change of the explanation when every pixel is moved a little at random; 0 for one that never looks at the image.",
+    "Largest relative change of the attributions under small random noise on the image; 0 for a method that ignores the image.",
     "Yeh et al. 2019",
     low=0,
 )
@@ -59,7 +59,7 @@ SPARSENESS = Metric(
     "sparseness",
     ONE,
     Better.NEITHER,
-    "Gini index of the explanation's absolute values: 0 all cells alike, near 1 all in one cell.",
+    "Gini index of the absolute attributions: 0 if all cells are equal, near 1 if all is in one cell.",
     "Chalasani et al. 2020; Hurley & Rickard 2009",
     low=0,
     high=1,
@@ -68,7 +68,7 @@ SIMILARITY = Metric(
     "randomised_similarity",
     ONE,
     Better.LOWER,
-    "Rank correlation of the explanation with that of a network whose weights were shuffled: one that stays alike does not explain the weights.",
+    "Model parameter randomisation test: rank correlation with the attributions of a network with permuted parameters; 1 means they ignore the model.",
     "Adebayo et al. 2018",
     low=-1,
     high=1,
@@ -77,7 +77,7 @@ COMPLETENESS = Metric(
     "completeness",
     ONE,
     Better.HIGHER,
-    "Share of examples whose values sum to the difference of logits between the image and the network's mean colour within 5 %.",
+    "Fraction of examples whose attributions sum to the difference of logits between image and zero-input baseline within 5 %.",
     "Sundararajan, Taly & Yan 2017, proposition 1",
     low=0,
     high=1,
@@ -86,23 +86,22 @@ POINTING = Metric(
     "pointing_accuracy",
     ONE,
     Better.HIGHER,
-    "Share of examples where the cell of the highest value lies in a region of the object.",
+    "Pointing game: fraction of examples whose highest cell lies on an annotated object.",
     "Zhang et al. 2018 (pointing game)",
     low=0,
     high=1,
 )
-
 LOCALISATION = Metric(
     "localisation",
     ONE,
     Better.HIGHER,
-    "Share of the explanation's positive values that lies in a region of the object; the random order's is about the object's share of the image.",
+    "Relevance mass accuracy: fraction of the positive attributions on annotated objects; for random attributions about the objects' fraction of the image.",
     "Arras, Osman & Samek 2022 (CLEVR-XAI), relevance mass accuracy",
     low=0,
     high=1,
 )
 
-PROBABILITY = Metric("probability", ONE, Better.NEITHER, "Probability of the predicted class with a share of the cells inserted or deleted.", low=0, high=1)
-MARKED = Metric("marked", ONE, Better.NEITHER, "Whether the regions mark an object of the example.", low=0, high=1)
-POINTED = Metric("pointed", ONE, Better.NEITHER, "Whether the cell of the highest value lies in a marked region.", low=0, high=1)
-INSIDE = Metric("inside", ONE, Better.NEITHER, "Share of the positive values that lies in a marked region.", low=0, high=1)
+PROBABILITY = Metric("probability", ONE, Better.NEITHER, "Probability of the predicted class with a fraction of the cells inserted or deleted.", low=0, high=1)
+MARKED = Metric("marked", ONE, Better.NEITHER, "Whether the example has an annotated object.", low=0, high=1)
+POINTED = Metric("pointed", ONE, Better.NEITHER, "Whether the highest cell lies on an annotated object.", low=0, high=1)
+INSIDE = Metric("inside", ONE, Better.NEITHER, "Fraction of the positive attributions on annotated objects.", low=0, high=1)

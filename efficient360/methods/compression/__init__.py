@@ -1,1 +1,1 @@
-"""How far a checkpoint can be compressed: variants tried, and what came of them."""
+"""Compressors and what they cost in accuracy: quantization, weight clustering, pruning, low-rank factorization and token merging."""

@@ -1,4 +1,4 @@
-"""Linear layers as two thinner ones."""
+"""Low-rank factorization: each linear layer as the product of two thinner ones, by truncated SVD."""
 
 import copy
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from torch.nn import functional
 
 from efficient360.core.measurement import Conditions
 from efficient360.errors import SettingsError, Unsupported
-from efficient360.methods.compression.compressor import Compressed, Compressor
-from efficient360.methods.compression.tensors import stored_tensors
+from efficient360.methods.compression.compressor import CompressedNetwork, Compressor
+from efficient360.models.compressed_file import stored_tensors
 
-PLAIN: Final = (nn.Linear, Linear)
-"""Layers that do no more than multiply and add; torch's own attention reads the weights of its layer past its ``forward``."""
-THIN: Final = 32
-"""Layers with a side below this stay as they are: a classifier of ten classes has no rank to spare."""
+LINEAR: Final = (nn.Linear, Linear)
+"""Layers that are replaced. Subclasses are not: torch's own attention reads the weights of its output layer without calling ``forward``."""
+MIN_SIDE: Final = 32
+"""Layers with a side below this are not factorized: a classifier of ten classes has no rank to spare."""
 
 
 @final
 @dataclass(frozen=True)
-class LowRank(Compressor):
-    """Each linear layer replaced by the product of two thinner ones, of so low a rank that they hold a given share of its weights, without training after.
+class LowRankFactorization(Compressor):
+    """Each linear layer replaced by the product of two thinner ones, of the rank at which they hold a given share of its weights, without training after.
 
-    The factors are those of the truncated singular value decomposition, the nearest of their rank (Eckart & Young 1936; on networks Denil et al. 2013).
+    The factors come from the truncated singular value decomposition, the best approximation of its rank (Eckart & Young 1936; on networks Denil et al. 2013).
 
     Args:
         percent: Share of a layer's weights that its factors may hold, 1 to 99 %.
 
     Raises:
-        SettingsError: A share outside these.
+        SettingsError: A share out of this range.
     """
 
     name: ClassVar[str] = "low_rank"
@@ -46,20 +46,22 @@ class LowRank(Compressor):
     def strength(self) -> Conditions:
         return {"kept": f"{self.percent} %"}
 
-    def compress(self, network: nn.Module) -> Compressed:
-        """As :meth:`Compressor.compress`; thin layers stay as they are.
+    def compress(self, network: nn.Module) -> CompressedNetwork:
+        """As :meth:`Compressor.compress`; layers with a short side are left unchanged.
 
         Raises:
             Unsupported: No linear layer is large enough (``no-linear-layers``).
         """
-        copied = copy.deepcopy(network)
-        replaced = {name: layer for name, layer in copied.named_modules() if type(layer) in PLAIN and self._rank(layer) and min(layer.weight.shape) >= THIN}
+        factorized = copy.deepcopy(network)
+        replaced = {
+            name: layer for name, layer in factorized.named_modules() if type(layer) in LINEAR and self._rank(layer) and min(layer.weight.shape) >= MIN_SIDE
+        }
         if not replaced:
-            message = f"{type(network).__name__} has no linear layer of {THIN} inputs and outputs or more"
+            message = f"{type(network).__name__} has no linear layer of {MIN_SIDE} inputs and outputs or more"
             raise Unsupported("no-linear-layers", message, "choose another compressor")
         for name, layer in replaced.items():
-            copied.set_submodule(name, FactoredLinear(layer, self._rank(layer)))
-        return Compressed(copied, stored_tensors(copied), rebuilt=True)
+            factorized.set_submodule(name, FactoredLinear(layer, self._rank(layer)))
+        return CompressedNetwork(factorized, stored_tensors(factorized), rebuilt=True)
 
     def _rank(self, layer: nn.Linear) -> int:
         """The highest rank whose factors hold no more than the share of the layer's weights."""
@@ -68,10 +70,10 @@ class LowRank(Compressor):
 
 @final
 class FactoredLinear(nn.Module):
-    """A linear layer of rank ``r``: inputs ``(…, in)`` to outputs ``(…, out)`` by way of ``(…, r)``.
+    """A linear layer of rank ``r``: inputs ``(…, in)`` to ``(…, r)`` to outputs ``(…, out)``.
 
     Args:
-        layer: What it approximates.
+        layer: The layer that it approximates.
         rank: ``r``, at least 1 and at most the smaller side.
     """
 
@@ -86,9 +88,9 @@ class FactoredLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The matrix that it stands for, ``(out, in)``: some networks read it."""
+        """The product of its factors, ``(out, in)``: some networks read it."""
         return self.up @ self.down
 
-    def forward(self, given: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Outputs ``(…, out)`` of inputs ``(…, in)``."""
-        return functional.linear(functional.linear(given, self.down), self.up, self.bias)
+        return functional.linear(functional.linear(inputs, self.down), self.up, self.bias)

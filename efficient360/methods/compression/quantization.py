@@ -1,34 +1,48 @@
-"""Weights as small whole numbers, with a scale for each group of them."""
+"""Fewer bits a weight: bfloat16, and integers with a scale for each group."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import ClassVar, final
 
 import torch
-from torch import Size, Tensor, nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from efficient360.core.measurement import Conditions
 from efficient360.errors import SettingsError
-from efficient360.methods.compression.compressor import Coder, Compressed, Parts
-from efficient360.methods.compression.packing import packed, unpacked
-from efficient360.methods.compression.weights import coded
-
-GROUP: Final = 64
-"""Consecutive inputs of an output that share a scale."""
+from efficient360.methods.compression.compressor import CompressedNetwork, Compressor, encode_weights
+from efficient360.models.compressed_file import Parts, pack_bits, quantization_groups, quantization_levels
 
 
 @final
 @dataclass(frozen=True)
-class Quantization(Coder):
-    """Weights rounded to the nearest of ``2**bits - 1`` steps around zero, a bfloat16 scale for every 64 inputs of an output: weights only, no calibration.
+class HalfPrecision(Compressor):
+    """Weights in bfloat16, which has float32's range: the baseline, which costs next to nothing for any network.
 
-    The round-to-nearest baseline of Frantar et al. 2023 (GPTQ) and Dettmers & Zettlemoyer 2023 (The case for 4-bit precision), absmax scales.
+    Micikevicius et al. 2018, Mixed Precision Training; Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training.
+    """
+
+    name: ClassVar[str] = "half"
+    title: ClassVar[str] = "bfloat16"
+
+    @property
+    def strength(self) -> Conditions:
+        return {}
+
+    def compress(self, network: nn.Module) -> CompressedNetwork:
+        return encode_weights(network, self, lambda weight: {"bfloat16": weight.to(torch.bfloat16)})
+
+
+@final
+@dataclass(frozen=True)
+class Quantization(Compressor):
+    """Symmetric round-to-nearest to ``2**bits - 1`` levels, with a bfloat16 absmax scale for every 64 inputs of an output: weights only, no calibration.
+
+    The round-to-nearest baseline of Frantar et al. 2023 (GPTQ) and Dettmers & Zettlemoyer 2023 (The case for 4-bit precision).
 
     Args:
-        bits: Of a weight, 2 to 8; beside them a scale costs a quarter of a bit a weight.
+        bits: Of a weight, 2 to 8; the scales add a quarter of a bit per weight.
 
     Raises:
-        SettingsError: Bits outside these.
+        SettingsError: Bits out of this range.
     """
 
     name: ClassVar[str] = "quantization"
@@ -43,28 +57,14 @@ class Quantization(Coder):
     def strength(self) -> Conditions:
         return {"bits": self.bits}
 
-    def compress(self, network: nn.Module) -> Compressed:
-        return coded(network, self, self._encode)
-
-    @property
-    def _steps(self) -> int:
-        return (1 << (self.bits - 1)) - 1
+    def compress(self, network: nn.Module) -> CompressedNetwork:
+        return encode_weights(network, self, self._encode)
 
     def _encode(self, weight: Tensor) -> Parts:
-        groups = _grouped(weight.flatten(1).cpu())
-        # bfloat16 has float32's range: the scale of a layer of tiny weights does not vanish.
-        scales = (groups.abs().amax(-1) / self._steps).bfloat16()
+        groups, levels = quantization_groups(weight.flatten(1).cpu()), quantization_levels(self.bits)
+        # bfloat16 has float32's range, so the scale of a layer with tiny weights does not underflow.
+        scales = (groups.abs().amax(-1) / levels).bfloat16()
         divisor = scales.float().unsqueeze(-1)
-        steps = torch.where(divisor > 0, groups / divisor, 0.0).round().clamp(-self._steps, self._steps)
+        codes = torch.where(divisor > 0, groups / divisor, 0.0).round().clamp(-levels, levels)
         inputs = weight.flatten(1).shape[1]
-        return {"scales": scales, "codes": packed((steps.flatten(1)[:, :inputs] + self._steps).flatten(), self.bits)}
-
-    def decode(self, parts: Parts, shape: Size) -> Tensor:
-        codes = unpacked(parts["codes"], self.bits, shape.numel()).reshape(shape[0], -1)
-        groups = _grouped(codes.float() - self._steps) * parts["scales"].float().unsqueeze(-1)
-        return groups.flatten(1)[:, : codes.shape[1]].reshape(shape)
-
-
-def _grouped(matrix: Tensor) -> Tensor:
-    """``(out, in)`` as ``(out, groups, GROUP)``, the last group filled up with zeros."""
-    return functional.pad(matrix, (0, -matrix.shape[1] % GROUP)).reshape(len(matrix), -1, GROUP)
+        return {"scales": scales, "codes": pack_bits((codes.flatten(1)[:, :inputs] + levels).flatten(), self.bits)}

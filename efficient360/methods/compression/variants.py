@@ -6,19 +6,15 @@ from typing import Final
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.clustering import Clustering
 from efficient360.methods.compression.compressor import Compressor
-from efficient360.methods.compression.half import Half
-from efficient360.methods.compression.low_rank import LowRank
-from efficient360.methods.compression.pruning import Pruning
-from efficient360.methods.compression.quantization import Quantization
+from efficient360.methods.compression.low_rank import LowRankFactorization
+from efficient360.methods.compression.pruning import MagnitudePruning, TwoOfFourSparsity
+from efficient360.methods.compression.quantization import HalfPrecision, Quantization
 from efficient360.methods.compression.token_merging import TokenMerging
-from efficient360.methods.compression.two_of_four import TwoOfFour
 
-GRADED: Final[Mapping[str, Callable[[int], Compressor]]] = {each.name: each for each in (Quantization, Clustering, Pruning, LowRank, TokenMerging)}
-"""Those that take a strength."""
-PLAIN: Final[Mapping[str, Callable[[], Compressor]]] = {each.name: each for each in (Half, TwoOfFour)}
-"""Those that take none."""
-CODERS: Final = ("half", "quantization:BITS", "clustering:CLUSTERS", "pruning:PERCENT", "two_of_four")
-"""How those are written whose result is a weights file of the same architecture."""
+WITH_STRENGTH: Final[Mapping[str, Callable[[int], Compressor]]] = {
+    each.name: each for each in (Quantization, Clustering, MagnitudePruning, LowRankFactorization, TokenMerging)
+}
+WITHOUT_STRENGTH: Final[Mapping[str, Callable[[], Compressor]]] = {each.name: each for each in (HalfPrecision, TwoOfFourSparsity)}
 LADDER: Final = (
     "half",
     *(f"quantization:{bits}" for bits in (8, 6, 5, 4, 3, 2)),
@@ -28,19 +24,19 @@ LADDER: Final = (
     *(f"low_rank:{percent}" for percent in (75, 50, 25)),
     *(f"token_merging:{percent}" for percent in (10, 20, 40, 60, 80)),
 )
-"""From gentle to harsh in each way."""
+"""Variants tried by default, from mild to strong for each compressor."""
 
 
 def parse(variant: str) -> Compressor:
-    """The compressor that ``NAME`` or ``NAME:STRENGTH`` stands for.
+    """The compressor written ``NAME`` or ``NAME:STRENGTH``.
 
     Raises:
         SettingsError: No such compressor, or no such strength.
     """
     name, colon, strength = variant.partition(":")
-    if name in PLAIN and not colon:
-        return PLAIN[name]()
-    if name in GRADED and strength.isdecimal():
-        return GRADED[name](int(strength))
-    hint = f"write {', '.join((*PLAIN, *(f'{each}:N' for each in GRADED)))}, N a whole number"
+    if name in WITHOUT_STRENGTH and not colon:
+        return WITHOUT_STRENGTH[name]()
+    if name in WITH_STRENGTH and strength.isdecimal():
+        return WITH_STRENGTH[name](int(strength))
+    hint = f"write {', '.join((*WITHOUT_STRENGTH, *(f'{each}:N' for each in WITH_STRENGTH)))}, N a whole number"
     raise SettingsError("unknown-compressor", f"there is no compressor {variant!r}", hint)

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from efficient360.methods.continual_learning.fitting import Rates, answer_loss, fit, plain_loss
 from efficient360.methods.continual_learning.learner import Learner
-from efficient360.methods.continual_learning.method import Learned, Method, Study
+from efficient360.methods.continual_learning.method import LearningRates, Method, RunSetup, TrainedLearner, batch_loss, masked_cross_entropy, train
 from efficient360.methods.continual_learning.stream import Stream
 
 Weights = Sequence[Tensor]
@@ -28,65 +27,65 @@ def penalty(weights: Weights, anchors: Weights, importance: Weights) -> Tensor:
     return 0.5 * torch.stack([(f * (w - a).square()).sum() for w, a, f in zip(weights, anchors, importance, strict=True)]).sum()
 
 
-def fisher(learner: Learner, stream: Stream, numbers: NDArray[np.int64], learned: int, generator: torch.Generator) -> list[Tensor]:
+def fisher(learner: Learner, stream: Stream, indices: NDArray[np.int64], learned: int, generator: torch.Generator) -> list[Tensor]:
     """The diagonal of the Fisher information of each trained weight: mean squared gradient of the log-likelihood, image by image.
 
-    Labels are drawn from the network's own answers, as the Fisher information wants; with the true ones it would be another matrix.
+    Labels are sampled from the network's own predictive distribution, as the definition requires; true labels would give the empirical Fisher.
 
     Args:
-        learner: Whose.
-        stream: Gives the images.
-        numbers: Which, at least one.
-        learned: How many tasks are learned.
-        generator: Draws the labels.
+        learner: The network.
+        stream: Source of the images.
+        indices: Indices of the images, at least one.
+        learned: Number of tasks learned so far.
+        generator: Of the sampled labels.
     """
     trained = [p for p in learner.parameters() if p.requires_grad]
-    found = [torch.zeros_like(p) for p in trained]
-    for number in numbers:
-        drawn = stream.take(np.array([number]), learned)
-        logits = learner(drawn.inputs)
-        chances = logits.detach().cpu().masked_fill(~drawn.allowed, -torch.inf).softmax(1)
-        label = torch.multinomial(chances, 1, generator=generator)[:, 0]
-        gradients = torch.autograd.grad(answer_loss(logits, label, drawn.allowed), trained, allow_unused=True)
-        for total, gradient in zip(found, gradients, strict=True):
+    information = [torch.zeros_like(p) for p in trained]
+    for index in indices:
+        batch = stream.batch(np.array([index]), learned)
+        logits = learner(batch.inputs)
+        probabilities = logits.detach().cpu().masked_fill(~batch.mask, -torch.inf).softmax(1)
+        label = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+        gradients = torch.autograd.grad(masked_cross_entropy(logits, label, batch.mask), trained, allow_unused=True)
+        for total, gradient in zip(information, gradients, strict=True):
             if gradient is not None:
-                total.add_(gradient.square(), alpha=1 / len(numbers))
-    return found
+                total.add_(gradient.square(), alpha=1 / len(indices))
+    return information
 
 
 @final
 @dataclass(frozen=True)
 class Ewc(Method):
-    """Fine-tuning of every layer that holds a weight the more, the more the tasks before it depend on it.
+    """Fine-tuning of every layer, each weight held in proportion to its importance for earlier tasks.
 
     Args:
-        rates: Of learning.
+        rates: Learning rates.
         strength: λ of the penalty.
-        images: Of each task, that the Fisher information is taken on.
+        images: Images per task from which the Fisher information is estimated.
     """
 
     name: ClassVar[str] = "ewc"
-    rates: Rates
+    rates: LearningRates
     strength: float
     images: int
 
-    def learn(self, study: Study) -> Iterator[Learned]:
-        """Fine-tune on each task under the penalty of all before it, then take the Fisher information of that task."""
-        learner, stream, course = study.fresh(), study.stream, study.course
+    def learn(self, setup: RunSetup) -> Iterator[TrainedLearner]:
+        """Fine-tune on each task under the penalty of earlier ones, then add that task's Fisher information."""
+        learner, stream, schedule = setup.new_learner(), setup.stream, setup.schedule
         trained = [p for p in learner.parameters() if p.requires_grad]
-        generator = torch.Generator().manual_seed(course.seed)
+        generator = torch.Generator().manual_seed(schedule.seed)
         importance = [torch.zeros_like(p) for p in trained]
-        for number in range(len(stream.homes)):
-            if number:
+        for task in range(len(stream.all_tasks)):
+            if task:
                 anchors = [p.detach().clone() for p in trained]
 
-                def loss(numbers: NDArray[np.int64], number: int = number, held: Weights = anchors) -> Tensor:
-                    return plain_loss(learner, stream.take(numbers, number)) + self.strength * penalty(trained, held, importance)
+                def loss(indices: NDArray[np.int64], task: int = task, anchors: Weights = anchors) -> Tensor:
+                    return batch_loss(learner, stream.batch(indices, task)) + self.strength * penalty(trained, anchors, importance)
 
-                fit(learner, course.draws(stream.numbers(number), 1, number), loss, self.rates, course)
-                yield Learned(learner, stream)
-            chosen = stream.numbers(number)[: self.images]
-            if len(chosen) and number < len(stream.tasks):
-                course.deadline.check()
-                for total, found in zip(importance, fisher(learner, stream, chosen, number, generator), strict=True):
-                    total.add_(found)
+                train(learner, schedule.minibatches(stream.indices(task), 1, task), loss, self.rates, schedule)
+                yield TrainedLearner(learner, stream)
+            sample = stream.indices(task)[: self.images]
+            if len(sample) and task < len(stream.tasks):
+                schedule.deadline.check()
+                for total, information in zip(importance, fisher(learner, stream, sample, task, generator), strict=True):
+                    total.add_(information)

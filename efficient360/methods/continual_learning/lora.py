@@ -1,33 +1,36 @@
-"""Low-rank adapters: a frozen weight plus a product of two thin matrices that learn (Hu et al. 2022, section 4.1)."""
+"""LoRA: low-rank adapters, a frozen weight plus a trained product of two thin matrices (Hu et al. 2022, section 4.1)."""
 
-from typing import Final, final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from efficient360.errors import Unsupported
+from efficient360.methods.continual_learning.method import LearningRates, Method, RunSetup, TrainedLearner, train_sequentially
 
 SCALE: Final = 2.0
-"""α / r of the paper's section 4.1."""
+"""α / r in section 4.1 of the paper."""
 
 
 @final
-class LowRank(nn.Module):
-    """A weight ``W`` of ``(out, in)`` becomes ``W + SCALE · B A``. ``B`` starts from zeros, so nothing changes before it learns.
+class LoraAdapter(nn.Module):
+    """A weight ``W`` of ``(out, in)`` becomes ``W + SCALE · B A``. ``B`` is initialised to zeros, so nothing changes before training.
 
     Args:
         weight: ``W``.
-        rank: At least 1; no more than the smaller side is used.
-        generator: Draws ``A``.
+        rank: At least 1; at most the smaller side is used.
+        generator: Of ``A``.
     """
 
     def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         rows, columns = weight.shape
         used = min(rank, rows, columns)
-        drawn = torch.randn((used, columns), generator=generator) / columns**0.5
-        self.down = nn.Parameter(drawn.to(weight))
+        initial = torch.randn((used, columns), generator=generator) / columns**0.5
+        self.down = nn.Parameter(initial.to(weight))
         self.up = nn.Parameter(weight.new_zeros((rows, used)))
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -35,13 +38,13 @@ class LowRank(nn.Module):
         return weight + SCALE * (self.up @ self.down)
 
 
-def adapt(backbone: nn.Module, rank: int, seed: int) -> None:
-    """Freeze a network and put an adapter into each of its linear layers: those of attention and of the MLPs.
+def add_adapters(backbone: nn.Module, rank: int, seed: int) -> None:
+    """Freeze a network and add an adapter to each of its linear layers, those of attention and of the MLPs.
 
     Args:
         backbone: Changed in place.
         rank: Of every adapter.
-        seed: Of their first matrices.
+        seed: Of their initial ``A``.
 
     Raises:
         Unsupported: It has no linear layer.
@@ -52,5 +55,26 @@ def adapt(backbone: nn.Module, rank: int, seed: int) -> None:
         raise Unsupported("no-linear-layers", "the network has no linear layers to adapt", "leave lora out of the methods")
     generator = torch.Generator().manual_seed(seed)
     for layer in linears:
-        # unsafe: registering would otherwise run the adapter once on trial, for nothing.
-        parametrize.register_parametrization(layer, "weight", LowRank(layer.weight.detach(), rank, generator), unsafe=True)
+        # unsafe=True skips the trial run of the adapter at registration.
+        parametrize.register_parametrization(layer, "weight", LoraAdapter(layer.weight.detach(), rank, generator), unsafe=True)
+
+
+@final
+@dataclass(frozen=True)
+class Lora(Method):
+    """LoRA: low-rank adapters in every linear layer and the head are trained; everything else is frozen.
+
+    Args:
+        rates: Learning rates.
+        rank: Of the adapters, at least 1.
+    """
+
+    name: ClassVar[str] = "lora"
+    rates: LearningRates
+    rank: int
+
+    def learn(self, setup: RunSetup) -> Iterator[TrainedLearner]:
+        """Add the adapters, then train them and the head, task after task."""
+        learner = setup.new_learner()
+        add_adapters(learner.backbone, self.rank, setup.schedule.seed)
+        yield from train_sequentially(learner, setup.stream, self.rates, setup.schedule)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.figures import Figure
-from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Outcome, Scalar, Status
-from efficient360.core.statistics import wilson
-from efficient360.methods.continual_learning import transfer
-from efficient360.methods.continual_learning.metrics import (
+from efficient360.core.measurement import Conditions, Failure, Interval, Measurement, Metric, Outcome, Scalar, Status
+from efficient360.core.statistics import student, wilson
+from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
+from efficient360.methods.continual_learning.forgetting_and_transfer import (
     AVERAGE,
     BACKWARD,
     FORGETTING,
@@ -24,29 +24,28 @@ from efficient360.methods.continual_learning.metrics import (
     RETENTION,
     SHARE,
 )
-from efficient360.methods.continual_learning.plain_methods import Joint
-from efficient360.methods.continual_learning.scenario import Scenario
-from efficient360.methods.continual_learning.seeds import t_interval
+from efficient360.methods.continual_learning.naive_frozen_joint import Joint
+from efficient360.methods.continual_learning.stream import Scenario
 
-READ_OFF: Final[Mapping[Metric, Callable[[transfer.Matrix], float]]] = {
-    FORGETTING: transfer.forgetting,
-    AVERAGE: transfer.average_accuracy,
-    BACKWARD: transfer.backward_transfer,
-    PLASTICITY: transfer.plasticity,
-    INCREMENTAL: transfer.average_incremental_accuracy,
+MATRIX_METRICS: Final[Mapping[Metric, Callable[[metrics.Matrix], float]]] = {
+    FORGETTING: metrics.forgetting,
+    AVERAGE: metrics.average_accuracy,
+    BACKWARD: metrics.backward_transfer,
+    PLASTICITY: metrics.plasticity,
+    INCREMENTAL: metrics.average_incremental_accuracy,
 }
 
 
 @final
 @dataclass(frozen=True)
-class Results:
-    """All runs on one stream in one scenario.
+class StreamResults:
+    """Accuracy matrices of all runs on one stream in one scenario.
 
     Args:
         stream: Name of the stream.
-        scenario: Which.
-        tested: How many images the original test set has.
-        runs: Matrices ``(seeds, T + 1, T + 1)`` by method: row 0 before any learning, column 0 on the original test set.
+        scenario: Of the stream.
+        tested: Size of the original test set.
+        runs: Matrices ``(seeds, T + 1, T + 1)`` by method: row 0 before learning, column 0 on the original test set.
     """
 
     stream: str
@@ -56,41 +55,41 @@ class Results:
 
     @property
     def tasks(self) -> int:
-        """How many."""
+        """Number of tasks."""
         return len(next(iter(self.runs.values()))[0]) - 1
 
     @property
-    def others(self) -> list[str]:
-        """The methods that learn one task after the other."""
+    def sequential_methods(self) -> list[str]:
+        """All methods but joint training."""
         return [name for name in self.runs if name != Joint.name]
 
-    def given(self, method: str) -> dict[str, Scalar]:
-        """Conditions of a method's numbers."""
-        return {**self._where, "method": method}
+    def conditions(self, method: str) -> dict[str, Scalar]:
+        """Conditions of a method's measurements."""
+        return {**self._stream_conditions, "method": method}
 
     @property
-    def _where(self) -> dict[str, Scalar]:
+    def _stream_conditions(self) -> dict[str, Scalar]:
         return {"stream": self.stream, "scenario": self.scenario.value, "tasks": self.tasks}
 
-    def of(self, method: str, metric: Metric) -> list[float]:
-        """One of the metrics that a matrix alone tells, by seed."""
-        return [READ_OFF[metric](run[1:, 1:]) for run in self.runs[method]]
+    def values(self, method: str, metric: Metric) -> list[float]:
+        """A metric of the matrix alone, by seed."""
+        return [MATRIX_METRICS[metric](run[1:, 1:]) for run in self.runs[method]]
 
-    def forward(self, method: str) -> list[float]:
+    def forward_transfer(self, method: str) -> list[float]:
         """Forward transfer by seed."""
-        return [transfer.forward_transfer(run[1:, 1:], run[0, 1:]) for run in self.runs[method]]
+        return [metrics.forward_transfer(run[1:, 1:], run[0, 1:]) for run in self.runs[method]]
 
     def intransigence(self, method: str) -> list[float]:
         """Intransigence by seed, against joint training on the same seed's order."""
-        return [transfer.intransigence(run[1:, 1:], joint[1:, 1:]) for run, joint in zip(self.runs[method], self.runs[Joint.name], strict=True)]
+        return [metrics.intransigence(run[1:, 1:], joint[1:, 1:]) for run, joint in zip(self.runs[method], self.runs[Joint.name], strict=True)]
 
-    def share(self, method: str) -> list[float] | None:
+    def share_of_joint(self, method: str) -> list[float] | None:
         """Average accuracy over that of joint training, by seed; ``None`` where joint training learned nothing."""
-        pairs = list(zip(self.of(method, AVERAGE), self.of(Joint.name, AVERAGE), strict=True))
-        return [mine / joint for mine, joint in pairs] if all(joint > 0 for _, joint in pairs) else None
+        pairs = list(zip(self.values(method, AVERAGE), self.values(Joint.name, AVERAGE), strict=True))
+        return [accuracy / joint for accuracy, joint in pairs] if all(joint > 0 for _, joint in pairs) else None
 
     def retention(self, method: str) -> list[float] | None:
-        """Share of the original accuracy that is left, by seed; ``None`` where there was none."""
+        """Share of the original accuracy that is retained, by seed; ``None`` where it was 0."""
         before, after = self.runs[method][:, 0, 0], self.runs[method][:, -1, 0]
         return [float(value) for value in after / before] if before.all() else None
 
@@ -98,46 +97,70 @@ class Results:
         """Every metric of every method, mean over seeds with its interval; a Failure for what has no value.
 
         Args:
-            figures: To show beside the first.
+            figures: Attached to the first measurement.
         """
         before = float(next(iter(self.runs.values()))[0, 0, 0])
         interval = wilson(round(before * self.tested), self.tested)
-        yield Measurement(ORIGINAL, before, self.tested, interval, {**self._where, "when": "before"}, extra=tuple(figures))
+        yield Measurement(ORIGINAL, before, self.tested, interval, {**self._stream_conditions, "when": "before"}, extra=tuple(figures))
         for method, runs in self.runs.items():
-            given = self.given(method)
-            yield _mean(ORIGINAL, [float(v) for v in runs[:, -1, 0]], {**given, "when": "after"})
+            conditions = self.conditions(method)
+            yield _mean(ORIGINAL, [float(v) for v in runs[:, -1, 0]], {**conditions, "when": "after"})
             kept = self.retention(method)
-            yield _mean(RETENTION, kept, given) if kept else _unsupported(RETENTION, given, "knew-nothing", "the checkpoint answered no original image rightly")
-        for method in self.others:
-            for metric in READ_OFF:
-                yield _mean(metric, self.of(method, metric), self.given(method))
+            yield (
+                _mean(RETENTION, kept, conditions)
+                if kept
+                else _unsupported(RETENTION, conditions, "knew-nothing", "the checkpoint classified no original image correctly")
+            )
+        for method in self.sequential_methods:
+            for metric in MATRIX_METRICS:
+                yield _mean(metric, self.values(method, metric), self.conditions(method))
         yield from self._forward()
         yield from self._against_joint()
 
     def _forward(self) -> Iterator[Outcome]:
-        if self.scenario.brings_classes:
-            message = "outputs of classes that are not learned yet mean nothing, so no earlier task can help them"
-            yield _unsupported(FORWARD, self._where, "untrained-outputs", message)
+        if self.scenario.has_new_classes:
+            message = "outputs of classes that are not learned yet are untrained, so earlier tasks cannot transfer to them"
+            yield _unsupported(FORWARD, self._stream_conditions, "untrained-outputs", message)
             return
-        for method in self.others:
-            yield _mean(FORWARD, self.forward(method), self.given(method))
+        for method in self.sequential_methods:
+            yield _mean(FORWARD, self.forward_transfer(method), self.conditions(method))
 
     def _against_joint(self) -> Iterator[Outcome]:
         if Joint.name not in self.runs:
             for metric in (JOINT, SHARE, INTRANSIGENCE):
-                message, hint = "joint training was left out, so there is no ceiling to hold anything against", "add joint to the methods"
-                yield Failure(Status.UNSUPPORTED, "no-joint", message, hint, metric, self._where)
+                message, hint = "joint training was left out, so there is no upper bound to compare with", "add joint to the methods"
+                yield Failure(Status.UNSUPPORTED, "no-joint", message, hint, metric, self._stream_conditions)
             return
-        yield _mean(JOINT, self.of(Joint.name, AVERAGE), self._where)
-        for method in self.others:
-            share = self.share(method)
-            yield _mean(SHARE, share, self.given(method)) if share else _unsupported(SHARE, self.given(method), "no-ceiling", "joint training learned nothing")
-            yield _mean(INTRANSIGENCE, self.intransigence(method), self.given(method))
+        yield _mean(JOINT, self.values(Joint.name, AVERAGE), self._stream_conditions)
+        for method in self.sequential_methods:
+            share = self.share_of_joint(method)
+            yield (
+                _mean(SHARE, share, self.conditions(method))
+                if share
+                else _unsupported(SHARE, self.conditions(method), "no-ceiling", "joint training learned nothing")
+            )
+            yield _mean(INTRANSIGENCE, self.intransigence(method), self.conditions(method))
 
 
-def _mean(metric: Metric, values: Sequence[float], given: Conditions) -> Measurement:
-    return Measurement(metric, float(np.mean(values)), len(values), t_interval(values, metric), given, tuple(values))
+def _mean(metric: Metric, values: Sequence[float], conditions: Conditions) -> Measurement:
+    return Measurement(metric, float(np.mean(values)), len(values), t_interval(values, metric), conditions, tuple(values))
 
 
-def _unsupported(metric: Metric, given: Conditions, code: str, message: str) -> Failure:
-    return Failure(Status.UNSUPPORTED, code, message, "", metric, given)
+def _unsupported(metric: Metric, conditions: Conditions, code: str, message: str) -> Failure:
+    return Failure(Status.UNSUPPORTED, code, message, "", metric, conditions)
+
+
+INTERVAL_METHOD = "t over seeds"
+
+
+def t_interval(values: Sequence[float], metric: Metric) -> Interval:
+    """Student's t interval of a mean over independent repeats (Student 1908), clipped to the metric's bounds.
+
+    Args:
+        values: At least two.
+        metric: Gives the bounds.
+    """
+    mean, unclipped = float(np.mean(values)), student(np.asarray(values), INTERVAL_METHOD)
+    low = unclipped.low if metric.low is None else max(metric.low, unclipped.low)
+    high = unclipped.high if metric.high is None else min(metric.high, unclipped.high)
+    return Interval(min(low, mean), max(high, mean), INTERVAL_METHOD)

@@ -1,4 +1,4 @@
-"""Frost: photographs of frosted glass laid over the image. The photographs are not ours and come with another package."""
+"""Frost: photographs of frosted glass blended over the image. The photographs come with another package."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ import torch
 from PIL import Image
 
 from efficient360.errors import Unsupported
-from efficient360.methods.corruptions.corruption import Corruption, Pixels, quantised
+from efficient360.methods.corruptions.corruption import ImageCorruption, Pixels, quantise
 
 PACKAGE = "imagecorruptions"
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
-"""The five photographs that ImageNet-C draws from; a sixth lies beside them and is never drawn there."""
+"""The five photographs that ImageNet-C draws from; the package has a sixth that ImageNet-C never draws."""
 
 
 @final
 @dataclass(frozen=True)
-class Frost(Corruption):
-    """Ice crystals on the lens, a random cut of a random photograph.
+class Frost(ImageCorruption):
+    """Ice crystals on the lens: a random crop of a random photograph, blended over the image.
 
     Args:
         kept: Weight of the image.
         ice: Weight of the photograph.
-        scale: Size of the photograph against the original, before the cut.
+        scale: Size of the photograph relative to the original, before the crop.
     """
 
     kept: float
@@ -44,10 +44,10 @@ class Frost(Corruption):
         top, left = rng.integers(photograph.shape[1] - height + 1), rng.integers(photograph.shape[2] - width + 1)
         levels = np.multiply(pixels, self.kept, dtype=np.float32)
         levels += np.multiply(photograph[:, top : top + height, left : left + width], self.ice, dtype=np.float32)
-        return quantised(levels)
+        return quantise(levels)
 
 
-def photographs() -> Path | None:
+def photograph_folder() -> Path | None:
     """The folder of the photographs, ``None`` where no installed package has them. Imports nothing."""
     spec = importlib.util.find_spec(PACKAGE)
     folders = [] if spec is None else [Path(place) / "frost" for place in spec.submodule_search_locations or ()]
@@ -61,22 +61,22 @@ def textures(scale: float, height: int, width: int) -> tuple[Pixels, ...]:
     Raises:
         Unsupported: They are not installed.
     """
-    folder = photographs()
+    folder = photograph_folder()
     if folder is None:
-        raise Unsupported("no-frost", "frost is laid over photographs that are not installed", "install the extra: pip install 'efficient360[robustness]'")
-    return tuple(_scaled(folder / name, scale, height, width) for name in FILES)
+        raise Unsupported("no-frost", "frost needs photographs that are not installed", "install the extra: pip install 'efficient360[robustness]'")
+    return tuple(_load_scaled(folder / name, scale, height, width) for name in FILES)
 
 
-def _scaled(file: Path, scale: float, height: int, width: int) -> Pixels:
+def _load_scaled(file: Path, scale: float, height: int, width: int) -> Pixels:
     with Image.open(file) as image:
-        whole = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    _, rows, columns = whole.shape
+        full = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    _, rows, columns = full.shape
     scale = max(scale, height / rows, width / columns)
     if scale == 1:
-        return np.ascontiguousarray(whole)
-    source = torch.from_numpy(whole.astype(np.float32))[None]
+        return np.ascontiguousarray(full)
+    source = torch.from_numpy(full.astype(np.float32))[None]
     size = (max(height, round(rows * scale)), max(width, round(columns * scale)))
-    # Without smoothing beforehand, as OpenCV's default in the reference.
-    smaller = torch.nn.functional.interpolate(source, size=size, mode="bilinear", align_corners=False)[0]
-    made: Pixels = np.rint(smaller.numpy()).astype(np.uint8)
-    return made
+    # Without antialiasing, as OpenCV's default in the reference.
+    resized = torch.nn.functional.interpolate(source, size=size, mode="bilinear", align_corners=False)[0]
+    pixels: Pixels = np.rint(resized.numpy()).astype(np.uint8)
+    return pixels

@@ -1,1 +1,1 @@
-"""How a model does on shifted versions of a test set, compared with the clean one."""
+"""Accuracy under natural distribution shift: shifted versions of a test set compared with the clean one."""

@@ -1,1 +1,1 @@
-"""How far apart groups of examples are in how they are answered, and how far chance alone would put them."""
+"""Group fairness: disparities between groups of examples, and what chance alone would give."""

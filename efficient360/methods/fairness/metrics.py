@@ -1,4 +1,4 @@
-"""What is told of groups, as metrics."""
+"""The metrics of group fairness."""
 
 from efficient360.core.measurement import ONE, Better, Metric
 
@@ -6,9 +6,9 @@ LARGEST = Metric(
     "largest_gap_excess",
     ONE,
     Better.LOWER,
-    "Accuracy difference beyond chance of the grouping in which it is largest; about 0 when every group is answered equally well. Columns of the data "
-    "set count; where it names none, proxies taken from the pixels.",
-    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups",
+    "Accuracy difference beyond chance of the grouping where it is largest; about 0 when all groups have equal accuracy. Over the group columns of the data "
+    "set; where it has none, over proxies computed from the pixels.",
+    "difference of Bird et al. 2020 (fairlearn), minus its mean under permuted groups",
     low=-1,
     high=1,
 )
@@ -16,9 +16,9 @@ LARGEST_ODDS = Metric(
     "largest_odds_excess",
     ONE,
     Better.LOWER,
-    "Equalized odds difference beyond chance, mean over the classes, of the grouping in which it is largest; about 0 when every class is answered "
-    "equally well in every group. Groupings as for the largest accuracy gap.",
-    "Hardt, Price & Srebro 2016, definition 2.1, one against the rest, less the mean under groups permuted within classes",
+    "Equalized odds difference beyond chance, mean over the classes, of the grouping where it is largest; about 0 when every class has equal rates "
+    "in all groups. Groupings as for the largest accuracy gap.",
+    "Hardt, Price & Srebro 2016, definition 2.1, one against the rest, minus the mean under groups permuted within classes",
     low=-1,
     high=1,
 )
@@ -26,7 +26,7 @@ DIFFERENCE = Metric(
     "accuracy_difference",
     ONE,
     Better.LOWER,
-    "Accuracy of the best group less that of the worst; chance alone lifts it above 0, the more the more and the smaller the groups are.",
+    "Accuracy of the best group minus that of the worst; chance alone raises it above 0, the more so the more and the smaller the groups.",
     "Bird et al. 2020 (fairlearn, MetricFrame.difference)",
     low=0,
     high=1,
@@ -35,8 +35,8 @@ EXCESS = Metric(
     "accuracy_difference_excess",
     ONE,
     Better.LOWER,
-    "Accuracy difference less what chance gives groups of those sizes; about 0 when they are alike.",
-    "difference of Bird et al. 2020 (fairlearn), less its mean under permuted groups",
+    "Accuracy difference minus its mean by chance for groups of these sizes; about 0 when all groups have equal accuracy.",
+    "difference of Bird et al. 2020 (fairlearn), minus its mean under permuted groups",
     low=-1,
     high=1,
 )
@@ -44,7 +44,7 @@ P_VALUE = Metric(
     "accuracy_difference_p_value",
     ONE,
     Better.NEITHER,
-    "Probability of so large an accuracy difference if the groups are alike, corrected for the number of groupings looked at.",
+    "Probability of so large an accuracy difference if all groups have equal accuracy, adjusted for the number of groupings tested.",
     "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
     low=0,
 )
@@ -61,7 +61,7 @@ WORST = Metric(
     "worst_group_accuracy",
     ONE,
     Better.HIGHER,
-    "Accuracy of the group that fares worst; being picked for it, it flatters nobody: see what chance gives.",
+    "Accuracy of the worst group; selecting the lowest lowers it by chance alone: compare worst_group_accuracy_null.",
     "Sagawa et al. 2020",
     low=0,
     high=1,
@@ -70,7 +70,7 @@ WORST_NULL = Metric(
     "worst_group_accuracy_null",
     ONE,
     Better.NEITHER,
-    "Accuracy that the worst group would show by chance if all were answered equally well; its interval holds 95 % of such cases.",
+    "Accuracy of the worst group by chance alone if all groups had equal accuracy; its interval holds 95 % of such cases.",
     "mean under permuted groups",
     low=0,
     high=1,
@@ -91,8 +91,8 @@ ODDS_EXCESS = Metric(
     "equalized_odds_excess",
     ONE,
     Better.LOWER,
-    "Equalized odds difference less what chance gives when groups are permuted within each class.",
-    "as equalized_odds_difference, less its mean under permuted groups",
+    "Equalized odds difference minus its mean by chance, with groups permuted within each class.",
+    "as equalized_odds_difference, minus its mean under permuted groups",
     low=-1,
     high=1,
 )
@@ -100,7 +100,7 @@ ODDS_P = Metric(
     "equalized_odds_p_value",
     ONE,
     Better.NEITHER,
-    "Probability of so large an equalized odds difference if groups are alike within every class, corrected for the number of groupings.",
+    "Probability of so large an equalized odds difference if all groups have equal rates within every class, adjusted for the number of groupings.",
     "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
     low=0,
 )
@@ -108,8 +108,8 @@ PARITY = Metric(
     "demographic_parity_difference",
     ONE,
     Better.NEITHER,
-    "Difference between groups in how often a class is said: mean over the classes, and the worst class. Where classes really are unequally "
-    "frequent, a right classifier shows one too.",
+    "Difference between groups in the selection rate of a class (how often it is predicted): mean over the classes, and the worst class. Where the class "
+    "frequencies themselves differ between groups, a perfect classifier shows one too.",
     "Calders & Verwer 2010; difference of Bird et al. 2020 (fairlearn), one against the rest",
     low=0,
     high=1,
@@ -118,8 +118,8 @@ PARITY_EXCESS = Metric(
     "demographic_parity_excess",
     ONE,
     Better.NEITHER,
-    "Demographic parity difference less what chance gives when groups are permuted.",
-    "as demographic_parity_difference, less its mean under permuted groups",
+    "Demographic parity difference minus its mean by chance, with groups permuted.",
+    "as demographic_parity_difference, minus its mean under permuted groups",
     low=-1,
     high=1,
 )
@@ -127,7 +127,7 @@ PARITY_P = Metric(
     "demographic_parity_p_value",
     ONE,
     Better.NEITHER,
-    "Probability of so large a demographic parity difference if predictions do not depend on the group, corrected for the number of groupings.",
+    "Probability of so large a demographic parity difference if predictions do not depend on the group, adjusted for the number of groupings.",
     "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
     low=0,
 )
@@ -135,7 +135,7 @@ CALIBRATION = Metric(
     "calibration_difference",
     ONE,
     Better.LOWER,
-    "Mean confidence less accuracy, in the group where that is highest less in the group where it is lowest: 0 when confidence means the same for all.",
+    "Overconfidence (mean confidence minus accuracy) of the group where it is highest minus that of the group where it is lowest; 0 when equal.",
     "calibration within groups, Pleiss et al. 2017",
     low=0,
     high=2,
@@ -144,8 +144,8 @@ CALIBRATION_EXCESS = Metric(
     "calibration_excess",
     ONE,
     Better.LOWER,
-    "Calibration difference less what chance gives when groups are permuted.",
-    "as calibration_difference, less its mean under permuted groups",
+    "Calibration difference minus its mean by chance, with groups permuted.",
+    "as calibration_difference, minus its mean under permuted groups",
     low=-2,
     high=2,
 )
@@ -153,7 +153,7 @@ CALIBRATION_P = Metric(
     "calibration_p_value",
     ONE,
     Better.NEITHER,
-    "Probability of so large a calibration difference if the groups are alike, corrected for the number of groupings.",
+    "Probability of so large a calibration difference if all groups are equally calibrated, adjusted for the number of groupings.",
     "permutation test (Phipson & Smyth 2010), adjusted by Holm 1979",
     low=0,
 )

@@ -1,127 +1,267 @@
-"""What was found between groups, as outcomes."""
+"""From fairness analyses to outcomes, with their figures and tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from efficient360.core.formatting import count
+import numpy as np
+
+from efficient360.core.arrays import Floats
+from efficient360.core.figures import Bars, Figure, Table
+from efficient360.core.formatting import class_name, count, number, significant
+from efficient360.core.formatting import interval as format_interval
 from efficient360.core.groupings import Grouping
 from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Outcome, Status
 from efficient360.core.statistics import holm, percentiles, wilson
 from efficient360.methods.fairness import metrics
-from efficient360.methods.fairness.class_rates import MEAN
-from efficient360.methods.fairness.comparison import Gap
-from efficient360.methods.fairness.pictures import class_tables, figures
-from efficient360.methods.fairness.study import Effort, Study
+from efficient360.methods.fairness.analysis import FairnessOptions, GroupingAnalysis
+from efficient360.methods.fairness.criteria import MEAN
+from efficient360.methods.fairness.disparity import DisparityTest
+from efficient360.methods.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
 
 ACCURACY = ("accuracy", "")
-NAMED = 8
+MAX_NAMES = 8
 """Small groups that a message names at most."""
-MOST_GROUPS = 300
-"""A column of more values than these names examples, not groups."""
+MAX_GROUPS = 300
+"""A column of more values than these identifies examples, not groups."""
+MAX_BARS = 30
+MAX_CLASSES = 15
+NONE = "–"
 HINT = "evaluate more examples, or set group_fairness.minimum lower"
+_METRICS: Mapping[str, tuple[Metric, Metric, Metric]] = {
+    "equalized_odds": (metrics.ODDS, metrics.ODDS_EXCESS, metrics.ODDS_P),
+    "demographic_parity": (metrics.PARITY, metrics.PARITY_EXCESS, metrics.PARITY_P),
+    "calibration": (metrics.CALIBRATION, metrics.CALIBRATION_EXCESS, metrics.CALIBRATION_P),
+}
+"""Difference, excess and p-value of each criterion."""
 
-Adjusted = Mapping[tuple[str, str, str], float]
-"""Corrected p-value by grouping, comparison and summary."""
+AdjustedPValues = Mapping[tuple[str, str, str], float]
+"""Adjusted p-value by grouping, criterion and summary."""
 
 
-def adjusted(studies: Sequence[Study]) -> Adjusted:
-    """p-values of each kind of gap, corrected for the number of groupings that were looked at (Holm 1979)."""
+def holm_adjusted(analyses: Sequence[GroupingAnalysis]) -> AdjustedPValues:
+    """p-values of each criterion, adjusted for the number of groupings tested (Holm 1979)."""
     raw: dict[tuple[str, str], dict[str, float]] = {}
-    for of in studies:
-        if of.accuracy is not None:
-            raw.setdefault(ACCURACY, {})[of.grouping.name] = of.accuracy.beyond.p_value
-        for kind, gaps in _kinds(of).items():
-            for gap in gaps:
-                raw.setdefault((kind, gap.name), {})[of.grouping.name] = gap.beyond.p_value
-    return {(name, *of): p for of, by_grouping in raw.items() for name, p in zip(by_grouping, holm(list(by_grouping.values())), strict=True)}
+    for analysis in analyses:
+        if analysis.accuracy is not None:
+            raw.setdefault(ACCURACY, {})[analysis.grouping.name] = analysis.accuracy.versus_null.p_value
+        for criterion, tests in _by_criterion(analysis).items():
+            for test in tests:
+                raw.setdefault((criterion, test.summary), {})[analysis.grouping.name] = test.versus_null.p_value
+    return {(name, *key): p for key, by_grouping in raw.items() for name, p in zip(by_grouping, holm(list(by_grouping.values())), strict=True)}
 
 
-def _kinds(of: Study) -> dict[str, tuple[Gap, ...]]:
-    return {"odds": of.odds, "selection": of.selection, "overconfidence": of.overconfidence}
-
-
-def outcomes(of: Study, p_values: Adjusted, effort: Effort) -> Iterator[Outcome]:
-    """Everything that is told of one grouping."""
-    given: Conditions = {"groups": of.grouping.name}
-    yield from _groups(of, effort, given)
-    if of.accuracy is None or of.frame is None:
-        message = f"{of.grouping.name} has {_plural(int(of.compared.sum()))} of at least {effort.minimum} examples, and a difference takes two"
-        yield Failure(Status.UNSUPPORTED, "too-few-groups", message, HINT, metrics.DIFFERENCE, given)
-        return
-    accuracy, n = of.accuracy, of.accuracy.tally.n
-    yield Measurement(metrics.DIFFERENCE, of.frame.difference, n, accuracy.interval, given)
-    yield Measurement(metrics.EXCESS, accuracy.beyond.excess, n, accuracy.excess, given)
-    p = p_values[of.grouping.name, *ACCURACY]
-    yield Measurement(metrics.P_VALUE, p, accuracy.beyond.draws, accuracy.beyond.p_interval(p), given)
-    if of.frame.ratio is None or accuracy.ratio is None:
-        yield Failure(Status.UNSUPPORTED, "never-right", "no group has a right answer, so none is a share of another", "", metrics.RATIO, given)
-    else:
-        yield Measurement(metrics.RATIO, of.frame.ratio, n, accuracy.ratio, given)
-    worst = accuracy.tally.worst
-    yield Measurement(metrics.WORST, of.frame.group_min, int(accuracy.tally.sizes[worst]), accuracy.tally.interval(worst), given)
-    yield Measurement(metrics.WORST_NULL, float(accuracy.worst.mean()), n, percentiles(accuracy.worst, "permutations"), given)
-    yield from _gaps(of, p_values, effort, given)
-
-
-def _groups(of: Study, effort: Effort, given: Conditions) -> Iterator[Outcome]:
-    for name, hits, size in zip(of.grouping.names, of.everyone.hits.tolist(), of.everyone.sizes.tolist(), strict=True):
-        yield Measurement(metrics.GROUP, hits / size, size, wilson(hits, size), {**given, "group": name})
-    small = [f"{name} ({n})" for name, n, kept in zip(of.grouping.names, of.everyone.sizes.tolist(), of.compared, strict=True) if not kept]
-    if small:
-        more = f" and {count(len(small) - NAMED)} more" if len(small) > NAMED else ""
-        message = f"{_plural(len(small))} of {of.grouping.name} with fewer than {effort.minimum} examples not compared: {', '.join(small[:NAMED])}{more}"
-        yield Failure(Status.UNSUPPORTED, "small-groups", message, HINT, metrics.GROUP, given)
-
-
-def _gaps(of: Study, p_values: Adjusted, effort: Effort, given: Conditions) -> Iterator[Outcome]:
-    told: dict[str, tuple[Metric, Metric, Metric]] = {
-        "odds": (metrics.ODDS, metrics.ODDS_EXCESS, metrics.ODDS_P),
-        "selection": (metrics.PARITY, metrics.PARITY_EXCESS, metrics.PARITY_P),
-        "overconfidence": (metrics.CALIBRATION, metrics.CALIBRATION_EXCESS, metrics.CALIBRATION_P),
+def _by_criterion(analysis: GroupingAnalysis) -> dict[str, tuple[DisparityTest, ...]]:
+    return {
+        "equalized_odds": analysis.equalized_odds,
+        "demographic_parity": analysis.demographic_parity,
+        "calibration": analysis.calibration,
     }
-    n = 0 if of.accuracy is None else of.accuracy.tally.n
-    for kind, gaps in _kinds(of).items():
-        for gap in gaps:
-            value, excess, probability = told[kind]
-            where: Conditions = {**given, **({"classes": gap.name} if gap.name else {})}
-            p = p_values[of.grouping.name, kind, gap.name]
-            yield Measurement(value, gap.beyond.value, n, gap.interval, where)
-            yield Measurement(excess, gap.beyond.excess, n, gap.excess, where)
-            yield Measurement(probability, p, gap.beyond.draws, gap.beyond.p_interval(p), where)
-    if not of.odds:
-        message = f"no class has {effort.minimum_class} examples in two groups of {of.grouping.name}, so no rate can be compared"
-        yield Failure(Status.UNSUPPORTED, "sparse-classes", message, "evaluate more examples", metrics.ODDS, given)
 
 
-def too_many(grouping: Grouping) -> Failure:
-    """That a grouping has too many groups to be one."""
-    message = f"{grouping.name} sorts the examples into {_plural(len(grouping.names))}, more than {MOST_GROUPS}"
+def grouping_outcomes(analysis: GroupingAnalysis, p_values: AdjustedPValues, options: FairnessOptions) -> Iterator[Outcome]:
+    """Every outcome of one grouping."""
+    conditions: Conditions = {"groups": analysis.grouping.name}
+    yield from _group_accuracies(analysis, options, conditions)
+    if analysis.accuracy is None or analysis.compared_groups is None:
+        message = f"{analysis.grouping.name} has {_plural(int(analysis.is_compared.sum()))} of at least {options.minimum} examples; a difference needs two"
+        yield Failure(Status.UNSUPPORTED, "too-few-groups", message, HINT, metrics.DIFFERENCE, conditions)
+        return
+    accuracy, compared, n = analysis.accuracy, analysis.compared_groups, analysis.accuracy.counts.n
+    yield Measurement(metrics.DIFFERENCE, compared.difference, n, accuracy.interval, conditions)
+    yield Measurement(metrics.EXCESS, accuracy.versus_null.excess, n, accuracy.excess_interval, conditions)
+    p = p_values[analysis.grouping.name, *ACCURACY]
+    yield Measurement(metrics.P_VALUE, p, accuracy.versus_null.draws, accuracy.versus_null.p_interval(p), conditions)
+    if compared.ratio is None or accuracy.ratio_interval is None:
+        yield Failure(Status.UNSUPPORTED, "never-right", "no group has a correct prediction, so the ratio is undefined", "", metrics.RATIO, conditions)
+    else:
+        yield Measurement(metrics.RATIO, compared.ratio, n, accuracy.ratio_interval, conditions)
+    worst = accuracy.counts.worst
+    yield Measurement(metrics.WORST, compared.group_min, int(accuracy.counts.sizes[worst]), accuracy.counts.interval(worst), conditions)
+    yield Measurement(metrics.WORST_NULL, float(accuracy.worst_null.mean()), n, percentiles(accuracy.worst_null, "permutations"), conditions)
+    yield from _disparities(analysis, n, p_values, options, conditions)
+
+
+def _group_accuracies(analysis: GroupingAnalysis, options: FairnessOptions, conditions: Conditions) -> Iterator[Outcome]:
+    names, sizes = analysis.grouping.names, analysis.all_groups.sizes.tolist()
+    for name, hits, size in zip(names, analysis.all_groups.hits.tolist(), sizes, strict=True):
+        yield Measurement(metrics.GROUP, hits / size, size, wilson(hits, size), {**conditions, "group": name})
+    small = [f"{name} ({size})" for name, size, compared in zip(names, sizes, analysis.is_compared, strict=True) if not compared]
+    if small:
+        more = f" and {count(len(small) - MAX_NAMES)} more" if len(small) > MAX_NAMES else ""
+        excluded = f"{_plural(len(small))} of {analysis.grouping.name} with fewer than {options.minimum} examples not compared"
+        message = f"{excluded}: {', '.join(small[:MAX_NAMES])}{more}"
+        yield Failure(Status.UNSUPPORTED, "small-groups", message, HINT, metrics.GROUP, conditions)
+
+
+def _disparities(analysis: GroupingAnalysis, n: int, p_values: AdjustedPValues, options: FairnessOptions, conditions: Conditions) -> Iterator[Outcome]:
+    for criterion, tests in _by_criterion(analysis).items():
+        difference, excess, p_value = _METRICS[criterion]
+        for test in tests:
+            given: Conditions = {**conditions, **({"classes": test.summary} if test.summary else {})}
+            p = p_values[analysis.grouping.name, criterion, test.summary]
+            yield Measurement(difference, test.versus_null.value, n, test.interval, given)
+            yield Measurement(excess, test.versus_null.excess, n, test.excess_interval, given)
+            yield Measurement(p_value, p, test.versus_null.draws, test.versus_null.p_interval(p), given)
+    if not analysis.equalized_odds:
+        message = f"no class has {options.minimum_class} examples in two groups of {analysis.grouping.name}, so no rates can be compared"
+        yield Failure(Status.UNSUPPORTED, "sparse-classes", message, "evaluate more examples", metrics.ODDS, conditions)
+
+
+def too_many_groups(grouping: Grouping) -> Failure:
+    """The failure of a column that identifies examples instead of groups."""
+    message = f"{grouping.name} has {_plural(len(grouping.names))}, more than {MAX_GROUPS}"
     hint = "choose another column with --group-column, or set group_fairness.crossing lower"
     return Failure(Status.UNSUPPORTED, "too-many-groups", message, hint, metrics.DIFFERENCE, {"groups": grouping.name})
 
 
-def largest(declared: Sequence[Study], proxies: Sequence[Study], p_values: Adjusted) -> Outcome:
-    """The summary: the largest accuracy difference beyond chance, among the columns of the data set where it names any, else among proxies."""
-    told = [of for of in declared or proxies if of.accuracy is not None]
-    if not told:
-        message = "no grouping has two groups of enough examples to be compared"
+def largest_accuracy_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence[GroupingAnalysis], p_values: AdjustedPValues) -> Outcome:
+    """The summary: the largest accuracy difference beyond chance, among the data set's columns where it has any, else among proxies."""
+    compared = [(analysis, analysis.accuracy) for analysis in declared or proxies if analysis.accuracy is not None]
+    if not compared:
+        message = "no grouping has two groups with enough examples to be compared"
         return Failure(Status.UNSUPPORTED, "no-comparable-groups", message, HINT, metrics.LARGEST)
-    worst = max(told, key=lambda of: of.accuracy.beyond.excess if of.accuracy is not None else -1.0)
-    assert worst.accuracy is not None
-    shown = figures([*declared, *proxies], {name: p for (name, *kind), p in p_values.items() if tuple(kind) == ACCURACY})
-    given = {"groups": worst.grouping.name}
-    return Measurement(metrics.LARGEST, worst.accuracy.beyond.excess, worst.accuracy.tally.n, worst.accuracy.excess, given, extra=shown)
+    worst, accuracy = max(compared, key=lambda pair: pair[1].versus_null.excess)
+    extra = _accuracy_figures([*declared, *proxies], {name: p for (name, *key), p in p_values.items() if tuple(key) == ACCURACY})
+    conditions = {"groups": worst.grouping.name}
+    return Measurement(metrics.LARGEST, accuracy.versus_null.excess, accuracy.counts.n, accuracy.excess_interval, conditions, extra=extra)
 
 
-def largest_odds(declared: Sequence[Study], proxies: Sequence[Study], class_names: Sequence[str]) -> Outcome:
+def largest_odds_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence[GroupingAnalysis], class_names: Sequence[str]) -> Outcome:
     """The other summary: the largest equalized odds difference beyond chance, mean over the classes, among the same groupings."""
-    told = [(gap, of) for of in declared or proxies for gap in of.odds if gap.name == MEAN]
-    if not told:
-        message = "no class has enough examples in two groups of any grouping, so no rate can be compared"
+    tested = [(test, analysis) for analysis in declared or proxies for test in analysis.equalized_odds if test.summary == MEAN]
+    if not tested:
+        message = "no class has enough examples in two groups of any grouping, so no rates can be compared"
         return Failure(Status.UNSUPPORTED, "sparse-classes", message, HINT, metrics.LARGEST_ODDS)
-    gap, worst = max(told, key=lambda one: one[0].beyond.excess)
-    shown = class_tables([*declared, *proxies], class_names)
-    n = 1 if worst.accuracy is None else worst.accuracy.tally.n
-    return Measurement(metrics.LARGEST_ODDS, gap.beyond.excess, n, gap.excess, {"groups": worst.grouping.name}, extra=shown)
+    test, worst = max(tested, key=lambda pair: pair[0].versus_null.excess)
+    tables = tuple(table for analysis in (*declared, *proxies) if (table := class_rates_table(analysis, class_names)) is not None)
+    n = 1 if worst.accuracy is None else worst.accuracy.counts.n
+    return Measurement(metrics.LARGEST_ODDS, test.versus_null.excess, n, test.excess_interval, {"groups": worst.grouping.name}, extra=tables)
+
+
+def _accuracy_figures(analyses: Sequence[GroupingAnalysis], p_values: Mapping[str, float]) -> tuple[Figure, ...]:
+    """All groupings side by side, accuracy by group for each that can be compared, and every group.
+
+    Args:
+        analyses: Of every grouping.
+        p_values: Adjusted p-value of the accuracy difference by grouping.
+    """
+    bars = (accuracy_bars(analysis) for analysis in analyses if analysis.accuracy is not None)
+    return (groupings_table(analyses, p_values), *bars, groups_table(analyses))
+
+
+def accuracy_bars(analysis: GroupingAnalysis) -> Bars:
+    """Accuracy of every group with its Wilson interval; of more than 30 groups the 30 lowest, lowest first."""
+    accuracy, sizes, hits = analysis.all_groups.accuracy, analysis.all_groups.sizes, analysis.all_groups.hits
+    rows, title = np.arange(len(sizes)), f"Accuracy by {analysis.grouping.name}"
+    if len(sizes) > MAX_BARS:
+        rows = np.argsort(accuracy, kind="stable")[:MAX_BARS]
+        title += f": the {MAX_BARS} lowest of {count(len(sizes))}"
+    intervals = [wilson(int(hits[i]), int(sizes[i])) for i in rows]
+    return Bars(
+        title,
+        analysis.grouping.name,
+        "accuracy",
+        tuple(f"{analysis.grouping.names[i]} ({count(int(sizes[i]))})" for i in rows),
+        tuple(float(accuracy[i]) for i in rows),
+        tuple(i.low for i in intervals),
+        tuple(i.high for i in intervals),
+    )
+
+
+def groups_table(analyses: Sequence[GroupingAnalysis]) -> Table:
+    """Every group of every grouping: examples, accuracy with its interval, overconfidence, and the p-value of the group against the rest."""
+    columns = ("grouping", "group", "examples", "accuracy", "95 % interval", "confidence − accuracy", "p against the rest, adjusted")
+    return Table("Groups", columns, tuple(row for analysis in analyses for row in _group_rows(analysis)))
+
+
+def _group_rows(analysis: GroupingAnalysis) -> Iterator[tuple[str, ...]]:
+    p_values = iter([] if analysis.accuracy is None else analysis.accuracy.p_values)
+    for i, name in enumerate(analysis.grouping.names):
+        size, hits = int(analysis.all_groups.sizes[i]), int(analysis.all_groups.hits[i])
+        interval = format_interval(wilson(hits, size), GROUP)
+        p_value = "too few to compare" if not analysis.is_compared[i] else NONE if analysis.accuracy is None else significant(float(next(p_values)), 2)
+        overconfidence = number(float(analysis.all_groups.overconfidence[i]), EXCESS)
+        yield analysis.grouping.name, name, count(size), number(hits / size, GROUP), interval, overconfidence, p_value
+
+
+def groupings_table(analyses: Sequence[GroupingAnalysis], p_values: Mapping[str, float]) -> Table:
+    """Every grouping: groups compared, accuracy difference and its null, p-value, ratio, the worst group and its null.
+
+    Args:
+        analyses: Of every grouping.
+        p_values: Adjusted p-value of the accuracy difference by grouping.
+    """
+    rows: list[tuple[str | int | float, ...]] = []
+    for analysis in analyses:
+        accuracy, compared, name = analysis.accuracy, analysis.compared_groups, analysis.grouping.name
+        if accuracy is None or compared is None:
+            rows.append((name, *[NONE] * 9))
+            continue
+        rows.append(
+            (
+                name,
+                f"{len(analysis.compared_names)} of {len(analysis.grouping.names)}",
+                number(compared.difference, DIFFERENCE),
+                number(accuracy.versus_null.null_mean, DIFFERENCE),
+                number(accuracy.versus_null.excess, EXCESS),
+                significant(p_values[name], 2),
+                NONE if compared.ratio is None else number(compared.ratio, RATIO),
+                analysis.compared_names[accuracy.counts.worst],
+                number(compared.group_min, GROUP),
+                number(float(accuracy.worst_null.mean()), GROUP),
+            )
+        )
+    columns = (
+        "grouping",
+        "compared",
+        "difference",
+        "by chance",
+        "beyond chance",
+        "p, adjusted",
+        "ratio",
+        "worst group",
+        "accuracy",
+        "worst by chance",
+    )
+    return Table("Accuracy between groups", columns, tuple(rows))
+
+
+def class_rates_table(analysis: GroupingAnalysis, class_names: Sequence[str]) -> Table | None:
+    """The classes whose true or false positive rates differ most between groups, at most 15; ``None`` where no class has enough examples."""
+    if analysis.class_rates is None:
+        return None
+    odds = analysis.class_rates
+    classes, predictions = odds.compared_classes, odds.predictions
+    rates = odds.observed()[0]
+    tpr_gaps, fpr_gaps = (gaps[0] for gaps in odds.class_differences(rates[None]))
+    has_rates = odds.has_rates[:, classes]
+    selection_rates = predictions.class_counts(predictions.predicted)[:, classes] / predictions.sizes[:, None]
+    rows = []
+    for i in np.argsort(-np.maximum(tpr_gaps, fpr_gaps), kind="stable")[:MAX_CLASSES]:
+        tpr, fpr, selection = rates[:, i][has_rates[:, i]], rates[:, len(classes) + i][has_rates[:, i]], selection_rates[:, i]
+        rows.append(
+            (
+                class_name(int(classes[i]), class_names),
+                _percent(float(np.ptp(tpr))),
+                _ratio(tpr),
+                _percent(float(tpr.min())),
+                _percent(float(np.ptp(fpr))),
+                _percent(float(fpr.max())),
+                _percent(float(np.ptp(selection))),
+                _ratio(selection),
+                _percent(float(selection.min())),
+            )
+        )
+    columns = ("class", "TPR difference", "ratio", "lowest", "FPR difference", "highest", "selection rate difference", "ratio", "lowest")
+    title = f"Rates of each class by {analysis.grouping.name}"
+    return Table(title if len(classes) <= MAX_CLASSES else f"{title}, the {MAX_CLASSES} most unequal of {count(len(classes))}", columns, tuple(rows))
+
+
+def _percent(value: float) -> str:
+    return number(value, GROUP)
+
+
+def _ratio(rates: Floats) -> str:
+    return number(float(rates.min() / rates.max()), RATIO) if rates.max() > 0 else NONE
 
 
 def _plural(groups: int) -> str:

@@ -1,1 +1,1 @@
-"""Images as poorer hardware takes, stores and sends them."""
+"""Images as low-end cameras, storage and links deliver them, and the accuracy retained on them."""

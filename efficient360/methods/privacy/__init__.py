@@ -1,1 +1,1 @@
-"""What a model gives away about its training images, and what private training costs it."""
+"""Privacy: membership inference attacks, and fine-tuning under differential privacy."""

@@ -1,4 +1,4 @@
-"""What the privacy evaluators yield."""
+"""The metrics of membership inference and private training."""
 
 from efficient360.core.measurement import ONE, Better, Metric
 
@@ -6,7 +6,7 @@ STRONGEST = Metric(
     "strongest_attack_auc",
     ONE,
     Better.LOWER,
-    "AUC of the attack that best tells training images from others, of those that ran; 50 % is guessing. Its interval is that attack's own, so it leans high.",
+    "AUC of the attack that best separates members from non-members, of those that ran; 50 % is guessing. Its interval ignores the selection and leans high.",
     "Carlini et al. 2022",
     low=0,
     high=1,
@@ -15,7 +15,7 @@ AUC = Metric(
     "attack_auc",
     ONE,
     Better.LOWER,
-    "How often the attack ranks a training image above another one; 50 % is guessing, 100 % tells every one.",
+    "Probability that the attack ranks a member (training image) above a non-member; 50 % is guessing, 100 % perfect separation.",
     "Carlini et al. 2022",
     low=0,
     high=1,
@@ -24,8 +24,8 @@ BALANCED = Metric(
     "attack_balanced_accuracy",
     ONE,
     Better.LOWER,
-    "Share of images, half of them trained on, that the attack puts on the right side; its threshold was chosen on the other half of the images.",
-    "Yeom et al. 2018 (their advantage is twice this less one)",
+    "Accuracy of the attack on equally many members and non-members, with a threshold chosen on the other half of the images.",
+    "Yeom et al. 2018 (their advantage is twice this minus one)",
     low=0,
     high=1,
 )
@@ -33,7 +33,7 @@ TPR = Metric(
     "tpr_at_fpr",
     ONE,
     Better.LOWER,
-    "Share of training images that the attack names while wrongly naming no more than the given share of others; guessing names as many as that share.",
+    "Share of members identified (true positive rate) at the given false positive rate; guessing gives a share equal to that rate.",
     "Carlini et al. 2022",
     low=0,
     high=1,
@@ -42,17 +42,17 @@ TNR = Metric(
     "tnr_at_fnr",
     ONE,
     Better.LOWER,
-    "Share of other images that the attack rules out while ruling out no more than the given share of training images. "
-    "Needs no shadow models and rises with what attacks that have them find.",
+    "Share of non-members identified (true negative rate) at the given false negative rate. Without shadow models it predicts the vulnerability "
+    "that shadow-model attacks find.",
     "Dodd et al. 2025 (arXiv 2510.19773)",
     low=0,
     high=1,
 )
-PIXELS = Metric(
+BLIND = Metric(
     "pixel_auc",
     ONE,
     Better.NEITHER,
-    "How well the pixels alone tell training images from others, before any model has seen them; off 50 % no attack's number means what it says.",
+    "AUC of a blind baseline that separates members from non-members by their pixels, without the model; above 50 % the attacks' numbers are not valid.",
     "Das, Zhang & Tramèr 2024 (blind baselines)",
     low=0,
     high=1,
@@ -62,7 +62,7 @@ PRIVATE_ACCURACY = Metric(
     "private_accuracy",
     ONE,
     Better.HIGHER,
-    "Top-1 accuracy after fine-tuning under the given ε; under none for comparison.",
+    "Top-1 accuracy after fine-tuning with DP-SGD under the given ε; without noise for comparison.",
     "Abadi et al. 2016, algorithm 1 (DP-SGD)",
     low=0,
     high=1,
@@ -71,7 +71,7 @@ KEPT = Metric(
     "accuracy_kept",
     ONE,
     Better.HIGHER,
-    "Accuracy after private fine-tuning over that of the same fine-tuning without noise, on the same images; 1 is nothing lost.",
+    "Accuracy after private fine-tuning relative to the same fine-tuning without noise, on the same images; 1 is no loss.",
     "De et al. 2022 (private against non-private fine-tuning)",
     low=0,
 )
@@ -79,7 +79,7 @@ SPENT = Metric(
     "epsilon_spent",
     ONE,
     Better.LOWER,
-    "ε that the accountant says was spent, at the δ of the evaluator's settings.",
+    "Privacy budget ε spent according to the accountant, at the δ of the evaluator's settings.",
     "Mironov, Talwar & Zhang 2019 (Rényi accountant of the sampled Gaussian mechanism)",
     low=0,
 )

@@ -1,54 +1,54 @@
-"""The robust membership inference attack (Zarifzadeh, Liu & Shokri 2024): whether the model is surer of the example than usual, against others."""
+"""The robust membership inference attack RMIA (Zarifzadeh, Liu & Shokri 2024): likelihood ratio of the example against those of population examples."""
 
 import numpy as np
 
 from efficient360.core.arrays import Floats
-from efficient360.methods.privacy.references import References, evened, means, require
+from efficient360.methods.privacy.shadow_models import ShadowOutputs, equalised, mean_over_models, require_models
 
 ONLINE, OFFLINE = "RMIA online", "RMIA offline"
 GAMMA = 1.0
-"""How many times likelier the example must be than another one to count, as in the authors' code."""
-TRUST = 0.3
-"""``a`` of the offline approximation: how much of the mean over all models those trained without the example are taken to tell."""
+"""γ: how many times larger the example's ratio must be than that of a population example to dominate it, as in the authors' code."""
+OFFLINE_A = 0.3
+"""``a`` of the offline approximation, by which the mean over models trained without the example is extrapolated to that over all models."""
 
 
-def online(target_loss: Floats, references: References, seed: int) -> Floats:
-    """Share of other non-members that the example beats, in [0, 1], float64 ``(N,)``; what is usual is the mean over models with and without it.
+def online(target_loss: Floats, shadows: ShadowOutputs, seed: int) -> Floats:
+    """Share of the non-members that the example dominates, in [0, 1], float64 ``(N,)``, with p(x) the mean over models with and without it.
 
     Args:
         target_loss: The attacked model's cross-entropies ``(N,)``, members in the first half.
-        references: Of the same examples.
-        seed: Of the draw of models where examples have unequally many.
+        shadows: Shadow models' outputs on the same examples.
+        seed: Of the choice of models where examples have unequally many.
 
     Raises:
-        Unsupported: An example was in no model's training, or in every one's.
+        Unsupported: An example was in no shadow model's training, or in every one's.
     """
-    require(references.inside, "that was trained with them")
-    require(~references.inside, "that was trained without them")
-    probability = np.exp(-references.loss)
-    both = [means(probability, evened(among, seed + i)) for i, among in enumerate((references.inside, ~references.inside))]
-    return _beaten(target_loss, (both[0] + both[1]) / 2)
+    require_models(shadows.is_member, "that was trained with them")
+    require_models(~shadows.is_member, "that was trained without them")
+    probability = np.exp(-shadows.loss)
+    both = [mean_over_models(probability, equalised(mask, seed + i)) for i, mask in enumerate((shadows.is_member, ~shadows.is_member))]
+    return _dominated_share(target_loss, (both[0] + both[1]) / 2)
 
 
-def offline(target_loss: Floats, references: References, seed: int) -> Floats:
-    """As :func:`online` with models trained without the example only: ((1 + a) P_out + 1 − a) / 2 stands for the mean.
+def offline(target_loss: Floats, shadows: ShadowOutputs, seed: int) -> Floats:
+    """As :func:`online` with models trained without the example only: p(x) is approximated by ((1 + a) p_out + 1 − a) / 2.
 
     Raises:
-        Unsupported: An example was in every model's training.
+        Unsupported: An example was in every shadow model's training.
     """
-    require(~references.inside, "that was trained without them")
-    outside = means(np.exp(-references.loss), evened(~references.inside, seed + 1))
-    return _beaten(target_loss, ((1 + TRUST) * outside + (1 - TRUST)) / 2)
+    require_models(~shadows.is_member, "that was trained without them")
+    p_out = mean_over_models(np.exp(-shadows.loss), equalised(~shadows.is_member, seed + 1))
+    return _dominated_share(target_loss, ((1 + OFFLINE_A) * p_out + (1 - OFFLINE_A)) / 2)
 
 
-def _beaten(loss: Floats, usual: Floats) -> Floats:
-    """Share of non-members z, the example itself left out, with ratio(x) ≥ γ · ratio(z), where ratio = p / usual."""
-    ratio = -loss - np.log(np.maximum(usual, 1e-300))
+def _dominated_share(loss: Floats, mean_probability: Floats) -> Floats:
+    """Share of non-members z, the example itself left out, with ratio(x) ≥ γ · ratio(z), where ratio = p_target / mean_probability (equation 4)."""
+    ratio = -loss - np.log(np.maximum(mean_probability, 1e-300))
     n = len(ratio) // 2
-    others = np.sort(ratio[n:])
-    beaten = np.searchsorted(others, ratio - np.log(GAMMA), side="right").astype(np.float64)
-    # A non-member stands among the others itself; with γ = 1 it always beats itself.
-    itself = np.arange(len(ratio)) >= n
-    beaten[itself] -= ratio[itself] - np.log(GAMMA) >= ratio[itself]
-    share: Floats = beaten / np.where(itself, len(others) - 1, len(others))
+    population = np.sort(ratio[n:])
+    dominated = np.searchsorted(population, ratio - np.log(GAMMA), side="right").astype(np.float64)
+    # A non-member is part of the population itself; with γ = 1 it always dominates itself.
+    in_population = np.arange(len(ratio)) >= n
+    dominated[in_population] -= ratio[in_population] - np.log(GAMMA) >= ratio[in_population]
+    share: Floats = dominated / np.where(in_population, len(population) - 1, len(population))
     return share

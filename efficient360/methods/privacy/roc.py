@@ -1,4 +1,4 @@
-"""How well scores tell members from others: counts at every threshold, and the rates that follow."""
+"""ROC of a membership attack: counts at every threshold, AUC, rates at low error rates, and cross-fitted balanced accuracy."""
 
 import math
 from dataclasses import dataclass
@@ -19,98 +19,101 @@ Counts = NDArray[np.int64]
 @final
 @dataclass(frozen=True)
 class Roc:
-    """Counts at every threshold that changes anything, falling; the first lets nobody through.
+    """Counts at every distinct threshold, descending; at the first nothing is predicted a member.
 
     Args:
         thresholds: float64 ``(t,)``, the first is infinite.
-        hits: Members that score at least the threshold, int64 ``(t,)``.
-        alarms: Others that do, int64 ``(t,)``.
-        members: Members in all.
-        others: Others in all.
+        true_positives: Members that score at least the threshold, int64 ``(t,)``.
+        false_positives: Non-members that do, int64 ``(t,)``.
+        members: Number of members.
+        nonmembers: Number of non-members.
     """
 
     thresholds: Floats
-    hits: Counts
-    alarms: Counts
+    true_positives: Counts
+    false_positives: Counts
     members: int
-    others: int
+    nonmembers: int
 
     @property
     def auc(self) -> float:
-        """Chance that a member outscores another example, ties counting half, in [0, 1] (Mann & Whitney 1947)."""
-        area = (np.diff(self.alarms) * (self.hits[1:] + self.hits[:-1])).sum() / 2
-        return float(area / (self.members * self.others))
+        """Probability that a member outscores a non-member, ties counting half, in [0, 1] (Mann & Whitney 1947)."""
+        area = (np.diff(self.false_positives) * (self.true_positives[1:] + self.true_positives[:-1])).sum() / 2
+        return float(area / (self.members * self.nonmembers))
 
-    def hits_within(self, alarms: int) -> int:
-        """The most members named at a threshold that names at most this many others."""
-        return int(self.hits[np.searchsorted(self.alarms, alarms, side="right") - 1])
+    def true_positives_at(self, false_positives: int) -> int:
+        """The most true positives at a threshold with at most this many false positives."""
+        return int(self.true_positives[np.searchsorted(self.false_positives, false_positives, side="right") - 1])
 
-    def ruled_out_within(self, misses: int) -> int:
-        """The most others ruled out at a threshold that rules out at most this many members."""
-        return self.others - int(self.alarms[np.searchsorted(self.hits, self.members - misses, side="left")])
+    def true_negatives_at(self, false_negatives: int) -> int:
+        """The most true negatives at a threshold with at most this many false negatives."""
+        index = np.searchsorted(self.true_positives, self.members - false_negatives, side="left")
+        return self.nonmembers - int(self.false_positives[index])
 
 
-def roc(members: Floats, others: Floats) -> Roc:
+def roc(members: Floats, nonmembers: Floats) -> Roc:
     """Counts at every threshold.
 
     Args:
-        members: Scores of training examples, finite, ``(m,)`` with ``m`` at least 1; higher is more like a member.
-        others: Scores of the rest, ``(n,)`` with ``n`` at least 1.
+        members: Scores of members, finite, ``(m,)`` with ``m`` at least 1; higher is more like a member.
+        nonmembers: Scores of non-members, ``(n,)`` with ``n`` at least 1.
     """
-    scores = np.concatenate([members, others]).astype(np.float64)
+    scores = np.concatenate([members, nonmembers]).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
-    ranked, member = scores[order], order < len(members)
+    ranked, is_member = scores[order], order < len(members)
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    hits = np.cumsum(member, dtype=np.int64)[ends]
-    return Roc(np.append(np.inf, ranked[ends]), np.append(0, hits), np.append(0, ends + 1 - hits), len(members), len(others))
+    hits = np.cumsum(is_member, dtype=np.int64)[ends]
+    return Roc(np.append(np.inf, ranked[ends]), np.append(0, hits), np.append(0, ends + 1 - hits), len(members), len(nonmembers))
 
 
-def allowed(rate: float, n: int) -> int:
-    """How many of ``n`` examples a rate allows."""
+def max_errors(rate: float, n: int) -> int:
+    """The most errors among ``n`` examples within an error rate."""
     return math.floor(rate * n + 1e-9)
 
 
-def auc_interval(auc: float, members: float, others: float) -> Interval:
+def auc_interval(auc: float, members: float, nonmembers: float) -> Interval:
     """Score interval of an AUC (Newcombe 2006, part 2, method 5): within [0, 1] and never a point, also for perfect separation."""
-    low = _lower_end(auc, members, others)
-    return Interval(min(low, auc), max(1 - _lower_end(1 - auc, members, others), auc), "newcombe")
+    low = _lower_end(auc, members, nonmembers)
+    return Interval(min(low, auc), max(1 - _lower_end(1 - auc, members, nonmembers), auc), "newcombe")
 
 
-def _lower_end(auc: float, members: float, others: float) -> float:
+def _lower_end(auc: float, members: float, nonmembers: float) -> float:
     if auc <= 0:
         return 0.0
-    z, mean = float(norm.ppf((1 + LEVEL) / 2)), (members + others) / 2
+    z, mean = float(norm.ppf((1 + LEVEL) / 2)), (members + nonmembers) / 2
 
     def distance(at: float) -> float:
-        spread = at * (1 - at) * (1 + (mean - 1) * ((1 - at) / (2 - at) + at / (1 + at))) / (members * others)
+        spread = at * (1 - at) * (1 + (mean - 1) * ((1 - at) / (2 - at) + at / (1 + at))) / (members * nonmembers)
         return auc - at - z * math.sqrt(spread)
 
-    # Where the AUC is 1 the equation also holds at 1 itself, which says nothing: look below.
+    # Where the AUC is 1 the equation also holds at 1 itself, which is no lower end: search below it.
     return float(brentq(distance, 0.0, min(auc, 1 - 1e-9)))
 
 
-def balanced_hits(members: Floats, others: Floats, seed: int) -> int:
-    """How many examples land on the right side when each half is judged by the threshold that did best on the other half.
+def cross_fitted_hits(members: Floats, nonmembers: Floats, seed: int) -> int:
+    """How many examples are classified correctly when each half is judged by the threshold that did best on the other half.
 
-    A threshold chosen on the examples that it judges finds more than there is: some pattern always fits.
+    A threshold chosen on the examples that it judges would be optimistic.
 
     Args:
         members: Scores ``(n,)``, ``n`` at least 2.
-        others: Scores ``(n,)``.
+        nonmembers: Scores ``(n,)``.
         seed: Of the halves.
     """
     rng = np.random.default_rng(seed)
-    mixed, rest = members[rng.permutation(len(members))], others[rng.permutation(len(others))]
-    m, o = len(members) // 2, len(others) // 2
-    right = 0
-    for (fit_m, judge_m), (fit_o, judge_o) in zip(((mixed[:m], mixed[m:]), (mixed[m:], mixed[:m])), ((rest[:o], rest[o:]), (rest[o:], rest[:o])), strict=True):
-        found = roc(fit_m, fit_o)
-        best = _between(found.thresholds, int(np.argmax(found.hits / found.members - found.alarms / found.others)))
-        right += int((judge_m >= best).sum()) + int((judge_o < best).sum())
-    return right
+    members, nonmembers = members[rng.permutation(len(members))], nonmembers[rng.permutation(len(nonmembers))]
+    m, o = len(members) // 2, len(nonmembers) // 2
+    halves = ((members[:m], nonmembers[:o]), (members[m:], nonmembers[o:]))
+    hits = 0
+    for (fit_members, fit_nonmembers), (test_members, test_nonmembers) in (halves, halves[::-1]):
+        curve = roc(fit_members, fit_nonmembers)
+        youden = curve.true_positives / curve.members - curve.false_positives / curve.nonmembers
+        threshold = _midpoint(curve.thresholds, int(np.argmax(youden)))
+        hits += int((test_members >= threshold).sum()) + int((test_nonmembers < threshold).sum())
+    return hits
 
 
-def _between(thresholds: Floats, index: int) -> float:
-    """Halfway from a threshold to the next score below: neither side's next example is likelier to cross it."""
+def _midpoint(thresholds: Floats, index: int) -> float:
+    """Halfway from a threshold to the next score below."""
     below = thresholds[min(index + 1, len(thresholds) - 1)]
     return float((thresholds[index] + below) / 2)

@@ -122,11 +122,11 @@ def _twice_differentiable() -> Iterator[None]:
 
 def _graph_nodes(tensor: Tensor) -> set[str]:
     """Names of the nodes of a tensor's autograd graph."""
-    seen: set[Any] = set()
+    visited: set[Any] = set()
     stack: list[Any] = [tensor.grad_fn]
     while stack:
         node = stack.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
+        if node is not None and node not in visited:
+            visited.add(node)
             stack += [following for following, _ in node.next_functions]
-    return {str(node.name()) for node in seen}
+    return {str(node.name()) for node in visited}

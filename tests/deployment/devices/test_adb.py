@@ -17,11 +17,11 @@ import pytest
 from efficient360.cli import devices as device_commands
 from efficient360.cli.parser import run_command
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.devices import adb_client, android
+from efficient360.deployment.devices import adb_client
 from efficient360.deployment.devices.adb import Adb
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.benchmark_model import BenchmarkModel
-from efficient360.deployment.devices.device import Job, Reading, Schedule
+from efficient360.deployment.devices.benchmark_binary import BenchmarkModel
+from efficient360.deployment.devices.catalogue import device_from_address
+from efficient360.deployment.devices.device import DeviceReading, Job, Schedule
 from efficient360.deployment.devices.timing import analyse
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Precision, files_digest
 from efficient360.errors import DeviceError, SettingsError
@@ -185,12 +185,12 @@ def litert(tmp_path: Path) -> Callable[..., Job]:
 SCHEDULE = Schedule(runs=8, seconds=0.1, blocks=2, timeout=60.0)
 
 
-def read(address: str, jobs: list[Job], schedule: Schedule = SCHEDULE) -> list[Reading | Failure]:
-    return [outcome for _, outcome in device(address).measure(jobs, Path("unused"), schedule, lambda done, total: None)]
+def read(address: str, jobs: list[Job], schedule: Schedule = SCHEDULE) -> list[DeviceReading | Failure]:
+    return [outcome for _, outcome in device_from_address(address).measure(jobs, Path("unused"), schedule, lambda done, total: None)]
 
 
 def test_a_phone_is_described(world: World) -> None:
-    facts = device(world.address()).describe()
+    facts = device_from_address(world.address()).describe()
     assert facts.cpu == "Acme AC9000 (Acme Phone 3)"
     assert (facts.os, facts.architecture, facts.emulated) == ("Android 15", "arm64-v8a", "")
     assert facts.cores == os.cpu_count()
@@ -209,7 +209,7 @@ def test_phones_are_listed(world: World, capsys: pytest.CaptureFixture[str], mon
 
 def test_the_tools_single_runs_are_read(world: World, litert: Callable[..., Job]) -> None:
     (reading,) = read(world.address(), [litert()])
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, DeviceReading)
     # The first call was for memory; the next four yield two runs each, in two blocks.
     assert [list(block.wall) for block in reading.blocks] == [[0.0102, 0.01025, 0.0103, 0.01035], [0.0104, 0.01045, 0.0105, 0.01055]]
     assert reading.memory == round(112.5 * 2**20)
@@ -244,7 +244,7 @@ def test_nothing_is_left_on_the_phone(world: World, litert: Callable[..., Job]) 
 def test_a_tool_that_ends_badly_takes_nothing_with_it(world: World, litert: Callable[..., Job]) -> None:
     jobs = [litert(model) for model in ("crash", "eaten", "broken", "strange", "good")]
     *bad, good = read(world.address(), jobs)
-    assert isinstance(good, Reading)
+    assert isinstance(good, DeviceReading)
     assert [(outcome.status, outcome.code) for outcome in bad if isinstance(outcome, Failure)] == [
         (Status.FAILED, "worker-crashed"),
         (Status.FAILED, "worker-killed"),
@@ -268,11 +268,11 @@ def test_a_tool_that_hangs_is_ended(world: World, litert: Callable[..., Job]) ->
 def test_the_fastest_cores_are_taken_where_clocks_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _script(world.phone / "bin" / "taskset", '#!/bin/sh\nshift\nexec "$@"\n')
     clocks = "0 1800000\n1 1800000\n2 2400000\n3 2800000\n10 2400000"
-    monkeypatch.setattr(android, "FASTEST", f"printf '{clocks}\\n'".replace("\n", "\\n"))
+    monkeypatch.setattr(adb_client, "CLOCKS", f"printf '{clocks}\\n'".replace("\n", "\\n"))
     phone = adb_client.phone(adb_client.read(world.address()))
-    assert android.fastest(phone, 1) == [3]
-    assert android.fastest(phone, 3) == [2, 3, 10]
-    assert android.fastest(phone, 9) == []
+    assert adb_client.fastest_cpus(phone, 1) == [3]
+    assert adb_client.fastest_cpus(phone, 3) == [2, 3, 10]
+    assert adb_client.fastest_cpus(phone, 9) == []
 
 
 def test_a_binary_that_was_not_brought(world: World, litert: Callable[..., Job], little: Callable[..., Job]) -> None:
@@ -288,7 +288,7 @@ def test_a_binary_that_was_not_brought(world: World, litert: Callable[..., Job],
 
 def _refused(address: str) -> DeviceError:
     with pytest.raises(DeviceError) as error:
-        device(address).describe()
+        device_from_address(address).describe()
     assert error.value.hint
     return error.value
 
@@ -298,7 +298,7 @@ def test_no_phone(server: None) -> None:
 
 
 def test_the_only_phone_needs_no_name(world: World) -> None:
-    assert device(world.address(serial="")).describe().os == "Android 15"
+    assert device_from_address(world.address(serial="")).describe().os == "Android 15"
 
 
 def test_several_phones_and_none_named(plug: Callable[[], World]) -> None:
@@ -356,7 +356,7 @@ def test_no_client_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_operators_are_not_read(litert: Callable[..., Job]) -> None:
-    found = Adb(adb_client.Address("adb://")).operators(litert().artefact, Path("unused"), 1, 1.0)
+    found = Adb(adb_client.AdbAddress("adb://")).operators(litert().artefact, Path("unused"), 1, 1.0)
     assert isinstance(found, Failure)
     assert found.code == "no-profiler"
 
@@ -374,18 +374,18 @@ def test_statistics_are_not_taken_for_runs() -> None:
 
 def test_an_emulator_is_called_one(world: World) -> None:
     _script(world.phone / "bin" / "getprop", '#!/bin/sh\n[ "$1" = ro.boot.qemu ] && echo 1\nexit 0\n')
-    assert "emulator" in device(world.address()).describe().emulated
+    assert "emulator" in device_from_address(world.address()).describe().emulated
 
 
 def test_the_binaries_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(adb_client.BINARIES, "/some/where")
     monkeypatch.setenv("ANDROID_SERIAL", "R58M12345")
-    assert adb_client.read("adb://") == adb_client.Address("adb://", "R58M12345", "/some/where")
+    assert adb_client.read("adb://") == adb_client.AdbAddress("adb://", "R58M12345", "/some/where")
     assert adb_client.read("adb://X?binaries=/else").binaries == "/else"
 
 
 @pytest.mark.parametrize("text", ["adb:", "adb:X", "adb://X?port=3", "adb://X?binaries="])
 def test_bad_addresses(text: str) -> None:
     with pytest.raises(SettingsError) as error:
-        device(text)
+        device_from_address(text)
     assert error.value.code == "bad-adb-address"

@@ -15,11 +15,10 @@ import torch
 
 from efficient360.conformance import subject
 from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.interleaving import IMAGES, answers, load
-from efficient360.deployment.devices.link import Link
-from efficient360.deployment.devices.place import KIT, Place
+from efficient360.deployment.devices.interleaving import IMAGES, load, probe_logits
+from efficient360.deployment.devices.worker import KIT, WorkerProcess, Workspace
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import parity
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -34,7 +33,7 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class Board(Place):
+class Board(Workspace):
     """An emulated ARM64 board."""
 
     folder: Path
@@ -50,11 +49,11 @@ class Board(Place):
     def get(self, name: str, path: Path) -> None:
         shutil.copyfile(self.folder / name, path)
 
-    def start(self) -> Link:
+    def start(self) -> WorkerProcess:
         command = (QEMU, "-L", ROOT, f"{ROOT}/usr/bin/python3.11", "-m", "kit.worker")
         packages = f"{ROOT}/usr/lib/python3/dist-packages"
         variables = {"PYTHONPATH": f"{self.folder}:{packages}", "PYTHONHOME": f"{ROOT}/usr", "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""}
-        return Link(command, variables, None, self.folder, None)
+        return WorkerProcess(command, variables, None, self.folder, None)
 
 
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime", "ncnn", "mnn"])
@@ -63,7 +62,7 @@ def test_the_arm64_wheel_answers_as_the_model_does(runtime: str, tmp_path: Path)
         pytest.importorskip(module)
     on = subject()
     images = torch.rand((2, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    artefact = build(Source("subject", on.model.module, on.model.size, None, tmp_path / "artefacts"), runtime, Precision.FP32)
+    artefact = build(ModelSource("subject", on.model.module, on.model.size, None, tmp_path / "artefacts"), runtime, Precision.FP32)
     if isinstance(artefact, Failure):
         pytest.fail(artefact.message)
     board = Board(tmp_path / "board")
@@ -72,7 +71,7 @@ def test_the_arm64_wheel_answers_as_the_model_does(runtime: str, tmp_path: Path)
     np.save(board.folder / IMAGES, images.numpy())
     with closing(board.start()) as link:
         assert load(board, link, artefact, 1, 500.0)["version"]
-        found = answers(board, link, 500.0)
+        found = probe_logits(board, link, 500.0)
     with torch.inference_mode():
         compared = parity(on.model(images).numpy(), found, Precision.FP32)
     assert not compared.reason

@@ -12,9 +12,9 @@ import pytest
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.devices import cgroups, limited, timing
-from efficient360.deployment.devices.addresses import device
+from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.cgroups import Limits
-from efficient360.deployment.devices.device import Block, Job, Reading, Schedule
+from efficient360.deployment.devices.device import DeviceReading, Job, Schedule, TimingBlock
 from efficient360.errors import DeviceError, Efficient360Error, SettingsError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has control groups and affinities")
@@ -38,7 +38,7 @@ def groups_left() -> list[Path]:
     return [path for mount in mounts for path in Path(mount).glob(f"**/efficient360-{os.getpid()}-*")]
 
 
-def read(found: limited.Limited, jobs: list[Job], probes: Path, schedule: Schedule) -> list[Reading | Failure]:
+def read(found: limited.Limited, jobs: list[Job], probes: Path, schedule: Schedule) -> list[DeviceReading | Failure]:
     return [outcome for _, outcome in found.measure(jobs, probes, schedule, lambda done, total: None)]
 
 
@@ -50,14 +50,14 @@ def test_the_worker_runs_on_the_profiles_cores(little: Callable[..., Job], probe
 
 def test_an_image_is_answered_as_without_limits(little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     (reading,) = read(limited.limited("1core"), [little()], probes, short)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, DeviceReading)
     assert reading.threads == 1
     np.testing.assert_allclose(reading.logits, np.load(probes).sum((2, 3)), rtol=1e-5)
 
 
 @needs_memory
 def test_it_is_described_as_the_profile(probes: Path) -> None:
-    facts = device("limited:1core-1gb").describe()
+    facts = device_from_address("limited:1core-1gb").describe()
     assert (facts.name, facts.cores, facts.memory) == ("limited:1core-1gb", 1, 2**30)
     assert facts.emulated.startswith(f"emulated on {facts.cpu}: 1 of ")
     assert facts.emulated.endswith("1 GiB")
@@ -68,8 +68,8 @@ def test_it_is_described_as_the_profile(probes: Path) -> None:
 def test_memory_over_the_limit_ends_that_worker_alone(little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     jobs = [little("modest"), little("hungry", eats=200 * 2**20), little("also-modest")]
     modest, hungry, other = read(limited.limited("256mb"), jobs, probes, short)
-    assert isinstance(modest, Reading)
-    assert isinstance(other, Reading)
+    assert isinstance(modest, DeviceReading)
+    assert isinstance(other, DeviceReading)
     assert isinstance(hungry, Failure)
     assert (hungry.status, hungry.code) == (Status.FAILED, "worker-killed")
     assert "needs more than the 256 MiB of the profile" in hungry.message
@@ -146,7 +146,7 @@ def test_version_two_is_told_in_its_own_words(tmp_path: Path) -> None:
         (folder / "memory.events").write_text("oom 3\noom_kill 2\n")
         assert group.kills() == 2
         (folder / "memory.events").unlink()
-        cgroups.Group([folder]).enter()
+        cgroups.ControlGroup([folder]).enter()
         assert (folder / "cgroup.procs").read_text() == str(os.getpid())
         (folder / "cgroup.procs").unlink()
 
@@ -175,11 +175,16 @@ def test_a_runtime_that_obeys_no_cap_is_refused_where_the_cap_bites(
 
 @pytest.mark.parametrize(
     ("address", "code"),
-    [("limited:", "bad-profile"), ("limited:99999core", "profile-too-large"), ("limited", "unknown-device"), ("pi", "unknown-device")],
+    [
+        ("limited:", "bad-profile"),
+        ("limited:99999core", "profile-too-large"),
+        ("limited", "unknown-device"),
+        ("pi", "unknown-device"),
+    ],
 )
 def test_bad_addresses(address: str, code: str) -> None:
     with pytest.raises(Efficient360Error) as error:
-        device(address)
+        device_from_address(address)
     assert isinstance(error.value, SettingsError)
     assert error.value.code == code
 
@@ -187,13 +192,13 @@ def test_bad_addresses(address: str, code: str) -> None:
 @needs_quota
 def test_the_worker_counts_how_long_its_quota_held_it_back(little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     (reading,) = read(limited.limited("1core-quota50"), [little()], probes, short)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, DeviceReading)
     assert all(block.after["throttled"] >= block.before["throttled"] >= 0 for block in reading.blocks)
 
 
 def test_waiting_for_a_quota_is_no_disturbance() -> None:
-    def blocks(**counters: float) -> list[Block]:
-        return [Block([0.02] * 4, [0.01] * 4, 0.08, dict.fromkeys(counters, 0.0), counters)]
+    def blocks(**counters: float) -> list[TimingBlock]:
+        return [TimingBlock([0.02] * 4, [0.01] * 4, 0.08, dict.fromkeys(counters, 0.0), counters)]
 
     assert not timing.clean(blocks(), 1).any()
     assert timing.clean(blocks(throttled=0.04), 1).all()
@@ -201,4 +206,4 @@ def test_waiting_for_a_quota_is_no_disturbance() -> None:
 
 
 def test_runs_without_cpu_times_are_all_kept() -> None:
-    assert timing.clean([Block([0.02] * 4, [], 0.08)], 1).tolist() == [True] * 4
+    assert timing.clean([TimingBlock([0.02] * 4, [], 0.08)], 1).tolist() == [True] * 4

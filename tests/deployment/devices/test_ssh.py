@@ -19,9 +19,9 @@ import pytest
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.devices import ssh, ssh_client
-from efficient360.deployment.devices.addresses import device
-from efficient360.deployment.devices.device import Job, Reading, Schedule
-from efficient360.deployment.devices.link import WorkerFailed
+from efficient360.deployment.devices.catalogue import device_from_address
+from efficient360.deployment.devices.device import DeviceReading, Job, Schedule
+from efficient360.deployment.devices.worker import WorkerFailed
 from efficient360.deployment.runtimes import catalogue
 from efficient360.errors import DeviceError, SettingsError
 
@@ -118,12 +118,12 @@ def there(tmp_path: Path) -> Path:
     return path
 
 
-def read(address: str, jobs: list[Job], probes: Path, schedule: Schedule) -> list[Reading | Failure]:
-    return [outcome for _, outcome in device(address).measure(jobs, probes, schedule, lambda done, total: None)]
+def read(address: str, jobs: list[Job], probes: Path, schedule: Schedule) -> list[DeviceReading | Failure]:
+    return [outcome for _, outcome in device_from_address(address).measure(jobs, probes, schedule, lambda done, total: None)]
 
 
 def test_it_is_described(server: Server) -> None:
-    facts = device(server.address()).describe()
+    facts = device_from_address(server.address()).describe()
     assert facts.name == server.address()
     assert facts.cores == len(os.sched_getaffinity(0))
     assert facts.emulated == ""
@@ -134,7 +134,7 @@ def test_it_is_described(server: Server) -> None:
 def test_readings_come_back_and_nothing_is_left_there(server: Server, there: Path, little: Callable[..., Job], probes: Path, short: Schedule) -> None:
     jobs = [little("one", threads=1), little("two", raises="no such kernel"), little("three", dies="SIGSEGV"), little("four", dies="SIGKILL")]
     good, raised, crashed, killed = read(server.address(folder=there), jobs, probes, short)
-    assert isinstance(good, Reading)
+    assert isinstance(good, DeviceReading)
     assert len(good.blocks) == 2
     np.testing.assert_allclose(good.logits, np.load(probes).sum((2, 3)), rtol=1e-5)
     assert isinstance(raised, Failure)
@@ -148,14 +148,14 @@ def test_readings_come_back_and_nothing_is_left_there(server: Server, there: Pat
 
 
 def test_operators_come_back(server: Server, little: Callable[..., Job], probes: Path) -> None:
-    rows = device(server.address()).operators(little().artefact, probes, 1, 60.0)
+    rows = device_from_address(server.address()).operators(little().artefact, probes, 1, 60.0)
     assert isinstance(rows, list)
     assert rows[0]["name"] == "cpus"
 
 
 @pytest.mark.slow
 def test_a_busy_worker_ends_with_its_link(server: Server, there: Path) -> None:
-    with ssh.ssh_place(ssh_client.read(server.address(folder=there))) as place:
+    with ssh.ssh_workspace(ssh_client.read(server.address(folder=there))) as place:
         link = place.start()
         link.ask("describe", 60.0)
         with pytest.raises(WorkerFailed) as error:
@@ -178,13 +178,13 @@ def test_an_interrupted_measurement_leaves_nothing(server: Server, there: Path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(device(server.address(folder=there)).measure([little("a"), little("b")], probes, short, interrupt))
+        list(device_from_address(server.address(folder=there)).measure([little("a"), little("b")], probes, short, interrupt))
     assert list(there.iterdir()) == []
     _await_no_worker(there)
 
 
 def test_a_lost_connection_is_told(server: Server, there: Path) -> None:
-    with ssh.ssh_place(ssh_client.read(server.address(folder=there))) as place, closing(place.start()) as link:
+    with ssh.ssh_workspace(ssh_client.read(server.address(folder=there))) as place, closing(place.start()) as link:
         link.ask("describe", 60.0)
         subprocess.run(place.client.command([], "-O", "exit"), check=True, capture_output=True)
         with pytest.raises(WorkerFailed) as error:
@@ -197,7 +197,7 @@ def test_a_lost_connection_is_told(server: Server, there: Path) -> None:
 def test_a_runtime_that_the_host_lacks_fails_before_anything_is_loaded(
     server: Server, little: Callable[..., Job], probes: Path, short: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = dataclasses.replace(device(server.address()).describe(), runtimes={})
+    bare = dataclasses.replace(device_from_address(server.address()).describe(), runtimes={})
     monkeypatch.setattr(ssh, "facts", lambda name, place: bare)
     job = little()
     lacking = Job(dataclasses.replace(job.artefact, runtime="torch"))
@@ -206,12 +206,12 @@ def test_a_runtime_that_the_host_lacks_fails_before_anything_is_loaded(
     assert (failed.status, failed.code) == (Status.UNSUPPORTED, "runtime-not-on-device")
     assert failed.message == f"{catalogue.runtime('torch').title} is not installed for {sys.executable} on 127.0.0.1"
     assert "-m pip install torch" in failed.hint
-    assert isinstance(good, Reading)
+    assert isinstance(good, DeviceReading)
 
 
 def _refused(address: str) -> DeviceError:
     with pytest.raises(DeviceError) as error:
-        device(address).describe()
+        device_from_address(address).describe()
     assert error.value.hint
     return error.value
 
@@ -300,13 +300,13 @@ def test_addresses(text: str, destination: str, port: str, python: str) -> None:
 @pytest.mark.parametrize("text", ["ssh://", "ssh:host", "ssh://-oProxyCommand=x", "ssh://host:x", "ssh://host?pyton=3", "ssh://host?python=", "ssh://a b"])
 def test_bad_addresses(text: str) -> None:
     with pytest.raises(SettingsError) as error:
-        device(text)
+        device_from_address(text)
     assert error.value.code == "bad-ssh-address"
     assert ssh_client.FORM in error.value.hint
 
 
 def test_how_a_worker_there_ended() -> None:
-    place = ssh.SshPlace(ssh_client.Client(ssh_client.read("ssh://pi"), Path("none")), "folder")
+    place = ssh.SshWorkspace(ssh_client.SshClient(ssh_client.read("ssh://pi"), Path("none")), "folder")
     ended = {code: place._explain(code, "timing", ": last words") for code in (255, 137, 128 + signal.SIGABRT, 1)}
     assert ended[1] is None
     assert [ended[code].code for code in (255, 137, 134)] == ["connection-lost", "worker-killed", "worker-crashed"]

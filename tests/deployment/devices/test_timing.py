@@ -1,35 +1,37 @@
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient360.deployment.devices.device import Block, Reading
+from efficient360.deployment.devices.device import DeviceReading, TimingBlock
 from efficient360.deployment.devices.timing import analyse, clean, drawn, energy, noisy, quantile_interval
 
 
-def block(wall: list[float], waits: float = 0.0, seconds: float | None = None, **rises: float) -> Block:
+def block(wall: list[float], waits: float = 0.0, seconds: float | None = None, **rises: float) -> TimingBlock:
     whole = sum(wall) if seconds is None else seconds
-    return Block(wall, [w * (1 - waits) for w in wall], whole, dict.fromkeys(rises, 5.0), {name: 5.0 + rise for name, rise in rises.items()})
+    return TimingBlock(wall, [w * (1 - waits) for w in wall], whole, dict.fromkeys(rises, 5.0), {name: 5.0 + rise for name, rise in rises.items()})
 
 
-def reading(*blocks: Block, threads: int = 1, steady: bool = True, idle: float | None = None, repeated: int = 0) -> Reading:
-    return Reading(blocks, (), steady, threads, "1.0", None, None, None, idle, repeated)
+def reading(*blocks: TimingBlock, threads: int = 1, steady: bool = True, idle: float | None = None, repeated: int = 0) -> DeviceReading:
+    return DeviceReading(blocks, (), steady, threads, "1.0", None, None, None, idle, repeated)
 
 
-def codes(*blocks: Block, **changes: object) -> set[str]:
+def codes(*blocks: TimingBlock, **changes: object) -> set[str]:
     return {finding.code for finding in analyse(reading(*blocks, **changes)).findings}
 
 
 def test_a_run_that_waited_more_than_six_percent_is_not_clean() -> None:
-    blocks = [Block([1.0, 1.0, 1.0], [1.0, 0.941, 0.939], 3.0), Block([2.0], [1.0], 2.0)]
+    blocks = [TimingBlock([1.0, 1.0, 1.0], [1.0, 0.941, 0.939], 3.0), TimingBlock([2.0], [1.0], 2.0)]
     assert clean(blocks, 1).tolist() == [True, True, False, False]
 
 
 def test_threads_that_wait_for_each_other_by_nature_are_clean() -> None:
-    alike = Block([1.0] * 8, [1.5] * 8, 8.0)  # two threads, a quarter of whose time is waiting
-    one_worse = Block([1.0] * 8, [1.5] * 7 + [1.2], 8.0)
+    alike = TimingBlock([1.0] * 8, [1.5] * 8, 8.0)  # two threads, a quarter of whose time is waiting
+    one_worse = TimingBlock([1.0] * 8, [1.5] * 7 + [1.2], 8.0)
     assert clean([alike], 2).all()
     assert clean([one_worse], 2).tolist() == [True] * 7 + [False]
 
@@ -51,7 +53,7 @@ def test_the_median_is_of_clean_runs_and_the_tail_of_all() -> None:
 
 
 def test_with_under_three_clean_runs_the_median_is_of_all_and_flagged() -> None:
-    timing = analyse(reading(Block([1.0, 3.0, 4.0, 5.0, 9.0], [1.0, 0.1, 0.1, 0.1, 0.1], 22.0), repeated=1))
+    timing = analyse(reading(TimingBlock([1.0, 3.0, 4.0, 5.0, 9.0], [1.0, 0.1, 0.1, 0.1, 0.1], 22.0), repeated=1))
     assert timing.p50 == 4.0
     assert timing.noisy
     told = {finding.code: finding.message for finding in timing.findings}
@@ -75,12 +77,12 @@ QUIET = [1.0] * 40
         (block(QUIET, involuntary=2001.0), "preempted"),
         (block(QUIET, throttles=2.0), "throttled"),
         (block(QUIET, throttled=4.0), "cpu-quota"),
-        (Block(QUIET, [], 40.0), "no-cpu-times"),
+        (TimingBlock(QUIET, [], 40.0), "no-cpu-times"),
         (block([1.0] * 29), "few-runs"),
         (block(QUIET, waits=0.5), "noisy"),
     ],
 )
-def test_each_disturbance_is_told(made: Block, code: str) -> None:
+def test_each_disturbance_is_told(made: TimingBlock, code: str) -> None:
     assert codes(made) == {code}
 
 
@@ -90,15 +92,15 @@ def test_what_is_usual_is_not_told() -> None:
 
 
 def test_a_clock_that_changes_by_a_tenth_is_told() -> None:
-    def at(hertz: float) -> Block:
-        return Block(QUIET, QUIET, 40.0, {}, {"frequency": hertz})
+    def at(hertz: float) -> TimingBlock:
+        return TimingBlock(QUIET, QUIET, 40.0, {}, {"frequency": hertz})
 
     assert codes(at(2.0e9), at(2.19e9)) == set()
     assert codes(at(2.0e9), at(2.21e9)) == {"clock-changed"}
 
 
-def counted(before: float, after: float, runs: int, seconds: float, **more: float) -> Block:
-    return Block([seconds / runs] * runs, [seconds / runs] * runs, seconds, {"energy": before, **more}, {"energy": after, **more})
+def counted(before: float, after: float, runs: int, seconds: float, **more: float) -> TimingBlock:
+    return TimingBlock([seconds / runs] * runs, [seconds / runs] * runs, seconds, {"energy": before, **more}, {"energy": after, **more})
 
 
 def test_energy_is_that_of_a_run_above_rest() -> None:
@@ -128,20 +130,42 @@ def test_drift_between_blocks_widens_the_interval() -> None:
     assert wide.high - wide.low > 0.1
 
 
+def test_the_interval_is_that_of_all_resamples_of_whole_blocks() -> None:
+    blocks = [np.array(values) for values in ([1.0, 1.2, 5.0], [1.1, 1.3, 1.4], [2.0, 2.2, 2.1], [1.6, 9.0, 1.7], [3.0, 1.9, 2.5])]
+    medians = [np.median(np.concatenate(drawn_blocks)) for drawn_blocks in itertools.product(blocks, repeat=len(blocks))]
+    low, high = np.percentile(medians, [2.5, 97.5])
+    interval = quantile_interval(blocks, 50)
+    # a thousand draws in place of all 3125 resamples: between the quantiles a percent of probability to either side
+    assert np.percentile(medians, 1.5) <= interval.low <= np.percentile(medians, 3.5)
+    assert np.percentile(medians, 96.5) <= interval.high <= np.percentile(medians, 98.5)
+    assert np.percentile(medians, 3.5) < np.percentile(medians, 96.5)
+    assert (low, high) != (min(medians), max(medians))  # the whole range would not pass for it
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.floats(1e-4, 10.0), st.booleans()), min_size=1, max_size=12), min_size=1, max_size=6))
+def test_the_median_rests_on_the_undisturbed_runs(runs: list[list[tuple[float, bool]]]) -> None:
+    timing = analyse(reading(*(TimingBlock([t for t, _ in rows], [t / 2 if waited else t for t, waited in rows], sum(t for t, _ in rows)) for rows in runs)))
+    every = [t for rows in runs for t, _ in rows]
+    clean_runs = [t for rows in runs for t, waited in rows if not waited]
+    used = clean_runs if len(clean_runs) >= 3 else every
+    assert (timing.clean, timing.runs) == (len(clean_runs), len(every))
+    assert sorted(timing.samples) == sorted(used)
+    assert timing.p50 == pytest.approx(statistics.median(used))
+    assert timing.noisy == (len(clean_runs) < len(every) / 2)
+
+
 TIMES = st.lists(st.lists(st.floats(1e-4, 10.0), min_size=3, max_size=12), min_size=1, max_size=6)
 
 
 @settings(max_examples=20, deadline=None)
 @given(TIMES, st.floats(0.01, 100.0))
-def test_invariants(times: list[list[float]], unit: float) -> None:
+def test_units_and_the_order_of_runs_within_blocks_do_not_matter(times: list[list[float]], unit: float) -> None:
     timing = analyse(reading(*(block(wall) for wall in times)))
-    whole = sorted(t for wall in times for t in wall)
-    assert timing.interval.low <= timing.p50 <= timing.interval.high
-    assert whole[0] <= timing.interval.low
-    assert timing.interval.high <= whole[-1]
-    assert sorted(timing.samples) == whole
+    assert sorted(timing.samples) == sorted(t for wall in times for t in wall)
     scaled = analyse(reading(*(block([unit * t for t in wall]) for wall in times)))
     assert math.isclose(scaled.p50, unit * timing.p50, rel_tol=1e-9)
+    assert math.isclose(scaled.interval.high, unit * timing.interval.high, rel_tol=1e-9)
     turned = analyse(reading(*(block(wall[::-1]) for wall in times)))
     assert turned.p50 == timing.p50
     assert turned.interval == timing.interval

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from efficient360.core.measurement import Failure
-from efficient360.deployment.hardware_fit.delegation import Taken, taken
+from efficient360.deployment.hardware_fit.delegation import DelegationSummary, delegation_of
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Delegation, Precision
 
 
@@ -28,8 +28,8 @@ def row(kind: str, place: str) -> dict:
     ],
 )
 def test_a_converter_that_tells(delegated: int, left: dict[str, int], told: float | None, share: float | None) -> None:
-    found = taken(artefact("executorch", Delegation("XNNPACK", delegated, 100, 62, left, told)), ())
-    assert found == Taken("XNNPACK", delegated, 100, 62, left, share)
+    found = delegation_of(artefact("executorch", Delegation("XNNPACK", delegated, 100, 62, left, told)), ())
+    assert found == DelegationSummary("XNNPACK", delegated, 100, 62, left, share)
 
 
 def test_openvino_names_the_kernel() -> None:
@@ -40,17 +40,17 @@ def test_openvino_names_the_kernel() -> None:
         row("Concat", "ref_f32"),
         row("Reorder", "reorder_f32"),
     ]
-    assert taken(artefact("openvino"), rows) == Taken("optimised kernels", 3, 4, None, {"Concat": 1}, None)
+    assert delegation_of(artefact("openvino"), rows) == DelegationSummary("optimised kernels", 3, 4, None, {"Concat": 1}, None)
 
 
 def test_onnx_runtime_on_a_gpu() -> None:
     gpu, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
     rows = [row("Conv", gpu), row("Relu", gpu), row("Gather", cpu), row("Gather", cpu), row("MatMul", gpu), row("Shape", cpu)]
-    assert taken(artefact("onnxruntime"), rows) == Taken("CUDA", 3, 6, 2, {"Gather": 2, "Shape": 1}, None)
+    assert delegation_of(artefact("onnxruntime"), rows) == DelegationSummary("CUDA", 3, 6, 2, {"Gather": 2, "Shape": 1}, None)
 
 
 def test_onnx_runtime_on_its_cpu_provider_is_no_delegation() -> None:
-    found = taken(artefact("onnxruntime"), [row("Conv", "CPUExecutionProvider")])
+    found = delegation_of(artefact("onnxruntime"), [row("Conv", "CPUExecutionProvider")])
     assert isinstance(found, Failure)
     assert (found.status, found.code) == ("unsupported", "cpu-only")
     assert "ONNX Runtime ran every operator on its CPU provider" in found.message
@@ -58,7 +58,7 @@ def test_onnx_runtime_on_its_cpu_provider_is_no_delegation() -> None:
 
 @pytest.mark.parametrize(("runtime", "rows"), [("torch", [row("aten::addmm", "cpu")]), ("openvino", []), ("onnxruntime", [])])
 def test_a_runtime_that_tells_nothing(runtime: str, rows: list[dict]) -> None:
-    found = taken(artefact(runtime), rows)
+    found = delegation_of(artefact(runtime), rows)
     assert isinstance(found, Failure)
     assert (found.status, found.code) == ("unsupported", "no-delegation")
     assert "take LiteRT, ExecuTorch or OpenVINO" in found.hint

@@ -13,7 +13,7 @@ from efficient360.core.measurement import Failure, Measurement
 from efficient360.deployment.hardware_fit import npu
 from efficient360.deployment.hardware_fit.metrics import estimate_outcomes
 from efficient360.deployment.hardware_fit.npu import Estimate, estimate, parsed
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Precision
 
 SUMMARY = "experiment,network,system_config,inference_time,nn_macs\ndefault,model,Ethos_U85_SYS_DRAM_Mid,0.0799,1258000000\n"
@@ -82,7 +82,7 @@ def test_a_convolution_for_real(tmp_path: Path) -> None:
         network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 5)).eval()
     images = np.random.default_rng(0).random((4, 3, 8, 8), np.float32)
     np.save(tmp_path / "images.npy", images)
-    made = build(Source("small", network, (3, 8, 8), None, tmp_path / "artefacts"), "litert", Precision.FP32)
+    made = build(ModelSource("small", network, (3, 8, 8), None, tmp_path / "artefacts"), "litert", Precision.FP32)
     assert isinstance(made, Artefact)
     found = estimate(made, tmp_path / "images.npy", 300.0)
     assert isinstance(found, Estimate)

@@ -8,8 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from efficient360.deployment.devices.interleaving import IMAGES, answers, load
-from efficient360.deployment.devices.local import local_place
+from efficient360.deployment.devices.interleaving import IMAGES, load, probe_logits
+from efficient360.deployment.devices.local import local_workspace
 from efficient360.deployment.runtimes.runtime import Artefact
 
 
@@ -46,10 +46,10 @@ def logits_of(tmp_path: Path) -> Callable[[Artefact, np.ndarray], np.ndarray]:
 
     def run(artefact: Artefact, images: np.ndarray) -> np.ndarray:
         np.save(tmp_path / "images.npy", images)
-        with local_place(1, {}, None) as place, closing(place.start()) as link:
+        with local_workspace(1, {}, None) as place, closing(place.start()) as link:
             place.put(tmp_path / "images.npy", IMAGES)
             told = load(place, link, artefact, artefact.batch, 60.0)
             assert told["version"].count(".") >= 1
-            return np.asarray(answers(place, link, 60.0))
+            return np.asarray(probe_logits(place, link, 60.0))
 
     return run

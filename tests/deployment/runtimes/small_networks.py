@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure
-from efficient360.deployment.devices.interleaving import IMAGES, answers, load
-from efficient360.deployment.devices.local import local_place
-from efficient360.deployment.runtimes.building import Source
+from efficient360.deployment.devices.interleaving import IMAGES, load, probe_logits
+from efficient360.deployment.devices.local import local_workspace
+from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.parity import Parity, parity
 from efficient360.deployment.runtimes.runtime import Artefact
 
@@ -44,8 +44,8 @@ def transformer() -> nn.Module:
     return model.eval()
 
 
-def source(module: nn.Module, name: str, folder: Path) -> Source:
-    return Source(name, module, SIZE, np.random.default_rng(1).random((9, *SIZE), np.float32), folder)
+def source(module: nn.Module, name: str, folder: Path) -> ModelSource:
+    return ModelSource(name, module, SIZE, np.random.default_rng(1).random((9, *SIZE), np.float32), folder)
 
 
 def compared(module: nn.Module, artefact: Artefact | Failure, folder: Path) -> Parity:
@@ -53,9 +53,9 @@ def compared(module: nn.Module, artefact: Artefact | Failure, folder: Path) -> P
     assert isinstance(artefact, Artefact), artefact
     images = np.random.default_rng(0).random((5, *SIZE), np.float32)
     np.save(folder / "images.npy", images)
-    with local_place(1, {}, None) as place, closing(place.start()) as link:
+    with local_workspace(1, {}, None) as place, closing(place.start()) as link:
         place.put(folder / "images.npy", IMAGES)
         load(place, link, artefact, 1, 60.0)
-        found = answers(place, link, 60.0)
+        found = probe_logits(place, link, 60.0)
     with torch.no_grad():
         return parity(module(torch.from_numpy(images)).numpy(), found, artefact.precision)

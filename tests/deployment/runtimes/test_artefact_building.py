@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 PLUGIN = '''
@@ -52,9 +52,9 @@ def runtime(folder: Path, body: str = "", needs: tuple[str, ...] = (), extra: st
     return str(path)
 
 
-def source(folder: Path, identity: str = "one", images: int | None = None) -> Source:
+def source(folder: Path, identity: str = "one", images: int | None = None) -> ModelSource:
     calibration = None if images is None else np.zeros((images, 3, 4, 4), np.float32)
-    return Source(identity, Sums().eval(), (3, 4, 4), calibration, folder / "kept")
+    return ModelSource(identity, Sums().eval(), (3, 4, 4), calibration, folder / "kept")
 
 
 def calls(folder: Path) -> int:
@@ -126,7 +126,7 @@ def test_a_network_that_can_not_be_exported(tmp_path: Path) -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.mean((2, 3)) if images.sum() > 0 else images.amax((2, 3))
 
-    given = Source("depends", Depends(), (3, 4, 4), None, tmp_path / "kept")
+    given = ModelSource("depends", Depends(), (3, 4, 4), None, tmp_path / "kept")
     found = refused(tmp_path, build(given, runtime(tmp_path), Precision.FP32))
     assert found.code == "no-export"
     assert found.message.startswith("torch.export can't trace this network: ")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from efficient360.deployment.runtimes.kit import counters
-from efficient360.deployment.runtimes.kit.energy import Meter, Sensor, battery
+from efficient360.deployment.runtimes.kit.energy import EnergyMeter, PowerSensor, battery
 
 
 def package(root: Path, number: int, joules: float, limit: float) -> None:
@@ -31,7 +31,7 @@ def test_packages_are_added_up(tmp_path: Path) -> None:
     package(tmp_path, 0, 12.5, 262143.0)
     package(tmp_path, 1, 7.25, 65532.0)
     assert counters.energy(tmp_path) == 19.75
-    meter = Meter(tmp_path)
+    meter = EnergyMeter(tmp_path)
     assert meter.source == "rapl"
     assert meter.read() == {"energy": 19.75, "energy_range": 65532.0}
 
@@ -41,11 +41,11 @@ def test_parts_of_a_package_are_not_counted_twice(tmp_path: Path) -> None:
     part = tmp_path / "sys/class/powercap/intel-rapl:0:0"
     part.mkdir()
     (part / "energy_uj").write_text("4000000\n")
-    assert Meter(tmp_path).read()["energy"] == 10.0
+    assert EnergyMeter(tmp_path).read()["energy"] == 10.0
 
 
 def test_nothing_is_made_up(tmp_path: Path) -> None:
-    meter = Meter(tmp_path)
+    meter = EnergyMeter(tmp_path)
     assert meter.source == ""
     assert meter.read() == {}
     assert counters.energy_range(tmp_path) is None
@@ -54,14 +54,14 @@ def test_nothing_is_made_up(tmp_path: Path) -> None:
 def test_a_jetson_is_read_at_its_input(tmp_path: Path) -> None:
     rail(tmp_path, 1, "VDD_IN", 5000, 2000)
     rail(tmp_path, 2, "VDD_CPU_GPU_CV", 5000, 700)
-    assert Sensor(tmp_path).watts() == 10.0
-    assert Meter(tmp_path).source == "ina3221"
+    assert PowerSensor(tmp_path).watts() == 10.0
+    assert EnergyMeter(tmp_path).source == "ina3221"
 
 
 def test_a_jetson_without_an_input_rail_adds_its_rails(tmp_path: Path) -> None:
     rail(tmp_path, 1, "VDD_GPU_SOC", 20000, 100)
     rail(tmp_path, 2, "VDD_CPU_CV", 20000, 50)
-    assert Sensor(tmp_path).watts() == pytest.approx(3.0)
+    assert PowerSensor(tmp_path).watts() == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_battery_in_microwatt_hours_or_microampere_hours(tmp_path: Path, value
 
 def test_what_a_battery_gave_counts_upwards(tmp_path: Path) -> None:
     cell(tmp_path, "BAT0", status="Discharging", energy_now="50000000")
-    meter = Meter(tmp_path)
+    meter = EnergyMeter(tmp_path)
     before = meter.read()["energy"]
     cell(tmp_path, "BAT0", energy_now="49999000")
     assert meter.source == "battery"
@@ -87,4 +87,4 @@ def test_what_a_battery_gave_counts_upwards(tmp_path: Path) -> None:
 def test_the_processor_is_preferred_to_the_battery(tmp_path: Path) -> None:
     cell(tmp_path, "BAT0", status="Discharging", energy_now="50000000")
     package(tmp_path, 0, 1.0, 100.0)
-    assert Meter(tmp_path).source == "rapl"
+    assert EnergyMeter(tmp_path).source == "rapl"

@@ -5,7 +5,7 @@ import pytest
 from small_networks import SIZE, compared, convolutions, source, transformer
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 pytest.importorskip("litert_torch")
@@ -73,7 +73,7 @@ def test_a_precision_it_does_not_have(tmp_path: Path) -> None:
 
 
 def test_int8_without_images_to_calibrate_with(tmp_path: Path) -> None:
-    found = build(Source("vit", MODELS["vit"], SIZE, None, tmp_path), "litert", Precision.INT8)
+    found = build(ModelSource("vit", MODELS["vit"], SIZE, None, tmp_path), "litert", Precision.INT8)
     assert isinstance(found, Failure)
     assert found.code == "no-calibration"
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import parity
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
@@ -17,8 +17,8 @@ SIZE = (3, 32, 32)
 IMAGES = np.random.default_rng(0).random((4, *SIZE), np.float32)
 
 
-def source(module: nn.Module, name: str, folder: Path) -> Source:
-    return Source(name, module, SIZE, None, folder)
+def source(module: nn.Module, name: str, folder: Path) -> ModelSource:
+    return ModelSource(name, module, SIZE, None, folder)
 
 
 @pytest.mark.parametrize("name", ["small_vit", "small_cnn"])

@@ -1,8 +1,6 @@
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+import torch
 from small_networks import SIZE, source, transformer
 
 from efficient360.core.measurement import Failure
@@ -48,13 +46,24 @@ def test_a_build_without_cuda_says_so(artefacts) -> None:
         session.load(str(artefacts[Precision.FP32].folder), settings)
 
 
-def test_it_is_there_with_a_device_and_a_build_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    there: set[str] = set()
-    providers = ["CPUExecutionProvider"]
-    monkeypatch.setattr(Path, "exists", lambda path: str(path) in there)
-    monkeypatch.setattr(onnxruntime_cuda.importlib, "import_module", lambda _: SimpleNamespace(get_available_providers=lambda: providers))
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal of a machine without CUDA")
+def test_without_a_device_it_is_unavailable() -> None:
     assert RUNTIME.unavailable() == "this machine has no CUDA device"
-    there.add("/dev/nvidiactl")
-    assert RUNTIME.unavailable() == "this build of ONNX Runtime has no CUDAExecutionProvider"
-    providers.insert(0, "CUDAExecutionProvider")
-    assert RUNTIME.unavailable() == ""
+    assert "onnxruntime_cuda" not in catalogue.installed()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to ask")
+def test_with_a_device_it_is_available_exactly_when_the_build_knows_cuda() -> None:
+    knows = onnxruntime_cuda.PROVIDER in onnxruntime.get_available_providers()
+    assert RUNTIME.unavailable() == ("" if knows else "this build of ONNX Runtime has no CUDAExecutionProvider")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to run on")
+@pytest.mark.skipif(onnxruntime_cuda.PROVIDER not in onnxruntime.get_available_providers(), reason="this build of ONNX Runtime has no CUDAExecutionProvider")
+def test_on_a_gpu_both_precisions_give_the_logits_of_the_cpu(artefacts) -> None:
+    images = np.random.default_rng(0).random((1, *SIZE), dtype=np.float32)
+    expected = session.load(str(artefacts[Precision.FP32].folder), ON_CPU)(images)
+    for precision, tolerance in ((Precision.FP32, 1e-3), (Precision.FP16, 0.02)):
+        logits = session.load(str(artefacts[precision].folder), {**ON_CPU, "provider": onnxruntime_cuda.PROVIDER})(images)
+        np.testing.assert_allclose(logits, expected, atol=tolerance)

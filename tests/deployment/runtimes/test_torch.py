@@ -8,7 +8,7 @@ from torch import nn
 
 from efficient360.core.measurement import Failure
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.building import Source, build
+from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.kit.sessions import torch as session
 from efficient360.deployment.runtimes.kit.sessions import torch_compile, torch_cuda, torch_cuda_graphs
 from efficient360.deployment.runtimes.parity import parity
@@ -59,7 +59,7 @@ def test_cast_graphs_compute_in_the_type_asked_for(tmp_path: Path) -> None:
 
 
 def made(name: str, precision: Precision, module: nn.Module, folder: Path, batch: int = 1) -> Artefact:
-    found = build(Source("small", module, SIZE, None, folder), name, precision, batch)
+    found = build(ModelSource("small", module, SIZE, None, folder), name, precision, batch)
     assert not isinstance(found, Failure), found
     return found
 
@@ -110,14 +110,24 @@ def test_a_machine_without_cuda_says_so(runtime: object, folder: Path) -> None:
         runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})
 
 
-def test_cuda_runtimes_are_listed_where_there_is_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = set()
-    monkeypatch.setattr(Path, "exists", lambda path: str(path) in there)
-    assert catalogue.runtime("torch_cuda").unavailable() == "this machine has no CUDA device"
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal of a machine without CUDA")
+def test_without_a_device_cuda_runtimes_are_not_listed() -> None:
+    assert {catalogue.runtime(name).unavailable() for name in ("torch_cuda", "torch_cuda_graphs")} == {"this machine has no CUDA device"}
     assert not {"torch_cuda", "torch_cuda_graphs"} & set(catalogue.installed())
     assert "torch" in catalogue.installed()
-    there.add("/dev/nvidiactl")
-    assert {"torch_cuda", "torch_cuda_graphs"} <= set(catalogue.installed())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU")
+def test_with_a_device_cuda_runtimes_are_listed() -> None:
+    assert {"torch", "torch_cuda", "torch_cuda_graphs"} <= set(catalogue.installed())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to run on")
+@pytest.mark.parametrize("runtime", [torch_cuda, torch_cuda_graphs])
+def test_on_a_gpu_the_logits_are_those_of_the_cpu(runtime: object, folder: Path) -> None:
+    images = probe(1)
+    expected = session.load(str(folder), {"model": "model.pt2", "device": "cpu", "threads": 1})(images)
+    np.testing.assert_allclose(runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})(images), expected, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from efficient360.methods.adversarial.attack import Subjects
+from efficient360.methods.adversarial.attack import AttackBatch
 from efficient360.methods.adversarial.catalogue import BUILT_IN, Budget, attack
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 from efficient360.models.model import Model
 
@@ -48,22 +48,22 @@ def linear(classes: int, seed: int = 0) -> Linear:
     return Linear(weights, -weights.sum(1) / 2)  # at the middle of the box every class is as likely
 
 
-def subjects(model: Linear, seed: int = 1) -> Subjects:
+def linear_batch(model: Linear, seed: int = 1) -> AttackBatch:
     """Images whose values are at least 0.3 away from 0 and 1, with the labels that the model gives them."""
     images = torch.from_numpy(np.random.default_rng(seed).uniform(0.3, 0.7, (EXAMPLES, *SHAPE))).float()
-    return Subjects(images, model(images).argmax(1), tuple(f"test/{i:02d}" for i in range(EXAMPLES)), 0)
+    return AttackBatch(images, model(images).argmax(1), tuple(f"test/{i:02d}" for i in range(EXAMPLES)), 0)
 
 
-def radii(model: Linear, of: Subjects, norm: Norm) -> np.ndarray:
+def radii(model: Linear, batch: AttackBatch, norm: Norm) -> np.ndarray:
     """Distance of each image from the nearest other class, in float64."""
-    weights, logits, labels = model.weights.double().numpy(), None, of.labels.numpy()
-    logits = of.images.flatten(1).double().numpy() @ weights.T + model.bias.double().numpy()
-    found = np.full((len(of), model.num_classes), np.inf)
+    weights, labels = model.weights.double().numpy(), batch.labels.numpy()
+    logits = batch.images.flatten(1).double().numpy() @ weights.T + model.bias.double().numpy()
+    distances = np.full((len(batch), model.num_classes), np.inf)
     for i, label in enumerate(labels):
         for other in range(model.num_classes):
             if other != label:
-                found[i, other] = (logits[i, label] - logits[i, other]) / np.linalg.norm(weights[label] - weights[other], DUAL[norm])
-    return found.min(1)
+                distances[i, other] = (logits[i, label] - logits[i, other]) / np.linalg.norm(weights[label] - weights[other], DUAL[norm])
+    return distances.min(1)
 
 
 def grid(exact: np.ndarray) -> list[float]:
@@ -75,14 +75,14 @@ def grid(exact: np.ndarray) -> list[float]:
 
 
 def check(name: str, model: Linear, norm: Norm) -> None:
-    of = subjects(model)
-    exact = radii(model, of, norm)
+    batch = linear_batch(model)
+    exact = radii(model, batch, norm)
     epsilons = grid(exact)
     assert max(epsilons) < 0.3  # so that the box never matters
     for epsilon in epsilons:
-        found = attack(name, Budget()).run(Victim(model, rows=EXAMPLES), Threat(norm, epsilon), of)
-        assert found.fell.tolist() == (exact < epsilon).tolist(), f"ε = {epsilon}"
-        assert Threat(norm, epsilon).allows(found.images, of.images).all()
+        result = attack(name, Budget()).run(Victim(model, rows=EXAMPLES), ThreatModel(norm, epsilon), batch)
+        assert result.success.tolist() == (exact < epsilon).tolist(), f"ε = {epsilon}"
+        assert ThreatModel(norm, epsilon).contains(result.images, batch.images).all()
 
 
 @pytest.mark.slow
@@ -112,9 +112,9 @@ def test_the_scale_of_the_logits_fools_no_targeted_attack(name: str, scale: floa
 @pytest.mark.parametrize("name", GRADIENT)
 def test_no_attack_fells_what_theory_says_is_out_of_reach(name: str, norm: Norm) -> None:
     model = linear(10, seed=2)
-    of = subjects(model, seed=3)
-    exact = radii(model, of, norm)
+    batch = linear_batch(model, seed=3)
+    exact = radii(model, batch, norm)
     epsilon = float(np.median(exact))
-    found = attack(name, Budget()).run(Victim(model, rows=EXAMPLES), Threat(norm, epsilon), of)
-    assert not (found.fell.numpy() & (exact > 1.0001 * epsilon)).any()
-    assert found.fell.any()
+    result = attack(name, Budget()).run(Victim(model, rows=EXAMPLES), ThreatModel(norm, epsilon), batch)
+    assert not (result.success.numpy() & (exact > 1.0001 * epsilon)).any()
+    assert result.success.any()

@@ -2,14 +2,13 @@
 
 import pytest
 import torch
-from counting_models import Counting
-from simple_models import CLASSES, SIZE, exact_radii, linear_network, linear_victim, mid_grey_subjects, model_of
+from simple_models import CLASSES, SIZE, Counting, exact_radii, linear_network, linear_victim, mid_grey_batch, model_of
 from torch import Tensor, nn
 
 from efficient360.errors import SettingsError
-from efficient360.methods.adversarial.attack import Subjects
+from efficient360.methods.adversarial.attack import AttackBatch
 from efficient360.methods.adversarial.rays import RayS, along, blocks
-from efficient360.methods.adversarial.threat import Norm, Threat
+from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 from efficient360.methods.adversarial.victim import Victim
 
 
@@ -40,17 +39,17 @@ def test_the_ray_is_clipped_to_the_box() -> None:
 @pytest.mark.parametrize("classes", [2, CLASSES])
 def test_on_a_linear_model_it_comes_near_the_exact_radius_and_never_below(classes: int) -> None:
     victim = linear_victim(classes=classes, rows=16)
-    subjects = mid_grey_subjects(victim, 12)
-    exact = exact_radii(victim, subjects, 1.0)
-    found = RayS(queries=1500).nearest(victim, subjects)
-    assert bool((found.radii >= exact - 1e-6).all())
+    batch = mid_grey_batch(victim, 12)
+    exact = exact_radii(victim, batch, 1.0)
+    result = RayS(queries=1500).nearest(victim, batch)
+    assert bool((result.radii >= exact - 1e-6).all())
     if classes == 2:
         # Every flip towards the other class's sign shortens the way: nothing but values whose weight hardly counts may stay wrong.
-        assert bool((found.radii <= 1.03 * exact + 1e-4).all())
-    assert float((found.radii / exact).median()) < 1.25
-    distance = Threat(Norm.LINF, 1.0).distance(found.images, subjects.images)
-    assert torch.allclose(distance, found.radii, atol=1e-6)
-    assert bool((victim.logits(found.images).argmax(1) != subjects.labels).all())
+        assert bool((result.radii <= 1.03 * exact + 1e-4).all())
+    assert float((result.radii / exact).median()) < 1.25
+    distance = ThreatModel(Norm.LINF, 1.0).distance(result.images, batch.images)
+    assert torch.allclose(distance, result.radii, atol=1e-6)
+    assert bool((victim.logits(result.images).argmax(1) != batch.labels).all())
 
 
 def test_the_halving_ends_at_the_boundary_of_its_ray() -> None:
@@ -59,61 +58,61 @@ def test_the_halving_ends_at_the_boundary_of_its_ray() -> None:
     with torch.no_grad():
         layer.weight[0], layer.weight[1], layer.bias[0], layer.bias[1] = 1.0, -1.0, -24.0, 24.0
     victim = Victim(model_of(nn.Sequential(nn.Flatten(), layer), 2), 4)
-    subjects = Subjects(torch.full((1, *SIZE), 0.53), torch.zeros(1, dtype=torch.int64), ("a",), 0)
-    found = RayS(queries=30, precision=1e-5).nearest(victim, subjects)
-    assert float(found.radii) == pytest.approx(0.03, abs=1.1e-5)
-    assert float(found.radii) >= 0.03
+    batch = AttackBatch(torch.full((1, *SIZE), 0.53), torch.zeros(1, dtype=torch.int64), ("a",), 0)
+    result = RayS(queries=30, precision=1e-5).nearest(victim, batch)
+    assert float(result.radii) == pytest.approx(0.03, abs=1.1e-5)
+    assert float(result.radii) >= 0.03
 
 
 def test_one_search_answers_for_every_radius() -> None:
     victim = linear_victim(rows=16)
-    subjects = mid_grey_subjects(victim, 20)
-    exact = exact_radii(victim, subjects, 1.0)
-    threats = [Threat(Norm.LINF, float(q)) for q in torch.quantile(exact, torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64))]
+    batch = mid_grey_batch(victim, 20)
+    exact = exact_radii(victim, batch, 1.0)
+    threats = [ThreatModel(Norm.LINF, float(q)) for q in torch.quantile(exact, torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64))]
     attack = RayS(queries=400)
-    answers = attack.search(victim, threats, subjects)
-    for threat, answer in zip(threats, answers, strict=True):
-        alone = attack.run(victim, threat, subjects)
-        assert torch.equal(alone.fell, answer.found.fell)
-        assert not bool((answer.found.fell & (exact > threat.epsilon * (1 + 1e-5))).any())
-        assert bool(threat.allows(answer.found.images, subjects.images).all())
-        assert torch.equal(victim.logits(answer.found.images).argmax(1) != subjects.labels, answer.found.fell)
-        assert bool(((answer.queries > 0) == answer.found.fell).all())
-    assert 0 < int(answers[0].found.fell.sum()) <= int(answers[1].found.fell.sum()) < int(answers[2].found.fell.sum())
-    both = answers[0].found.fell
-    assert bool((answers[0].queries[both] >= answers[2].queries[both]).all())  # the wider ball is reached earlier
+    results = attack.search(victim, threats, batch)
+    for threat, result in zip(threats, results, strict=True):
+        alone = attack.run(victim, threat, batch)
+        assert torch.equal(alone.success, result.result.success)
+        assert not bool((result.result.success & (exact > threat.epsilon * (1 + 1e-5))).any())
+        assert bool(threat.contains(result.result.images, batch.images).all())
+        assert torch.equal(victim.logits(result.result.images).argmax(1) != batch.labels, result.result.success)
+        assert bool(((result.queries > 0) == result.result.success).all())
+    assert 0 < int(results[0].result.success.sum()) <= int(results[1].result.success.sum()) < int(results[2].result.success.sum())
+    both = results[0].result.success
+    assert bool((results[0].queries[both] >= results[2].queries[both]).all())  # the wider ball is reached earlier
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 5])
 def test_batch_and_rows_of_a_pass_change_nothing(rows: int) -> None:
     single = linear_victim(rows=1)
-    subjects = mid_grey_subjects(single, 8)
-    threats = [Threat(Norm.LINF, float(exact_radii(single, subjects, 1.0).median()) * factor) for factor in (1.5, 3.0)]
+    batch = mid_grey_batch(single, 8)
+    threats = [ThreatModel(Norm.LINF, float(exact_radii(single, batch, 1.0).median()) * factor) for factor in (1.5, 3.0)]
     attack = RayS(queries=80)
-    expected = [attack.search(single, threats, subjects.take(torch.tensor([i]))) for i in range(8)]
+    expected = [attack.search(single, threats, batch.take(torch.tensor([i]))) for i in range(8)]
     for size in (1, 7, 8):
         for part in torch.arange(8).split(size):
-            answers = attack.search(linear_victim(rows=rows), threats, subjects.take(part))
+            results = attack.search(linear_victim(rows=rows), threats, batch.take(part))
             for place, i in enumerate(part.tolist()):
-                for mine, other in zip(answers, expected[i], strict=True):
-                    assert torch.equal(mine.found.images[place], other.found.images[0])
+                for mine, other in zip(results, expected[i], strict=True):
+                    assert torch.equal(mine.result.images[place], other.result.images[0])
                     assert int(mine.queries[place]) == int(other.queries[0])
-    assert 0 < sum(int(e[0].found.fell) for e in expected) < 8
+    assert 0 < sum(int(e[0].result.success) for e in expected) < 8
 
 
 def test_it_sees_nothing_but_the_predicted_class() -> None:
     plain, hidden = linear_victim(), Victim(model_of(Classes(linear_network())), 8)
-    subjects = mid_grey_subjects(plain, 6)
+    batch = mid_grey_batch(plain, 6)
     attack = RayS(queries=400)
-    assert torch.equal(attack.nearest(plain, subjects).images, attack.nearest(hidden, subjects).images)
+    assert torch.equal(attack.nearest(plain, batch).images, attack.nearest(hidden, batch).images)
 
 
 def test_the_budget_is_kept_to_the_query() -> None:
     network = Counting(linear_network())
     victim = Victim(model_of(network), 1)
-    subjects = mid_grey_subjects(linear_victim(), 3)
-    RayS(queries=25).nearest(victim, subjects)
+    batch = mid_grey_batch(linear_victim(), 3)
+    RayS(queries=25).nearest(victim, batch)
     assert network.passes == 75
 
 
@@ -121,12 +120,12 @@ def test_a_model_that_never_errs_has_no_radius() -> None:
     constant = nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES))
     nn.init.zeros_(constant[1].weight)
     nn.init.zeros_(constant[1].bias)
-    subjects = Subjects(torch.full((2, *SIZE), 0.5), torch.zeros(2, dtype=torch.int64), ("a", "b"), 0)
+    batch = AttackBatch(torch.full((2, *SIZE), 0.5), torch.zeros(2, dtype=torch.int64), ("a", "b"), 0)
     victim = Victim(model_of(constant), 4)
-    found = RayS(queries=40).nearest(victim, subjects)
-    assert bool(torch.isinf(found.radii).all())
-    assert torch.equal(found.images, subjects.images)
-    assert not bool(RayS(queries=40).run(victim, Threat(Norm.LINF, 0.5), subjects).fell.any())
+    result = RayS(queries=40).nearest(victim, batch)
+    assert bool(torch.isinf(result.radii).all())
+    assert torch.equal(result.images, batch.images)
+    assert not bool(RayS(queries=40).run(victim, ThreatModel(Norm.LINF, 0.5), batch).success.any())
 
 
 @pytest.mark.parametrize(("wrong", "words"), [({"queries": 0}, "queries of the RayS attack is 0"), ({"precision": 0.0}, "precision of the RayS attack is 0.0")])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from simple_models import Quantised, linear_network, linear_victim, mid_grey_subjects, model_of
+from simple_models import Quantised, linear_network, linear_victim, mid_grey_batch, model_of
 from torch import nn
 
 from efficient360.conformance import subject
@@ -25,23 +25,23 @@ class Shapes(nn.Module):
 def test_every_pass_has_the_same_shape_and_the_answers_are_the_models(n: int) -> None:
     network = Shapes(linear_network())
     victim = Victim(model_of(network), 8)
-    subjects = mid_grey_subjects(linear_victim(), n)
-    logits = victim.logits(subjects.images)
-    gradient = victim.gradient(subjects.images, ce, subjects.labels)[2]
+    batch = mid_grey_batch(linear_victim(), n)
+    logits = victim.logits(batch.images)
+    gradient = victim.gradient(batch.images, ce, batch.labels)[2]
     assert network.seen == {8}
-    assert torch.allclose(logits, network.network(subjects.images), atol=1e-5)
-    assert gradient.shape == subjects.images.shape
+    assert torch.allclose(logits, network.network(batch.images), atol=1e-5)
+    assert gradient.shape == batch.images.shape
 
 
 def test_the_gradient_is_each_examples_own() -> None:
     victim = linear_victim()
-    subjects = mid_grey_subjects(victim, 5)
-    logits, losses, gradient = victim.gradient(subjects.images, ce, subjects.labels)
+    batch = mid_grey_batch(victim, 5)
+    logits, losses, gradient = victim.gradient(batch.images, ce, batch.labels)
     weight = victim.model.network[1].weight  # type: ignore[attr-defined]
     # d CE / d x = W^T (softmax - onehot), of each example alone
-    expected = (logits.softmax(1) - nn.functional.one_hot(subjects.labels, logits.shape[1])) @ weight
+    expected = (logits.softmax(1) - nn.functional.one_hot(batch.labels, logits.shape[1])) @ weight
     assert torch.allclose(gradient.flatten(1), expected, atol=1e-5)
-    assert torch.allclose(losses, nn.functional.cross_entropy(logits, subjects.labels, reduction="none"))
+    assert torch.allclose(losses, nn.functional.cross_entropy(logits, batch.labels, reduction="none"))
 
 
 def test_an_example_is_answered_alike_whatever_stands_beside_it() -> None:
@@ -64,5 +64,5 @@ def test_a_model_without_gradients_has_zero_ones() -> None:
 
     for network in (Quantised(linear_network()), Detached()):
         victim = Victim(model_of(network), 4)
-        subjects = mid_grey_subjects(linear_victim(), 3)
-        assert float(victim.gradient(subjects.images, ce, subjects.labels)[2].abs().max()) == 0
+        batch = mid_grey_batch(linear_victim(), 3)
+        assert float(victim.gradient(batch.images, ce, batch.labels)[2].abs().max()) == 0

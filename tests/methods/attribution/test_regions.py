@@ -1,4 +1,4 @@
-"""Boxes and masks of objects, and whether explanations point at them."""
+"""Annotated boxes and masks, the pointing game and relevance mass accuracy."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +13,9 @@ from PIL import Image
 from toy_models import GRID
 
 from efficient360.errors import SettingsError
-from efficient360.methods.attribution.boxes import Box, Boxes
 from efficient360.methods.attribution.grid import Grid
-from efficient360.methods.attribution.localisation import mass_inside, pointed
-from efficient360.methods.attribution.masks import Mask
-from efficient360.methods.attribution.regions import Objects, fingerprint, objects, read_regions
+from efficient360.methods.attribution.localisation import AnnotatedObjects, annotated_objects, pointing_hits, relevance_mass_accuracy
+from efficient360.methods.attribution.regions import Box, Boxes, Mask, fingerprint, read_regions
 
 HEAD = "id,left,top,right,bottom\n"
 WIDE = Grid(2, 3, 6, 12)
@@ -41,16 +39,16 @@ def pixel_boxes(draw: st.DrawFn, grid: Grid) -> list[tuple[int, int, int, int]]:
 
 
 @given(pixel_boxes(WIDE))
-def test_boxes_and_masks_that_say_the_same_cover_the_same(tmp_path_factory: pytest.TempPathFactory, boxes: list[tuple[int, int, int, int]]) -> None:
+def test_boxes_and_masks_of_the_same_region_agree(tmp_path_factory: pytest.TempPathFactory, boxes: list[tuple[int, int, int, int]]) -> None:
     painted = np.zeros((WIDE.height, WIDE.width), dtype=np.uint8)
     for left, top, right, bottom in boxes:
         painted[top:bottom, left:right] = 255
     shares: tuple[Box, ...] = tuple((box[0] / 12, box[1] / 6, box[2] / 12, box[3] / 6) for box in boxes)
-    said, drawn = Boxes(shares).over(WIDE), Mask(saved(painted, tmp_path_factory.mktemp("masks") / "a.png")).over(WIDE)
-    assert said.shares == pytest.approx(drawn.shares, abs=1e-12)
-    assert said.centres.tolist() == drawn.centres.tolist()
+    boxed, masked = Boxes(shares).on_grid(WIDE), Mask(saved(painted, tmp_path_factory.mktemp("masks") / "a.png")).on_grid(WIDE)
+    assert boxed.fractions == pytest.approx(masked.fractions, abs=1e-12)
+    assert boxed.centres.tolist() == masked.centres.tolist()
     # by hand: the object's pixels, counted once
-    assert said.shares.sum() * 12 == pytest.approx((painted > 0).sum())
+    assert boxed.fractions.sum() * 12 == pytest.approx((painted > 0).sum())
 
 
 SIDES = st.tuples(st.integers(0, 29), st.integers(1, 30)).map(lambda side: (Fraction(min(side), 30), Fraction(max(side) + (side[0] == side[1]), 30)))
@@ -58,7 +56,7 @@ SIDES = st.tuples(st.integers(0, 29), st.integers(1, 30)).map(lambda side: (Frac
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=3))
-def test_what_boxes_cover_is_exact(sides: list[tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]]) -> None:
+def test_box_areas_are_exact(sides: list[tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]]) -> None:
     """Against inclusion and exclusion in fractions."""
     boxes = [(left, top, right, bottom) for (left, right), (top, bottom) in sides]
 
@@ -67,7 +65,7 @@ def test_what_boxes_cover_is_exact(sides: list[tuple[tuple[Fraction, Fraction], 
         height = min(box[3] for box in chosen) - max(box[1] for box in chosen)
         return max(width, Fraction(0)) * max(height, Fraction(0))
 
-    found = Boxes(tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)).over(GRID)
+    found = Boxes(tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)).on_grid(GRID)
     for cell in range(4):
         column, row = Fraction(cell % 2, 2), Fraction(cell // 2, 2)
         square = (column, row, column + Fraction(1, 2), row + Fraction(1, 2))
@@ -75,25 +73,25 @@ def test_what_boxes_cover_is_exact(sides: list[tuple[tuple[Fraction, Fraction], 
         for chosen in range(1, 2 ** len(boxes)):
             some = [box for i, box in enumerate(boxes) if chosen >> i & 1]
             area += (-1) ** (len(some) + 1) * overlap([square, *some])
-        assert found.shares[cell] == pytest.approx(float(4 * area), abs=1e-12)
+        assert found.fractions[cell] == pytest.approx(float(4 * area), abs=1e-12)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 7])
-def test_the_size_of_a_mask_changes_nothing(times: int, tmp_path: Path) -> None:
+def test_the_resolution_of_a_mask_does_not_matter(times: int, tmp_path: Path) -> None:
     pixels = np.array([[0, 1, 0], [0, 0, 1]], dtype=np.uint8).repeat(times, 0).repeat(times, 1)
     grid = Grid(2, 3, 4, 6)
-    cover = Mask(saved(pixels, tmp_path / "a.png")).over(grid)
-    assert cover.shares.tolist() == [0, 1, 0, 0, 0, 1]
+    cover = Mask(saved(pixels, tmp_path / "a.png")).on_grid(grid)
+    assert cover.fractions.tolist() == [0, 1, 0, 0, 0, 1]
     assert cover.centres.tolist() == [False, True, False, False, False, True]
 
 
-def test_a_shape_that_differs_by_less_than_a_pixel_will_do(tmp_path: Path) -> None:
-    assert Mask(saved(np.ones((5, 8), np.uint8), tmp_path / "a.png")).over(Grid(2, 3, 200, 300)).shares.tolist() == [1] * 6  # 5 × 7.5
+def test_the_aspect_ratio_may_differ_by_less_than_a_pixel(tmp_path: Path) -> None:
+    assert Mask(saved(np.ones((5, 8), np.uint8), tmp_path / "a.png")).on_grid(Grid(2, 3, 200, 300)).fractions.tolist() == [1] * 6  # 5 × 7.5
     with pytest.raises(SettingsError, match=r"the mask .*b\.png has 7 × 5 pixels, and the model sees images of 224 × 224"):
-        Mask(saved(np.ones((5, 7), np.uint8), tmp_path / "b.png")).over(Grid(14, 14, 224, 224))
+        Mask(saved(np.ones((5, 7), np.uint8), tmp_path / "b.png")).on_grid(Grid(14, 14, 224, 224))
 
 
-def test_what_is_not_zero_is_object_in_every_kind_of_png(tmp_path: Path) -> None:
+def test_non_zero_pixels_are_object_in_every_kind_of_png(tmp_path: Path) -> None:
     seen = {}
     grey = np.array([[0, 1], [128, 255]], np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
@@ -107,38 +105,40 @@ def test_what_is_not_zero_is_object_in_every_kind_of_png(tmp_path: Path) -> None
     Image.fromarray(np.stack([grey, alpha], 2), "LA").save(tmp_path / "grey-and-alpha.png")
     Image.fromarray(np.stack([alpha, alpha, alpha, grey], 2)).save(tmp_path / "cut-out.png")
     for file in sorted(tmp_path.iterdir()):
-        seen[file.stem] = Mask(file).over(GRID).shares.tolist()
+        seen[file.stem] = Mask(file).on_grid(GRID).fractions.tolist()
     assert len(seen) == 7
-    assert all(shares == [0, 1, 1, 1] for shares in seen.values()), seen
+    assert all(fractions == [0, 1, 1, 1] for fractions in seen.values()), seen
 
 
-def test_the_highest_cell_points_and_the_positive_ones_weigh() -> None:
-    where = Objects(
+def test_pointing_game_and_relevance_mass_by_hand() -> None:
+    objects = AnnotatedObjects(
         torch.tensor([True, True, True, False]),
         torch.tensor([[1, 0, 0, 0], [0.25, 0.5, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.float64),
         torch.tensor([[True, False, False, False], [False, True, False, True], [True, True, True, False], [False] * 4]),
     )
     values = torch.tensor([[2.0, 1.0, 1.0, -9.0], [1.0, 2.0, 4.0, 3.0], [-1.0, -2.0, 0.0, -3.0], [1.0, 0.0, 0.0, 0.0]])
-    assert pointed(values, where).tolist() == [True, False, True, False]
-    assert mass_inside(values, where).tolist() == [0.5, pytest.approx((0.25 + 1 + 3) / 10), 0.0, 0.0]
-    assert mass_inside(torch.ones(4, 4), where).tolist() == pytest.approx(where.shares.mean(1).tolist())  # knows nothing: the object's share of the image
+    assert pointing_hits(values, objects).tolist() == [True, False, True, False]
+    assert relevance_mass_accuracy(values, objects).tolist() == [0.5, pytest.approx((0.25 + 1 + 3) / 10), 0.0, 0.0]
+    assert relevance_mass_accuracy(torch.ones(4, 4), objects).tolist() == pytest.approx(
+        objects.fractions.mean(1).tolist()
+    )  # knows nothing: the object's share of the image
 
 
-def test_mass_inside_is_the_share_of_a_pixel_map_in_the_mask(tmp_path: Path) -> None:
+def test_relevance_mass_is_the_fraction_of_a_pixel_map_in_the_mask(tmp_path: Path) -> None:
     """Pixel by pixel, as the paper has it."""
     rng = np.random.default_rng(0)
     mask, values = rng.random((6, 12)) > 0.6, rng.normal(size=6)
-    where = objects({"a": Mask(saved(255 * mask.astype(np.uint8), tmp_path / "a.png"))}, WIDE, ["a"])
+    objects = annotated_objects({"a": Mask(saved(255 * mask.astype(np.uint8), tmp_path / "a.png"))}, WIDE, ["a"])
     heat = np.kron(values.reshape(2, 3), np.ones((3, 4)) / 12).clip(0)
-    assert float(mass_inside(torch.from_numpy(values)[None], where)[0]) == pytest.approx(heat[mask].sum() / heat.sum())
+    assert float(relevance_mass_accuracy(torch.from_numpy(values)[None], objects)[0]) == pytest.approx(heat[mask].sum() / heat.sum())
 
 
-def test_examples_without_an_object_are_not_marked(tmp_path: Path) -> None:
+def test_examples_without_an_object_are_not_annotated(tmp_path: Path) -> None:
     for name, pixels in (("full", np.ones((4, 4), np.uint8)), ("empty", np.zeros((4, 4), np.uint8))):
         saved(pixels, tmp_path / f"{name}.png")
-    found = objects(read_regions(tmp_path), GRID, ("full", "empty", "none"))
-    assert found.marked.tolist() == [True, False, False]
-    assert found.shares.tolist() == [[1] * 4, [0] * 4, [0] * 4]
+    found = annotated_objects(read_regions(tmp_path), GRID, ("full", "empty", "none"))
+    assert found.annotated.tolist() == [True, False, False]
+    assert found.fractions.tolist() == [[1] * 4, [0] * 4, [0] * 4]
 
 
 def test_a_file_gives_each_example_its_boxes(tmp_path: Path) -> None:
@@ -146,13 +146,13 @@ def test_a_file_gives_each_example_its_boxes(tmp_path: Path) -> None:
     file.write_text(HEAD + "x0,0,0,0.5,0.5\nx1,0,0,0.2,0.2\nx1,0.6,0.5,1,1\nx2,0,0,0.2,1\n")
     regions = read_regions(file)
     assert regions["x1"] == Boxes(((0, 0, 0.2, 0.2), (0.6, 0.5, 1, 1)))
-    found = objects(regions, GRID, ("x0", "x1", "x2", "x3"))
-    assert found.marked.tolist() == [True, True, True, False]
-    assert found.shares.numpy() == pytest.approx(np.array([[1, 0, 0, 0], [0.16, 0, 0, 0.8], [0.4, 0, 0.4, 0], [0] * 4]))
-    assert pointed(torch.eye(4)[[0, 3, 0, 0]], found).tolist() == [True, True, False, False]
+    found = annotated_objects(regions, GRID, ("x0", "x1", "x2", "x3"))
+    assert found.annotated.tolist() == [True, True, True, False]
+    assert found.fractions.numpy() == pytest.approx(np.array([[1, 0, 0, 0], [0.16, 0, 0, 0.8], [0.4, 0, 0.4, 0], [0] * 4]))
+    assert pointing_hits(torch.eye(4)[[0, 3, 0, 0]], found).tolist() == [True, True, False, False]
 
 
-def test_masks_have_their_ids_in_their_names(tmp_path: Path) -> None:
+def test_masks_are_named_by_example_id(tmp_path: Path) -> None:
     names = ["test/00012.png", "cat/a b.jpg.png", "n%3A1%2F%C3%A9.PNG", "100%25.png"]
     for name in names:
         saved(np.ones((2, 2), np.uint8), tmp_path / name)
@@ -166,13 +166,13 @@ def test_masks_have_their_ids_in_their_names(tmp_path: Path) -> None:
         (None, "there is no file or folder of regions .*boxes.csv"),
         ("", "has the columns none"),
         ("id,x,y\n", "has the columns id,x,y"),
-        (f"{HEAD}a,0,0,1\n", "line 2 of .*boxes.csv is no box: a,0,0,1,None"),
-        (f"{HEAD}a,0,0,1,1\na,0,0,ten,1\n", "line 3 of .*boxes.csv is no box: a,0,0,ten,1"),
-        (f"{HEAD}a,0.5,0,0.5,1\n", "is no box"),
-        (f"{HEAD}a,0,0,120,80\n", "is no box"),
+        (f"{HEAD}a,0,0,1\n", "line 2 of .*boxes.csv is not a box: a,0,0,1,None"),
+        (f"{HEAD}a,0,0,1,1\na,0,0,ten,1\n", "line 3 of .*boxes.csv is not a box: a,0,0,ten,1"),
+        (f"{HEAD}a,0.5,0,0.5,1\n", "is not a box"),
+        (f"{HEAD}a,0,0,120,80\n", "is not a box"),
     ],
 )
-def test_a_file_that_holds_no_boxes_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
+def test_an_invalid_file_of_boxes_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "boxes.csv"
     if text is not None:
         file.write_text(text)
@@ -181,7 +181,7 @@ def test_a_file_that_holds_no_boxes_is_refused(text: str | None, message: str, t
     assert caught.value.code == "bad-regions"
 
 
-def test_a_folder_that_holds_no_masks_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_folder_of_masks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mask.jpg").write_text("")
     with pytest.raises(SettingsError, match="the folder of regions .* holds no PNG masks") as caught:
         read_regions(tmp_path)
@@ -192,18 +192,18 @@ def test_a_folder_that_holds_no_masks_is_refused(tmp_path: Path) -> None:
         read_regions(tmp_path)
 
 
-def test_a_mask_that_is_no_png_is_told(tmp_path: Path) -> None:
+def test_a_mask_that_is_not_a_png_is_refused(tmp_path: Path) -> None:
     (tmp_path / "words.png").write_text("no image")
     Image.new("L", (4, 4)).save(tmp_path / "jpeg.png", format="JPEG")
     whole = saved(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8), tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    for name, reason in (("words", "it is no PNG image"), ("jpeg", "it is no PNG image"), ("cut", "truncated")):
+    for name, reason in (("words", "it is not a PNG image"), ("jpeg", "it is not a PNG image"), ("cut", "truncated")):
         with pytest.raises(SettingsError, match=rf"the mask .*{name}\.png can't be read: .*{reason}") as caught:
-            Mask(tmp_path / f"{name}.png").over(GRID)
+            Mask(tmp_path / f"{name}.png").on_grid(GRID)
         assert caught.value.code == "bad-regions"
 
 
-def test_the_fingerprint_holds_names_and_contents(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_names_and_contents(tmp_path: Path) -> None:
     kept = set()
     for name, value in (("a", 1), ("a", 2), ("b", 2)):
         folder = tmp_path / f"{name}{value}"

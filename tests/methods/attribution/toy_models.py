@@ -1,13 +1,12 @@
-"""Models whose explanations are known by hand."""
+"""Models whose attributions are known by hand."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from efficient360.methods.attribution.explainer import Explainer
 from efficient360.methods.attribution.grid import Grid
-from efficient360.methods.attribution.question import Question
+from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import PixelsToLogits, TorchModel
 
 SIZE = (3, 4, 4)
@@ -43,23 +42,23 @@ class Counting(nn.Module):
         return torch.stack([first, torch.zeros_like(first)], 1)
 
 
-class Edges(Explainer):
-    """Brightness steps to the right and downwards: it looks at the image and never at the model."""
+class Edges(AttributionMethod):
+    """Brightness steps to the right and downwards: depends on the image, not on the model."""
 
     name, title, source = "edges", "Edges", "none"
 
     def require(self, model: TorchModel) -> None:
         return None
 
-    def explain(self, model: TorchModel, grid: Grid, question: Question) -> Tensor:
-        grey = nn.functional.pad(question.images.mean(1), (0, 1, 0, 1), mode="replicate")
-        return grid.collect((grey[:, 1:, :-1] - grey[:, :-1, :-1]).abs() + (grey[:, :-1, 1:] - grey[:, :-1, :-1]).abs())
+    def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
+        grey = nn.functional.pad(batch.images.mean(1), (0, 1, 0, 1), mode="replicate")
+        return grid.sum_per_cell((grey[:, 1:, :-1] - grey[:, :-1, :-1]).abs() + (grey[:, :-1, 1:] - grey[:, :-1, :-1]).abs())
 
 
-def asked(model: TorchModel, images: Tensor, seed: int = 0) -> Question:
-    """Why the class that the model predicts?"""
+def batch_of(model: TorchModel, images: Tensor, seed: int = 0) -> AttributionBatch:
+    """Images with the predicted classes as targets."""
     with torch.no_grad():
-        return Question(images, model(images).argmax(1), tuple(f"x{i}" for i in range(len(images))), seed)
+        return AttributionBatch(images, model(images).argmax(1), tuple(f"x{i}" for i in range(len(images))), seed)
 
 
 def noise(n: int, size: tuple[int, int, int] = SIZE, seed: int = 0) -> Tensor:

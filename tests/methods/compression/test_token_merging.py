@@ -5,32 +5,30 @@ from torch import nn
 
 from efficient360.errors import Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
-from efficient360.methods.compression.matching import matched
-from efficient360.methods.compression.merging_blocks import MergingBlocks
-from efficient360.methods.compression.token_merging import TokenMerging
+from efficient360.methods.compression.token_merging import MergingBlocks, TokenMerging, bipartite_soft_matching
 
 
 def test_the_most_alike_are_matched_by_hand() -> None:
     # Even places 0, 2, 4 look at odd places 1, 3: 0 is like 3 (cosine 1), 2 is somewhat like 1, 4 is like nothing.
     keys = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [2.0, 0.0], [-1.0, -1.0]]])
-    one = matched(keys, 1)
-    assert (one.left, one.moved.tolist()) == (4, [[3, 2, 0, 3, 1]])
-    two = matched(keys, 2)
-    assert (two.left, two.moved.tolist()) == (3, [[2, 1, 1, 2, 0]])
-    sums = two.merge(torch.arange(5.0).reshape(1, 5, 1))
+    first = bipartite_soft_matching(keys, 1)
+    assert (first.remaining, first.destinations.tolist()) == (4, [[3, 2, 0, 3, 1]])
+    both = bipartite_soft_matching(keys, 2)
+    assert (both.remaining, both.destinations.tolist()) == (3, [[2, 1, 1, 2, 0]])
+    sums = both.merge(torch.arange(5.0).reshape(1, 5, 1))
     assert sums.flatten().tolist() == [4, 1 + 2, 0 + 3]
 
 
 def test_no_more_than_half_go() -> None:
-    assert matched(torch.randn(1, 5, 3), 4).left == 3
+    assert bipartite_soft_matching(torch.randn(1, 5, 3), 4).remaining == 3
 
 
 @pytest.mark.parametrize("count_of", [2, 3, 8, 9])
 def test_every_token_goes_somewhere_and_nothing_is_lost(count_of: int) -> None:
     tokens = torch.randn(3, count_of, 4)
     for gone in range(1, count_of // 2 + 1):
-        matching = matched(tokens, gone)
-        assert sorted(set(matching.moved[0].tolist())) == list(range(matching.left))
+        matching = bipartite_soft_matching(tokens, gone)
+        assert sorted(set(matching.destinations[0].tolist())) == list(range(matching.remaining))
         torch.testing.assert_close(matching.merge(tokens).sum(1), tokens.sum(1))
 
 
@@ -58,7 +56,7 @@ def test_merging_tokens_that_are_the_same_changes_nothing(settings: dict[str, ob
 
 def test_fewer_tokens_are_computed_with(vit: nn.Module, images: torch.Tensor) -> None:
     macs = [count_macs(TokenMerging(percent).compress(vit).network, images[:1]) for percent in (25, 50, 75)]
-    assert all(not one.uncounted for one in macs)
+    assert all(not counted.uncounted for counted in macs)
     assert count_macs(vit, images[:1]).macs > macs[0].macs > macs[1].macs > macs[2].macs
 
 

@@ -2,21 +2,21 @@ import pytest
 
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.clustering import Clustering
-from efficient360.methods.compression.compressor import conditions_of, variant_of, words_of
-from efficient360.methods.compression.half import Half
+from efficient360.methods.compression.compressor import conditions_of, describe_strength, variant_of
+from efficient360.methods.compression.quantization import HalfPrecision
 from efficient360.methods.compression.variants import LADDER, parse
 
 
 def test_names_and_strengths() -> None:
     assert parse("clustering:64") == Clustering(64)
-    assert parse("half") == Half()
+    assert parse("half") == HalfPrecision()
     made = [parse(variant) for variant in LADDER]
     assert len(set(made)) == len(LADDER)
-    assert len({frozenset(conditions_of(one).items()) for one in made}) == len(LADDER)
-    for variant, one in zip(LADDER, made, strict=True):
-        assert variant_of(one) == variant
-        assert one.title
-    assert [words_of(parse(variant)) for variant in ("half", "clustering:64", "quantization:4", "pruning:50", "low_rank:25", "token_merging:10")] == [
+    assert len({frozenset(conditions_of(compressor).items()) for compressor in made}) == len(LADDER)
+    for variant, compressor in zip(LADDER, made, strict=True):
+        assert variant_of(compressor) == variant
+        assert compressor.title
+    assert [describe_strength(parse(variant)) for variant in ("half", "clustering:64", "quantization:4", "pruning:50", "low_rank:25", "token_merging:10")] == [
         "",
         "64 clusters",
         "4 bits",

@@ -5,25 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from streams import stream, study
+from streams import setup, stream
 from torch import Tensor, nn
 
 from efficient360.conformance import Subject, context_of, subject
 from efficient360.errors import OutOfTime, Unsupported
 from efficient360.evaluator import Deadline
-from efficient360.methods.continual_learning.features import featured
-from efficient360.methods.continual_learning.fitting import Rates
-from efficient360.methods.continual_learning.gathering import Gathering
-from efficient360.methods.continual_learning.inputs import Features
-from efficient360.methods.continual_learning.learner import learner_of, require_learnable
-from efficient360.methods.continual_learning.method import Study
-from efficient360.methods.continual_learning.plain_methods import Naive
-from efficient360.methods.continual_learning.scenario import Scenario
-from efficient360.methods.corruptions.batches import Cell, corrupted, corrupted_batch
+from efficient360.methods.continual_learning.learner import feature_stream, learner_from, require_learnable
+from efficient360.methods.continual_learning.method import LearningRates, RunSetup
+from efficient360.methods.continual_learning.naive_frozen_joint import Naive
+from efficient360.methods.continual_learning.stream import Features, Scenario
+from efficient360.methods.continual_learning.task_pool_builder import TaskPoolBuilder
+from efficient360.methods.corruptions.imagenet_c import CorruptionSetting, corrupt_image, corrupted_batch
 from efficient360.models.model import PixelsToLogits, TorchModel
 
-CELLS = [Cell("gaussian_noise", 3, "cifar-c"), Cell("contrast", 3, "cifar-c")]
-LOOKS = {cell.corruption: partial(corrupted_batch, cell=cell) for cell in CELLS}
+CORRUPTIONS = [CorruptionSetting("gaussian_noise", 3, "cifar-c"), CorruptionSetting("contrast", 3, "cifar-c")]
+LOOKS = {setting.corruption: partial(corrupted_batch, setting=setting) for setting in CORRUPTIONS}
 
 
 class Normed(nn.Module):
@@ -56,7 +53,7 @@ def images(n: int = 3) -> Tensor:
 
 def test_a_fresh_learner_answers_as_the_checkpoint_and_its_new_outputs_nothing(on: Subject) -> None:
     for model in (on.model, model_of(Normed(), keep=(4, 2, 0))):
-        learner = learner_of(model, model.num_classes + 2)
+        learner = learner_from(model, model.num_classes + 2)
         with torch.no_grad():
             logits = learner(images())
             assert torch.allclose(logits[:, :-2], model(images()), atol=1e-5)
@@ -68,7 +65,7 @@ def test_a_fresh_learner_answers_as_the_checkpoint_and_its_new_outputs_nothing(o
 def test_learning_leaves_the_checkpoint_and_the_statistics_of_batch_norms_alone() -> None:
     model = model_of(Normed())
     before = {k: v.clone() for k, v in model.module.state_dict().items()}
-    learner = learner_of(model, 7)
+    learner = learner_from(model, 7)
     learner(images()).square().sum().backward()
     torch.optim.SGD(learner.parameters(), lr=0.1).step()
     assert all(torch.equal(v, before[k]) for k, v in model.module.state_dict().items())
@@ -79,7 +76,7 @@ def test_learning_leaves_the_checkpoint_and_the_statistics_of_batch_norms_alone(
 
 def test_what_can_not_be_copied_is_refused() -> None:
     require_learnable(model_of(Normed()))
-    with pytest.raises(Unsupported, match="does more to its logits") as scaled:
+    with pytest.raises(Unsupported) as scaled:
         require_learnable(model_of(Normed(scale=3.0)))
     assert scaled.value.code == "classifier-not-last"
     with pytest.raises(Unsupported) as headless:
@@ -88,42 +85,42 @@ def test_what_can_not_be_copied_is_refused() -> None:
 
 
 def test_corrupted_tasks_are_other_training_images_and_the_same_test_images(on: Subject, tmp_path: Path) -> None:
-    gathered = Gathering(context_of(on, tmp_path, 16), tmp_path, on.examples, 8, 6, 5)
-    material = gathered.corruptions(LOOKS, 3)
-    shares = [material.original.training, *(task.training for task in material.domains)]
+    builder = TaskPoolBuilder(context_of(on, tmp_path, 16), tmp_path, on.examples, 8, 6, 5)
+    pool = builder.corruptions(LOOKS, 3)
+    shares = [pool.original.training, *(task.training for task in pool.domains)]
     assert [len(share) for share in shares] == [8, 8, 8]
     clean = {row.numpy().tobytes() for batch in on.training.batches(24) for row in batch.images}
     kept = {row.numpy().tobytes() for row in shares[0].take(np.arange(8))[0]}
     assert kept <= clean
     tested = on.examples.subset(6, 0)
     batch = next(tested.batches(6))
-    for cell, task in zip(CELLS, material.domains, strict=True):
+    for setting, task in zip(CORRUPTIONS, pool.domains, strict=True):
         shown, labels = task.test.take(np.arange(6))
         assert labels.tolist() == tested.labels.tolist()
         pixels = (batch.images[0] * 255).round().byte().numpy()
-        assert np.array_equal((shown[0] * 255).round().byte().numpy(), corrupted(pixels, batch.ids[0], cell, on.examples.seed))
+        assert np.array_equal((shown[0] * 255).round().byte().numpy(), corrupt_image(pixels, batch.ids[0], setting, on.examples.seed))
     per_class = np.array([np.bincount(share.labels, minlength=7) for share in shares])
     assert np.ptp(per_class, axis=0).max() <= 1
 
 
 def test_features_are_the_backbones_and_are_taken_once(on: Subject, tmp_path: Path) -> None:
-    gathered = Gathering(context_of(on, tmp_path, 16), tmp_path, on.examples, 8, 6, 5).corruptions(LOOKS, 3).laid_out(Scenario.DOMAIN, 0)
-    learner = learner_of(on.model, 7)
+    pixels = TaskPoolBuilder(context_of(on, tmp_path, 16), tmp_path, on.examples, 8, 6, 5).corruptions(LOOKS, 3).build_stream(Scenario.DOMAIN, 0)
+    learner = learner_from(on.model, 7)
     with pytest.raises(OutOfTime):
-        featured(gathered, learner, Deadline(0.0))
-    taken = featured(gathered, learner, Deadline())
+        feature_stream(pixels, learner, Deadline(0.0))
+    taken = feature_stream(pixels, learner, Deadline())
     part = taken.tasks[1].training
     assert isinstance(part.inputs, Features)
     with torch.no_grad():
-        assert torch.allclose(part.take(np.arange(8))[0], learner.backbone(gathered.tasks[1].training.take(np.arange(8))[0]), atol=1e-5)
+        assert torch.allclose(part.take(np.arange(8))[0], learner.backbone(pixels.tasks[1].training.take(np.arange(8))[0]), atol=1e-5)
     for parameter in learner.parameters():
         parameter.data.zero_()
-    again = featured(gathered, learner, Deadline()).tasks[1].training
+    again = feature_stream(pixels, learner, Deadline()).tasks[1].training
     assert torch.equal(again.take(np.arange(8))[0], part.take(np.arange(8))[0])
 
 
 def test_time_is_up_between_two_steps() -> None:
-    of = study(stream(Scenario.DOMAIN))
-    late = dataclasses.replace(of.course, deadline=Deadline(0.0))
+    in_time = setup(stream(Scenario.DOMAIN))
+    late = dataclasses.replace(in_time.schedule, deadline=Deadline(0.0))
     with pytest.raises(OutOfTime):
-        next(Naive(Rates(0.1, 0.1)).learn(Study(of.stream, of.featured, of.fresh, late)))
+        next(Naive(LearningRates(0.1, 0.1)).learn(RunSetup(in_time.stream, in_time.feature_stream, in_time.new_learner, late)))

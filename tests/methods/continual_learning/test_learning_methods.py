@@ -3,28 +3,27 @@ import math
 import numpy as np
 import pytest
 import torch
-from streams import WIDTH, learner, stream, study
+from streams import WIDTH, learner, setup, stream
 from torch import nn
 
 from efficient360.errors import Unsupported
 from efficient360.methods.continual_learning.ewc import Ewc, fisher, penalty
-from efficient360.methods.continual_learning.fitting import Rates, answer_loss
+from efficient360.methods.continual_learning.experiment import accuracy_matrix
 from efficient360.methods.continual_learning.learner import Learner
-from efficient360.methods.continual_learning.lora import SCALE, LowRank, adapt
+from efficient360.methods.continual_learning.lora import SCALE, Lora, LoraAdapter, add_adapters
 from efficient360.methods.continual_learning.lwf import Lwf, distillation, old_heads
-from efficient360.methods.continual_learning.method import Method, Study
-from efficient360.methods.continual_learning.plain_methods import Frozen, Joint, Lora, Naive
+from efficient360.methods.continual_learning.method import LearningRates, Method, RunSetup, masked_cross_entropy
+from efficient360.methods.continual_learning.naive_frozen_joint import Frozen, Joint, Naive
 from efficient360.methods.continual_learning.replay import Replay
-from efficient360.methods.continual_learning.running import matrix
-from efficient360.methods.continual_learning.scenario import Scenario
+from efficient360.methods.continual_learning.stream import Scenario
 
-RATE = Rates(0.02, 0.02)
-FAST = Rates(0.05, 0.05)
+RATE = LearningRates(0.02, 0.02)
+FAST = LearningRates(0.05, 0.05)
 ALL = (Naive(RATE), Ewc(RATE, 10.0, 8), Lwf(RATE, 1.0), Replay(RATE, 6, "reservoir"), Replay(RATE, 6, "balanced"), Frozen(RATE), Lora(RATE, 2), Joint(RATE))
 
 
-def learned(method: Method, of: Study) -> list[dict[str, torch.Tensor]]:
-    return [{k: v.clone() for k, v in shown.learner.state_dict().items()} for shown in method.learn(of)]
+def learned(method: Method, run: RunSetup) -> list[dict[str, torch.Tensor]]:
+    return [{k: v.clone() for k, v in shown.learner.state_dict().items()} for shown in method.learn(run)]
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -34,21 +33,21 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 def test_the_ewc_penalty_of_a_quadratic() -> None:
     theta = [torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([[3.0]], requires_grad=True)]
     anchors, importance = [torch.tensor([0.0, 1.0]), torch.tensor([[1.0]])], [torch.tensor([2.0, 4.0]), torch.tensor([[0.5]])]
-    found = penalty(theta, anchors, importance)
-    assert found.item() == pytest.approx(0.5 * (2 * 1 + 4 * 1 + 0.5 * 4))
-    found.backward()
+    value = penalty(theta, anchors, importance)
+    assert value.item() == pytest.approx(0.5 * (2 * 1 + 4 * 1 + 0.5 * 4))
+    value.backward()
     assert theta[0].grad.tolist() == [2.0, 4.0]  # F (θ − θ*)
     assert theta[1].grad.tolist() == [[1.0]]
 
 
 def test_the_fisher_information_of_an_undecided_classifier() -> None:
     """With both classes at ½ the gradient of either answer is ±½ x, so the information is x² / 4 whatever is drawn."""
-    of = stream(Scenario.DOMAIN)
-    one = Learner(nn.Identity(), nn.Linear(WIDTH, 2))
-    for parameter in one.parameters():
+    domains = stream(Scenario.DOMAIN)
+    undecided = Learner(nn.Identity(), nn.Linear(WIDTH, 2))
+    for parameter in undecided.parameters():
         parameter.data.zero_()
-    weight, bias = fisher(one, of, of.numbers(1), 1, torch.Generator().manual_seed(0))
-    squares = of.take(of.numbers(1), 1).inputs.square().mean(0) / 4
+    weight, bias = fisher(undecided, domains, domains.indices(1), 1, torch.Generator().manual_seed(0))
+    squares = domains.batch(domains.indices(1), 1).inputs.square().mean(0) / 4
     assert torch.allclose(weight, squares.expand(2, -1), atol=1e-6)
     assert torch.allclose(bias, torch.full((2,), 0.25))
 
@@ -69,7 +68,7 @@ def test_whose_old_answers_are_kept() -> None:
 
 def test_the_loss_is_among_the_allowed_outputs_only() -> None:
     logits = torch.tensor([[0.0, 0.0, 9.0]], requires_grad=True)
-    loss = answer_loss(logits, torch.tensor([0]), torch.tensor([[True, True, False]]))
+    loss = masked_cross_entropy(logits, torch.tensor([0]), torch.tensor([[True, True, False]]))
     assert loss.item() == pytest.approx(math.log(2))
     loss.backward()
     assert logits.grad.tolist() == [[-0.5, 0.5, 0.0]]
@@ -78,7 +77,7 @@ def test_the_loss_is_among_the_allowed_outputs_only() -> None:
 def test_an_adapter_changes_nothing_at_first_and_any_weight_at_full_rank() -> None:
     layer, x = nn.Linear(4, 3), torch.randn(5, 4)
     plain, update = layer(x), torch.randn(3, 4)
-    adapter = LowRank(layer.weight.detach(), 9, torch.Generator().manual_seed(0))
+    adapter = LoraAdapter(layer.weight.detach(), 9, torch.Generator().manual_seed(0))
     assert adapter.down.shape == (3, 4)
     assert torch.equal(nn.functional.linear(x, adapter(layer.weight), layer.bias), plain)
     adapter.down = nn.Parameter(torch.eye(4)[:4])
@@ -88,19 +87,20 @@ def test_an_adapter_changes_nothing_at_first_and_any_weight_at_full_rank() -> No
 
 
 def test_adapters_learn_and_the_weights_below_stay() -> None:
-    of = stream(Scenario.CLASS)
-    before = learner(of.outputs).backbone.state_dict()
-    after = learned(Lora(RATE, 2), study(of))[-1]
+    classes = stream(Scenario.CLASS)
+    before = learner(classes.outputs).backbone.state_dict()
+    after = learned(Lora(RATE, 2), setup(classes))[-1]
     assert torch.equal(after["backbone.0.parametrizations.weight.original"], before["0.weight"])
     assert torch.equal(after["backbone.0.bias"], before["0.bias"])
     assert after["backbone.0.parametrizations.weight.0.up"].abs().max() > 0
-    with pytest.raises(Unsupported, match="no linear layers"):
-        adapt(nn.Sequential(nn.ReLU()), 2, 0)
+    with pytest.raises(Unsupported) as refused:
+        add_adapters(nn.Sequential(nn.ReLU()), 2, 0)
+    assert refused.value.code == "no-linear-layers"
 
 
 @pytest.mark.parametrize("scenario", Scenario)
 def test_joint_training_on_one_task_is_plain_training_on_it(scenario: Scenario) -> None:
-    alone = study(stream(scenario, tasks=1, original=0))
+    alone = setup(stream(scenario, tasks=1, original=0))
     (naive,), (joint,), (replayed,) = learned(Naive(RATE), alone), learned(Joint(RATE), alone), learned(Replay(RATE, 5, "reservoir"), alone)
     assert same(naive, joint)
     assert same(naive, replayed)
@@ -109,32 +109,32 @@ def test_joint_training_on_one_task_is_plain_training_on_it(scenario: Scenario) 
 
 @pytest.mark.parametrize("method", [Ewc(RATE, 0.0, 4), Lwf(RATE, 0.0)], ids=["ewc", "lwf"])
 def test_without_weight_nothing_holds_back(method: Method) -> None:
-    of = study(stream(Scenario.DOMAIN))
-    assert same(learned(method, of)[-1], learned(Naive(RATE), of)[-1])
+    run = setup(stream(Scenario.DOMAIN))
+    assert same(learned(method, run)[-1], learned(Naive(RATE), run)[-1])
 
 
 def test_a_strong_penalty_holds_the_weights() -> None:
-    of = study(stream(Scenario.DOMAIN, tasks=3))
+    run = setup(stream(Scenario.DOMAIN, tasks=3))
     start = learner(2).state_dict()
-    free, held = (learned(Ewc(RATE, strength, 8), of)[-1] for strength in (0.0, 1e4))
+    free, held = (learned(Ewc(RATE, strength, 8), run)[-1] for strength in (0.0, 1e4))
     moved, stayed = (sum((end[k] - v).square().sum() for k, v in start.items()).item() for end in (free, held))
     assert stayed < 0.5 * moved
 
 
 def test_frozen_features_and_separate_heads_forget_nothing() -> None:
-    of = study(stream(Scenario.TASK, tasks=3))
-    found = matrix(Frozen(RATE), of, [0.5, 0, 0, 0])
-    for home in range(1, 4):
-        assert len(set(found[home:, home].tolist())) == 1
-    assert len(set(found[1:, 0].tolist())) == 1
-    assert found[1, 2] == found[1, 3] == found[2, 3] == 0  # not learned yet
+    run = setup(stream(Scenario.TASK, tasks=3))
+    r = accuracy_matrix(Frozen(RATE), run, [0.5, 0, 0, 0])
+    for task in range(1, 4):
+        assert len(set(r[task:, task].tolist())) == 1
+    assert len(set(r[1:, 0].tolist())) == 1
+    assert r[1, 2] == r[1, 3] == r[2, 3] == 0  # not learned yet
 
 
 def test_replay_and_joint_training_keep_what_naive_training_forgets() -> None:
     """Classes one after the other on separable features, enough steps: a network that sees only new classes names only those."""
-    of = study(stream(Scenario.CLASS, tasks=2), steps=40)
+    run = setup(stream(Scenario.CLASS, tasks=2), steps=40)
     before = [1.0, 0, 0]
-    naive, replayed, joint = (matrix(method, of, before) for method in (Naive(FAST), Replay(FAST, 20, "balanced"), Joint(FAST)))
+    naive, replayed, joint = (accuracy_matrix(method, run, before) for method in (Naive(FAST), Replay(FAST, 20, "balanced"), Joint(FAST)))
     assert naive[-1, 0] == naive[-1, 1] == 0
     assert naive[-1, 2] == 1
     assert replayed[-1, :2].min() > 0.7
@@ -144,14 +144,14 @@ def test_replay_and_joint_training_keep_what_naive_training_forgets() -> None:
 @pytest.mark.parametrize("method", ALL, ids=lambda m: m.name)
 @pytest.mark.parametrize("scenario", Scenario)
 def test_the_same_seed_learns_the_same_and_draws_nothing_global(method: Method, scenario: Scenario) -> None:
-    of = stream(scenario)
+    tasks = stream(scenario)
     global_state, ticks = torch.get_rng_state(), []
-    first = learned(method, study(of))
+    first = learned(method, setup(tasks))
     assert torch.equal(torch.get_rng_state(), global_state)
-    course = study(of).course
-    counted = type(course)(course.steps, course.batch, course.seed, course.deadline, lambda: ticks.append(1))
-    second = learned(method, Study(of, lambda: of, lambda: learner(of.outputs), counted))
+    schedule = setup(tasks).schedule
+    counted = type(schedule)(schedule.steps, schedule.batch, schedule.seed, schedule.deadline, lambda: ticks.append(1))
+    second = learned(method, RunSetup(tasks, lambda: tasks, lambda: learner(tasks.outputs), counted))
     assert len(first) == 2
     assert all(map(same, first, second))
-    assert len(ticks) == method.passes(2) * course.steps
+    assert len(ticks) == method.passes(2) * schedule.steps
     assert all(np.isfinite(value.numpy()).all() for value in first[-1].values())

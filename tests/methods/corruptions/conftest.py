@@ -17,7 +17,7 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
         pixels = np.full((60, 90, 3), 40 * i, np.uint8)
         pixels[:, :45] = 0
         Image.fromarray(pixels).save(folder / name, quality=100)
-    monkeypatch.setattr(frost, "photographs", lambda: folder)
+    monkeypatch.setattr(frost, "photograph_folder", lambda: folder)
     frost.textures.cache_clear()
     yield folder
     frost.textures.cache_clear()
@@ -25,7 +25,7 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 @pytest.fixture
 def no_photographs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(frost, "photographs", lambda: None)
+    monkeypatch.setattr(frost, "photograph_folder", lambda: None)
     frost.textures.cache_clear()
     yield
     frost.textures.cache_clear()

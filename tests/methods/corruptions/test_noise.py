@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from efficient360.methods.corruptions.noise import GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise
-from efficient360.methods.corruptions.poisson import LARGEST, alias_tables
+from efficient360.methods.corruptions.noise import MAX_TABLE_PHOTONS, GaussianNoise, ImpulseNoise, ShotNoise, SpeckleNoise, alias_tables
 
 N = 3 * 200 * 200
 
@@ -44,11 +43,11 @@ def test_impulse_noise_turns_its_share_black_and_white_in_equal_parts() -> None:
 def test_alias_tables_hold_the_poisson_law(photons: int) -> None:
     """What the entries of a row stand for, added up, is the law of the clipped count at every one of the 256 rates."""
     tables = alias_tables(photons)
-    shares, other = tables.shares.reshape(256, -1).astype(float), tables.other.reshape(256, -1)
+    thresholds, aliases = tables.thresholds.reshape(256, -1).astype(float), tables.aliases.reshape(256, -1)
     for level in (0, 1, 7, 100, 200, 255):
         law = np.zeros(256)
-        np.add.at(law, tables.own, shares[level] / tables.columns)
-        np.add.at(law, other[level], (1 - shares[level]) / tables.columns)
+        np.add.at(law, tables.values, thresholds[level] / tables.columns)
+        np.add.at(law, aliases[level], (1 - thresholds[level]) / tables.columns)
         rate = level * photons / 255
         expected = np.zeros(256)
         for count in range(photons):
@@ -72,4 +71,4 @@ def test_shot_noise_follows_the_poisson_law(photons: int) -> None:
 
 
 def test_both_ways_of_drawing_photons_are_tested() -> None:
-    assert 25 <= LARGEST < 100
+    assert 25 <= MAX_TABLE_PHOTONS < 100

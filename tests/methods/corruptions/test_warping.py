@@ -6,8 +6,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as vision
 
-from efficient360.methods.corruptions.sequence_tables import CIFAR_P, IMAGENET_P
-from efficient360.methods.corruptions.warping import fading, framed, rotation, scaling, shifted, tilt, warped
+from efficient360.methods.corruptions.imagenet_p import CIFAR_P, IMAGENET_P
+from efficient360.methods.corruptions.warping import pad_reflect, rotation, scaling, tilt, translate, warp, warp_fading
 
 RNG = np.random.default_rng(0)
 
@@ -44,27 +44,27 @@ def agree(mine: np.ndarray, theirs: np.ndarray, levels: int) -> None:
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 45, 60)])
 def test_turned_as_torchvision_turns(shape: tuple[int, int, int], degrees: int) -> None:
     pixels = RNG.integers(1, 256, shape, dtype=np.uint8)
-    agree(warped(pixels, rotation(degrees, *shape[1:]), 0), moved(pixels, angle=degrees), 1)
+    agree(warp(pixels, rotation(degrees, *shape[1:]), 0), moved(pixels, angle=degrees), 1)
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.72, 1.0, 1.06, 1.3])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 45, 60)])
 def test_scaled_as_torchvision_scales(shape: tuple[int, int, int], factor: float) -> None:
     pixels = RNG.integers(1, 256, shape, dtype=np.uint8)
-    agree(warped(pixels, scaling(factor, *shape[1:]), 0), moved(pixels, scale=factor), 1)
+    agree(warp(pixels, scaling(factor, *shape[1:]), 0), moved(pixels, scale=factor), 1)
 
 
 @pytest.mark.parametrize("right", [-20, -7, 0, 1, 8])
 def test_shifted_as_torchvision_shifts(right: int) -> None:
     pixels = RNG.integers(1, 256, (3, 24, 32), dtype=np.uint8)
-    np.testing.assert_array_equal(shifted(pixels, right, 0), moved(pixels, right=right))
+    np.testing.assert_array_equal(translate(pixels, right, 0), moved(pixels, right=right))
 
 
 @pytest.mark.parametrize("degrees", [-15, -3.75, 0, 6, 11.25])
 @pytest.mark.parametrize("shape", [(32, 32), (48, 64)])
 def test_tilted_as_the_references_matrix_tilts(scene: np.ndarray, shape: tuple[int, int], degrees: float) -> None:
     pixels = np.ascontiguousarray(scene[:, : shape[0], : shape[1]])
-    made = warped(pixels, tilt(degrees, *shape), 0).astype(int)
+    made = warp(pixels, tilt(degrees, *shape), 0).astype(int)
     whole, size = seen(*shape, degrees), (shape[1], shape[0])
     # Pillow counts from the corners of pixels, and wants the way back.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
@@ -86,16 +86,16 @@ def test_the_outermost_pixels_fade_into_black() -> None:
     """A quarter of a pixel to the right: the left column is three quarters of itself."""
     quarter = np.array([[1, 0, -0.25], [0, 1, 0], [0, 0, 1.0]])
     white = np.full((3, 4, 5), 200, np.uint8)
-    assert fading(white, quarter, 0)[0, 1].tolist() == [150, 200, 200, 200, 200]
-    assert warped(white, quarter, 0)[0, 1].tolist() == [200] * 5
+    assert warp_fading(white, quarter, 0)[0, 1].tolist() == [150, 200, 200, 200, 200]
+    assert warp(white, quarter, 0)[0, 1].tolist() == [200] * 5
 
 
 def test_a_margin_is_mirrored_and_black_comes_after() -> None:
     row = np.tile(np.arange(10, 16, dtype=np.uint8), (3, 2, 1))
-    wide = framed(np.tile(row, (1, 2, 1)), 2)
+    wide = pad_reflect(np.tile(row, (1, 2, 1)), 2)
     assert wide[0, 2].tolist() == [12, 11, 10, 11, 12, 13, 14, 15, 14, 13]
-    assert shifted(wide, 3, 2)[0, 0].tolist() == [0, 12, 11, 10, 11, 12]
-    assert shifted(wide, -1, 2)[0, 0].tolist() == [11, 12, 13, 14, 15, 14]
+    assert translate(wide, 3, 2)[0, 0].tolist() == [0, 12, 11, 10, 11, 12]
+    assert translate(wide, -1, 2)[0, 0].tolist() == [11, 12, 13, 14, 15, 14]
 
 
 @pytest.mark.parametrize(("name", "table"), [("rotate", CIFAR_P), ("scale", CIFAR_P), ("rotate", IMAGENET_P), ("scale", IMAGENET_P)])
@@ -107,7 +107,7 @@ def test_a_sequence_passes_through_the_clean_image(scene: np.ndarray, name: str,
 
 def test_imagenet_p_cuts_the_middle_out_of_the_wider_image(scene: np.ndarray) -> None:
     """Sixteen mirrored pixels on every side, moved by torchvision, then the middle cut out."""
-    wide = framed(scene, 16)
+    wide = pad_reflect(scene, 16)
     for name, step, wanted in (
         ("rotate", 3, moved(wide, angle=-12)),
         ("scale", 4, moved(wide, scale=0.5)),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from efficient360.core.batch import Batch
-from efficient360.datasets.subset import stratified
+from efficient360.datasets.examples import stratified
 
 
 @dataclass(frozen=True)

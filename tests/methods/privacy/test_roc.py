@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from efficient360.methods.privacy.roc import allowed, auc_interval, balanced_hits, roc
+from efficient360.methods.privacy.roc import auc_interval, cross_fitted_hits, max_errors, roc
 
 Sizes = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(2, 30), st.integers(0, 99))
 
@@ -17,42 +17,42 @@ def tied(sizes: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, levels, m).astype(float), rng.integers(0, levels, n).astype(float)
 
 
-def theirs(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.repeat([1, 0], [len(members), len(others)])
-    fpr, tpr, _ = roc_curve(labels, np.concatenate([members, others]), drop_intermediate=False)
+def theirs(members: np.ndarray, nonmembers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.repeat([1, 0], [len(members), len(nonmembers)])
+    fpr, tpr, _ = roc_curve(labels, np.concatenate([members, nonmembers]), drop_intermediate=False)
     return fpr, tpr
 
 
 @given(Sizes)
 @settings(max_examples=60, deadline=None)
 def test_auc_is_scikit_learns(sizes: tuple[int, int, int, int]) -> None:
-    members, others = tied(sizes)
-    labels = np.repeat([1, 0], [len(members), len(others)])
-    assert roc(members, others).auc == pytest.approx(roc_auc_score(labels, np.concatenate([members, others])))
+    members, nonmembers = tied(sizes)
+    labels = np.repeat([1, 0], [len(members), len(nonmembers)])
+    assert roc(members, nonmembers).auc == pytest.approx(roc_auc_score(labels, np.concatenate([members, nonmembers])))
 
 
 @given(Sizes, st.sampled_from([0.001, 0.01, 0.1, 0.29, 0.5, 1.0]))
 @settings(max_examples=60, deadline=None)
 def test_rates_at_low_rates_are_scikit_learns(sizes: tuple[int, int, int, int], rate: float) -> None:
-    members, others = tied(sizes)
-    found = roc(members, others)
-    fpr, tpr = theirs(members, others)
-    assert found.hits_within(allowed(rate, len(others))) / len(members) == pytest.approx(tpr[fpr <= rate + 1e-12].max())
+    members, nonmembers = tied(sizes)
+    curve = roc(members, nonmembers)
+    fpr, tpr = theirs(members, nonmembers)
+    assert curve.true_positives_at(max_errors(rate, len(nonmembers))) / len(members) == pytest.approx(tpr[fpr <= rate + 1e-12].max())
     tnr = (1 - fpr)[1 - tpr <= rate + 1e-12].max()
-    assert found.ruled_out_within(allowed(rate, len(members))) / len(others) == pytest.approx(tnr)
+    assert curve.true_negatives_at(max_errors(rate, len(members))) / len(nonmembers) == pytest.approx(tnr)
 
 
 def test_rates_by_hand() -> None:
-    members, others = np.array([9.0, 8, 7, 1]), np.array([8.5, 6, 5, 0])
-    found = roc(members, others)
-    assert found.auc == 11 / 16
-    assert [found.hits_within(k) for k in range(5)] == [1, 3, 3, 4, 4]
-    assert [found.ruled_out_within(k) for k in range(5)] == [1, 3, 3, 4, 4]
+    members, nonmembers = np.array([9.0, 8, 7, 1]), np.array([8.5, 6, 5, 0])
+    curve = roc(members, nonmembers)
+    assert curve.auc == 11 / 16
+    assert [curve.true_positives_at(k) for k in range(5)] == [1, 3, 3, 4, 4]
+    assert [curve.true_negatives_at(k) for k in range(5)] == [1, 3, 3, 4, 4]
 
 
 @pytest.mark.parametrize(("rate", "n", "count"), [(0.01, 2900, 29), (0.01, 99, 0), (0.001, 10_000, 10), (0.01, 897, 8)])
 def test_a_rate_allows_whole_examples_despite_binary_fractions(rate: float, n: int, count: int) -> None:
-    assert allowed(rate, n) == count
+    assert max_errors(rate, n) == count
 
 
 def test_the_auc_of_two_normals_lies_within_its_interval_as_often_as_promised() -> None:
@@ -84,22 +84,22 @@ def test_balanced_accuracy_of_an_attack_that_finds_nothing_is_not_flattered() ->
     rng = np.random.default_rng(1)
     chosen_on_the_same, cross_fitted = [], []
     for seed in range(60):
-        members, others = rng.normal(size=100), rng.normal(size=100)
-        found = roc(members, others)
-        chosen_on_the_same.append(0.5 + (found.hits - found.alarms).max() / 200)
-        cross_fitted.append(balanced_hits(members, others, seed) / 200)
+        members, nonmembers = rng.normal(size=100), rng.normal(size=100)
+        curve = roc(members, nonmembers)
+        chosen_on_the_same.append(0.5 + (curve.true_positives - curve.false_positives).max() / 200)
+        cross_fitted.append(cross_fitted_hits(members, nonmembers, seed) / 200)
     assert np.mean(chosen_on_the_same) > 0.53
     assert abs(np.mean(cross_fitted) - 0.5) < 0.015
 
 
 def test_balanced_accuracy_of_two_normals_is_that_of_the_best_threshold() -> None:
     rng = np.random.default_rng(2)
-    hits = balanced_hits(rng.normal(2, 1, 4000), rng.normal(0, 1, 4000), 0)
+    hits = cross_fitted_hits(rng.normal(2, 1, 4000), rng.normal(0, 1, 4000), 0)
     assert hits / 8000 == pytest.approx(norm.cdf(1), abs=0.015)
 
 
 def test_balanced_accuracy_of_perfect_separation_is_whole_and_its_seed_fixes_it() -> None:
-    assert balanced_hits(np.arange(10.0) + 20, np.arange(10.0), 0) == 20
+    assert cross_fitted_hits(np.arange(10.0) + 20, np.arange(10.0), 0) == 20
     rng = np.random.default_rng(3)
-    members, others = rng.normal(size=50), rng.normal(size=50)
-    assert balanced_hits(members, others, 5) == balanced_hits(members, others, 5)
+    members, nonmembers = rng.normal(size=50), rng.normal(size=50)
+    assert cross_fitted_hits(members, nonmembers, 5) == cross_fitted_hits(members, nonmembers, 5)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from efficient360.methods.attribution.attention import captured
+from efficient360.methods.attribution.attention import capture_attention
 from efficient360.methods.spectral.attention_statistics import (
     AttentionStatistics,
     entropy,
@@ -126,7 +126,7 @@ def test_a_vision_transformer_against_its_own_fused_attention() -> None:
         hook = network.blocks[1].attn.register_forward_pre_hook(lambda _module, given: inputs.append(given[0]))
         plain = network(images)
         hook.remove()
-        with captured(network) as matrices, record_attention(network, images, matrices.clear) as layers:
+        with capture_attention(network) as matrices, record_attention(network, images, matrices.clear) as layers:
             observed = network(images)
         q, k, _ = network.blocks[1].attn.qkv(inputs[0]).reshape(3, 17, 3, 2, 16).permute(2, 0, 3, 1, 4)
     torch.testing.assert_close(observed, plain, atol=1e-4, rtol=1e-4)

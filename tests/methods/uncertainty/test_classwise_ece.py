@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
 
-from efficient360.core.groupings import grouped
+from efficient360.core.groupings import group_by
 from efficient360.methods.uncertainty.classwise_ece import ResamplingSettings, SubgroupErrors, classwise_ece, groupwise_ece
 from efficient360.methods.uncertainty.ece import confidence_levels, expected_calibration_error
 
@@ -86,7 +86,7 @@ def groupwise(sizes: list[int], shifts: list[float], seed: int = 0, minimum: int
     names = np.repeat(list("abcdef")[: len(sizes)], sizes)
     confidence = rng.uniform(0.5, 0.9, len(names))
     correct = (rng.random(len(names)) < confidence - np.repeat(shifts, sizes)).astype(float)
-    return groupwise_ece(confidence, correct, grouped("side", names.tolist()), minimum, ResamplingSettings(10, 100, lambda: None), [seed]), confidence, correct
+    return groupwise_ece(confidence, correct, group_by("side", names.tolist()), minimum, ResamplingSettings(10, 100, lambda: None), [seed]), confidence, correct
 
 
 def test_each_group_has_the_calibration_error_of_its_own_examples() -> None:

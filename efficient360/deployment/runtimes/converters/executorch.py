@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, final
 
-from efficient360.deployment.runtimes.calibration import calls
 from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
 
 MODEL = "model.pte"
@@ -26,12 +25,12 @@ class ExecuTorch(Runtime):
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
+        from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
         from efficient360.deployment.runtimes.program import images_for, load_program
-        from efficient360.deployment.runtimes.unfused import unfused
 
         facts = {"backend": "XNNPACK", "attention": "plain operators"}
         with torch.no_grad():
-            program = torch.export.export(unfused(load_program(build.program)), (images_for(build.size, build.batch),))
+            program = torch.export.export(decompose_attention(load_program(build.program)), (images_for(build.size, build.batch),))
             if build.precision is Precision.INT8:
                 program = _quantized(program, build)
                 facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
@@ -49,12 +48,11 @@ def _quantized(program: Any, build: Build) -> Any:
 
     from efficient360.deployment.runtimes.program import images_for
 
-    assert build.calibration is not None  # given whenever int8 is asked for
     quantizer: Any = XNNPACKQuantizer()
     for operator in IN_INT8:
         quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True))
     observed = prepare_pt2e(program.module(), quantizer)
-    for images in calls(build.calibration, build.batch):
+    for images in build.calibration_calls():
         observed(torch.from_numpy(images))
     return torch.export.export(convert_pt2e(observed), (images_for(build.size, build.batch),))
 

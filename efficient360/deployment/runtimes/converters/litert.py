@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from efficient360.deployment.runtimes.calibration import calls
 from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
 
 MODEL = "model.tflite"
@@ -27,11 +26,11 @@ class LiteRt(Runtime):
         """Write ``model.tflite``."""
         import litert_torch
 
+        from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
         from efficient360.deployment.runtimes.program import images_for, load_program
-        from efficient360.deployment.runtimes.unfused import unfused
 
         sample = (images_for(build.size, build.batch),)
-        model = litert_torch.convert(unfused(load_program(build.program)), sample)
+        model = litert_torch.convert(decompose_attention(load_program(build.program)), sample)
         path = build.folder / MODEL
         model.export(str(path))
         facts = {"exporter": "litert_torch", "attention": "plain operators"}
@@ -47,14 +46,13 @@ def _quantize(path: Path, build: Build) -> None:
     from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
-    assert build.calibration is not None  # given whenever int8 is asked for
     ((signature, names),) = Interpreter(str(path)).get_signature_list().items()
     recipe = recipe_manager.RecipeManager()
     for operation in IN_INT8:
         recipe.add_static_config(".*", qtyping.TFLOperationName(operation), activation_num_bits=8, weight_num_bits=8)
     # Its own moving average forgets extremes, and what lies beyond the range is cut off: the whole range serves transformers better.
     observer = calibrator.Calibrator(str(path), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    observer.calibrate({signature: [{names["inputs"][0]: call} for call in calls(build.calibration, build.batch)]}, recipe)
+    observer.calibrate({signature: [{names["inputs"][0]: call} for call in build.calibration_calls()]}, recipe)
     model = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
     model.quantize(observer.get_model_qsvs(), enable_progress_report=False).export_model(str(path), overwrite=True)
 
@@ -68,24 +66,24 @@ def _delegation(path: Path) -> Delegation:
     nodes = interpreter._get_ops_details()  # the operators of the file, and behind them the delegate's nodes
     operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
     delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    taken: set[int] = set().union(*(_between(node, operators) for node in delegates))
-    left = Counter(node["op_name"] for node in operators if node["index"] not in taken)
-    return Delegation("XNNPACK", len(taken), len(operators), len(delegates), dict(left))
+    delegated: set[int] = set().union(*(_between(node, operators) for node in delegates))
+    left = Counter(node["op_name"] for node in operators if node["index"] not in delegated)
+    return Delegation("XNNPACK", len(delegated), len(operators), len(delegates), dict(left))
 
 
 def _between(delegate: dict[str, Any], operators: list[dict[str, Any]]) -> set[int]:
     """Indices of the operators from which a delegate's outputs come, back to its inputs."""
     maker = {int(tensor): node for node in operators for tensor in node["outputs"]}
-    given = {int(tensor) for tensor in delegate["inputs"]}
-    found: set[int] = set()
+    inputs = {int(tensor) for tensor in delegate["inputs"]}
+    indices: set[int] = set()
     wanted = [int(tensor) for tensor in delegate["outputs"]]
     while wanted:
         tensor = wanted.pop()
-        node = None if tensor in given else maker.get(tensor)
-        if node is not None and node["index"] not in found:
-            found.add(node["index"])
-            wanted += [int(one) for one in node["inputs"]]
-    return found
+        node = None if tensor in inputs else maker.get(tensor)
+        if node is not None and node["index"] not in indices:
+            indices.add(node["index"])
+            wanted += [int(source) for source in node["inputs"]]
+    return indices
 
 
 RUNTIME = LiteRt()

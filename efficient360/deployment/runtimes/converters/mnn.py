@@ -35,8 +35,8 @@ def _write(source: Path, target: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
     if done.returncode or "onverted Success" not in done.stdout or not target.is_file():
         words = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip() and "The device supports" not in line]
-        said = " ".join(words[-4:])[-300:]
-        raise Unsupported("no-mnn", f"MNN's converter can't convert this network: {said}", "take another runtime")
+        output = " ".join(words[-4:])[-300:]
+        raise Unsupported("no-mnn", f"MNN's converter can't convert this network: {output}", "take another runtime")
 
 
 RUNTIME = Mnn()

@@ -30,17 +30,13 @@ class Ncnn(Runtime):
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.param`` and ``model.bin``."""
-        from torch import fx
-
-        from efficient360.deployment.runtimes.program import network
-        from efficient360.deployment.runtimes.split_heads import split_heads
-        from efficient360.deployment.runtimes.tracing import write_traced
+        from efficient360.deployment.runtimes.graph_rewrites import split_qkv
+        from efficient360.deployment.runtimes.program import network, write_traced
 
         module = network(build.program)
-        assert isinstance(module, fx.GraphModule)
         with tempfile.TemporaryDirectory() as folder:  # pnnx leaves half a dozen files beside those that are wanted
             traced = Path(folder) / "traced.pt"
-            write_traced(split_heads(module), build.size, traced)
+            write_traced(split_qkv(module), build.size, traced)
             _write(traced, build.size, build.folder)
         _refuse(_foreign(build.folder / f"{MODEL}.param"))
         facts = {"exporter": "pnnx", "attention": "heads split in four dimensions"}

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.measurement import Scalar
-from efficient360.deployment.runtimes.calibration import calls
 from efficient360.deployment.runtimes.onnx_file import INPUT, NEEDS, onnx_file
 from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
 
@@ -32,15 +31,10 @@ class OnnxRuntime(Runtime):
         """Write ``model.onnx``."""
         target = build.folder / MODEL
         if build.precision is Precision.INT8:
-            _quantize(onnx_file(build), calls(_given(build), build.batch), target)
+            _quantize(onnx_file(build), build.calibration_calls(), target)
             return Converted(settings={"model": MODEL}, facts=_graph(target) | QUANTIZATION)
         shutil.copyfile(onnx_file(build), target)
         return Converted(settings={"model": MODEL}, facts=_graph(target))
-
-
-def _given(build: Build) -> Path:
-    assert build.calibration is not None  # always there for int8
-    return build.calibration
 
 
 def _quantize(source: Path, images: Iterator[NDArray[np.float32]], target: Path) -> None:

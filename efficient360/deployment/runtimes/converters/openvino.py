@@ -7,7 +7,6 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.deployment.runtimes.calibration import calls
 from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
 from efficient360.errors import Unsupported
 
@@ -42,12 +41,11 @@ class OpenVino(Runtime):
             model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape
         except OpConversionFailure as error:
             lacks = re.findall(r"No conversion rule found for operations: (.+)", str(error))
-            said = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
-            raise Unsupported("no-openvino-operator", said, "take another runtime") from error
+            message = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
+            raise Unsupported("no-openvino-operator", message, "take another runtime") from error
         facts = {"converter": "PyTorch frontend"}
         if build.precision is Precision.INT8:
-            assert build.calibration is not None  # always there for int8
-            model = _quantized(model, list(calls(build.calibration, build.batch)))
+            model = _quantized(model, list(build.calibration_calls()))
             facts["quantizer"] = "NNCF, transformer, weights in 7 of 8 bits"
         openvino.save_model(model, build.folder / MODEL, compress_to_fp16=False)
         return Converted(settings={"model": MODEL, "precision": HINTS[build.precision]}, facts=facts)

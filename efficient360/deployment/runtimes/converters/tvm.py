@@ -41,8 +41,8 @@ class Tvm(Runtime):
         try:
             module = from_exported_program(load_program(build.program), keep_params_as_input=False, unwrap_unit_return_tuple=True)
         except Exception as error:  # the importer's errors are assertions, value errors and its own
-            said = " ".join(str(error).split())[:300]
-            raise Unsupported("no-relax", f"TVM can't import this network: {type(error).__name__}: {said}", "take another runtime") from error
+            message = " ".join(str(error).split())[:300]
+            raise Unsupported("no-relax", f"TVM can't import this network: {type(error).__name__}: {message}", "take another runtime") from error
         cpu = _cpu() or str(tvm.target.codegen.llvm_get_system_cpu())
         target = tvm.target.Target({"kind": "llvm", "mcpu": cpu, "num-cores": os.cpu_count() or 1})
         library = tvm.compile(relax.get_pipeline("zero")(module), target)

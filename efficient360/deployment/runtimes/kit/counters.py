@@ -22,19 +22,19 @@ def read() -> dict[str, float]:
         control group back. Only what this machine has.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    found = {"own": usage.ru_utime + usage.ru_stime, "involuntary": float(usage.ru_nivcsw)}
-    found.update(_stat())
+    values = {"own": usage.ru_utime + usage.ru_stime, "involuntary": float(usage.ru_nivcsw)}
+    values.update(_stat())
     frequencies = _numbers(FREQUENCY)
     if frequencies:
-        found["frequency"] = 1e3 * sum(frequencies) / len(frequencies)
+        values["frequency"] = 1e3 * sum(frequencies) / len(frequencies)
     throttles = _numbers(THROTTLES)
     if throttles:
-        found["throttles"] = sum(throttles)
+        values["throttles"] = sum(throttles)
     temperatures = _numbers(THERMAL)
     if temperatures:
-        found["temperature"] = max(temperatures) / 1e3
-    found.update(_throttled())
-    return found
+        values["temperature"] = max(temperatures) / 1e3
+    values.update(_throttled())
+    return values
 
 
 def energy(root: Path = Path("/")) -> "float | None":
@@ -59,16 +59,16 @@ def peak_memory() -> int:
 
 
 def _stat() -> dict[str, float]:
-    found = {}
+    values = {}
     for line in _lines("/proc/stat")[:1]:
         ticks = [int(v) for v in line.split()[1:]]
         per_second = os.sysconf("SC_CLK_TCK")
-        found["busy"] = (sum(ticks[:8]) - ticks[3] - ticks[4]) / per_second
-        found["steal"] = ticks[7] / per_second
+        values["busy"] = (sum(ticks[:8]) - ticks[3] - ticks[4]) / per_second
+        values["steal"] = ticks[7] / per_second
     for line in _lines("/proc/pressure/cpu"):
         if line.startswith("some"):
-            found["pressure"] = int(line.rpartition("total=")[2]) / 1e6
-    return found
+            values["pressure"] = int(line.rpartition("total=")[2]) / 1e6
+    return values
 
 
 def _throttled() -> dict[str, float]:
@@ -91,10 +91,10 @@ def _lines(path: str) -> list[str]:
 
 
 def _numbers(pattern: str, root: Path = Path("/")) -> list[float]:
-    found = []
+    numbers = []
     for path in root.glob(pattern[1:]):
         try:
-            found.append(float(_lines(str(path))[0]))
+            numbers.append(float(_lines(str(path))[0]))
         except (IndexError, ValueError):
             continue
-    return found
+    return numbers

@@ -17,7 +17,7 @@ INPUTS = ("VDD_IN", "POM_5V_IN")
 PERIOD = 0.1
 
 
-class Meter:
+class EnergyMeter:
     """Joules since some start.
 
     Args:
@@ -27,9 +27,9 @@ class Meter:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._gpus = _gpus() if root == Path("/") else []
-        self._sensor = Sensor(root)
+        self._sensor = PowerSensor(root)
         has = {"rapl": counters.energy(root) is not None, "nvml": bool(self._gpus)}
-        names = [name for name, there in has.items() if there]
+        names = [name for name, readable in has.items() if readable]
         if not names and self._sensor.watts() is not None:
             names = ["ina3221"]
             self._sensor.start()
@@ -41,18 +41,18 @@ class Meter:
     def read(self) -> "dict[str, float]":
         """``energy`` in J, and ``energy_range`` in J where it starts again from 0; empty without a counter."""
         joules = 0.0
-        found = {}
+        values = {}
         for name in self.source.split("+"):
             value = {"rapl": lambda: counters.energy(self._root), "nvml": self._drawn, "ina3221": self._sensor.joules, "battery": self._used}.get(name)
-            told = value() if value else None
-            if told is None:
+            drawn = value() if value else None
+            if drawn is None:
                 return {}
-            joules += told
-        found["energy"] = joules
+            joules += drawn
+        values["energy"] = joules
         limit = counters.energy_range(self._root)
         if "rapl" in self.source and limit is not None:
-            found["energy_range"] = limit
-        return found
+            values["energy_range"] = limit
+        return values
 
     def _drawn(self) -> float:
         import pynvml
@@ -64,7 +64,7 @@ class Meter:
         return None if left is None else -left
 
 
-class Sensor:
+class PowerSensor:
     """A Jetson's INA3221: it tells power now, which a thread sums up over time."""
 
     def __init__(self, root: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import counters, machine
-from .energy import Meter
+from .energy import EnergyMeter
 
 Request = dict[str, Any]
 STEADY = 0.05  # two windows in a row whose medians differ by less are steady
@@ -30,7 +30,7 @@ class Worker:
         self.run: Callable[[Any], Any]
         self.images: Any = None
         self.batch = 1
-        self.meter: Meter | None = None
+        self.meter: EnergyMeter | None = None
 
     def load(self, request: Request) -> Request:
         """Import the runtime, load the artefact, answer once: the cold start, each part apart, in seconds."""
@@ -109,7 +109,7 @@ class Worker:
 
     def _counters(self) -> "dict[str, float]":
         """Counters now, energy included; the meter is opened by the first call."""
-        self.meter = self.meter or Meter()
+        self.meter = self.meter or EnergyMeter()
         return {**counters.read(), **self.meter.read()}
 
     def operators(self, request: Request) -> Request:

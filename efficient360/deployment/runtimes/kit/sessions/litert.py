@@ -38,13 +38,13 @@ def _quantized(values: Images, tensor: dict[str, Any]) -> NDArray[Any]:
         return values
     scale, zero = tensor["quantization"]
     limits = np.iinfo(tensor["dtype"])
-    found: NDArray[Any] = np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(tensor["dtype"])
-    return found
+    integers: NDArray[Any] = np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(tensor["dtype"])
+    return integers
 
 
 def _real(values: NDArray[Any], tensor: dict[str, Any]) -> Images:
     if tensor["dtype"] == np.float32:
         return values
     scale, zero = tensor["quantization"]
-    found: Images = ((values.astype(np.float32) - zero) * scale).astype(np.float32)
-    return found
+    real: Images = ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+    return real

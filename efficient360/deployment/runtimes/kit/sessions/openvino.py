@@ -51,15 +51,15 @@ def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dic
 
 def _fused(compiled: Any) -> dict[str, str]:
     """Kinds of the fused nodes that hold a costly operator, by name, told from the names of what they were fused of."""
-    found = {}
+    kinds = {}
     for node in compiled.get_runtime_model().get_ops():
-        told = node.get_rt_info()
-        if "layerType" in told and told["layerType"].astype(str) == "Subgraph":
-            parts = told["originalLayersNames"].astype(str).lower()
+        info = node.get_rt_info()
+        if "layerType" in info and info["layerType"].astype(str) == "Subgraph":
+            parts = info["originalLayersNames"].astype(str).lower()
             inside = [kind for word, kind in (("softmax", "attention"), ("matmul", "MatMul")) if word in parts]
             if inside:
-                found[node.get_friendly_name()] = f"Subgraph with {inside[0]}"
-    return found
+                kinds[node.get_friendly_name()] = f"Subgraph with {inside[0]}"
+    return kinds
 
 
 def _compiled(folder: str, settings: dict[str, Any], count: str) -> Any:

@@ -67,8 +67,8 @@ def profiled(run: Callable[[Images], Images], images: Images) -> list[dict[str, 
 
     for _ in range(3):
         run(images)
-    with profile(activities=[ProfilerActivity.CPU]) as told:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(PROFILED):
             run(images)
-    rows = [(row.key, row.self_cpu_time_total / 1e6 / PROFILED) for row in told.key_averages()]
+    rows = [(row.key, row.self_cpu_time_total / 1e6 / PROFILED) for row in profiler.key_averages()]
     return [{"name": name, "kind": name, "seconds": seconds, "place": "cpu"} for name, seconds in sorted(rows, key=lambda row: -row[1]) if seconds > 0]

@@ -1,0 +1,62 @@
+"""Images that int8 is calibrated with, and that artefacts are probed and timed with."""
+
+import hashlib
+import json
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from efficient360.evaluator import Examples
+from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.model import Model, TorchModel
+
+CALIBRATION = 128
+PROBES = 16
+
+
+def sample_images(examples: Examples, n: int, seed: int) -> NDArray[np.float32]:
+    """At most ``n`` images of a split, stratified by label and seeded: float32 ``(n, 3, H, W)`` in [0, 1]."""
+    chosen = examples.subset(n, seed)
+    return np.concatenate([batch.images.numpy() for batch in chosen.batches(32)]).astype(np.float32, copy=False)
+
+
+def synthetic_images(size: tuple[int, int, int], n: int, seed: int) -> NDArray[np.float32]:
+    """Seeded images float32 ``(n, 3, H, W)`` in [0, 1] where there is no data: coarse colour fields with fine noise on them, brighter and darker ones."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand((n, size[0], 4, 4), generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=size[1:], mode="bicubic").clamp(0, 1)
+    fine = torch.rand((n, *size), generator=generator)
+    images: NDArray[np.float32] = (0.75 * smooth + 0.25 * fine).numpy()
+    return images
+
+
+def probes(examples: Examples | None, size: tuple[int, int, int], seed: int) -> NDArray[np.float32]:
+    """Images for the parity gate: of the data where there is some."""
+    return synthetic_images(size, PROBES, seed) if examples is None else sample_images(examples, PROBES, seed)
+
+
+def logits_of(model: Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A model's logits float32 ``(n, K)``, one image at a time."""
+    with torch.inference_mode():
+        rows = [model(torch.from_numpy(image[None])).float().cpu().numpy() for image in images]
+    return np.concatenate(rows)
+
+
+def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> str:
+    """Digest of all that makes the program of a checkpoint: weights, architecture, preprocessing, kept outputs, torch's version."""
+    parts = [
+        checkpoint.digest,
+        checkpoint.architecture,
+        dict(checkpoint.arguments),
+        checkpoint.preprocessing.mean,
+        checkpoint.preprocessing.std,
+        keep,
+        str(torch.__version__),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def kept_outputs(model: TorchModel) -> tuple[int, ...] | None:
+    """Indices of the outputs that a model keeps, ``None`` for all."""
+    return None if model.module.keep is None else tuple(int(i) for i in model.module.keep)

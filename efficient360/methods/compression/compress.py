@@ -1,0 +1,91 @@
+"""A compressed checkpoint written to a file, which every command then takes like any other checkpoint."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from efficient360.core.formatting import scaled, significant
+from efficient360.errors import SettingsError
+from efficient360.methods.compression.compressor import Compressor, describe_strength, uncompressed_bytes, variant_of
+from efficient360.methods.compression.variants import parse
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.compressed_file import CODES
+from efficient360.models.references import resolve
+from efficient360.storage.outcomes import write_atomically
+
+SUFFIX = ".safetensors"
+
+
+def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) -> str:
+    """Write ``out`` and the sidecar beside it, each atomically.
+
+    Args:
+        spec: The checkpoint; its file is not changed.
+        variant: ``NAME`` or ``NAME:STRENGTH`` of a compressor that leaves the architecture unchanged.
+        out: A ``.safetensors`` file; ``None`` writes ``CHECKPOINT-VARIANT.safetensors`` in the current folder.
+
+    Returns:
+        A summary to print: what was written, and how small it is.
+
+    Raises:
+        SettingsError: No such variant, one that no weights file can hold, or a file that can't be written.
+        CheckpointError: As :func:`efficient360.models.references.resolve`.
+        Unsupported: The network has no weights to compress.
+    """
+    compressor = parse(variant)
+    if compressor.name not in CODES:
+        message = f"{variant} changes how the network computes, which a weights file can't hold"
+        storable = ", ".join(name if code.strengths is None else f"{name}:N" for name, code in CODES.items())
+        raise SettingsError("no-weights-file", message, f"choose {storable}; the compression evaluator measures {variant} as well")
+    checkpoint = resolve(spec)
+    name = f"{checkpoint.name}-{variant_of(compressor).replace(':', '-')}"
+    path = Path(f"{name}{SUFFIX}") if out is None else out
+    _require_writable(path, checkpoint)
+    network = load_model(checkpoint).network
+    compressed = compressor.compress(network)
+    _write(path.with_suffix(".json"), json.dumps(_sidecar(checkpoint, name, compressor), indent=2, default=list).encode())
+    _write(path, compressed.file)
+    original_bytes = uncompressed_bytes(network)
+    method = ", ".join(filter(None, (compressor.title, describe_strength(compressor))))
+    sizes = (
+        f"{scaled(original_bytes, 'B')} in float32, now {scaled(len(compressed.file), 'B')}: {significant(original_bytes / len(compressed.file))} times smaller"
+    )
+    return f"{checkpoint.name}, {method}\n{sizes}\n{path}\n  measure it: efficient360 evaluate {path} --dataset …"
+
+
+def _require_writable(path: Path, checkpoint: Checkpoint) -> None:
+    if path.suffix != SUFFIX:
+        raise SettingsError("bad-option", f"--out {path} does not end in {SUFFIX}", f"give --out {path.with_suffix(SUFFIX)}")
+    if checkpoint.path is not None and path.resolve() == checkpoint.path.resolve():
+        raise SettingsError("bad-option", f"--out {path} is the checkpoint itself", "give another file")
+    if not path.parent.is_dir():
+        raise SettingsError("bad-option", f"there is no folder {path.parent}", "make it, or give another file")
+
+
+def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mapping[str, Any]:
+    """The sidecar: everything known of the original, and what was done to it."""
+    preprocessing = checkpoint.preprocessing
+    return {
+        "name": name,
+        "architecture": checkpoint.architecture,
+        "model_args": dict(checkpoint.arguments),
+        "num_classes": checkpoint.num_classes,
+        "input_size": preprocessing.input_size,
+        "mean": preprocessing.mean,
+        "std": preprocessing.std,
+        "interpolation": preprocessing.interpolation,
+        "crop_pct": preprocessing.crop_pct,
+        "crop_mode": preprocessing.crop_mode,
+        "class_names": checkpoint.class_names,
+        "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(compressor)},
+        **{key: value for key, value in checkpoint.card.items() if key not in ("stored_dtype", "taken_from", "other_weights", "compressed", "adapted")},
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise SettingsError("unwritable", f"{path} can't be written: {error.strerror}", "check the folder's permissions and free space") from error

@@ -1,0 +1,74 @@
+"""Values of a reference run, read from its report and checked to have been measured under the same protocol."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from efficient360.core.figures import Table
+from efficient360.errors import SettingsError, Unsupported
+
+
+@final
+@dataclass(frozen=True)
+class ReferenceValue:
+    """One value of the reference run under its conditions."""
+
+    value: float
+    conditions: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class ReferenceRun:
+    """The values of one metric in another run.
+
+    Args:
+        name: Of its checkpoint.
+        values: One for each set of conditions.
+    """
+
+    name: str
+    values: Sequence[ReferenceValue]
+
+
+def read_reference_run(path: Path, evaluator: str, metric: str, protocol: Table) -> ReferenceRun:
+    """The values of one metric in a report.
+
+    Args:
+        path: Of a ``report.json``.
+        evaluator: Name of the evaluator.
+        metric: Name of the metric.
+        protocol: The protocol of this run's values: a table that the evaluator leaves in every report.
+
+    Raises:
+        SettingsError: The file is not a readable report, or has no such values.
+        Unsupported: The reference run followed another protocol.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        name = str(report["checkpoint"]["name"])
+        outcomes = [o for o in report["outcomes"] if o["kind"] == "measurement" and o["evaluator"] == evaluator]
+        tables = [figure for outcome in outcomes for figure in outcome.get("extra", ()) if figure.get("title") == protocol.title]
+        values = [ReferenceValue(float(o["value"]), dict(o["conditions"])) for o in outcomes if o["metric"] == metric]
+        rows: Any = tables[0]["rows"] if tables else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError("bad-reference", f"{path} is not the report of a run", "give the report.json in the run's folder") from error
+    if rows is None or not values:
+        raise SettingsError("bad-reference", f"the run in {path} has no {evaluator} results", f"evaluate {evaluator} there first, with the same settings")
+    if differing := differing_rows(protocol, rows):
+        message = f"the run in {path} measured {evaluator} under another protocol: {', '.join(differing)} differ"
+        raise Unsupported("other-protocol", message, "evaluate both models with the same data, settings and seed")
+    return ReferenceRun(name, values)
+
+
+def differing_rows(protocol: Table, other: Sequence[Sequence[object]]) -> list[str]:
+    """Names of the rows in which another run's protocol differs.
+
+    Args:
+        protocol: Of this run.
+        other: Rows of the other run's table, as JSON has them.
+    """
+    theirs = {row[0]: row[1] for row in other}
+    return [str(row[0]) for row in protocol.rows if theirs.get(row[0]) != row[1]]

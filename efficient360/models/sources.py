@@ -1,0 +1,172 @@
+"""Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from timm.models import is_model, is_model_pretrained, list_models, split_model_name_tag
+
+from efficient360.errors import CheckpointError
+from efficient360.models.architectures import close_names, pretrained_config
+from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
+from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
+from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
+from efficient360.models.transformers_vit import transformers_sidecar
+from efficient360.models.weights import SUFFIXES
+
+
+@final
+@dataclass(frozen=True)
+class CheckpointSource:
+    """What a reference leads to.
+
+    Args:
+        name: Short display name.
+        origin: Where the weights come from.
+        sidecar: The metadata beside the weights.
+        weights: The weights file; ``None`` where the reference names an architecture only.
+        card: Repository and commit, for weights from the hub.
+    """
+
+    name: str
+    origin: Origin
+    sidecar: Sidecar
+    weights: Path | None
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_source(spec: CheckpointSpec) -> CheckpointSource:
+    """Follow a reference: embedded name, existing path, ``hf-hub:`` repository, timm name or tag, in this order.
+
+    Raises:
+        CheckpointError: It leads nowhere; the message says what was tried and which names are close.
+    """
+    reference = spec.reference.strip()
+    if reference in zoo_names():
+        weights = zoo_file(reference)
+        return CheckpointSource(reference, Origin.ZOO, _sidecar(weights.with_suffix(".json")), weights)
+    path = Path(reference).expanduser()
+    if reference and path.is_dir():
+        return _folder(path)
+    if reference and path.is_file():
+        return _file(path)
+    if reference.startswith(PREFIXES):
+        return _repository(parse_repository(reference), spec)
+    if is_model(split_model_name_tag(reference)[0]) and "/" not in reference:
+        return _timm(reference, spec)
+    raise _nowhere(reference, path)
+
+
+def _file(path: Path) -> CheckpointSource:
+    beside = find_sidecar(path)
+    sidecar = Sidecar() if beside is None else _sidecar(beside)
+    if beside is not None and beside.name in GENERIC_NAMES and not sidecar.architecture:
+        # A config.json that belongs to something else.
+        sidecar = Sidecar()
+    return CheckpointSource(sidecar.name or path.stem, Origin.FILE, sidecar, path)
+
+
+def _folder(folder: Path) -> CheckpointSource:
+    preferred = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    files = preferred[:1] or sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if any(folder.glob("*.index.json")) and not preferred:
+        raise CheckpointError(
+            "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
+        )
+    if not files:
+        raise CheckpointError(
+            "no-weights-in-folder",
+            f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
+            "give the folder that holds model.safetensors, or the file itself",
+        )
+    if len(files) > 1:
+        names = ", ".join(p.name for p in files[:5])
+        raise CheckpointError("several-weights-in-folder", f"{folder} holds {len(files)} weights files: {names}", "give the path of one of them")
+    beside = find_sidecar(files[0])
+    sidecar = Sidecar() if beside is None else _sidecar(beside)
+    return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
+
+
+def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:
+    config = fetch(repository, "config.json")
+    if config is None and not spec.architecture:
+        raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
+    if config is not None and _is_transformers(config):
+        # It lands beside config.json, where the sidecar is read from.
+        fetch(repository, "preprocessor_config.json")
+    sidecar = Sidecar() if config is None else _sidecar(config)
+    if spec.random_weights:
+        return CheckpointSource(repository.name, Origin.RANDOM, sidecar, None)
+    # Weights of the very commit that the configuration is from.
+    pinned = repository if config is None else Repository(repository.name, commit_of(config) or repository.revision)
+    return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
+
+
+def _timm(reference: str, spec: CheckpointSpec) -> CheckpointSource:
+    config = pretrained_config(reference)
+    architecture, tag = split_model_name_tag(reference)
+    if tag and not config:
+        known = tuple(list_models(f"{architecture}.*", include_tags=True))
+        close = close_names(reference, known) or known[:3]
+        raise CheckpointError("unknown-tag", f"timm's {architecture} has no pretrained tag {tag!r}", f"it has {', '.join(close) or 'none'}")
+    sidecar = parse_sidecar({key: value for key, value in config.items() if value is not None}, Path(reference))
+    card = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
+    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
+    if spec.random_weights:
+        return CheckpointSource(architecture, Origin.RANDOM, sidecar, None)
+    if not is_model_pretrained(reference):
+        raise CheckpointError(
+            "no-pretrained-weights", f"timm has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
+        )
+    if not config.get("hf_hub_id"):
+        raise CheckpointError(
+            "no-hub-weights", f"timm's weights of {reference} are not on the hub but at {config.get('url')}", "download them and give the file with --arch"
+        )
+    repository = parse_repository(str(config["hf_hub_id"]))
+    names = (config["hf_hub_filename"],) if config.get("hf_hub_filename") else WEIGHTS
+    return _downloaded(reference, repository, names, sidecar)
+
+
+def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:
+    weights = fetch_first(repository, names)
+    if weights is None:
+        raise CheckpointError(
+            "hub-no-weights", f"the hub's repository {repository} has none of {', '.join(names)}", "download its weights file and give the path"
+        )
+    return CheckpointSource(name, Origin.HUB, sidecar, weights, {"repository": repository.name, "revision": commit_of(weights)})
+
+
+def _sidecar(path: Path) -> Sidecar:
+    data = read_json(path)
+    return transformers_sidecar(data, path) if _transformers_config(data) else parse_sidecar(data, path)
+
+
+def _is_transformers(path: Path) -> bool:
+    return _transformers_config(read_json(path))
+
+
+def _transformers_config(data: Mapping[str, Any]) -> bool:
+    return "model_type" in data and "architecture" not in data
+
+
+def _nowhere(reference: str, path: Path) -> CheckpointError:
+    if not reference:
+        return CheckpointError(
+            "checkpoint-not-found",
+            "the checkpoint's reference is empty",
+            "give a path, an embedded name, hf-hub:organisation/name or a timm name",
+        )
+    if path.suffix.lower() in SUFFIXES or reference.startswith((".", "/", "~")):
+        near = close_names(path.name, tuple(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ()
+        where = f"; its folder has {' and '.join(near)}" if near else "" if path.parent.is_dir() else f"; there is no folder {path.parent} either"
+        return CheckpointError("checkpoint-not-found", f"there is no file {reference}{where}", "check the path")
+    close = (*close_names(reference, zoo_names() or ("",)), *close_names(reference.partition(".")[0]))
+    hints = [f"did you mean {' or '.join(close)}?"] if close else []
+    if reference.count("/") == 1:
+        hints.append(f"for the hub's repository write hf-hub:{reference}")
+    return CheckpointError(
+        "checkpoint-not-found",
+        f"{reference!r} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
+        "; ".join(hints) or "efficient360 list checkpoints names the embedded ones; timm.list_pretrained() names timm's",
+    )
