@@ -220,7 +220,7 @@ def test_dimensions_page_holds_every_dimension_and_anchor() -> None:
 
 
 def test_a_dimension_without_anchors_is_called_a_gap() -> None:
-    assert "Nothing measures this yet: the axis is drawn as a gap." in _hooks().dimensions_text([Dimension("d", "D", "?", 0)])
+    assert "No evaluator measures this yet: the axis is drawn as a gap." in _hooks().dimensions_text([Dimension("d", "D", "?", 0)])
 
 
 def test_evaluators_page_holds_every_metric() -> None:

@@ -1,4 +1,4 @@
-"""What each command of the command line does."""
+"""The commands of the command line."""
 
 import argparse
 import shlex
@@ -13,17 +13,17 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a checkpoint, print the summary, tell where the report is."""
+    """Evaluate a checkpoint and print the summary with the path of the report."""
     from rich.console import Console
 
     from efficient360 import api
     from efficient360.execution.plan import parse_settings
     from efficient360.execution.progress import listener
-    from efficient360.reports import wandb
     from efficient360.reports.terminal import summary
+    from efficient360.reports.wandb.log import parse_project
 
     if options.wandb:
-        wandb.target(options.wandb)  # a bad name is refused before the work, not after it
+        parse_project(options.wandb)  # a bad name is rejected before the work, not after it
     with listener(sys.stderr) as listen:
         run = api.evaluate(
             options.checkpoint,
@@ -58,9 +58,9 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
-    from efficient360.reports import wandb
+    from efficient360.reports.wandb.log import WandbMode, log
 
-    outcome = wandb.log(report, folder, options.wandb, wandb.Mode(options.wandb_mode))
+    outcome = log(report, folder, options.wandb, WandbMode(options.wandb_mode))
     if outcome.url:
         print(f"W&B: {outcome.url}")
     elif outcome.folder and not outcome.problem:
@@ -90,7 +90,7 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 
 
 def compress(options: argparse.Namespace) -> int:
-    """Write a checkpoint as a smaller file, and tell what became of its size."""
+    """Compress a checkpoint to a smaller file and print the sizes."""
     from efficient360.methods.compression.compress import compress_checkpoint
 
     print(compress_checkpoint(_checkpoint(options), options.variant, options.out))
@@ -98,29 +98,42 @@ def compress(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print two runs side by side."""
+    """Print a comparison of two runs."""
     from efficient360 import api
-    from efficient360.reports import comparison_table
+    from efficient360.reports.comparison import show
 
-    comparison_table.show(api.compare(options.first, options.second))
+    comparison = api.compare(options.first, options.second)
+    _warn_of_unreadable_lines(options.first)
+    _warn_of_unreadable_lines(options.second)
+    show(comparison)
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
-    """Redraw a report from stored outcomes."""
+    """Rebuild a report from stored outcomes."""
     from rich.console import Console
 
     from efficient360 import api
     from efficient360.reports.terminal import summary
 
     run = api.load_report(options.run, options.plugin)
+    _warn_of_unreadable_lines(run.folder)
     run.save(run.folder)
     Console().print(summary(run.report, run.folder))
     return 0
 
 
+def _warn_of_unreadable_lines(folder: Path) -> None:
+    from efficient360.execution.progress import unreadable_lines
+    from efficient360.storage.outcomes import Store
+
+    store = Store(folder)
+    if count := store.corrupt_lines():
+        print(f"efficient360: {unreadable_lines(count, str(store.path))}", file=sys.stderr)
+
+
 def leaderboard(options: argparse.Namespace) -> int:
-    """Write a page over many runs."""
+    """Write a page that compares many runs."""
     from efficient360.leaderboard.build import build
     from efficient360.plugins.registry import dimensions
     from efficient360.reports.folder import read
@@ -132,7 +145,7 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 
 def list_names(options: argparse.Namespace) -> int:
-    """Print what there is to choose from."""
+    """Print the names of one kind with their descriptions."""
     from efficient360.cli.listing import listing
 
     for line in listing(options.what, options.plugin):
@@ -149,10 +162,10 @@ def show_one(options: argparse.Namespace) -> int:
 
 
 def benchmark(options: argparse.Namespace) -> int:
-    """Fill a matrix of models, runtimes and devices, and draw its page."""
+    """Measure a matrix of models, runtimes and devices, and write its page."""
     import warnings
 
-    for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
+    for category in (DeprecationWarning, FutureWarning):  # meant for developers of the libraries, not for the user
         warnings.simplefilter("ignore", category)
     from efficient360.benchmark.plan import MatrixPlan, read_devices, read_targets
     from efficient360.benchmark.progress import ProgressMeter
@@ -181,14 +194,14 @@ def benchmark(options: argparse.Namespace) -> int:
 
 
 def devices(options: argparse.Namespace) -> int:
-    """Print what is reachable."""
+    """Print reachable devices."""
     from efficient360.cli.devices import devices as run
 
     return run(options)
 
 
 def doctor(_: argparse.Namespace) -> int:
-    """Print what is missing here."""
+    """Print what this machine lacks."""
     from efficient360.cli.devices import doctor as run
 
     return run()

@@ -1,4 +1,4 @@
-"""What there is to choose from, as text. Listings read names and first lines; only ``show evaluator`` imports a class."""
+"""Listings of evaluators, dimensions, data sets, checkpoints, protocols and runtimes. Only ``show evaluator`` imports a class."""
 
 import dataclasses
 import inspect
@@ -14,7 +14,7 @@ ROOT = "efficient360"
 
 
 def listing(what: str, plugins: Sequence[Path]) -> list[str]:
-    """One line each: name, then what it is."""
+    """One line per entry: name and description."""
     if what == "evaluators":
         from efficient360.plugins.registry import evaluators
 
@@ -22,10 +22,10 @@ def listing(what: str, plugins: Sequence[Path]) -> list[str]:
     if what == "dimensions":
         from efficient360.plugins.registry import dimensions
 
-        return _aligned([(d.name, d.question + ("" if d.anchors else "  (not measured yet)")) for d in dimensions(plugins)])
+        return _aligned([(d.name, d.question + ("" if d.anchors else "  (no evaluator yet)")) for d in dimensions(plugins)])
     if what == "datasets":
         rows = [(Path(str(f)).stem, _line(f.read_text(encoding="utf-8"), "title")) for f in _files("datasets/cards", ".yaml")]
-        return _aligned([*rows, ("imagefolder:DIR", "class folders of images"), ("parquet:FILES", "Parquet files with an image and a label column")])
+        return _aligned([*rows, ("imagefolder:DIR", "one folder of images per class"), ("parquet:FILES", "Parquet files with an image and a label column")])
     if what == "protocols":
         from efficient360.execution.plan import protocol_names
 
@@ -36,23 +36,22 @@ def listing(what: str, plugins: Sequence[Path]) -> list[str]:
 
         return _aligned([(name, _runtime(name)) for name in names()])
     rows = [(Path(str(f)).stem, json.loads(f.read_text(encoding="utf-8")).get("description", "")) for f in _files("models/zoo", ".json")]
-    return _aligned([*rows, ("TIMM_NAME[.TAG]", "any timm architecture, its weights from the hub"), ("hf-hub:ORG/NAME", "a timm checkpoint on the hub")])
+    return _aligned([*rows, ("TIMM_NAME[.TAG]", "any timm architecture, with weights from the Hub"), ("hf-hub:ORG/NAME", "a timm checkpoint on the Hub")])
 
 
 def _runtime(name: str) -> str:
     from efficient360.deployment.runtimes import catalogue
 
     runtime = catalogue.runtime(name)
-    absent = catalogue.missing(runtime)
-    state = f"not installed: {catalogue.how_to_get(runtime)}" if absent else runtime.unavailable() or "installed"
+    state = f"not installed: {catalogue.how_to_get(runtime)}" if catalogue.missing(runtime) else runtime.unavailable() or "installed"
     return f"{runtime.title}, {' '.join(runtime.precisions)}; {state}"
 
 
 def show(what: str, name: str, plugins: Sequence[Path]) -> str:
-    """One of them in full.
+    """One entry in full.
 
     Raises:
-        Efficient360Error: No such name.
+        Efficient360Error: There is no such name.
     """
     if what == "evaluator":
         return _evaluator(name, plugins)
@@ -68,13 +67,14 @@ def show(what: str, name: str, plugins: Sequence[Path]) -> str:
 
 def _evaluator(name: str, plugins: Sequence[Path]) -> str:
     from efficient360.plugins.registry import evaluator_class, evaluators
+    from efficient360.reports.names import title
 
     cls: Any = evaluator_class(name, evaluators(plugins))
-    lines = [f"{name} (version {cls.version})", "", inspect.getdoc(cls) or "", "", "needs: " + (", ".join(sorted(cls.needs)) or "nothing but the model")]
+    lines = [f"{name} (version {cls.version})", "", inspect.getdoc(cls) or "", "", "needs: " + (", ".join(sorted(cls.needs)) or "only the model")]
     settings = [f"  {f.name}: {_default(f)}" for f in dataclasses.fields(cls)]
     lines += ["settings:" if settings else "settings: none", *settings, "metrics:"]
     for m in cls.metrics:
-        lines += [f"  {m.name} [{m.unit}], {'descriptive' if m.better == 'neither' else m.better + ' is better'}", f"    {m.description}"]
+        lines += [f"  {m.name} ({title(m.name)}) [{m.unit}], {'descriptive' if m.better == 'neither' else m.better + ' is better'}", f"    {m.description}"]
         lines += [f"    {m.source}"] if m.source else []
     return "\n".join(lines)
 
@@ -85,21 +85,22 @@ def _default(field: Any) -> Any:
 
 def _dimension(name: str, plugins: Sequence[Path]) -> str:
     from efficient360.plugins.registry import dimensions
+    from efficient360.reports import names
 
-    by_name = {d.name: d for d in dimensions(plugins)}
-    if name not in by_name:
-        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(by_name)}")
-    d = by_name[name]
-    lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "anchors:" if d.anchors else "nothing measures it yet"]
+    known = {d.name: d for d in dimensions(plugins)}
+    if name not in known:
+        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(known)}")
+    d = known[name]
+    lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "summary metrics:" if d.anchors else "no evaluator measures it yet"]
     for a in d.anchors:
-        where = "".join(f", {key} {value}" for key, value in a.conditions.items())
-        lines += [f"  {a.metric} ({a.evaluator}{where}): {a.zero:g} scores 0, {a.one:g} scores 1, {a.scale}", f"    {a.source}"]
+        conditions = f", {names.conditions(a.conditions)}" if a.conditions else ""
+        lines += [f"  {names.title(a.metric)} ({a.evaluator}.{a.metric}{conditions}): {a.zero:g} scores 0, {a.one:g} scores 1, {a.scale}", f"    {a.source}"]
     return "\n".join(lines)
 
 
 def _files(folder: str, suffix: str) -> list[Any]:
-    where = resources.files(ROOT).joinpath(*folder.split("/"))
-    return sorted((f for f in where.iterdir() if f.name.endswith(suffix)), key=lambda f: f.name)
+    directory = resources.files(ROOT).joinpath(*folder.split("/"))
+    return sorted((f for f in directory.iterdir() if f.name.endswith(suffix)), key=lambda f: f.name)
 
 
 def _line(text: str, key: str) -> str:

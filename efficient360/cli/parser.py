@@ -1,4 +1,4 @@
-"""The command line: what can be typed. Parses, calls, prints; everything heavy is imported inside the commands."""
+"""The command line: options, exit codes, errors. Everything heavy is imported inside the commands."""
 
 import argparse
 import sys
@@ -19,35 +19,35 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="efficient360",
-        description="The whole picture of a vision transformer: from a checkpoint to an honest 360° report.",
+        description="360° evaluation of vision transformers: one command from a checkpoint to a full report.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    _evaluate(commands.add_parser("evaluate", help="measure a checkpoint and write its report"))
-    _compress(commands.add_parser("compress", help="write a checkpoint as a smaller file, which evaluate takes like any other"))
-    compare = commands.add_parser("compare", help="two runs side by side, with paired tests over the same examples")
+    _evaluate(commands.add_parser("evaluate", help="evaluate a checkpoint and write its report"))
+    _compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
+    compare = commands.add_parser("compare", help="compare two runs, with paired tests over the same examples")
     compare.add_argument("first", type=Path, help="folder of a run")
-    compare.add_argument("second", type=Path, help="folder of the run to compare it with")
-    report = commands.add_parser("report", help="redraw a report from stored outcomes, without running a model")
+    compare.add_argument("second", type=Path, help="folder of the run to compare with")
+    report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
     report.add_argument("run", type=Path, help="folder of a run")
     report.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
-    listing = commands.add_parser("list", help="what there is to choose from")
+    listing = commands.add_parser("list", help="list evaluators, dimensions, data sets, checkpoints, protocols or runtimes")
     listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"))
     listing.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
-    show = commands.add_parser("show", help="one of them in full")
+    show = commands.add_parser("show", help="show one of them in full")
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
     show.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
-    _benchmark(commands.add_parser("benchmark", help="models times runtimes times devices: latency, and a page"))
-    boards = commands.add_parser("leaderboard", help="many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = boards.add_parser("build", help="write a static page over runs")
+    _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
+    boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = boards.add_parser("build", help="write a static page from runs")
     build.add_argument("runs", type=Path, nargs="+", help="folders of runs")
     build.add_argument("--out", type=Path, default=Path("site"), help="folder to write (default: site)")
-    devices = commands.add_parser("devices", help="what artefacts can be measured on, and the runtimes found there")
-    devices.add_argument("address", nargs="*", help="further devices to look at: ssh://user@host, adb://serial, limited:1core-2gb")
-    commands.add_parser("doctor", help="what is missing on this machine for a measurement, and how to get it")
+    devices = commands.add_parser("devices", help="list devices to measure on, and the runtimes installed there")
+    devices.add_argument("address", nargs="*", help="further devices to probe: ssh://user@host, adb://serial, limited:1core-2gb")
+    commands.add_parser("doctor", help="check what this machine lacks for each measurement, and how to install it")
     return top
 
 
@@ -58,27 +58,29 @@ def _compress(command: argparse.ArgumentParser) -> None:
 
 
 def _benchmark(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--models", default="", metavar="A,B", help="a zoo's name or YAML file, or checkpoints with commas; without it the page is redrawn")
-    command.add_argument("--random-weights", action="store_true", help="build checkpoints that no zoo lists with random weights")
-    command.add_argument("--runtimes", default="all", metavar="A[:PRECISION],B", help="all, installed, or runtimes with commas (default: all, in fp32)")
-    command.add_argument("--device", default="local", metavar="A,B", help="devices with commas: local, limited:1core-2gb, ssh://user@host (default: local)")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the cells and the page; the same command again resumes")
-    command.add_argument("--batch", type=int, default=1, metavar="N", help="images in a call (default: 1)")
-    command.add_argument("--threads", type=int, default=0, metavar="N", help="threads of the runtimes (default: as many as a device has cores)")
-    command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to see how well it repeats (default: 1)")
+    command.add_argument(
+        "--models", default="", metavar="A,B", help="name or YAML file of a zoo, or comma-separated checkpoints; without it only the page is rebuilt"
+    )
+    command.add_argument("--random-weights", action="store_true", help="use random weights for checkpoints that no zoo lists")
+    command.add_argument("--runtimes", default="all", metavar="A[:PRECISION],B", help="all, installed, or comma-separated runtimes (default: all, in fp32)")
+    command.add_argument("--device", default="local", metavar="A,B", help="comma-separated devices: local, limited:1core-2gb, ssh://user@host (default: local)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder; the same command again resumes")
+    command.add_argument("--batch", type=int, default=1, metavar="N", help="batch size (default: 1)")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="threads per runtime (default: the device's number of cores)")
+    command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to assess repeatability (default: 1)")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--convert-only", action="store_true", help="convert now, measure in a later call")
-    command.add_argument("--keep-artefacts", action="store_true", help="leave converted models in DIR/artefacts after they are measured")
-    command.add_argument("--retry-failed", action="store_true", help="try again what crashed or hung in an earlier call")
+    command.add_argument("--convert-only", action="store_true", help="only convert; measure in a later call")
+    command.add_argument("--keep-artefacts", action="store_true", help="keep converted models in DIR/artefacts")
+    command.add_argument("--retry-failed", action="store_true", help="retry what crashed or timed out in an earlier call")
 
 
 def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, hf-hub:org/name, or a path to weights")
     what = command.add_argument_group("checkpoint")
-    what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a bare weights file")
+    what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a file with weights only")
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
-    what.add_argument("--random-weights", action="store_true", help="build the architecture with random weights; measures costs only")
-    what.add_argument("--ema", action="store_true", help="take the moving average's weights where the file has both")
+    what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
+    what.add_argument("--ema", action="store_true", help="use the EMA weights where the file has both")
     what.add_argument("--seed", type=int, default=0)
     return what
 
@@ -86,7 +88,7 @@ def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def _evaluate(command: argparse.ArgumentParser) -> None:
     what = _checkpoint(command)
     data = command.add_argument_group("data")
-    data.add_argument("--dataset", default="", metavar="NAME", help="a data set's name, a card.yaml, imagefolder:DIR or parquet:FILES")
+    data.add_argument("--dataset", default="", metavar="NAME", help="name of a data set, card.yaml, imagefolder:DIR or parquet:FILES")
     data.add_argument("--data-dir", type=Path, metavar="DIR", help="local copy of the data set: Parquet files or class folders")
     data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
     data.add_argument("--image-column", default="", metavar="COLUMN")
@@ -98,19 +100,19 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
         default="",
         dest="deployment",
         metavar="RUNTIME[:PRECISION]",
-        help="evaluate the artefact it is converted to, such as onnxruntime:int8 (efficient360 list runtimes)",
+        help="evaluate the checkpoint converted to a runtime, such as onnxruntime:int8 (efficient360 list runtimes)",
     )
-    how = command.add_argument_group("what is measured")
+    how = command.add_argument_group("evaluation")
     how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
-    how.add_argument("--only", default="", metavar="A,B", help="evaluators to run, by name")
-    how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="another value of a setting (repeatable)")
+    how.add_argument("--only", default="", metavar="A,B", help="comma-separated evaluators to run")
+    how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="override a setting (repeatable)")
     how.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    how.add_argument("--batch-size", type=int, default=64, metavar="N", help="examples held at a time (default: 64)")
-    how.add_argument("--max-minutes", type=float, metavar="M", help="time budget; what it does not reach is told as not run")
+    how.add_argument("--batch-size", type=int, default=64, metavar="N", help="batch size (default: 64)")
+    how.add_argument("--max-minutes", type=float, metavar="M", help="time budget in minutes; evaluators beyond it are reported as not run")
     where = command.add_argument_group("results")
     where.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/CHECKPOINT-DATASET-PROTOCOL)")
-    where.add_argument("--strict", action="store_true", help="exit with code 3 when a metric has no value")
+    where.add_argument("--strict", action="store_true", help="exit with code 3 if any metric is missing")
     where.add_argument("--wandb", default="", metavar="PROJECT", help="log to this Weights & Biases project")
     where.add_argument("--wandb-mode", choices=("online", "offline", "disabled"), default="online")
 
@@ -119,10 +121,10 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Args:
-        arguments: What was typed after the program's name.
+        arguments: Command-line arguments after the program's name.
 
     Returns:
-        Exit code: 0 done, 2 bad input, 3 failures under ``--strict``, 130 interrupted.
+        Exit code: 0 success, 2 bad input, 3 missing metrics under ``--strict``, 130 interrupted.
     """
     top = parser()
     options = top.parse_args(arguments, argparse.Namespace(typed=list(arguments)))
@@ -142,7 +144,7 @@ def run_command(arguments: Sequence[str]) -> int:
         print(f"efficient360: {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("\nefficient360: interrupted; what was measured is kept, and the same command resumes", file=sys.stderr)
+        print("\nefficient360: interrupted; completed measurements are kept, and the same command resumes", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return OK

@@ -1,4 +1,4 @@
-"""Typed warnings: what makes a number less sure, with advice."""
+"""Validity warnings: reasons to trust a number less, with recommendations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from efficient360.core.figures import Table
 @final
 @dataclass(frozen=True)
 class Finding:
-    """Something that makes a number less sure, with what to do about it.
+    """A reason to trust a number less, with what to do about it.
 
     Args:
-        code: Stable kebab-case name.
-        message: One sentence with the figure.
-        advice: What to do.
+        code: Stable kebab-case identifier.
+        message: One sentence with the number that triggered it.
+        advice: Recommendation.
     """
 
     code: str
@@ -24,6 +24,6 @@ class Finding:
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
-    """The findings as a report shows them; one row says so when there are none."""
+    """The findings as a table of warnings; a single row ``none`` when there are none."""
     rows = tuple((finding.code, finding.message, finding.advice) for finding in findings)
-    return Table("What makes these numbers less sure", ("Finding", "What was seen", "What to do"), rows or (("none", "no check found anything", ""),))
+    return Table("Warnings", ("Warning", "Details", "Recommendation"), rows or (("none", "all checks passed", ""),))

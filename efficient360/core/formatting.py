@@ -1,8 +1,8 @@
-"""The only formatter: significant digits, SI prefixes, percent, ±. Every renderer prints through it."""
+"""Number formatting for every report: significant digits, SI prefixes, percent, intervals, durations."""
 
 from collections.abc import Sequence
 
-from efficient360.core.measurement import ONE, Conditions, Interval, Metric
+from efficient360.core.measurement import ONE, Interval, Metric
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 MINUS = "−"
@@ -32,7 +32,7 @@ def is_fraction(metric: Metric) -> bool:
 
 
 def number(value: float, metric: Metric, digits: int = 3) -> str:
-    """A value in its metric's unit, as people write it: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
+    """A value in its metric's unit: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
     if is_fraction(metric):
         decimals = 1 if value == 0 or abs(value) >= 0.01 else 2
         return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)  # + 0.0 turns −0.0 into 0.0
@@ -45,23 +45,18 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
     return scaled(value, metric.unit, digits)
 
 
-def interval(measured: Interval | None, metric: Metric) -> str:
-    """An interval as ``87.1 – 91.1 %``, with as many digits as tell its ends apart; ``exact`` where the value has none."""
-    if measured is None:
+def interval(ends: Interval | None, metric: Metric) -> str:
+    """An interval as ``87.1 – 91.1 %``, with as many digits as its ends need to differ; ``exact`` where the value has none."""
+    if ends is None:
         return "exact"
-    ends = [(number(measured.low, metric, digits), number(measured.high, metric, digits)) for digits in (3, 4, 5, 6)]
-    low, high = next(((a, b) for a, b in ends if a != b), ends[0])
+    printed = [(number(ends.low, metric, digits), number(ends.high, metric, digits)) for digits in (3, 4, 5, 6)]
+    low, high = next(((a, b) for a, b in printed if a != b), printed[0])
     low_number, _, low_unit = low.partition(" ")
     return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
 
 
-def conditions(values: Conditions) -> str:
-    """Conditions as ``corruption fog, severity 3``; floats to four digits."""
-    return ", ".join(f"{key.replace('_', ' ')} {significant(v, 4) if isinstance(v, float) else v}" for key, v in values.items())
-
-
 def duration(seconds: float) -> str:
-    """A span as a person says it: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    """A time span: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     total = round(seconds)
@@ -73,10 +68,10 @@ def duration(seconds: float) -> str:
 
 
 def class_name(label: int, names: Sequence[str]) -> str:
-    """What a class is called: its number where it has no name."""
+    """Display name of a class: its index where it has no name."""
     return names[label] if label < len(names) else str(label)
 
 
 def count(n: int) -> str:
-    """A whole number with thin grouping: ``10,000``."""
+    """An integer with thousands separators: ``10,000``."""
     return f"{n:,}"

@@ -1,11 +1,11 @@
-"""The approximation axis."""
+"""The approximation axis: how far the model compresses."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 
 DIMENSION = Dimension(
     name="approximation",
     title="Approximation",
-    question="How far can it be compressed before it gets worse?",
+    question="How far can it be compressed without losing accuracy?",
     order=13,
     anchors=(
         Anchor(
@@ -14,10 +14,10 @@ DIMENSION = Dimension(
             zero=2.0,
             one=16.0,
             scale=Scale.LOG,
-            source="0: 2 times, what sixteen bits a weight give any network for nothing (Micikevicius et al. 2018); "
-            "1: 16 times, two bits a weight, the fewest at which networks trained for it keep their accuracy (Zhu et al. 2017, Trained Ternary Quantization)",
+            source="0: ratio 2, 16-bit weights, which cost practically no accuracy (Micikevicius et al. 2018); "
+            "1: ratio 16, 2-bit weights, the fewest at which quantization-aware training keeps accuracy (Zhu et al. 2017, Trained Ternary Quantization)",
         ),
     ),
-    caveat="It tells how small its file can be, not how fast it runs: whether a device gains by small weights, its runtime decides, and latency measures that. "
-    "Nothing was trained after compressing, which would win more; and the variant that scores was chosen on the images that it is scored on.",
+    caveat="Compression ratio is about file size, not speed: whether small weights run faster depends on the runtime, which the latency dimension measures. "
+    "Compression is post-training only, so fine-tuning could do better; and the best variant is selected on the same images that it is scored on.",
 )

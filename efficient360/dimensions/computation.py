@@ -1,11 +1,11 @@
-"""The computation axis."""
+"""The computation axis: MACs and their scaling."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 
 DIMENSION = Dimension(
     name="computation",
     title="Computation",
-    question="How many operations does one image cost, and how does that grow with resolution?",
+    question="How many operations does one image take, and how does that scale with resolution?",
     order=3,
     anchors=(
         Anchor(
@@ -25,6 +25,6 @@ DIMENSION = Dimension(
             "1: linear, windows or convolutions (Liu et al. 2021, Eq. 2)",
         ),
     ),
-    caveat="MACs are a count, not a time: two models with equal MACs can differ several times in latency. "
-    "Growth is taken at the model's own image size: the larger that is, the more attention weighs.",
+    caveat="MACs are a count, not a time: models with equal MACs can differ severalfold in latency. "
+    "The scaling exponent is taken at the model's own image size: the larger that is, the more attention dominates.",
 )

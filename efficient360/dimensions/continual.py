@@ -1,4 +1,4 @@
-"""The continual learning axis."""
+"""The continual learning axis: forgetting, relative to joint training."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
@@ -7,7 +7,7 @@ _CONDITIONS = {"stream": "corruptions", "scenario": "domain-incremental", "metho
 DIMENSION = Dimension(
     name="continual",
     title="Continual learning",
-    question="Does it keep what it knew when it learns something new?",
+    question="Does it retain what it learned when it is trained on something new?",
     order=11,
     anchors=(
         Anchor(
@@ -16,7 +16,7 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions=_CONDITIONS,
-            source="the metric itself: nothing left of what it knew, and all of it (forgetting of the original task, Li & Hoiem 2018)",
+            source="bounds of the metric: none and all of the original accuracy retained (forgetting of the original task, Li & Hoiem 2018)",
         ),
         Anchor(
             "continual",
@@ -24,11 +24,11 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions=_CONDITIONS,
-            source="the metric itself: nothing learned or kept, and as much as when all tasks are learned together "
+            source="bounds of the metric: no accuracy, and as much as joint training on all tasks "
             "(Lopez-Paz & Ranzato 2017; van de Ven, Tuytelaars & Tolias 2022)",
         ),
     ),
-    caveat="Of plain fine-tuning under corruptions of classes that it knows, for a few steps: new classes are harder, "
-    "and other rates and steps give other numbers. A model that corruption hardly harms has little to learn, and so little to forget. "
-    "Compare models that learned by the same settings.",
+    caveat="Naive fine-tuning for a few steps on corrupted images of known classes: class-incremental learning is harder, and learning rate and step count "
+    "change the result. A model that is robust to the corruptions has little to learn and so little to forget. Only compare models trained with the same "
+    "settings.",
 )

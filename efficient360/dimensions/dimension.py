@@ -1,4 +1,4 @@
-"""A dimension: one axis of the 360° view. A view over stored outcomes, never a measurement."""
+"""A dimension: one axis of the 360° view, computed from stored outcomes; it measures nothing itself."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ ANCHORS_VERSION = "anchors-v1"
 
 
 class Scale(StrEnum):
-    """How a value between two anchors becomes a score."""
+    """Interpolation between the two anchors."""
 
     LINEAR = "linear"
     LOG = "log"
@@ -23,16 +23,16 @@ class Scale(StrEnum):
 class Anchor:
     """One summary metric of a dimension, with the two fixed values that score 0 and 1.
 
-    Anchors never depend on the models at hand, so adding a model never moves another's score.
+    Anchors never depend on the models at hand, so adding a model never changes another model's score.
 
     Args:
-        evaluator: Evaluator that yields the metric.
+        evaluator: Evaluator that measures the metric.
         metric: Metric name.
         zero: Value in the metric's own unit that scores 0.
         one: Value that scores 1.
-        source: Where the two values come from.
+        source: Source of the two values.
         scale: Linear or logarithmic between them.
-        conditions: The outcome must carry at least these.
+        conditions: Conditions that the outcome must have; it may have more.
     """
 
     evaluator: str
@@ -64,12 +64,12 @@ class Dimension:
 
     Args:
         name: Stable snake_case name.
-        title: What the axis is called on the radar.
-        question: The question it answers, in plain words.
+        title: Display title.
+        question: The question it answers.
         order: Position on the radar, ascending.
-        anchors: Summary metrics; empty while nothing measures the axis yet (it is drawn as a gap).
+        anchors: Summary metrics; empty if no evaluator measures the axis yet (it is drawn as a gap).
         caveat: What the score does not mean.
-        related: Evaluators that stand in its section of a report without feeding its score.
+        related: Evaluators shown in its section of a report that do not affect its score.
     """
 
     name: str

@@ -1,11 +1,11 @@
-"""The fairness axis."""
+"""The fairness axis: accuracy and equalized odds differences between groups."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 DIMENSION = Dimension(
     name="fairness",
     title="Fairness",
-    question="Is it equally right for different groups?",
+    question="Is it equally accurate for different groups?",
     order=6,
     anchors=(
         Anchor(
@@ -13,17 +13,17 @@ DIMENSION = Dimension(
             "largest_gap_excess",
             zero=0.2,
             one=0.0,
-            source="1: no difference in accuracy beyond chance; 0: 20 points, at which one group is answered four fifths as well as another that is always "
-            "answered rightly, the threshold of adverse impact in the US Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D), 1978",
+            source="1: no accuracy difference beyond chance; 0: 20 points, the four-fifths rule for adverse impact at 100 % accuracy of the best group "
+            "(US Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D), 1978)",
         ),
         Anchor(
             "group_fairness",
             "largest_odds_excess",
             zero=0.2,
             one=0.0,
-            source="1: no difference in a class's true or false positive rate beyond chance; 0: 20 points, as for accuracy",
+            source="1: no difference in per-class true or false positive rates beyond chance; 0: 20 points, as for accuracy",
         ),
     ),
-    caveat="Accuracy between the groups named beside the number, and no others: groups that the data do not tell are not looked at, and proxies taken from "
-    "the pixels say nothing of people. A model that is equally wrong for all scores 1.",
+    caveat="Covers only the groupings listed with each metric: groups that the data do not annotate are not examined, and proxies derived from the pixels say "
+    "nothing about people. A model that is equally inaccurate for all groups scores 1.",
 )

@@ -1,16 +1,16 @@
-"""The inclusiveness axis."""
+"""The inclusiveness axis: worst class, capture conditions, device profiles."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 DIMENSION = Dimension(
     name="inclusiveness",
     title="Inclusiveness",
-    question="Who and what is left out: rare classes, poor cameras, small devices?",
+    question="Does it work for the worst class, with poor cameras and on small devices?",
     order=7,
     anchors=(
-        Anchor("inclusion", "worst_class_accuracy", zero=0.0, one=1.0, source="the bounds of the metric itself"),
-        Anchor("capture_conditions", "mean_capture_ratio", zero=0.0, one=1.0, source="0: nothing of the clean accuracy is kept; 1: all of it"),
-        Anchor("device_reach", "device_reach", zero=0.0, one=1.0, source="the bounds of the metric itself"),
+        Anchor("inclusion", "worst_class_accuracy", zero=0.0, one=1.0, source="bounds of the metric"),
+        Anchor("capture_conditions", "mean_capture_ratio", zero=0.0, one=1.0, source="0: none of the clean accuracy retained; 1: all of it"),
+        Anchor("device_reach", "device_reach", zero=0.0, one=1.0, source="bounds of the metric"),
     ),
-    caveat="The capture conditions are simulated and the device profiles emulated on this machine; who takes the pictures, and where, only data can tell.",
+    caveat="Capture conditions are simulated and device profiles emulated on this machine; only real data show who takes the pictures, and where.",
 )

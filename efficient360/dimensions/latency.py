@@ -1,11 +1,11 @@
-"""The latency axis."""
+"""The latency axis: best median latency over runtimes."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 
 DIMENSION = Dimension(
     name="latency",
     title="Latency",
-    question="How fast is it on the device that will run it, and at what energy?",
+    question="How fast does it run on the target device, and at what energy cost?",
     order=4,
     anchors=(
         Anchor(
@@ -14,9 +14,9 @@ DIMENSION = Dimension(
             zero=1.0,
             one=1e-3,
             scale=Scale.LOG,
-            source="0: 1 s, the limit for a user's flow of thought; a third of the way: 0.1 s, the limit for a response that seems instantaneous "
-            "(Nielsen, Usability Engineering, 1993, section 5.5); 1: 1 ms, three decades below",
+            source="0: 1 s, the limit for an uninterrupted flow of thought; 1/3: 0.1 s, the limit for a response perceived as instantaneous "
+            "(Nielsen, Usability Engineering, 1993, section 5.5); 1: 1 ms, three orders of magnitude below",
         ),
     ),
-    caveat="It holds for the device, the runtime and the precision named beside the number, and for one image at a time.",
+    caveat="Valid for the device, runtime and precision listed with the value, at batch size 1.",
 )

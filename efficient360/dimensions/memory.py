@@ -1,4 +1,4 @@
-"""The memory axis."""
+"""The memory axis: weights and peak activations."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 
@@ -15,7 +15,7 @@ DIMENSION = Dimension(
             one=1e6,
             scale=Scale.LOG,
             source="0: ViT-L/16 in float32, 307 M parameters (Dosovitskiy et al. 2021, Table 1); "
-            "1: 1 MB, the flash of a microcontroller (Lin et al., MCUNet, 2020)",
+            "1: 1 MB, flash of a microcontroller (Lin et al., MCUNet, 2020)",
         ),
         Anchor(
             "memory",
@@ -24,7 +24,7 @@ DIMENSION = Dimension(
             one=3.2e5,
             scale=Scale.LOG,
             conditions={"batch": 1},
-            source="0: 1 GB, what a phone lets one app hold without trouble; 1: 320 kB, the SRAM of a microcontroller (Lin et al., MCUNet, 2020)",
+            source="0: 1 GB, a safe memory limit for one app on a phone; 1: 320 kB, SRAM of a microcontroller (Lin et al., MCUNet, 2020)",
         ),
     ),
 )

@@ -1,11 +1,11 @@
-"""The privacy axis."""
+"""The privacy axis: membership inference."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 
 DIMENSION = Dimension(
     name="privacy",
     title="Privacy",
-    question="Does it give away which images it was trained on?",
+    question="Does it leak which images it was trained on?",
     order=8,
     anchors=(
         Anchor(
@@ -13,7 +13,7 @@ DIMENSION = Dimension(
             "strongest_attack_auc",
             zero=1.0,
             one=0.5,
-            source="the metric itself: an attack that tells every training image, and guessing",
+            source="bounds of the metric: perfect membership inference, and chance",
         ),
         Anchor(
             "membership_inference",
@@ -22,11 +22,11 @@ DIMENSION = Dimension(
             one=0.01,
             scale=Scale.LOG,
             conditions={"attack": "loss", "fnr": "1 %"},
-            source="the metric itself: every other image ruled out, and as many as guessing rules out; "
-            "what the loss rules out follows what shadow-model attacks find (Dodd et al. 2025, arXiv 2510.19773)",
+            source="bounds of the metric: all non-members identified, and as many as by chance; "
+            "TNR of the loss attack tracks shadow-model attacks (Dodd et al. 2025, arXiv 2510.19773)",
         ),
     ),
-    caveat="Attacks bound what leaks from below: a high score is no evidence of privacy, least of all without shadow models. Compare models attacked alike. "
-    "Where the pixels alone tell training images from others the score means nothing.",
+    caveat="Attacks give a lower bound on leakage: a high score is no evidence of privacy, least of all without shadow models. Only compare models under the "
+    "same attacks. The score is meaningless if a blind baseline on the pixels alone separates members from non-members.",
     related=("private_training",),
 )

@@ -1,11 +1,11 @@
-"""The probabilistic quality axis."""
+"""The probabilistic quality axis: calibration, conformal set size, OOD detection."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 DIMENSION = Dimension(
     name="probabilistic",
     title="Probabilistic quality",
-    question="Does it know how sure it may be?",
+    question="How good are its probabilities and uncertainty estimates?",
     order=12,
     anchors=(
         Anchor(
@@ -13,14 +13,14 @@ DIMENSION = Dimension(
             "ece_excess",
             zero=0.17,
             one=0.0,
-            source="0: the worst vision model of Guo et al. 2017, Table 1 (ResNet-110 on CIFAR-100, ECE 16.5 %); 1: as calibrated as chance allows",
+            source="0: the worst-calibrated vision model of Guo et al. 2017, Table 1 (ResNet-110 on CIFAR-100, ECE 16.5 %); 1: perfectly calibrated",
         ),
         Anchor(
             "calibration",
             "brier",
             zero=1.0,
             one=0.0,
-            source="0: a uniform guess over many classes, 1 − 1/K (Brier 1950); 1: certain and right",
+            source="0: uniform prediction over many classes, 1 − 1/K (Brier 1950); 1: certain and correct",
         ),
         Anchor(
             "conformal",
@@ -28,7 +28,7 @@ DIMENSION = Dimension(
             zero=1.0,
             one=0.0,
             conditions={"method": "thr", "alpha": "5 %"},
-            source="the bounds of the metric itself: sets that hold the truth in 95 % of cases name every class, or one (the smallest sets there are for that "
+            source="bounds of the metric: prediction sets with 95 % coverage contain all classes, or one (THR gives the smallest sets at that "
             "coverage: Sadinle, Lei & Wasserman 2019)",
         ),
         Anchor(
@@ -37,12 +37,11 @@ DIMENSION = Dimension(
             zero=0.5,
             one=1.0,
             conditions={"detector": "msp", "over": "noise"},
-            source="0: guessing; 1: it is surer of every image of its own than of any noise (Hendrycks & Gimpel 2017)",
+            source="0: chance; 1: more confident on every in-distribution image than on any noise image (Hendrycks & Gimpel 2017)",
         ),
     ),
-    caveat="Calibration, the Brier score and prediction sets are measured on clean test images and hold only for images like them; of images unlike them, "
-    "noise alone is scored, the one kind that is unlike any data set. The Brier score and the size of prediction sets follow accuracy too; calibration alone "
-    "does not: a model that always says how often each class occurs is calibrated. Raw probabilities count, not those after a temperature, which is easily "
-    "fitted but has to be.",
+    caveat="Calibration, Brier score and prediction sets are measured in distribution. OOD detection is scored on noise only, which is out of distribution for "
+    "every data set. Brier score and set size also depend on accuracy; calibration does not: predicting the class frequencies for every image is calibrated. "
+    "Scores use uncalibrated probabilities, without temperature scaling.",
     related=("uncertainty",),
 )

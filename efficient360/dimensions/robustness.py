@@ -1,11 +1,11 @@
-"""The robustness axis."""
+"""The robustness axis: common corruptions and adversarial attacks."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 DIMENSION = Dimension(
     name="robustness",
     title="Robustness",
-    question="Does it stay right when the image is disturbed, by nature or by an attacker?",
+    question="Does it stay accurate under corruptions and adversarial attacks?",
     order=5,
     anchors=(
         Anchor(
@@ -14,7 +14,7 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions={"over": "15 corruptions, 5 severities"},
-            source="the bounds of the metric itself",
+            source="bounds of the metric",
         ),
         Anchor(
             "adversarial",
@@ -22,10 +22,10 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions={"norm": "linf", "epsilon": "4/255", "attack": "worst case"},
-            source="the bounds of the metric itself, at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
+            source="bounds of the metric, at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
         ),
     ),
-    caveat="A model that was not trained against attacks has about no robust accuracy at this ε and reaches half of the axis at most; "
-    "attacks only ever bound robust accuracy from above.",
+    caveat="Without adversarial training, robust accuracy at this ε is close to zero, which limits the score to about 0.5; "
+    "attacks give only an upper bound on robust accuracy.",
     related=("black_box", "natural_shift", "stability"),
 )

@@ -1,11 +1,11 @@
-"""The transparency axis."""
+"""The transparency axis: faithfulness of attributions."""
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 DIMENSION = Dimension(
     name="transparency",
     title="Transparency",
-    question="Can its decisions be explained faithfully?",
+    question="Can its predictions be explained faithfully?",
     order=9,
     anchors=(
         Anchor(
@@ -13,10 +13,10 @@ DIMENSION = Dimension(
             "best_faithfulness",
             zero=0.0,
             one=1.0,
-            source="0: cells ranked at random; 1: with its highest cell alone the class is certain and without it gone, the bound of insertion less "
-            "deletion (Petsiuk, Das & Saenko 2018)",
+            source="0: random ranking of patches; 1: the top patch alone makes the class certain and removing it makes it impossible, the maximum of "
+            "insertion − deletion AUC (Petsiuk, Das & Saenko 2018)",
         ),
     ),
-    caveat="It tells whether the best of these explanations ranks what the answer hangs on, not whether a person understands it; "
-    "a model that is sure of its answers, or that looks at little, scores higher.",
+    caveat="Measures whether the best of these attributions ranks the patches that determine the prediction, not whether a person understands it; "
+    "confident models, and models that rely on few patches, score higher.",
 )

@@ -13,6 +13,7 @@ from rich.progress import Progress as Bars
 from efficient360.core import formatting
 from efficient360.core.measurement import Failure
 from efficient360.execution.events import Event, Finished, Opened, Progress, Started
+from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
 _QUIET_SECONDS = 10.0
@@ -31,10 +32,21 @@ def listener(stream: TextIO) -> Iterator[Listener]:
         yield _Live(bars).show
 
 
+def unreadable_lines(count: int, file: str = OUTCOMES) -> str:
+    """A warning that some lines of a run's outcomes can't be read.
+
+    Args:
+        count: Number of such lines, at least 1.
+        file: Name of the file.
+    """
+    return f"{formatting.count(count)} lines of {file} can't be read and are left out" if count > 1 else f"1 line of {file} can't be read and is left out"
+
+
 def _opened(event: Opened) -> str:
     checkpoint, data = event.header["checkpoint"], event.header["dataset"]
     on = "without data" if data is None else f"on {formatting.count(data['examples'])} examples of {data['name']} {data['split']}"
-    return f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}"
+    unreadable = f"\n{unreadable_lines(event.corrupt)}" if event.corrupt else ""
+    return f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}{unreadable}"
 
 
 def _finished(event: Finished) -> str:

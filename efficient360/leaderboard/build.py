@@ -1,43 +1,106 @@
-"""Many runs on one static page: a sortable table for each data set and a radar of the chosen models."""
+"""Many runs on one static page: a sortable table of raw values per data set, and a radar chart of the selected models. There is no overall score."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
+from efficient360.core import formatting
+from efficient360.core.measurement import Better, Conditions, Measurement, Metric
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.errors import RunError
-from efficient360.leaderboard.board import Board, Entry, Run, best_first, boards
-from efficient360.reports import page
+from efficient360.reports import html, names, page
 from efficient360.reports.charts import escape
-from efficient360.reports.html import facts
 from efficient360.reports.radar import hover, outline, overlay
+from efficient360.reports.report import Report
 from efficient360.reports.theme import LIGHT, SERIES
 
 PACKAGE = "efficient360.leaderboard"
-CHOSEN_AT_FIRST = 3
+SELECTED_AT_FIRST = 3
+
+Run = tuple[Path, Report]
+
+
+@final
+@dataclass(frozen=True)
+class LeaderboardColumn:
+    """One metric over all runs.
+
+    Args:
+        key: ``evaluator.metric``, with the conditions of a summary metric.
+        title: Display title with conditions.
+        metric: The metric: unit and direction.
+        dimension: Title of the dimension it is a summary metric of; empty for a metric that is hidden at first.
+    """
+
+    key: str
+    title: str
+    metric: Metric
+    dimension: str
+
+
+@final
+@dataclass(frozen=True)
+class LeaderboardCell:
+    """A raw value and its printed form."""
+
+    value: float
+    text: str
+    interval: str
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class LeaderboardEntry:
+    """One run.
+
+    Args:
+        id: Stable id in links, unique on the page.
+        report: Its report.
+        link: Relative path of its ``report.html``, empty if it has none.
+        cells: Values by column key; missing columns were not measured.
+    """
+
+    id: str
+    report: Report
+    link: str
+    cells: Mapping[str, LeaderboardCell]
+
+
+@final
+@dataclass(frozen=True)
+class Leaderboard:
+    """The runs on one data set (one digest): only these are comparable on data-dependent metrics."""
+
+    title: str
+    digest: str
+    columns: Sequence[LeaderboardColumn]
+    entries: Sequence[LeaderboardEntry]
 
 
 def build(reports: Sequence[Run], out: Path) -> Path:
     """Write ``index.html``, ``plotly.min.js`` and ``leaderboard.json`` into ``out``.
 
     Args:
-        reports: Folder and report of each run. Runs over different data (by digest) get tables of their own.
-        out: Folder to write; made when missing.
+        reports: Folder and report of each run. Runs on different data (by digest) get separate tables.
+        out: Folder to write; created if missing.
 
     Returns:
-        The page.
+        Path of ``index.html``.
 
     Raises:
         RunError: No runs were given (``no-runs``), or ``out`` can't be written (``unwritable-folder``).
     """
     if not reports:
-        raise RunError("no-runs", "a leaderboard needs at least one run, none was given", "name the folders of runs: efficient360 leaderboard build runs/*")
-    found = boards(reports, out)
+        raise RunError("no-runs", "a leaderboard needs at least one run, and none was given", "give the folders of runs: efficient360 leaderboard build runs/*")
+    tables = boards(reports, out)
     written = {
-        "index.html": render(found),
+        "index.html": render(tables),
         "plotly.min.js": page.plotly_script(),
-        "leaderboard.json": json.dumps(plain(found), ensure_ascii=False, allow_nan=False, indent=1),
+        "leaderboard.json": json.dumps(plain(tables), ensure_ascii=False, allow_nan=False, indent=1),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -48,19 +111,19 @@ def build(reports: Sequence[Run], out: Path) -> Path:
     return out / "index.html"
 
 
-def render(found: Sequence[Board]) -> str:
-    """The page over ``found``; plotly.js is loaded from beside it."""
+def render(tables: Sequence[Leaderboard]) -> str:
+    """The page as HTML; it loads plotly.js from the same folder."""
     scripts = (page.script("efficient360.reports", "draw.js"), page.script(PACKAGE, "board.js"))
     return (
         page.environment(PACKAGE)
         .get_template("index.html.j2")
         .render(
-            boards=found,
-            facts=facts,
+            boards=tables,
+            facts=html.facts,
             best_first=best_first,
-            charts=[_charts(board) for board in found],
+            charts=[_charts(board) for board in tables],
             series=[[role, LIGHT[role]] for role in SERIES],
-            chosen_at_first=CHOSEN_AT_FIRST,
+            selected_at_first=SELECTED_AT_FIRST,
             anchors_version=ANCHORS_VERSION,
             scripts=scripts,
             policy=page.policy(*scripts).replace("script-src ", "script-src 'self' "),
@@ -68,12 +131,86 @@ def render(found: Sequence[Board]) -> str:
     )
 
 
-def plain(found: Sequence[Board]) -> dict[str, Any]:
-    """The page's numbers as JSON data for other programs."""
-    return {"schema_version": 1, "anchors_version": ANCHORS_VERSION, "boards": [_plain_board(board) for board in found]}
+def boards(runs: Sequence[Run], out: Path) -> list[Leaderboard]:
+    """One table per data digest, in order of first appearance; runs without data come last.
+
+    Args:
+        runs: Folder and report of each run.
+        out: Folder of the page, to which links are relative.
+    """
+    grouped: dict[str, list[Run]] = {}
+    for folder, report in runs:
+        grouped.setdefault("" if report.dataset is None else str(report.dataset.get("digest", "")), []).append((folder, report))
+    used: set[str] = set()
+    return [_board(digest, grouped[digest], out, used) for digest in sorted(grouped, key=lambda d: d == "")]
 
 
-def _plain_board(board: Board) -> dict[str, Any]:
+def _board(digest: str, runs: Sequence[Run], out: Path, used: set[str]) -> Leaderboard:
+    columns: dict[str, LeaderboardColumn] = {}
+    entries = []
+    for folder, report in runs:
+        measured = _measured(report)
+        for key, (column, _) in measured.items():
+            columns.setdefault(key, column)
+        cells = {key: _cell(m) for key, (_, m) in measured.items()}
+        link = Path(os.path.relpath(folder / "report.html", out)).as_posix() if (folder / "report.html").is_file() else ""
+        entries.append(LeaderboardEntry(_id(folder, report, used), report, link, cells))
+    dataset = runs[0][1].dataset
+    order = {d.dimension.title: d.dimension.order for _, report in runs for d in report.axes}
+    ordered = sorted(columns.values(), key=lambda c: (c.dimension == "", order.get(c.dimension, 0)))
+    return Leaderboard("Without data" if dataset is None else html.data(dataset), digest, ordered, entries)
+
+
+def _measured(report: Report) -> dict[str, tuple[LeaderboardColumn, Measurement]]:
+    """The dimensions' summary metrics, then every metric measured without conditions."""
+    measured: dict[str, tuple[LeaderboardColumn, Measurement]] = {}
+    for axis in report.axes:
+        for part in axis.parts:
+            if part.measurement is not None:
+                key = _key(part.anchor.evaluator, part.anchor.metric, part.anchor.conditions)
+                conditions = names.conditions(part.anchor.conditions)
+                measured.setdefault(key, (_column(key, part.measurement.metric, conditions, axis.dimension.title), part.measurement))
+    for record in report.records:
+        m = record.outcome
+        if isinstance(m, Measurement) and not m.conditions:
+            key = _key(record.evaluator, m.metric.name, {})
+            measured.setdefault(key, (_column(key, m.metric, "", ""), m))
+    return measured
+
+
+def _key(evaluator: str, metric: str, conditions: Conditions) -> str:
+    """``evaluator.metric[key value, …]``: the column's name in links and in ``leaderboard.json``."""
+    text = ", ".join(f"{key.replace('_', ' ')} {formatting.significant(v, 4) if isinstance(v, float) else v}" for key, v in conditions.items())
+    return f"{evaluator}.{metric}" + (f"[{text}]" if text else "")
+
+
+def _column(key: str, metric: Metric, conditions: str, dimension: str) -> LeaderboardColumn:
+    return LeaderboardColumn(key, names.title(metric.name) + (f" ({conditions})" if conditions else ""), metric, dimension)
+
+
+def _cell(m: Measurement) -> LeaderboardCell:
+    return LeaderboardCell(m.value, formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "", m.n)
+
+
+def _id(folder: Path, report: Report, used: set[str]) -> str:
+    slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in folder.resolve().name.lower()).strip("-") or "run"
+    base = f"{slug}-{str(report.checkpoint.get('digest', ''))[:6]}".rstrip("-")
+    name = next(n for n in (base, *(f"{base}-{i}" for i in range(2, len(used) + 3))) if n not in used)
+    used.add(name)
+    return name
+
+
+def best_first(column: LeaderboardColumn) -> str:
+    """Sort order of the first click on a column: ``descending`` unless lower is better."""
+    return "ascending" if column.metric.better is Better.LOWER else "descending"
+
+
+def plain(tables: Sequence[Leaderboard]) -> dict[str, Any]:
+    """The page's values as JSON data."""
+    return {"schema_version": 1, "anchors_version": ANCHORS_VERSION, "boards": [_plain_board(board) for board in tables]}
+
+
+def _plain_board(board: Leaderboard) -> dict[str, Any]:
     columns = [
         {"key": c.key, "title": c.title, "unit": c.metric.unit, "better": c.metric.better.value, "dimension": c.dimension, "description": c.metric.description}
         for c in board.columns
@@ -81,7 +218,7 @@ def _plain_board(board: Board) -> dict[str, Any]:
     return {"dataset": board.title, "digest": board.digest, "columns": columns, "runs": [_plain_entry(entry) for entry in board.entries]}
 
 
-def _plain_entry(entry: Entry) -> dict[str, Any]:
+def _plain_entry(entry: LeaderboardEntry) -> dict[str, Any]:
     checkpoint: Mapping[str, Any] = entry.report.checkpoint
     return {
         "id": entry.id,
@@ -96,8 +233,8 @@ def _plain_entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _charts(board: Board) -> dict[str, Any]:
-    """The overlay's layout, and each run's traces in the accent colour for the page to lay over it."""
+def _charts(board: Leaderboard) -> dict[str, Any]:
+    """The radar's layout, and each run's traces in the accent colour, which the page overlays."""
     titles = list(dict.fromkeys(axis.dimension.title for entry in board.entries for axis in entry.report.axes))
     traces, scores = {}, []
     for entry in board.entries:

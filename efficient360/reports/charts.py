@@ -1,4 +1,4 @@
-"""Figures as plain plotly JSON, in the light theme's colours: nothing of plotly is imported to describe a chart."""
+"""Figures as plain plotly JSON in the light theme's colours; plotly itself is not imported."""
 
 import math
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ MANY_BARS = 40
 
 
 def chart(figure: Curve | Bars | Heatmap) -> Chart:
-    """A figure as ``{"data": […], "layout": {…}}`` of plotly's JSON schema. All text in it is escaped, no number is NaN or infinite."""
+    """A figure as ``{"data": […], "layout": {…}}`` of plotly's JSON schema. All text is escaped; no number is NaN or infinite."""
     if isinstance(figure, Curve):
         return _curve(figure)
     return _bars(figure) if isinstance(figure, Bars) else _heatmap(figure)
 
 
 def finite(values: Sequence[float | None]) -> list[float | None]:
-    """``values`` with a gap wherever one is not a finite number: JSON has none other."""
+    """``values`` with ``None`` for every non-finite number, which JSON can't hold."""
     return [v if v is not None and math.isfinite(v) else None for v in values]
 
 
@@ -43,7 +43,7 @@ def _axis(text: str) -> Chart:
 
 
 def _log(values: Sequence[float]) -> Chart:
-    """A logarithmic axis: 10M where numbers are large, 0.001 for rates and their like, 10⁻⁸ below."""
+    """A logarithmic axis: tick labels such as 10M for large numbers, 0.001 for rates, 10⁻⁸ below."""
     low, high = min((v for v in values if v > 0), default=1.0), max(values, default=1.0)
     notation = "SI" if high >= 1e3 else "none" if low >= 1e-4 else "power"
     return {"type": "log", "exponentformat": notation, "minexponent": 2, "minorloglabels": "none"}
@@ -67,10 +67,10 @@ def _layout(x: Chart, y: Chart, height: int) -> Chart:
 
 
 def _curve(figure: Curve) -> Chart:
-    drawn = [s for s in figure.series if s.style != "reference"]
+    coloured = [s for s in figure.series if s.style != "reference"]
     traces: list[Chart] = []
     for series in figure.series:
-        colour = LIGHT["faint"] if series.style == "reference" else LIGHT[SERIES[drawn.index(series) % len(SERIES)]]
+        colour = LIGHT["faint"] if series.style == "reference" else LIGHT[SERIES[coloured.index(series) % len(SERIES)]]
         traces += _series(series, colour)
     x, y = _axis(figure.x_label), _axis(figure.y_label)
     x |= _log([v for s in figure.series for v in s.x]) if figure.x_log else {}
@@ -86,7 +86,7 @@ def _curve(figure: Curve) -> Chart:
 
 
 def _is_square(figure: Curve) -> bool:
-    """Whether both axes are fractions set against their diagonal, as in a reliability diagram: then a square tells the truth."""
+    """Whether both axes are fractions plotted against the diagonal, as in a reliability diagram: drawn with equal scales."""
     if figure.x_log or figure.y_log or not any(s.style == "reference" and s.x == s.y for s in figure.series):
         return False
     return all(0 <= v <= 1 for s in figure.series for v in (*s.x, *s.y, *s.low, *s.high))
@@ -124,21 +124,21 @@ def _errors(values: Sequence[float], low: Sequence[float], high: Sequence[float]
 
 
 def _bars(figure: Bars) -> Chart:
-    """Lying bars, a line each, so that long names stay readable; upright without names when there are too many to read."""
+    """Horizontal bars, one line each, so that long names stay readable; vertical bars without names when there are too many."""
     positions, values = list(range(len(figure.values))), finite(figure.values)
     names = [escape(label) for label in figure.labels]
-    lying = len(names) <= MANY_BARS
+    horizontal = len(names) <= MANY_BARS
     trace: Chart = {
         "type": "bar",
         "text": names,
         "textposition": "none",
         "marker": {"color": LIGHT["accent"], "opacity": 0.55},
-        "hovertemplate": f"%{{text}}: %{{{'x' if lying else 'y'}:.4~g}}<extra></extra>",
+        "hovertemplate": f"%{{text}}: %{{{'x' if horizontal else 'y'}:.4~g}}<extra></extra>",
     }
-    trace |= {"orientation": "h", "x": values, "y": positions} if lying else {"orientation": "v", "x": positions, "y": values}
+    trace |= {"orientation": "h", "x": values, "y": positions} if horizontal else {"orientation": "v", "x": positions, "y": values}
     if figure.low:
-        trace["error_x" if lying else "error_y"] = _errors(figure.values, figure.low, figure.high, LIGHT["ink"])
-    if not lying:
+        trace["error_x" if horizontal else "error_y"] = _errors(figure.values, figure.low, figure.high, LIGHT["ink"])
+    if not horizontal:
         return {"data": [trace], "layout": _layout(_axis(figure.x_label) | {"showticklabels": False, "showgrid": False}, _axis(figure.y_label), 320)}
     named = _axis("") | {"tickvals": positions, "ticktext": names, "autorange": "reversed", "showgrid": False, "ticks": ""}
     layout = _layout(_axis(figure.y_label) | {"rangemode": "tozero"}, named, 90 + 24 * len(names))
@@ -164,9 +164,9 @@ def _heatmap(figure: Heatmap) -> Chart:
         "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{z:.4~g}<extra></extra>",
     }
     if small:
-        spell = ".2f" if all(v is None or abs(v) <= 1 for row in cells for v in row) else ".3g"
-        told = [["" if v is None else format(v, spell).replace("-", MINUS) for v in row] for row in cells]
-        trace |= {"text": told, "texttemplate": "%{text}", "textfont": {"size": 11}}
+        precision = ".2f" if all(v is None or abs(v) <= 1 for row in cells for v in row) else ".3g"
+        texts = [["" if v is None else format(v, precision).replace("-", MINUS) for v in row] for row in cells]
+        trace |= {"text": texts, "texttemplate": "%{text}", "textfont": {"size": 11}}
     x = _axis(figure.x_label) | {"tickvals": trace["x"], "ticktext": columns, "showgrid": False, "ticks": ""}
     y = _axis(figure.y_label) | {"tickvals": trace["y"], "ticktext": rows, "showgrid": False, "ticks": "", "autorange": "reversed"}
     return {"data": [trace], "layout": _layout(x, y, 100 + 26 * len(rows))}

@@ -1,4 +1,4 @@
-"""Two runs side by side. Where both kept values per example, the test is paired; what can't be told apart is called a tie."""
+"""Two runs compared metric by metric: paired tests where both kept per-example values; differences that are not significant are ties."""
 
 import json
 from collections import Counter
@@ -10,19 +10,27 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from efficient360.core import formatting
 from efficient360.core.measurement import Better, Conditions, Interval, Measurement, Metric
 from efficient360.core.statistics import bootstrap_mean, holm, paired_p_value
 from efficient360.errors import RunError
+from efficient360.reports import names
 from efficient360.reports.report import Report
 from efficient360.storage.per_example import read_examples
 
 SIGNIFICANCE = 0.05
 Identity = tuple[str, str, str]
+"""Evaluator, metric, and conditions as JSON with sorted keys."""
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Values of the same examples in the first and the second run, each ``(n,)``."""
 
 
 class Verdict(StrEnum):
-    """What the evidence says of two values."""
+    """Outcome of comparing two values."""
 
     FIRST = "first is better"
     SECOND = "second is better"
@@ -31,21 +39,24 @@ class Verdict(StrEnum):
     NOT_COMPARABLE = "not comparable"
 
 
+_STYLE = {Verdict.TIE: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}
+
+
 @final
 @dataclass(frozen=True)
-class Row:
+class MetricComparison:
     """One metric under one set of conditions in two runs.
 
     Args:
-        evaluator: Who measured it.
-        metric: What.
-        conditions: Under which conditions.
-        first: Measurement of the first run, ``None`` when it has none.
-        second: Measurement of the second run.
+        evaluator: Name of the evaluator.
+        metric: The metric.
+        conditions: Conditions of both measurements.
+        first: Measurement of the first run, ``None`` if it has none.
+        second: Measurement of the second run, ``None`` if it has none.
         difference: Second minus first, in the metric's unit; ``None`` unless both have it.
-        interval: 95 % interval of the difference where it was tested in pairs.
+        interval: 95 % interval of the difference where a paired test was made.
         p_value: Holm-adjusted over all paired tests of the comparison; ``None`` where there was no test.
-        verdict: What follows.
+        verdict: Which is better.
         basis: How the verdict was reached.
     """
 
@@ -64,22 +75,22 @@ class Row:
 @final
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two runs and their rows. ``to_frame()`` has them as a ``pandas.DataFrame``.
+    """Two runs compared metric by metric; ``to_frame()`` gives a ``pandas.DataFrame``.
 
     Args:
-        names: Of the two checkpoints.
-        rows: One a metric.
+        names: Names of the two checkpoints.
+        rows: One per metric and set of conditions.
         same_data: Whether both were evaluated on the same examples.
-        paired: How many examples the paired tests rest on.
+        paired: Number of examples in the paired tests.
     """
 
     names: tuple[str, str]
-    rows: Sequence[Row]
+    rows: Sequence[MetricComparison]
     same_data: bool
     paired: int
 
     def __repr__(self) -> str:
-        """One line: who is compared, and how many metrics each is better on."""
+        """One line: the two names, and on how many metrics each is better."""
         counts = Counter(row.verdict for row in self.rows)
         return (
             f"<Comparison of {self.names[0]} and {self.names[1]}: first better on {counts[Verdict.FIRST]}, second on {counts[Verdict.SECOND]}, "
@@ -87,10 +98,10 @@ class Comparison:
         )
 
     def to_frame(self) -> Any:
-        """A row for each metric and set of conditions.
+        """One row per metric and set of conditions.
 
         Columns: ``evaluator``, ``metric``, ``conditions`` (a dict), ``first``, ``second``, ``difference`` (second minus first), ``low``, ``high`` (95 %
-        interval of the difference where it was tested in pairs), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``.
+        interval of the difference where a paired test was made), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``.
         """
         import pandas as pd
 
@@ -100,26 +111,40 @@ class Comparison:
 def compare(first: Report, first_folder: Path, second: Report, second_folder: Path) -> Comparison:
     """Compare two runs metric by metric.
 
-    Paired tests (McNemar for right/wrong, paired t otherwise) are Holm-adjusted over the comparison, so that among many metrics chance finds no winner.
+    Paired tests (McNemar for correct/incorrect, paired t otherwise) are Holm-adjusted over the comparison, which controls false positives among many metrics.
 
     Raises:
-        RunError: The two share no metric.
+        RunError: The two runs share no metric.
     """
-    mine, theirs = _measurements(first), _measurements(second)
-    shared = [identity for identity in mine if identity in theirs]
+    in_first, in_second = _measurements(first), _measurements(second)
+    shared = [identity for identity in in_first if identity in in_second]
     if not shared:
         raise RunError("nothing-shared", "the two runs share no metric", "evaluate both with the same protocol")
     same_data = first.dataset is not None and second.dataset is not None and first.dataset["digest"] == second.dataset["digest"]
     pairs = _pairs(first_folder, second_folder) if same_data else {}
     tested = [identity for identity in shared if identity in pairs]
     adjusted = dict(zip(tested, holm([paired_p_value(*pairs[i]) for i in tested]), strict=True))
-    order = list(dict.fromkeys([*mine, *theirs]))
-    rows = [_row(identity, mine.get(identity), theirs.get(identity), pairs.get(identity), adjusted.get(identity), same_data) for identity in order]
-    names = str(first.checkpoint["name"]), str(second.checkpoint["name"])
-    return Comparison(names, rows, same_data, max((len(a) for a, _ in pairs.values()), default=0))
+    order = list(dict.fromkeys([*in_first, *in_second]))
+    rows = [_row(identity, in_first.get(identity), in_second.get(identity), pairs.get(identity), adjusted.get(identity), same_data) for identity in order]
+    checkpoints = str(first.checkpoint["name"]), str(second.checkpoint["name"])
+    return Comparison(checkpoints, rows, same_data, max((len(a) for a, _ in pairs.values()), default=0))
 
 
-def _frame_row(row: Row) -> dict[str, Any]:
+def show(comparison: Comparison) -> None:
+    """Print a comparison as a table, one line per metric."""
+    console = Console()
+    first, second = comparison.names
+    console.print(f"A  {first}\nB  {second}", highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("", "left"), ("A", "right"), ("B", "right"), ("B − A", "right"), ("evidence", "left"), ("verdict", "left")):
+        table.add_column(heading, justify=justify, no_wrap=heading in ("A", "B", "B − A"))  # type: ignore[arg-type]
+    for row in comparison.rows:
+        table.add_row(*(Text(cell, style=_STYLE[row.verdict]) for cell in _cells(row)))
+    console.print(table)
+    console.print(_note(comparison), style="dim", highlight=False, markup=False)
+
+
+def _frame_row(row: MetricComparison) -> dict[str, Any]:
     return {
         "evaluator": row.evaluator,
         "metric": row.metric.name,
@@ -136,50 +161,64 @@ def _frame_row(row: Row) -> dict[str, Any]:
 
 
 def _measurements(report: Report) -> dict[Identity, Measurement]:
-    found = {}
+    measurements = {}
     for record in report.records:
         if isinstance(record.outcome, Measurement):
             conditions = json.dumps(dict(record.outcome.conditions), sort_keys=True)
-            found[record.evaluator, record.outcome.metric.name, conditions] = record.outcome
-    return found
-
-
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+            measurements[record.evaluator, record.outcome.metric.name, conditions] = record.outcome
+    return measurements
 
 
 def _pairs(first: Path, second: Path) -> Mapping[Identity, Pair]:
-    mine, theirs = read_examples(first), read_examples(second)
-    found: dict[Identity, Pair] = {}
-    for identity, values in mine.items():
-        other = theirs.get(identity, {})
+    in_first, in_second = read_examples(first), read_examples(second)
+    pairs: dict[Identity, Pair] = {}
+    for identity, values in in_first.items():
+        other = in_second.get(identity, {})
         ids = [i for i in values if i in other]
         if ids:
-            found[identity] = np.array([values[i] for i in ids]), np.array([other[i] for i in ids])
-    return found
+            pairs[identity] = np.array([values[i] for i in ids]), np.array([other[i] for i in ids])
+    return pairs
 
 
-def _row(identity: Identity, a: Measurement | None, b: Measurement | None, pair: Pair | None, p: float | None, same_data: bool) -> Row:
-    known = a or b
-    assert known is not None  # every identity comes from one of the two runs
-    metric = known.metric
+def _row(identity: Identity, a: Measurement | None, b: Measurement | None, pair: Pair | None, p: float | None, same_data: bool) -> MetricComparison:
     if a is None or b is None:
-        return Row(identity[0], metric, known.conditions, a, b, None, None, None, Verdict.NOT_COMPARABLE, "measured in one run only")
-    difference = b.value - a.value
+        known = a or b
+        if known is None:
+            raise ValueError(f"neither run has {identity}")
+        return MetricComparison(identity[0], known.metric, known.conditions, a, b, None, None, None, Verdict.NOT_COMPARABLE, "measured in one run only")
+    metric, conditions, difference = a.metric, a.conditions, b.value - a.value
     if pair is not None and p is not None:
         interval = bootstrap_mean(pair[1] - pair[0], seed=0)
         verdict = _direction(metric, difference) if p < SIGNIFICANCE else Verdict.TIE
-        return Row(identity[0], metric, known.conditions, a, b, difference, interval, p, verdict, f"paired test over {len(pair[0])} examples")
+        return MetricComparison(identity[0], metric, conditions, a, b, difference, interval, p, verdict, f"paired test over {len(pair[0])} examples")
     if a.interval is None and b.interval is None:
         verdict = Verdict.TIE if difference == 0 else _direction(metric, difference)
-        return Row(identity[0], metric, known.conditions, a, b, difference, None, None, verdict, "exact values")
-    apart = a.interval is not None and b.interval is not None and (a.interval.high < b.interval.low or b.interval.high < a.interval.low)
-    basis = "intervals apart" if apart else "intervals overlap"
+        return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, verdict, "exact values")
+    disjoint = a.interval is not None and b.interval is not None and (a.interval.high < b.interval.low or b.interval.high < a.interval.low)
+    basis = "disjoint intervals" if disjoint else "overlapping intervals"
     if not same_data and a.n > 1:
-        basis += ", other data"
-    return Row(identity[0], metric, known.conditions, a, b, difference, None, None, _direction(metric, difference) if apart else Verdict.TIE, basis)
+        basis += ", different data"
+    return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, _direction(metric, difference) if disjoint else Verdict.TIE, basis)
 
 
 def _direction(metric: Metric, difference: float) -> Verdict:
     if metric.better is Better.NEITHER or difference == 0:
         return Verdict.DIFFERENT if difference else Verdict.TIE
     return Verdict.SECOND if (difference > 0) == (metric.better is Better.HIGHER) else Verdict.FIRST
+
+
+def _cells(row: MetricComparison) -> tuple[str, ...]:
+    conditions = names.conditions(row.conditions)
+    name = names.title(row.metric.name) + (f", {conditions}" if conditions else "")
+    values = ["not measured" if m is None else formatting.number(m.value, row.metric) for m in (row.first, row.second)]
+    # A difference of two percentages is in percentage points.
+    difference = "" if row.difference is None else formatting.number(row.difference, row.metric).replace(" %", " pt")
+    evidence = row.basis if row.p_value is None else "p < 0.001" if row.p_value < 1e-3 else f"p = {row.p_value:.3f}"
+    return name, *values, difference, evidence, {Verdict.FIRST: "A is better", Verdict.SECOND: "B is better"}.get(row.verdict, row.verdict.value)
+
+
+def _note(comparison: Comparison) -> str:
+    if not comparison.same_data:
+        return "The two runs used different data, so per-example values can't be paired."
+    tested = sum(row.p_value is not None for row in comparison.rows)
+    return f"{tested} paired tests over {formatting.count(comparison.paired)} examples, Holm-adjusted p-values; tie: p ≥ 0.05 or overlapping intervals."

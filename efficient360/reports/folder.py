@@ -1,4 +1,4 @@
-"""A run's folder as a report: ``report.json`` and ``report.html`` written whole, and read back without a model."""
+"""A run's folder: ``report.json`` and ``report.html`` written atomically, and the report read back without a model."""
 
 import dataclasses
 import datetime
@@ -19,12 +19,12 @@ PAGE = "report.html"
 
 
 def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: Sequence[Dimension], planned: Sequence[str]) -> Report:
-    """A report over stored outcomes.
+    """Build a report from stored outcomes.
 
     Args:
         header: Checkpoint, dataset, environment, protocol, command and creation time.
         records: Stored outcomes.
-        dimensions: The axes.
+        dimensions: Dimensions of the radar.
         planned: Evaluators that must have an outcome for the report to be complete.
     """
     reached = {r.evaluator for r in records if not (isinstance(r.outcome, Failure) and r.outcome.status is Status.NOT_RUN)}
@@ -35,7 +35,7 @@ def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: S
 
 
 def stored_records(store: Store, keys: Mapping[str, str]) -> list[Record]:
-    """The newest outcomes of each evaluator: the planned ones under their key and in their order, then what earlier runs left of others."""
+    """The newest outcomes of each evaluator: planned ones under their key and in their order, then those of other evaluators from earlier runs."""
     return [record for group in store.newest(keys).values() for record in group]
 
 
@@ -47,21 +47,20 @@ def save(report: Report, folder: Path) -> None:
 
 
 def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
-    """The report of a run's folder, drawn anew from its stored outcomes.
+    """The report of a run's folder, rebuilt from its stored outcomes.
 
     Raises:
-        RunError: The folder holds no run, or one that can't be read.
+        RunError: The folder is not a run, or it can't be read.
     """
     path = folder / REPORT
     if not path.is_file():
-        raise RunError("no-run", f"{folder} holds no {REPORT}", "give the folder of a run, as efficient360 evaluate --out made it")
+        raise RunError("no-run", f"{folder} has no {REPORT}", "give the folder that efficient360 evaluate wrote")
     try:
-        told = from_json(json.loads(path.read_text(encoding="utf-8")), dimensions)
+        stored = from_json(json.loads(path.read_text(encoding="utf-8")), dimensions)
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError("unreadable-run", f"{path} can't be read: {error}", "run the same evaluation again: stored outcomes are taken up") from error
-    stored = stored_records(Store(folder), {})
-    planned = list(told.protocol.get("evaluators", {}))
-    known = {name: i for i, name in enumerate(planned)}
-    records = sorted(stored, key=lambda r: known.get(r.evaluator, len(known))) or list(told.records)
-    header = {f.name: getattr(told, f.name) for f in dataclasses.fields(told)}
-    return dataclasses.replace(assemble(header, records, dimensions, planned), updated=told.updated)
+        raise RunError("unreadable-run", f"{path} can't be read: {error}", "run the same evaluation again: stored outcomes are reused") from error
+    planned = list(stored.protocol.get("evaluators", {}))
+    order = {name: i for i, name in enumerate(planned)}
+    records = sorted(stored_records(Store(folder), {}), key=lambda r: order.get(r.evaluator, len(order))) or list(stored.records)
+    header = {f.name: getattr(stored, f.name) for f in dataclasses.fields(stored)}
+    return dataclasses.replace(assemble(header, records, dimensions, planned), updated=stored.updated)

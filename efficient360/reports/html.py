@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: no request leaves it, and whatever came from a checkpoint or a data set is escaped."""
+"""The report as one self-contained HTML page: it makes no requests, and all text from checkpoints and data sets is escaped."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -11,18 +11,16 @@ from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.reports import page, sections
 from efficient360.reports.charts import chart
 from efficient360.reports.radar import missing, radar
-from efficient360.reports.report import Part, Report
+from efficient360.reports.report import Report, SummaryMetric
 
 PACKAGE = "efficient360.reports"
-STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not possible", Status.NOT_RUN: "not run"}
-DIGITS_OF_DIGEST = 12
-
+STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
 Drawing = tuple[Figure, str | None]
-"""A figure with the id of its chart, ``None`` for what HTML itself can draw."""
+"""A figure with the id of its chart, ``None`` for figures drawn as plain HTML."""
 
 
 def render(report: Report) -> str:
-    """``report`` as a page of about 5 MB, nearly all of it plotly.js."""
+    """``report`` as HTML of about 5 MB, nearly all of it plotly.js."""
     ids = (f"chart-{i}" for i in count(1))
     shown = sections.sections(report)
     drawings: list[Sequence[Drawing]] = [[(f, next(ids) if isinstance(f, Curve | Bars | Heatmap) else None) for f in s.figures] for s in shown]
@@ -37,9 +35,10 @@ def render(report: Report) -> str:
             headlines=sections.headlines(report),
             sections=list(zip(shown, drawings, strict=True)),
             unmeasured=[(axis, sections.reasons(axis)) for axis in sections.unmeasured(report)],
-            failures=sections.gaps(report.records),
+            failures=sections.missing_metrics(report.records),
             facts=facts(report),
             missing=missing,
+            no_score=sections.no_score,
             statuses=STATUSES,
             number=formatting.number,
             at=at,
@@ -52,8 +51,8 @@ def render(report: Report) -> str:
     )
 
 
-def at(part: Part, value: float) -> str:
-    """An anchor's value, in the metric's unit where a measurement tells it."""
+def at(part: SummaryMetric, value: float) -> str:
+    """An anchor's value, in the metric's unit where it was measured."""
     if part.measurement is not None:
         return formatting.number(value, part.measurement.metric)
     return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
@@ -61,29 +60,29 @@ def at(part: Part, value: float) -> str:
 
 def facts(report: Report) -> list[str]:
     """The line under the name: architecture, data, protocol, date."""
-    said = [str(report.checkpoint.get("architecture", ""))]
+    parts = [str(report.checkpoint.get("architecture", ""))]
     if report.dataset is not None:
-        said.append(data(report.dataset))
+        parts.append(data(report.dataset))
     protocol = report.protocol.get("name")
-    said.append(f"{protocol} protocol" if protocol else "")
-    said.append(report.created[:10])
-    return [fact for fact in said if fact]
+    parts.append(f"{protocol} protocol" if protocol else "")
+    parts.append(report.created[:10])
+    return [fact for fact in parts if fact]
 
 
 def data(dataset: Mapping[str, Any]) -> str:
-    """A data set in words: ``digits test, 897 examples``; ``200 of 897 examples`` where only some were taken; what the checkpoint does not know."""
+    """A data set in one line: ``digits test, 897 examples``; ``200 of 897 examples`` for a subset; classes that the checkpoint does not know."""
     name = " ".join(str(dataset[key]) for key in ("name", "split") if dataset.get(key))
     taken, available = dataset.get("examples"), dataset.get("available")
     if not isinstance(taken, int):
         return name
-    of = f" of {formatting.count(available)}" if isinstance(available, int) and available != taken else ""
+    total = f" of {formatting.count(available)}" if isinstance(available, int) and available != taken else ""
     unseen = [str(c) for c in dataset.get("unseen") or ()]
     without = f", without {len(unseen)} classes that the checkpoint does not know ({', '.join(unseen[:5])}{' …' if len(unseen) > 5 else ''})" if unseen else ""
-    return f"{name}, {formatting.count(taken)}{of} examples{without}"
+    return f"{name}, {formatting.count(taken)}{total} examples{without}"
 
 
 def provenance(report: Report) -> list[tuple[str, Any]]:
-    """Everything that the numbers depend on, under heads."""
+    """Everything that the numbers depend on, by heading."""
     run = {"state": report.state, "created": report.created, "updated": report.updated, "command": report.command}
     parts = [("Run", run), ("Checkpoint", report.checkpoint), ("Data set", report.dataset), ("Protocol", report.protocol), ("Environment", report.environment)]
     return [(title, part) for title, part in parts if part]

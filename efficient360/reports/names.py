@@ -1,117 +1,370 @@
-"""Identifiers in words: ``weight_bytes`` is "Weight bytes", ``mean_tpr`` is "Mean TPR"."""
+"""Display texts for stored names: metric titles, conditions, identifiers. What is stored keeps its own names."""
 
+from collections.abc import Sequence
 from typing import Final
+
+from efficient360.core.formatting import significant
+from efficient360.core.measurement import Conditions, Scalar
 
 ABBREVIATIONS: Final = {
     "auc": "AUC",
-    "augrc": "AUGRC",
-    "aurc": "AURC",
     "auroc": "AUROC",
-    "aupr": "AUPR",
-    "cka": "CKA",
     "cpu": "CPU",
+    "cpus": "CPUs",
     "ece": "ECE",
-    "fnr": "FNR",
-    "fpr": "FPR",
     "gpu": "GPU",
+    "gpus": "GPUs",
     "macs": "MACs",
-    "mce": "mCE",
-    "mfr": "mFR",
     "nll": "NLL",
+    "npu": "NPU",
     "ood": "OOD",
+    "os": "OS",
+    "p50": "p50",
     "rss": "RSS",
     "top1": "top-1",
-    "tnr": "TNR",
     "top5": "top-5",
-    "tpr": "TPR",
     "url": "URL",
 }
-"""Parts of names that are not plain words."""
+"""Parts of identifiers that are not plain words."""
 
-WHOLE: Final = {
+TITLES: Final = {
+    # performance
     "top1": "Top-1 accuracy",
     "top5": "Top-5 accuracy",
-    "nll": "Negative log-likelihood",
-    "brier": "Brier score",
+    "balanced_accuracy": "Balanced accuracy",
+    # memory, computation
+    "weight_bytes": "Weight size",
+    "weight_memory": "Weight memory",
+    "activation_peak": "Peak activation memory",
+    "process_peak": "Peak process memory (RSS)",
+    "cuda_peak": "Peak GPU memory",
     "macs": "MACs",
+    "activations": "Activations",
+    "macs_growth": "MACs scaling exponent",
+    # latency, acceleration
+    "latency_p50": "Median latency",
+    "latency_p90": "p90 latency",
+    "latency_p99": "p99 latency",
+    "best_latency": "Best latency",
+    "best_throughput": "Best throughput",
+    "cold_start": "Cold-start time",
+    "runtime_memory": "Peak runtime memory (RSS)",
+    "artefact_bytes": "Artefact size",
+    "logit_difference": "Logit difference to the checkpoint",
+    "top1_agreement": "Top-1 agreement with the checkpoint",
+    "utilisation": "Utilisation of measured peak",
+    "twin_ratio": "Speed relative to a CNN of equal MACs",
+    "product_time_share": "Time in matrix products and convolutions",
+    "partitions": "Graph partitions",
+    "peak_macs": "Measured peak MAC rate",
+    "npu_estimate": "NPU latency (compiler estimate)",
+    "npu_operators": "Operators on the NPU",
+    # robustness
+    "corruption_accuracy": "Accuracy under corruption",
+    "mean_corruption_error": "Mean corruption error, unnormalised",
+    "relative_corruption_error": "Relative corruption error, unnormalised",
     "mce": "mCE",
+    "relative_mce": "Relative mCE",
+    "mean_flip_rate": "Mean flip rate, unnormalised",
+    "flip_rate": "Flip probability",
     "mfr": "mFR",
-    "best_compression": "Times smaller within tolerance",
-    "compression_ratio": "Times smaller",
-    "compressed_bytes": "Compressed file",
-    "accuracy_change": "Accuracy, change by compression",
-    "same_answers": "Same answers as before",
-    "macs_ratio": "Times fewer MACs",
-    "shift_accuracy": "Accuracy on shifted images",
-    "shift_baseline": "Accuracy on clean images of the same classes",
-    "shift_gap": "Gap to clean images",
-    "largest_gap_excess": "Largest accuracy gap beyond chance",
-    "largest_odds_excess": "Largest gap within classes beyond chance",
-    "accuracy_difference_excess": "Accuracy difference beyond chance",
+    "robust_accuracy": "Robust accuracy",
+    "median_epsilon": "Median minimal perturbation (ε)",
+    "median_queries": "Median queries per adversarial example",
+    "shift_accuracy": "Accuracy under distribution shift",
+    "shift_baseline": "Accuracy on the original test set, same classes",
+    "shift_gap": "Accuracy drop under distribution shift",
+    # fairness, inclusiveness
+    "largest_gap_excess": "Largest debiased accuracy difference",
+    "largest_odds_excess": "Largest debiased equalized odds difference",
+    "accuracy_difference": "Accuracy difference between groups",
+    "accuracy_difference_excess": "Debiased accuracy difference",
     "accuracy_difference_p_value": "Accuracy difference, p-value",
-    "worst_group_accuracy_null": "Worst group by chance alone",
-    "equalized_odds_excess": "Equalized odds beyond chance",
-    "equalized_odds_p_value": "Equalized odds, p-value",
-    "demographic_parity_excess": "Demographic parity beyond chance",
-    "demographic_parity_p_value": "Demographic parity, p-value",
-    "calibration_excess": "Calibration difference beyond chance",
+    "accuracy_ratio": "Accuracy ratio, worst to best group",
+    "worst_group_accuracy": "Worst-group accuracy",
+    "worst_group_accuracy_null": "Worst-group accuracy expected by chance",
+    "equalized_odds_excess": "Debiased equalized odds difference",
+    "equalized_odds_p_value": "Equalized odds difference, p-value",
+    "demographic_parity_excess": "Debiased demographic parity difference",
+    "demographic_parity_p_value": "Demographic parity difference, p-value",
+    "calibration_difference": "Calibration difference between groups",
+    "calibration_excess": "Debiased calibration difference",
     "calibration_p_value": "Calibration difference, p-value",
-    "worst_class_accuracy_null": "Worst class by chance alone",
-    "lowest_tenth_accuracy": "Lowest tenth of the classes",
-    "lowest_tenth_accuracy_null": "Lowest tenth by chance alone",
-    "mean_capture_ratio": "Accuracy kept by poor capture",
-    "capture_ratio": "Accuracy kept",
-    "capture_accuracy": "Accuracy under poor capture",
-    "strongest_attack_auc": "Strongest membership attack, AUC",
-    "attack_auc": "Membership attack, AUC",
-    "attack_balanced_accuracy": "Membership attack, balanced accuracy",
-    "tpr_at_fpr": "Training images named (TPR at FPR)",
-    "tnr_at_fnr": "Others ruled out (TNR at FNR)",
-    "pixel_auc": "Told by pixels alone, AUC",
-    "private_accuracy": "Accuracy after private fine-tuning",
-    "accuracy_kept": "Accuracy kept under privacy",
-    "epsilon_spent": "ε spent",
-    "retention": "Original accuracy kept",
-    "share_of_joint": "Share of joint training",
-    "joint_accuracy": "Accuracy of joint training",
-    "ece": "Calibration error (ECE)",
-    "ece_null": "ECE by chance alone",
-    "ece_excess": "ECE beyond chance",
-    "stable_rank_ratio": "Stable rank against random weights",
-    "alpha": "Power-law exponent α",
-    "alpha_within": "Matrices with α from 2 to 6",
-    "alpha_distance": "Distance from the power law",
-    "log10_norm_product": "Norm product, log₁₀",
-    "log10_spectral_complexity": "Spectral complexity, log₁₀",
+    "group_accuracy": "Accuracy by group",
+    "worst_class_accuracy": "Worst-class accuracy",
+    "worst_class_accuracy_null": "Worst-class accuracy expected by chance",
+    "lowest_tenth_accuracy": "Accuracy of the worst 10 % of classes",
+    "lowest_tenth_accuracy_null": "Accuracy of the worst 10 % of classes expected by chance",
+    "mean_capture_ratio": "Mean relative accuracy under capture conditions",
+    "capture_ratio": "Relative accuracy by capture condition",
+    "capture_accuracy": "Accuracy by capture condition",
+    "device_reach": "Device profiles within budget",
+    # privacy
+    "strongest_attack_auc": "Membership inference AUC (strongest attack)",
+    "attack_auc": "Membership inference AUC",
+    "attack_balanced_accuracy": "Membership inference balanced accuracy",
+    "tpr_at_fpr": "Members identified (TPR at FPR)",
+    "tnr_at_fnr": "Non-members identified (TNR at FNR)",
+    "pixel_auc": "Blind-baseline AUC (no model)",
+    "private_accuracy": "Accuracy after DP-SGD fine-tuning",
+    "accuracy_kept": "Accuracy relative to non-private fine-tuning",
+    "epsilon_spent": "Privacy budget spent (ε)",
+    # transparency
+    "best_faithfulness": "Faithfulness of the best explainer",
+    "faithfulness": "Faithfulness (insertion − deletion AUC, relative to random)",
+    "infidelity": "Infidelity, normalised",
+    "max_sensitivity": "Max-sensitivity",
+    "sparseness": "Sparseness (Gini index)",
+    "randomised_similarity": "Similarity after model randomisation",
+    "pointing_accuracy": "Pointing-game accuracy",
+    "localisation": "Localisation (relevance mass)",
+    # spectral complexity
+    "stable_rank_ratio": "Stable rank relative to random weights",
+    "stable_rank_share": "Stable rank, share of full rank",
+    "effective_rank_share": "Effective rank, share of full rank",
+    "alpha": "Power-law exponent α (WeightWatcher)",
+    "alpha_within": "Matrices with α in 2–6",
+    "alpha_distance": "Power-law KS distance",
+    "log10_norm_product": "Product of spectral norms, log₁₀",
+    "log10_spectral_complexity": "Spectrally-normalised complexity, log₁₀",
     "log10_normalised_margin": "Normalised margin, log₁₀",
     "local_lipschitz": "Local Lipschitz constant",
-    "lipschitz_lower_bound": "Lipschitz constant, at least",
-    "classwise_ece": "Calibration error by class",
-    "classwise_ece_excess": "Calibration error by class, beyond chance",
-    "groupwise_ece_excess": "Calibration error by group, beyond chance",
-    "remaining_doubt": "Doubt that prediction sets leave",
-    "set_size": "Classes in a prediction set",
-    "coverage": "Prediction sets that hold the truth",
-    "empty_sets": "Prediction sets of no class",
-    "singleton_sets": "Prediction sets of one class",
-    "sscv": "Coverage off by set size, at most",
-    "sscv_null": "Coverage off by set size, by chance alone",
-    "worst_class_coverage": "Least covered class",
-    "worst_group_coverage": "Least covered group",
-    "worst_class_coverage_null": "Least covered class by chance alone",
-    "worst_group_coverage_null": "Least covered group by chance alone",
-    "auroc": "Own images told from others (AUROC)",
-    "aupr": "Other images found (AUPR)",
-    "fpr95": "Other images let pass (FPR95)",
-    "nll_change": "Negative log-likelihood, change by averaging",
-    "error_auroc": "Wrong answers told (AUROC)",
+    "lipschitz_lower_bound": "Lipschitz constant, lower bound",
+    "high_frequency_share": "High-frequency energy share",
+    "high_frequency_loss": "High-frequency loss through depth",
+    "relative_log_amplitude": "Relative log amplitude at high frequency",
+    "low_pass_accuracy": "Accuracy on low-pass filtered images",
+    "high_pass_accuracy": "Accuracy on high-pass filtered images",
+    "band_pass_accuracy": "Accuracy on band-pass filtered images",
+    "token_similarity": "Token cosine similarity",
+    "token_residual": "Rank-collapse residual",
+    "token_rank": "Effective rank of the tokens",
+    "attention_response": "Attention high-frequency response",
+    "attention_entropy": "Attention entropy, normalised",
+    "attention_distance": "Mean attention distance",
+    "hessian_top_eigenvalue": "Hessian top eigenvalue",
+    "hessian_trace": "Hessian trace",
+    # continual learning
+    "retention": "Original accuracy retained",
+    "share_of_joint": "Accuracy relative to joint training",
+    "joint_accuracy": "Joint-training accuracy",
+    "backward_transfer": "Backward transfer (BWT)",
+    "forward_transfer": "Forward transfer (FWT)",
+    "plasticity": "Plasticity (learning accuracy)",
+    "original_accuracy": "Accuracy on the original test set",
+    # probabilistic quality
+    "nll": "Negative log-likelihood (NLL)",
+    "brier": "Brier score",
+    "confidence": "Mean confidence",
+    "ece": "Expected calibration error (ECE)",
+    "ece_null": "Expected ECE if calibrated",
+    "ece_excess": "Debiased ECE",
+    "overconfidence": "Overconfidence (confidence − accuracy)",
+    "temperature": "Fitted temperature",
+    "classwise_ece": "Class-wise ECE",
+    "classwise_ece_excess": "Debiased class-wise ECE",
+    "groupwise_ece_excess": "Debiased ECE by group",
+    "aurc": "Area under the risk–coverage curve (AURC)",
+    "augrc": "Area under the generalized risk–coverage curve (AUGRC)",
+    "accuracy_at_coverage": "Selective accuracy",
+    "remaining_doubt": "Conformal set size (log-normalised)",
+    "set_size": "Mean prediction set size",
+    "coverage": "Conformal coverage",
+    "empty_sets": "Empty prediction sets",
+    "singleton_sets": "Singleton prediction sets",
+    "sscv": "Size-stratified coverage violation",
+    "sscv_null": "Size-stratified coverage violation expected by chance",
+    "worst_class_coverage": "Lowest class coverage",
+    "worst_group_coverage": "Lowest group coverage",
+    "worst_class_coverage_null": "Lowest class coverage expected by chance",
+    "worst_group_coverage_null": "Lowest group coverage expected by chance",
+    "auroc": "OOD detection AUROC",
+    "aupr": "OOD AUPR",
+    "fpr95": "OOD FPR95",
+    "error_auroc": "Misclassification-detection AUROC",
+    "mutual_information": "Mutual information (BALD)",
+    "nll_change": "Change in NLL by averaging",
+    # approximation
+    "best_compression": "Max. compression ratio within tolerance",
+    "compressed_bytes": "Compressed file size",
+    "compressed_accuracy": "Accuracy after compression",
+    "accuracy_change": "Accuracy change by compression",
+    "same_answers": "Prediction agreement with the original",
+    "macs_ratio": "MACs reduction ratio",
 }
-"""Names that alone would say too little, or that take no capital."""
+"""Metrics whose names alone would say too little, or take no capital."""
+
+SENTENCES: Final = {
+    "alpha": "α = {}",
+    "batch": "batch size = {}",
+    "bits": "{} bits",
+    "budget": "latency budget = {}",
+    "clusters": "{} clusters",
+    "compressor": "{}",
+    "epsilon": "ε = {}",
+    "fnr": "FNR {}",
+    "fpr": "FPR {}",
+    "from": "from {}",
+    "groups": "grouping = {}",
+    "kept": "{} of rank kept",
+    "left_out": "{} sparsity",
+    "merged": "{} of tokens merged",
+    "norm": "{}",
+    "over": "over {}",
+    "precision": "{}",
+    "reference": "relative to {}",
+    "runtime": "{}",
+    "scenario": "{}",
+    "set": "OOD set = {}",
+    "signal": "score = {}",
+    "table": "severities of {}",
+    "tasks": "{} tasks",
+    "tier": "{}",
+    "to": "to {}",
+    "tolerated": "accuracy loss ≤ {}",
+    "when": "{}",
+}
+"""How a condition reads, by key; any other is ``key = value``."""
+
+VALUES: Final = {
+    "attack": {
+        "apgd-ce": "APGD-CE",
+        "apgd-dlr": "APGD-DLR",
+        "apgd-t": "APGD-T",
+        "fab-t": "FAB-T",
+        "square": "Square",
+        "rays": "RayS",
+        "lira": "LiRA",
+        "rmia": "RMIA",
+    },
+    "capture": {"strong_jpeg": "strong JPEG"},
+    "corruption": {"jpeg_compression": "JPEG compression"},
+    "compressor": {"half": "16-bit floats", "clustering": "weight clustering", "two_of_four": "2:4 sparsity"},
+    "detector": {"msp": "MSP", "energy": "energy", "knn": "k-NN", "mahalanobis": "Mahalanobis", "max-logit": "max logit"},
+    "epsilon": {"none": "∞ (non-private)"},
+    "explainer": {
+        "attention-rollout": "attention rollout",
+        "chefer": "Chefer et al.",
+        "gradcam": "Grad-CAM",
+        "gradient-x-input": "gradient × input",
+        "integrated-gradients": "integrated gradients",
+        "random": "random baseline",
+    },
+    "group": {"lowest of 3": "lowest tercile", "2 of 3": "middle tercile", "highest of 3": "highest tercile"},
+    "method": {
+        "aps": "APS",
+        "ewc": "EWC",
+        "frozen": "frozen backbone",
+        "joint": "joint training",
+        "laplace": "last-layer Laplace",
+        "lora": "LoRA",
+        "lwf": "LwF",
+        "mc-dropout": "MC dropout",
+        "naive": "fine-tuning",
+        "point": "point estimate",
+        "raps": "RAPS",
+        "replay": "experience replay",
+        "stochastic-depth": "stochastic depth",
+        "thr": "THR",
+    },
+    "norm": {"linf": "L∞", "l2": "L2"},
+    "randomised": {"all": "all layers"},
+    "runtime": {
+        "executorch": "ExecuTorch",
+        "litert": "LiteRT",
+        "mnn": "MNN",
+        "onnxruntime": "ONNX Runtime",
+        "onnxruntime_cuda": "ONNX Runtime on CUDA",
+        "openvino": "OpenVINO",
+        "torch": "PyTorch eager",
+        "torch_compile": "torch.compile",
+        "torch_cuda": "PyTorch eager on CUDA",
+        "torch_cuda_graphs": "PyTorch with CUDA graphs",
+        "tvm": "TVM",
+    },
+    "severity": {"0": "0 (clean)"},
+    "table": {"cifar-c": "CIFAR-10-C", "imagenet-c": "ImageNet-C", "cifar-p": "CIFAR-10-P", "imagenet-p": "ImageNet-P"},
+    "tier": {"one checkpoint, lower bound": "single checkpoint · lower bound"},
+    "when": {"before": "before the first task", "after": "after the last task"},
+}
+"""What a stored value is called, by key."""
+
+WHOLE: Final = {
+    ("attack", "worst case"): "worst case over attacks",
+    ("bound", "no"): "not a bound for this network",
+    ("bound", "yes"): "valid bound",
+    ("classes", "mean"): "mean over classes",
+    ("classes", "worst"): "worst class",
+    ("kind", "far"): "far-OOD",
+    ("kind", "near"): "near-OOD",
+    ("over", "mean of the classes"): "mean over classes",
+    ("over", "mean of the groups"): "mean over groups",
+    ("over", "worst class"): "worst class",
+    ("over", "worst group"): "worst group",
+    ("split", "training"): "training split",
+    ("split", "test"): "test split",
+    ("temperature", "fitted"): "temperature-scaled",
+}
+"""Conditions that read best as a phrase of their own."""
+
+NAMED: Final = ("capture", "compressor", "corruption", "perturbation", "stream")
+"""Conditions whose values are snake_case names."""
+
+UNCONDITIONED: Final = {
+    "temperature": "uncalibrated",
+    "capture": "clean",
+    "compressor": "uncompressed",
+    "shift": "clean",
+    "method": "baseline",
+    "group": "all groups",
+    "groups": "all groups",
+}
+"""What a value without a condition is, beside values of the same metric that have it."""
+
+
+def title(metric: str) -> str:
+    """A metric's display title: ``ece_excess`` is "Debiased ECE", ``hessian_trace`` is "Hessian trace"."""
+    return TITLES.get(metric) or words(metric)
 
 
 def words(name: str) -> str:
-    """A snake_case name as a person writes it: ``weight_bytes`` is "Weight bytes", ``ece_excess`` is "ECE beyond chance"."""
-    if name in WHOLE:
-        return WHOLE[name]
+    """A snake_case identifier in words: ``mean_tpr`` is "Mean tpr", ``top1_agreement`` is "Top-1 agreement"."""
     text = " ".join(ABBREVIATIONS.get(part, part) for part in name.replace("-", "_").split("_") if part)
     return text[:1].upper() + text[1:] if text else name
+
+
+def conditions(values: Conditions) -> str:
+    """Conditions as ``corruption = fog · severity = 3``; floats to four digits."""
+    return " · ".join(_condition(key, value) for key, value in values.items())
+
+
+def distinct(values: Conditions, keys: Sequence[str]) -> str:
+    """The conditions in which one value of a metric differs from its neighbours.
+
+    Args:
+        values: Those it has.
+        keys: Those that differ between the values of the metric. Where it has none of them, the text says what that means: ``uncalibrated``, ``clean`` …
+    """
+    if "temperature" in keys and "temperature" not in values:
+        rest = conditions(values)
+        return f"{UNCONDITIONED['temperature']} · {rest}" if rest else UNCONDITIONED["temperature"]
+    return conditions(values) or next((UNCONDITIONED[key] for key in keys if key in UNCONDITIONED), "overall" if keys else "")
+
+
+def _condition(key: str, value: Scalar) -> str:
+    text = _scalar(value)
+    if (key, text) in WHOLE:
+        return WHOLE[key, text]
+    shown = " + ".join(VALUES.get(key, {}).get(part, part) for part in text.split(" + "))
+    if key in NAMED:
+        shown = shown.replace("_", " ")
+    return SENTENCES.get(key, f"{key.replace('_', ' ')} = {{}}").replace("{}", shown)
+
+
+def _scalar(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        text = significant(value, 4)
+        return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    return str(value)

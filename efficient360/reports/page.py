@@ -1,4 +1,4 @@
-"""What every HTML page of ours shares: escaping templates, plotly's script, and a policy that forbids any request."""
+"""Shared parts of the HTML pages: escaping templates, plotly's script, a content security policy, values as text."""
 
 import base64
 import hashlib
@@ -10,21 +10,21 @@ import jinja2
 
 from efficient360.core import formatting
 from efficient360.reports import theme
-from efficient360.reports.names import words
+from efficient360.reports.names import title, words
 
 
 def environment(package: str) -> jinja2.Environment:
-    """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an unknown name is an error."""
+    """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an undefined name is an error."""
     loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("efficient360.reports")]
-    found = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters |= {"words": words, "cell": cell}
-    found.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
-    found.tests |= {"picture": is_picture, "figures": is_figures}
-    return found
+    templates = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates.filters |= {"title_of": title, "cell": cell}
+    templates.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
+    templates.tests |= {"picture": is_picture, "figures": is_figures}
+    return templates
 
 
 def plotly_script() -> str:
-    """plotly.js as the installed plotly brings it, some 4.8 MB."""
+    """The plotly.js that the installed plotly contains, about 4.8 MB."""
     return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
 
 
@@ -34,26 +34,26 @@ def script(package: str, name: str) -> str:
 
 
 def policy(*scripts: str) -> str:
-    """A content security policy under which exactly these inline scripts run and nothing is ever fetched."""
+    """A content security policy that allows exactly these inline scripts and no requests."""
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def is_picture(uri: str) -> bool:
-    """Whether a picture's address holds the picture itself, in a raster format: nothing else is drawn."""
+    """Whether a picture's URI is a raster image embedded as data: nothing else is shown."""
     return uri.startswith(("data:image/png;", "data:image/jpeg;", "data:image/webp;"))
 
 
 def is_figures(values: Sequence[str | int | float]) -> bool:
-    """Whether a table's column holds numbers, formatted or not: those are set flush right."""
-    spelled = [cell(value) for value in values]
-    numbers = [text.lstrip("+-±−≈<>≤≥")[:1].isdigit() for text in spelled]
-    return any(numbers) and all(number or text in ("–", "—", "") for number, text in zip(numbers, spelled, strict=True))
+    """Whether a table's column holds numbers, formatted or not: such columns are right-aligned."""
+    texts = [cell(value) for value in values]
+    numbers = [text.lstrip("+-±−≈<>≤≥")[:1].isdigit() for text in texts]
+    return any(numbers) and all(number or text in ("–", "—", "") for number, text in zip(numbers, texts, strict=True))
 
 
 def plain(value: Any) -> str:
-    """A scalar of provenance as text."""
+    """A provenance value as text."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -64,12 +64,12 @@ def plain(value: Any) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value of a table as text: whole numbers grouped, others to four digits."""
+    """A table value as text: integers with thousands separators, floats to four digits."""
     return formatting.count(value) if isinstance(value, int) and not isinstance(value, bool) else plain(value)
 
 
 def rows(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
-    """Nested provenance as flat rows of a path in words and a text; a list of plain values is one row."""
+    """Nested provenance as flat rows: path in words, text. A list of plain values is one row."""
     if isinstance(value, Mapping):
         return [row for key, item in value.items() for row in rows(item, (*path, words(str(key))))]
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The radar as plain plotly JSON: axes clockwise from 12 o'clock, what is not measured drawn as a gap, never as a zero."""
+"""The radar chart as plain plotly JSON: axes clockwise from 12 o'clock, missing scores as gaps, never as zeros."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,13 +12,13 @@ DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def radar(axes: Sequence[Axis]) -> Chart:
-    """One model's axes, each labelled with its score or with what is missing."""
+    """One model's axes, each labelled with its score or why it has none."""
     traces = outline([a.score for a in axes], [hover(a) for a in axes], "score", 0)
     return {"data": traces, "layout": layout([label(a) for a in axes])}
 
 
 def overlay(titles: Sequence[str], runs: Sequence[tuple[str, Sequence[float | None]]]) -> Chart:
-    """Several models over the same axes: ``(name, scores)`` each, a score for each title. What none of them has is greyed."""
+    """Several models over the same axes: ``(name, scores)`` each, one score per title. Axes that none of them has are grey."""
     traces: list[Chart] = []
     for index, (name, scores) in enumerate(runs):
         texts = [f"<b>{escape(title)}</b><br>{escape(name)}: {'' if s is None else f'{s:.2f}'}" for title, s in zip(titles, scores, strict=True)]
@@ -30,9 +30,9 @@ def overlay(titles: Sequence[str], runs: Sequence[tuple[str, Sequence[float | No
 
 
 def outline(scores: Sequence[float | None], texts: Sequence[str], name: str, index: int) -> list[Chart]:
-    """Fill, line and points of one model.
+    """Fill, line and markers of one model.
 
-    Only neighbouring measured axes are joined; a measured axis between two gaps is a point on a spoke from the centre.
+    Only adjacent axes with a score are joined; one between two gaps is a marker on a spoke from the centre.
     """
     colour = LIGHT[SERIES[index % len(SERIES)]]
     dash = DASHES[index // len(SERIES) % len(DASHES)]
@@ -86,7 +86,7 @@ def outline(scores: Sequence[float | None], texts: Sequence[str], name: str, ind
 
 
 def neighbours(scores: Sequence[float | None]) -> list[list[int]]:
-    """Indices of measured axes in stretches without a gap, around the circle: a stretch may run over the top."""
+    """Indices of axes with a score in runs without a gap around the circle; a run may cross 12 o'clock."""
     gaps = [i for i, s in enumerate(scores) if s is None]
     if not gaps:
         return [list(range(len(scores)))] if scores else []
@@ -101,12 +101,12 @@ def neighbours(scores: Sequence[float | None]) -> list[list[int]]:
 
 
 def breaking(title: str) -> str:
-    """A title as chart text, its words under one another."""
+    """A title as chart text, one word per line."""
     return escape(title).replace(" ", "<br>")
 
 
 def label(axis: Axis) -> str:
-    """An axis's title over its score; in grey over what is missing when it has none."""
+    """An axis's title over its score; in grey over the reason if it has none."""
     title = breaking(axis.dimension.title)
     if axis.score is not None:
         return f"{title}<br><b>{axis.score:.2f}</b>"
@@ -114,7 +114,7 @@ def label(axis: Axis) -> str:
 
 
 def greyed(text: str) -> str:
-    """Chart text of what is not there."""
+    """Grey chart text."""
     return f'<span style="color:{LIGHT["faint"]}">{text}</span>'
 
 
@@ -125,7 +125,7 @@ def missing(axis: Axis) -> str:
 
 
 def hover(axis: Axis) -> str:
-    """What an axis says under the pointer."""
+    """Hover text of an axis."""
     score = "" if axis.score is None else f"{axis.score:.2f}"
     return f"<b>{escape(axis.dimension.title)}</b> {score}<br>{escape(axis.dimension.question)}"
 

@@ -1,4 +1,4 @@
-"""The radar as a small SVG picture, for notebooks and wherever no script runs: what is not measured is a gap, never a zero."""
+"""The radar chart as a small SVG, for notebooks and other places without scripts: missing scores are gaps, never zeros."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 
 
 def radar_svg(axes: Sequence[Axis]) -> str:
-    """Axes clockwise from 12 o'clock, each labelled with its score in [0, 1] or with what is missing. Text is escaped."""
+    """Axes clockwise from 12 o'clock, each labelled with its score in [0, 1] or why it has none. Text is escaped."""
     step = 2 * math.pi / max(1, len(axes))
     rings = "".join(f'<circle cx="0" cy="0" r="{RADIUS * ring:g}" fill="none" stroke="{LIGHT["grid"]}"/>' for ring in RINGS)
     spokes = "".join(f'<line x1="0" y1="0" {_xy(1, i * step, "2")} stroke="{LIGHT["grid"]}"/>' for i in range(len(axes)))
@@ -46,7 +46,7 @@ def _xy(radius: float, angle: float, suffix: str, prefix: str = "") -> str:
 
 
 def _stretch(stretch: Sequence[int], scores: Sequence[float | None], step: float, whole: bool) -> str:
-    """The line through neighbouring axes that are measured, and the area under it."""
+    """The line through adjacent axes with a score, and the area under it."""
     corners = [_point(scores[i] or 0.0, i * step) for i in stretch]
     path = " L".join(f"{x:.1f},{y:.1f}" for x, y in corners)
     area = path if whole else f"0,0 L{path}"

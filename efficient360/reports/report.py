@@ -1,4 +1,4 @@
-"""A report as plain data: outcomes, the axes they fill, and the conditions they were taken under. Renderers only draw it."""
+"""A report as plain data: outcomes, the scores of the axes, and the context they were measured in. Renderers only draw it."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ State = Literal["complete", "incomplete"]
 
 @final
 @dataclass(frozen=True)
-class Part:
-    """One summary metric of an axis: its measurement and score, or the reason there is none."""
+class SummaryMetric:
+    """One summary metric of an axis: its measurement and score, or why it is missing."""
 
     anchor: Anchor
     measurement: Measurement | None
@@ -29,17 +29,17 @@ class Part:
 @final
 @dataclass(frozen=True)
 class Axis:
-    """A dimension with what is known of it.
+    """A dimension with its summary metrics and score.
 
     Args:
-        dimension: Which one.
+        dimension: The dimension.
         parts: Its summary metrics in order.
-        score: Mean of the parts' scores in [0, 1]; ``None`` unless every part is measured: an incomplete axis is a gap.
-        coverage: Share of its parts that are measured, in [0, 1]; 0 for an axis nothing measures yet.
+        score: Mean of the parts' scores in [0, 1]; ``None`` unless every part is measured.
+        coverage: Share of its parts that are measured, in [0, 1]; 0 for an axis without summary metrics.
     """
 
     dimension: Dimension
-    parts: Sequence[Part]
+    parts: Sequence[SummaryMetric]
     score: float | None
     coverage: float
 
@@ -47,14 +47,14 @@ class Axis:
 @final
 @dataclass(frozen=True)
 class Report:
-    """All that is known of one run.
+    """The results of one run and everything they depend on.
 
     Args:
         state: ``complete`` when every planned evaluator has an outcome and none is ``not-run``.
         created: When the run began, ISO 8601 in UTC.
         updated: When this report was last written.
-        command: What the user typed.
-        checkpoint: Reference, name, architecture, arguments, digest, preprocessing, card.
+        command: Command line that produced it.
+        checkpoint: Its reference, name, architecture, arguments, digest, preprocessing, card.
         dataset: Name, split, number of examples, digest, licence, classes; ``None`` for a run without data.
         environment: Host, CPU, GPU, versions, git state.
         protocol: Name, evaluators with their settings, seed, time budget.
@@ -75,7 +75,7 @@ class Report:
 
     @property
     def failures(self) -> Sequence[Record]:
-        """The records that hold a Failure."""
+        """The records whose outcome is a Failure."""
         return [r for r in self.records if isinstance(r.outcome, Failure)]
 
 
@@ -91,21 +91,21 @@ def _axis(dimension: Dimension, records: Sequence[Record]) -> Axis:
     return Axis(dimension, parts, sum(scores) / len(scores) if whole else None, len(scores) / len(parts) if parts else 0.0)
 
 
-def _part(anchor: Anchor, records: Sequence[Record]) -> Part:
+def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
     reason = f"{anchor.evaluator} was not part of this run"
     failure = ""
     for record in records:
         outcome = record.outcome
         if record.evaluator != anchor.evaluator or (record.metric is not None and record.metric.name != anchor.metric):
             continue
-        reason = f"{anchor.evaluator} gave no {anchor.metric} under these conditions"
+        reason = f"{anchor.evaluator} reported no {anchor.metric} under these conditions"
         if isinstance(outcome, Failure):
             # A failure that names fewer conditions than the anchor covers it too.
             if all(outcome.conditions.get(key, value) == value for key, value in anchor.conditions.items()):
                 failure = outcome.message
         elif anchor.conditions.items() <= outcome.conditions.items():
-            return Part(anchor, outcome, anchor.score(outcome.value), "")
-    return Part(anchor, None, None, failure or reason)
+            return SummaryMetric(anchor, outcome, anchor.score(outcome.value), "")
+    return SummaryMetric(anchor, None, None, failure or reason)
 
 
 def to_json(report: Report) -> Json:
@@ -138,10 +138,10 @@ def _axis_json(axis: Axis) -> Json:
 
 
 def from_json(data: Mapping[str, Any], dimensions: Iterable[Dimension]) -> Report:
-    """The report of what :func:`to_json` wrote, its axes drawn anew from the outcomes.
+    """The report that :func:`to_json` wrote, its axes recomputed from the outcomes.
 
     Raises:
-        KeyError, ValueError, TypeError: It is not such a report.
+        KeyError, ValueError, TypeError: ``data`` is not such a report.
     """
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")

@@ -1,4 +1,4 @@
-"""A finished run as a notebook holds it: numbers by name, axes by name, a data frame, a radar, a page."""
+"""A finished run for notebooks: metrics by name, axes by name, a data frame, a radar, the HTML page."""
 
 import json
 import shutil
@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, final
 
-from efficient360.core import formatting
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import MetricError
@@ -17,7 +16,7 @@ from efficient360.reports.folder import PAGE, save
 from efficient360.reports.html import data, facts
 from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report
-from efficient360.reports.sections import headline
+from efficient360.reports.sections import headline, no_score
 from efficient360.reports.theme import LIGHT
 from efficient360.storage.outcomes import OUTCOMES
 from efficient360.storage.per_example import EXAMPLES
@@ -28,12 +27,13 @@ Key = str | tuple[str, Conditions]
 @final
 @dataclass(frozen=True, repr=False)
 class RunReport:
-    """What :func:`efficient360.evaluate` and :func:`efficient360.load_report` return.
+    """The result of :func:`efficient360.evaluate` and :func:`efficient360.load_report`.
 
-    ``report["top1"]`` is the :class:`~efficient360.Measurement` of a metric, ``report["robust_accuracy", {"epsilon": "4/255"}]`` that under given conditions.
+    ``report["top1"]`` is the :class:`~efficient360.Measurement` of a metric, ``report["robust_accuracy", {"epsilon": "4/255"}]`` the one under given
+    conditions.
 
     Args:
-        report: All that is known of the run, as plain data.
+        report: The run as plain data.
         folder: The run's folder.
     """
 
@@ -41,54 +41,54 @@ class RunReport:
     folder: Path
 
     def __getitem__(self, key: Key) -> Measurement:
-        """The measurement of a metric; where it was taken under several conditions, say which.
+        """The measurement of a metric; give conditions where it was measured under several.
 
         Raises:
-            MetricError: No such metric, no value (with the reason), or several under other conditions.
+            MetricError: No such metric, no value (with the reason), or several values.
         """
         name, wanted = key if isinstance(key, tuple) else (key, {})
         outcomes = [r.outcome for r in self.report.records if r.metric is not None and r.metric.name == name]
-        fitting = [o for o in outcomes if wanted.items() <= o.conditions.items()]
-        values = [o for o in fitting if isinstance(o, Measurement)]
+        matching = [o for o in outcomes if wanted.items() <= o.conditions.items()]
+        values = [o for o in matching if isinstance(o, Measurement)]
         exact = [m for m in values if dict(m.conditions) == dict(wanted)]
         if len(values) == 1 or len(exact) == 1:
             return values[0] if len(values) == 1 else exact[0]
-        raise self._no_single_value(name, wanted, outcomes, fitting, values)
+        raise self._no_single_value(name, wanted, outcomes, matching, values)
 
     def __contains__(self, name: object) -> bool:
-        """Whether a metric was measured, under whatever conditions."""
+        """Whether a metric was measured, under any conditions."""
         return any(m.metric.name == name for m in self.measurements)
 
     @property
     def measurements(self) -> Sequence[Measurement]:
-        """Every number of the run."""
+        """Every measurement of the run."""
         return [r.outcome for r in self.report.records if isinstance(r.outcome, Measurement)]
 
     @property
     def failures(self) -> Sequence[Record]:
-        """What has no value: records whose outcome is a :class:`~efficient360.Failure` with its reason."""
+        """Missing metrics: records whose outcome is a :class:`~efficient360.Failure` with its reason."""
         return self.report.failures
 
     @property
     def axes(self) -> Mapping[str, Axis]:
-        """The dimensions by name, in radar order; ``axes["privacy"].score`` is in [0, 1], or ``None`` where it is not fully measured."""
+        """The dimensions by name, in radar order; ``axes["privacy"].score`` is in [0, 1], or ``None`` where a summary metric is missing."""
         return {axis.dimension.name: axis for axis in self.report.axes}
 
     @property
     def checkpoint(self) -> Mapping[str, Any]:
-        """Name, architecture, digest and preprocessing of what was evaluated."""
+        """Name, architecture, digest and preprocessing of the evaluated checkpoint."""
         return self.report.checkpoint
 
     @property
     def dataset(self) -> Mapping[str, Any] | None:
-        """Name, split, size and digest of what it was evaluated on."""
+        """Name, split, size and digest of the evaluation data."""
         return self.report.dataset
 
     def to_frame(self) -> Any:
         """Every outcome as a row of a ``pandas.DataFrame``.
 
         Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (95 % interval), ``n``, ``unit``, ``better``, ``interval_method``, ``status``
-        (``measured`` or why there is no value), ``reason``, ``conditions`` (a dict), and one column for each condition.
+        (``measured``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
         """
         import pandas as pd
 
@@ -103,10 +103,10 @@ class RunReport:
         return go.Figure(radar_chart.radar(self.report.axes))
 
     def save(self, folder: str | Path) -> Path:
-        """Write the run to a folder: ``report.json``, ``report.html``, and the stored outcomes and values per example beside them.
+        """Write the run to a folder: ``report.json``, ``report.html``, stored outcomes and per-example values.
 
         Returns:
-            The page.
+            Path of ``report.html``.
         """
         target = Path(folder)
         save(self.report, target)
@@ -117,17 +117,17 @@ class RunReport:
         return target / PAGE
 
     def __repr__(self) -> str:
-        """One line: what was evaluated on what, the first headline, and how much of it has values."""
+        """One line: checkpoint, data, first headline metric, numbers of scored axes, measurements and missing metrics."""
         name = self.report.checkpoint.get("name", "")
         where = f" on {data(self.report.dataset)}" if self.report.dataset is not None else ""
         top = next((h for h in map(headline, self.report.axes) if h is not None), None)
         first = f"{top.title} {top.value}, " if top else ""
         scored = sum(axis.score is not None for axis in self.report.axes)
-        missing = f", {len(self.failures)} without a value" if self.failures else ""
+        missing = f", {len(self.failures)} missing" if self.failures else ""
         return f"<RunReport {name}{where}: {first}{scored} of {len(self.report.axes)} axes scored, {len(self.measurements)} measurements{missing}>"
 
     def _repr_html_(self) -> str:
-        """The radar and a line for each axis, in one piece of HTML without scripts. Everything from checkpoints and data is escaped."""
+        """The radar and one line per axis as HTML without scripts. Text from checkpoints and data is escaped."""
         rows = "".join(_axis_row(axis) for axis in self.report.axes)
         name = escape(str(self.report.checkpoint.get("name", "")))
         about = escape(" · ".join(facts(self.report)))
@@ -141,24 +141,24 @@ class RunReport:
         )
 
     def _no_single_value(
-        self, name: str, wanted: Conditions, outcomes: Sequence[Measurement | Failure], fitting: Sequence[Measurement | Failure], values: Sequence[Measurement]
+        self, name: str, wanted: Conditions, outcomes: Sequence[Measurement | Failure], matching: Sequence[Measurement | Failure], values: Sequence[Measurement]
     ) -> MetricError:
-        under = f" under {formatting.conditions(wanted)}" if wanted else ""
+        under = f" under {', '.join(f'{key}={value}' for key, value in wanted.items())}" if wanted else ""
         if values:
             choices = "; ".join(f"{key}: {', '.join(map(str, options))}" for key, options in _choices(values))
             return MetricError("several-values", f"{name}{under} has {len(values)} values under different conditions", f"choose by {choices}")
-        failure = next((o for o in fitting if isinstance(o, Failure)), None)
+        failure = next((o for o in matching if isinstance(o, Failure)), None)
         if failure is not None:
             return MetricError("no-value", f"{name}{under} has no value: {failure.message}", failure.hint)
         if outcomes:
             choices = "; ".join(f"{key}: {', '.join(map(str, options))}" for key, options in _choices(outcomes))
             return MetricError("no-such-conditions", f"{name} was not measured{under}", f"it was measured under {choices or 'no conditions'}")
-        names = list(dict.fromkeys(m.metric.name for m in self.measurements))
-        return MetricError("no-such-metric", f"this run has no metric called {name!r}", f"it has {', '.join(names)}")
+        metrics = list(dict.fromkeys(m.metric.name for m in self.measurements))
+        return MetricError("no-such-metric", f"this run has no metric called {name!r}", f"it has {', '.join(metrics)}")
 
 
 def _choices(outcomes: Sequence[Measurement | Failure]) -> Iterator[tuple[str, list[str | int | float]]]:
-    """The conditions in which outcomes differ, with the values they take."""
+    """The conditions in which outcomes differ, with their values."""
     keys = dict.fromkeys(key for o in outcomes for key in o.conditions)
     for key in keys:
         options = list(dict.fromkeys(o.conditions.get(key, "–") for o in outcomes))
@@ -188,7 +188,7 @@ def _row(record: Record) -> dict[str, Any]:
 def _axis_row(axis: Axis) -> str:
     top = headline(axis)
     score = "–" if axis.score is None else f"{axis.score:.2f}"
-    values = (top.title, top.value, top.interval) if top else (radar_chart.missing(axis), "", "")
+    values = (top.title, top.value, top.interval) if top else (no_score(axis) if axis.parts else "not measured", "", "")
     return f"<tr>{_cells((axis.dimension.title, score, *values), 'td')}</tr>"
 
 

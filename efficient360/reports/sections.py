@@ -1,4 +1,4 @@
-"""A report in reading order: what is measured under the axis it feeds, what is missing with its reason. Text and HTML draw this."""
+"""A report in reading order: metrics by dimension, missing metrics with their reasons. The terminal and HTML renderers draw this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,43 @@ from typing import final
 
 from efficient360.core import formatting
 from efficient360.core.figures import Figure
-from efficient360.core.measurement import Better, Conditions, Failure, Measurement, Metric
+from efficient360.core.measurement import Better, Failure, Measurement, Metric
 from efficient360.core.outcome import Record
-from efficient360.reports.names import words
+from efficient360.reports import names
 from efficient360.reports.report import Axis, Report
-from efficient360.reports.strip import Strip, strip
 
 FEW = 6
-"""More conditions of one metric than this are folded away."""
+"""More conditions of one metric than this are folded."""
+SAMPLES_DRAWN = 200
+"""Raw repeats drawn in a strip at most; more would only darken it."""
 
 DIRECTIONS = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.NEITHER: ""}
 
 
 @final
 @dataclass(frozen=True)
-class Row:
-    """One measured value as printed; ``distinct`` are those of its conditions that not all values of its metric share."""
+class Strip:
+    """A value on a line: positions of the value, the ends of its interval and the raw repeats, in percent of the line's width."""
+
+    value: float
+    low: float
+    high: float
+    samples: Sequence[float]
+
+
+@final
+@dataclass(frozen=True)
+class MetricRow:
+    """One measured value as printed.
+
+    Args:
+        conditions: All its conditions, empty where there are none.
+        distinct: Those that not all values of the metric share; where it has none of them, what that means (``uncalibrated``, ``clean`` …).
+        value: With its unit.
+        interval: 95 % interval, or ``exact``.
+        n: Number of examples or repeats.
+        strip: Value and interval on a line, ``None`` without an interval or a scale.
+    """
 
     conditions: str
     distinct: str
@@ -33,18 +54,18 @@ class Row:
 
 @final
 @dataclass(frozen=True)
-class Group:
+class MetricGroup:
     """All values of one metric of one evaluator.
 
     Args:
-        evaluator: Who measured it.
-        title: The metric in words.
-        metric: Its identity.
+        evaluator: Name of the evaluator.
+        title: Display title of the metric.
+        metric: The metric.
         direction: ``higher is better``, or empty.
         common: Conditions that all its values share.
         rows: Values to show.
         folded: Values under further conditions, to show on demand.
-        scored: Whether the axis's score rests on one of its values.
+        scored: Whether one of its values is a summary metric of the axis.
     """
 
     evaluator: str
@@ -52,22 +73,22 @@ class Group:
     metric: Metric
     direction: str
     common: str
-    rows: Sequence[Row]
-    folded: Sequence[Row]
+    rows: Sequence[MetricRow]
+    folded: Sequence[MetricRow]
     scored: bool
 
     @property
     def lines(self) -> int:
-        """How many lines it takes to show."""
+        """Number of lines it occupies."""
         return len(self.rows) + (len(self.rows) != 1)
 
 
 @final
 @dataclass(frozen=True)
-class Gap:
-    """What has no value, and why. ``of`` names the metric in words, or the evaluator when all of it is missing."""
+class MissingMetric:
+    """A metric without a value. ``title`` is the metric's, or the evaluator's where all of its metrics are missing."""
 
-    of: str
+    title: str
     evaluator: str
     failure: Failure
     conditions: str
@@ -76,24 +97,24 @@ class Gap:
 @final
 @dataclass(frozen=True)
 class Section:
-    """What there is to say of one axis, its scored metrics first; ``axis`` is ``None`` for measurements that feed none."""
+    """The metrics of one axis, scored ones first; ``axis`` is ``None`` for metrics that belong to no dimension."""
 
     axis: Axis | None
-    groups: Sequence[Group]
-    gaps: Sequence[Gap]
+    groups: Sequence[MetricGroup]
+    missing_metrics: Sequence[MissingMetric]
     figures: Sequence[Figure]
 
-    def briefly(self, lines: int) -> tuple[list[Group], list[Group]]:
-        """The groups to show first and the rest, to show on demand.
+    def briefly(self, lines: int) -> tuple[list[MetricGroup], list[MetricGroup]]:
+        """The groups to show, and the rest to show on demand.
 
-        First come those that make the score, then the others in their order as long as all fit; a rest of one would save nothing.
+        Scored groups are always shown, others in order as long as they fit; a rest of one would save nothing.
 
         Args:
-            lines: About how many lines may be shown, above 0.
+            lines: Approximate number of lines that fit, above 0.
         """
         left = lines - sum(group.lines for group in self.groups if group.scored)
-        shown: list[Group] = []
-        rest: list[Group] = []
+        shown: list[MetricGroup] = []
+        rest: list[MetricGroup] = []
         for group in self.groups:
             if not group.scored:
                 left -= group.lines
@@ -103,8 +124,8 @@ class Section:
 
 @final
 @dataclass(frozen=True)
-class Headline:
-    """One number at the top."""
+class HeadlineMetric:
+    """One number at the top of the report."""
 
     title: str
     value: str
@@ -112,17 +133,17 @@ class Headline:
 
 
 def sections(report: Report) -> list[Section]:
-    """Every axis that has at least one measurement, in radar order, then whatever feeds no axis.
+    """A section for every axis with at least one measurement, in radar order, then one for metrics that belong to no dimension.
 
-    A record stands under the first axis that scores its metric, else under the first that its evaluator feeds, else under the first that names its
-    evaluator as related.
+    A record belongs to the first axis that scores its metric, else to the first that scores another metric of its evaluator, else to the first that names
+    its evaluator as related.
     """
-    home: dict[str | None, list[Record]] = {}
+    by_axis: dict[str | None, list[Record]] = {}
     for record in report.records:
-        home.setdefault(_home(report, record), []).append(record)
+        by_axis.setdefault(_axis_of(report, record), []).append(record)
     axes: list[Axis | None] = [*report.axes, None]
-    drawn = [(axis, home.get(axis.dimension.name if axis else None, [])) for axis in axes]
-    return [_section(axis, records) for axis, records in drawn if any(isinstance(r.outcome, Measurement) for r in records)]
+    grouped = [(axis, by_axis.get(axis.dimension.name if axis else None, [])) for axis in axes]
+    return [_section(axis, records) for axis, records in grouped if any(isinstance(r.outcome, Measurement) for r in records)]
 
 
 def unmeasured(report: Report) -> list[Axis]:
@@ -132,34 +153,66 @@ def unmeasured(report: Report) -> list[Axis]:
 
 
 def reasons(axis: Axis) -> list[str]:
-    """Why an axis's summary metrics are missing, each reason once; none where nothing measures the axis yet."""
+    """Why an axis's summary metrics are missing, each reason once; empty where no evaluator measures the axis."""
     return list(dict.fromkeys(part.reason for part in axis.parts if part.reason))
 
 
-def headlines(report: Report) -> list[Headline]:
-    """The first summary metric of each axis that has it, in radar order."""
-    return [found for found in map(headline, report.axes) if found is not None]
+def no_score(axis: Axis) -> str:
+    """Why an axis has no score: the summary metrics that are missing, with their conditions."""
+    missing = []
+    for part in axis.parts:
+        if part.measurement is None:
+            conditions = names.conditions(part.anchor.conditions)
+            missing.append(names.title(part.anchor.metric) + (f" ({conditions})" if conditions else ""))
+    return f"no score, missing: {'; '.join(missing)}" if missing else "no score"
 
 
-def headline(axis: Axis) -> Headline | None:
+def headlines(report: Report) -> list[HeadlineMetric]:
+    """The first summary metric of each axis, in radar order, where it has a value."""
+    return [entry for entry in map(headline, report.axes) if entry is not None]
+
+
+def headline(axis: Axis) -> HeadlineMetric | None:
     """An axis's first summary metric; ``None`` where that has no value."""
     m = axis.parts[0].measurement if axis.parts else None
     if m is None:
         return None
-    return Headline(words(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
+    return HeadlineMetric(names.title(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
 
 
-def gaps(records: Sequence[Record]) -> list[Gap]:
+def missing_metrics(records: Sequence[Record]) -> list[MissingMetric]:
     """The failures among ``records``."""
-    found = [(r, r.outcome) for r in records if isinstance(r.outcome, Failure)]
-    return [Gap(words(f.metric.name if f.metric else r.evaluator), r.evaluator, f, formatting.conditions(f.conditions)) for r, f in found]
+    return [_missing_metric(r.evaluator, r.outcome) for r in records if isinstance(r.outcome, Failure)]
 
 
-def _home(report: Report, record: Record) -> str | None:
-    feeds = [(axis.dimension.name, part.anchor.metric) for axis in report.axes for part in axis.parts if part.anchor.evaluator == record.evaluator]
-    exact = [name for name, metric in feeds if record.metric is not None and metric == record.metric.name]
+def strip(m: Measurement) -> Strip | None:
+    """The strip of a measurement with an interval or repeats; ``None`` without a scale.
+
+    The scale is the metric's bounds, or from 0 to the largest value, interval end or repeat for a non-negative metric without an upper bound.
+    """
+    samples = m.samples[:: max(1, len(m.samples) // SAMPLES_DRAWN)]
+    ends = (m.interval.low, m.interval.high) if m.interval else (m.value, m.value)
+    if m.interval is None and not samples:
+        return None
+    numbers = (m.value, *ends, *samples)
+    low = 0.0 if m.metric.low is None and min(numbers) >= 0 else m.metric.low
+    high = max(numbers) * 1.05 if m.metric.high is None else m.metric.high
+    if low is None or high <= low:
+        return None
+    positions = [100 * min(1.0, max(0.0, (v - low) / (high - low))) for v in numbers]
+    return Strip(positions[0], positions[1], positions[2], positions[3:])
+
+
+def _missing_metric(evaluator: str, failure: Failure) -> MissingMetric:
+    title = names.title(failure.metric.name) if failure.metric else names.words(evaluator)
+    return MissingMetric(title, evaluator, failure, names.conditions(failure.conditions))
+
+
+def _axis_of(report: Report, record: Record) -> str | None:
+    scores = [(axis.dimension.name, part.anchor.metric) for axis in report.axes for part in axis.parts if part.anchor.evaluator == record.evaluator]
+    exact = [name for name, metric in scores if record.metric is not None and metric == record.metric.name]
     related = [axis.dimension.name for axis in report.axes if record.evaluator in axis.dimension.related]
-    return next(iter([*exact, *(name for name, _ in feeds), *related]), None)
+    return next(iter([*exact, *(name for name, _ in scores), *related]), None)
 
 
 def _section(axis: Axis | None, records: Sequence[Record]) -> Section:
@@ -172,22 +225,23 @@ def _section(axis: Axis | None, records: Sequence[Record]) -> Section:
     for _, m in measured:
         figures += [f for f in m.extra if f not in figures]
     first = sorted(grouped.items(), key=lambda item: not any(m in scored for m in item[1]))
-    return Section(axis, [_group(evaluator, ms, scored) for (evaluator, _), ms in first], gaps(records), figures)
+    return Section(axis, [_group(evaluator, ms, scored) for (evaluator, _), ms in first], missing_metrics(records), figures)
 
 
-def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence[Measurement | None]) -> Group:
+def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence[Measurement | None]) -> MetricGroup:
     metric = measurements[0].metric
     few = len(measurements) <= FEW
     shown = [m for m in measurements if few or not m.conditions or m in scored]
     folded = [m for m in measurements if m not in shown]
     first = measurements[0].conditions
     common = {key: value for key, value in first.items() if all(m.conditions.get(key) == value for m in measurements)}
-    rows, more = [_row(m, common) for m in shown], [_row(m, common) for m in folded]
-    fed = any(m in scored for m in measurements)
-    return Group(evaluator, words(metric.name), metric, DIRECTIONS[metric.better], formatting.conditions(common), rows, more, fed)
+    differing = list(dict.fromkeys(key for m in measurements for key in m.conditions if key not in common))
+    rows, more = [_row(m, differing) for m in shown], [_row(m, differing) for m in folded]
+    is_scored = any(m in scored for m in measurements)
+    return MetricGroup(evaluator, names.title(metric.name), metric, DIRECTIONS[metric.better], names.conditions(common), rows, more, is_scored)
 
 
-def _row(m: Measurement, common: Conditions) -> Row:
-    value, ends = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
-    distinct = formatting.conditions({key: c for key, c in m.conditions.items() if key not in common})
-    return Row(formatting.conditions(m.conditions), distinct, value, ends, formatting.count(m.n), strip(m))
+def _row(m: Measurement, differing: Sequence[str]) -> MetricRow:
+    value, interval = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
+    distinct = names.distinct({key: m.conditions[key] for key in differing if key in m.conditions}, differing)
+    return MetricRow(names.conditions(m.conditions), distinct, value, interval, formatting.count(m.n), strip(m))

@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: every dimension's measurements in a column that reads at 80 characters, with or without colour."""
+"""The summary at the end of a run in the terminal: metrics by dimension, readable at 80 columns, with or without colour."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,27 +13,26 @@ from efficient360.core import formatting
 from efficient360.core.measurement import Status
 from efficient360.reports import sections
 from efficient360.reports.html import STATUSES, facts
-from efficient360.reports.radar import missing
 from efficient360.reports.report import Axis, Report
-from efficient360.reports.sections import Group, Row
+from efficient360.reports.sections import MetricGroup, MetricRow
 
 LINES = 12
-"""About as many of a dimension's numbers are printed; the report has them all."""
+"""Approximate number of lines printed for a dimension; the report has them all."""
 NAMED = 6
-"""As many of the measures that are left to the report are named."""
+"""Number of metrics left to the report that are named."""
 BAR, BLOCK = 10, "\u2588"
-"""Columns of a score of 1, and what fills them."""
+"""Columns that a score of 1 fills, and the character that fills them."""
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
 def summary(report: Report, folder: Path | None = None) -> RenderableType:
-    """What a person reads when a run ends: measurements by dimension, gaps with their reasons, where the files are.
+    """Measurements by dimension, missing metrics with their reasons, and the run's files.
 
-    Text from checkpoints and data sets is printed as it stands: none of it is read as markup.
+    Text from checkpoints and data sets is never interpreted as markup.
 
     Args:
         report: The run's report.
-        folder: The run's folder; its files are named when given.
+        folder: The run's folder; its files are listed when given.
     """
     return Stack(*_blocks(report, folder))
 
@@ -42,33 +41,33 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (_line(str(report.checkpoint.get("name", ""))), "bold"))
     yield Text(" · ".join(_line(fact) for fact in facts(report)), style="dim")
     if report.state == "incomplete":
-        yield Text("This run is incomplete: run the same command again and it goes on where it stopped.", style="yellow")
+        yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
     for section in sections.sections(report):
         yield Text.assemble("\n", *_head(section.axis))
         shown, rest = section.briefly(LINES)
-        yield Padding(_measures(shown), (0, 0, 0, 2), expand=False)
-        if beyond := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:
-            more = f" and {len(beyond) - NAMED} more" if len(beyond) > NAMED else ""
-            yield Padding(Text(f"in the report: {', '.join(beyond[:NAMED])}{more}", style="dim"), (0, 0, 0, 2))
+        yield Padding(_metrics(shown), (0, 0, 0, 2), expand=False)
+        if further := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:
+            more = f"; and {len(further) - NAMED} more" if len(further) > NAMED else ""
+            yield Padding(Text(f"in the report: {'; '.join(further[:NAMED])}{more}", style="dim"), (0, 0, 0, 2))
     yield from _missing(report)
     yield from _overview(report)
     if folder is not None:
-        found = [name for name in FILES if (folder / name).exists()]
-        yield Text.assemble("\n", (str(folder / "report.html"), "bold"), (f"\n  beside {', '.join(found[1:])}" if len(found) > 1 else "", "dim"), "\n")
+        files = [name for name in FILES[1:] if (folder / name).exists()]
+        yield Text.assemble("\n", (str(folder / FILES[0]), "bold"), (f"\n  with {', '.join(files)}" if files else "", "dim"), "\n")
 
 
 def _head(axis: Axis | None) -> list[tuple[str, str]]:
     if axis is None:
-        return [("More measurements", "bold cyan")]
-    said = f"score {axis.score:.2f}" if axis.score is not None else f"no score: {missing(axis)}"
-    return [(axis.dimension.title, "bold cyan"), (f"  {said}", "dim")]
+        return [("Other metrics", "bold cyan")]
+    score = f"score {axis.score:.2f}" if axis.score is not None else sections.no_score(axis)
+    return [(axis.dimension.title, "bold cyan"), (f"  {score}", "dim")]
 
 
-def _counted(group: Group, values: int) -> str:
-    return f"{_line(group.title)} ({values})"
+def _counted(group: MetricGroup, values: int) -> str:
+    return f"{_line(group.title)} ({values} values)" if values > 1 else _line(group.title)
 
 
-def _measures(groups: Sequence[Group]) -> Table:
+def _metrics(groups: Sequence[MetricGroup]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
     table.add_column(width=32, overflow="fold")
     table.add_column(justify="right", no_wrap=True, min_width=11)
@@ -82,9 +81,9 @@ def _measures(groups: Sequence[Group]) -> Table:
     return table
 
 
-def _label(group: Group, row: Row) -> Text:
+def _label(group: MetricGroup, row: MetricRow) -> Text:
     if len(group.rows) > 1:
-        return Text(f"  {_line(row.distinct) or 'as it is'}", style="dim")
+        return Text(f"  {_line(row.distinct)}", style="dim")
     return Text.assemble(_line(group.title), (f", {_line(row.conditions)}" if row.conditions else "", "dim"))
 
 
@@ -92,20 +91,20 @@ def _missing(report: Report) -> Iterator[RenderableType]:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(min_width=20, max_width=28)
     table.add_column()
-    alike: dict[tuple[Status, str, str], list[str]] = {}
-    for gap in sections.gaps(report.records):
-        reason = (gap.failure.status, gap.failure.message, gap.failure.hint)
-        alike.setdefault(reason, []).append(", ".join(filter(None, (gap.of, gap.conditions))))
-    for (status, message, hint), names in alike.items():
+    by_reason: dict[tuple[Status, str, str], list[str]] = {}
+    for missing in sections.missing_metrics(report.records):
+        reason = (missing.failure.status, missing.failure.message, missing.failure.hint)
+        by_reason.setdefault(reason, []).append(", ".join(filter(None, (missing.title, missing.conditions))))
+    for (status, message, hint), names in by_reason.items():
         why = Text.assemble((STATUSES[status], "yellow"), f"  {_line(message)}", (f" → {_line(hint)}" if hint else "", "dim"))
         table.add_row(_plain("; ".join(names)), why)
     if table.row_count:
-        yield Text("\nNo value", style="bold")
+        yield Text("\nMissing metrics", style="bold")
         yield Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def _overview(report: Report) -> Iterator[RenderableType]:
-    """A line for each axis that was measured, where there are several; then what was not, and the time."""
+    """A line for each measured axis, where there are several; then the unmeasured ones, and the time."""
     empty = sections.unmeasured(report)
     measured = [axis for axis in report.axes if axis not in empty]
     if len(measured) > 1:
@@ -120,14 +119,14 @@ def _overview(report: Report) -> Iterator[RenderableType]:
 
 
 def _score(axis: Axis, width: int) -> Text:
-    """An axis in one line, cut off where the terminal ends."""
+    """An axis in one line, truncated to the terminal's width."""
     first = sections.headline(axis)
-    told = f"no score: {missing(axis)}" if axis.score is None else f"{first.value}  {first.title}" if first else ""
+    text = sections.no_score(axis) if axis.score is None else f"{first.value}  {first.title}" if first else ""
     return Text.assemble(
         f"{_line(axis.dimension.title):<{width}}  ",
         ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
         (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"),
-        (_line(told), "dim"),
+        (_line(text), "dim"),
         no_wrap=True,
         overflow="ellipsis",
     )
@@ -138,5 +137,5 @@ def _plain(text: str) -> Text:
 
 
 def _line(text: str) -> str:
-    """``text`` without control characters: nothing that was measured may move the cursor."""
+    """``text`` without control characters, so that no name can move the cursor."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""The colours of both themes. Pages take them as CSS variables; charts are drawn in the light ones and recoloured in the browser."""
+"""Colours of the light and dark themes. Pages use them as CSS variables; charts are drawn in light colours and recoloured in the browser."""
 
 from typing import Final
 
@@ -41,7 +41,7 @@ DARK: Final[dict[str, str]] = {
 """The same roles on a dark page."""
 
 SERIES: Final = ("accent", "second", "third", "fourth", "fifth", "sixth")
-"""Roles of the lines of one chart, in order: apart for colour-blind readers in lightness as well as in hue."""
+"""Roles of the series of one chart, in order; they differ in lightness as well as hue for colour-blind readers."""
 
 
 def variables(theme: dict[str, str]) -> str:

@@ -1,12 +1,19 @@
+import dataclasses
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import synthetic
 from efficient360 import api
 from efficient360.cli.parser import run_command
+from efficient360.execution.events import Opened
 from efficient360.execution.plan import Plan, Step
+from efficient360.execution.progress import listener
+from efficient360.reports.folder import save
+from efficient360.storage.outcomes import Store
 
 
 class Planned(Exception):
@@ -79,28 +86,67 @@ def test_a_plugins_evaluator_joins_the_protocol(plan_of, plugin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "subject"),
     [
-        (["evaluate", "x", "--only", "acuracy"], "there is no evaluator called 'acuracy'"),
-        (["evaluate", "x", "--protocol", "fast"], "there is no protocol called 'fast'"),
-        (["evaluate", "x", "--arch-arg", "img_size"], "--arch-arg img_size is not KEY=VALUE"),
-        (["evaluate", "x", "--max-examples", "0"], "max_examples is 0"),
-        (["evaluate", "x", "--max-minutes", "-1"], "max_minutes is -1"),
-        (["evaluate", "x", "--plugin", "nowhere.py"], "the plug-in nowhere.py can't be read"),
-        (["report", "nowhere"], "nowhere holds no report.json"),
-        (["compare", "nowhere", "nowhere"], "nowhere holds no report.json"),
-        (["leaderboard", "build", "nowhere"], "nowhere holds no report.json"),
-        (["show", "evaluator", "acuracy"], "there is no evaluator called 'acuracy'"),
-        (["show", "dimension", "speed"], "there is no dimension called 'speed'"),
-        (["show", "dataset", "cifar11"], "there is no dataset called 'cifar11'"),
+        (["evaluate", "x", "--only", "acuracy"], "'acuracy'"),
+        (["evaluate", "x", "--protocol", "fast"], "'fast'"),
+        (["evaluate", "x", "--arch-arg", "img_size"], "--arch-arg img_size"),
+        (["evaluate", "x", "--max-examples", "0"], "max_examples"),
+        (["evaluate", "x", "--max-minutes", "-1"], "max_minutes"),
+        (["evaluate", "x", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["report", "nowhere"], "nowhere has no report.json"),
+        (["compare", "nowhere", "nowhere"], "nowhere has no report.json"),
+        (["leaderboard", "build", "nowhere"], "nowhere has no report.json"),
+        (["show", "evaluator", "acuracy"], "'acuracy'"),
+        (["show", "dimension", "speed"], "'speed'"),
+        (["show", "dataset", "cifar11"], "'cifar11'"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_bad_input_is_one_sentence_with_a_hint_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str], subject: str) -> None:
     assert run_command(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"efficient360: {words}")
-    assert "\n  → " in said
-    assert "Traceback" not in said
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("efficient360: ")
+    assert subject in message
+    assert hint.startswith("  → ")
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A run with two unreadable lines among its outcomes."""
+    report = synthetic.report()
+    save(report, tmp_path / "run")
+    store = Store(tmp_path / "run")
+    store.append([dataclasses.replace(report.records[0], key="k", part=(0, 1))])
+    with store.path.open("a", encoding="utf-8") as file:
+        file.write("not json\n{}\n")
+    return store.folder
+
+
+def test_report_and_compare_warn_of_unreadable_outcomes(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = f"efficient360: 2 lines of {damaged}/outcomes.jsonl can't be read and are left out\n"
+    assert run_command(["report", str(damaged)]) == 0
+    assert capsys.readouterr().err == warning
+    assert run_command(["compare", str(damaged), str(damaged)]) == 0
+    assert capsys.readouterr().err == 2 * warning
+
+
+def test_a_sound_run_warns_of_nothing(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (damaged / "outcomes.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (damaged / "outcomes.jsonl").write_text(lines[0], encoding="utf-8")
+    assert run_command(["report", str(damaged)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "line"),
+    [(0, None), (1, "1 line of outcomes.jsonl can't be read and is left out"), (2, "2 lines of outcomes.jsonl can't be read and are left out")],
+)
+def test_a_run_begins_by_naming_unreadable_outcomes(corrupt: int, line: str | None) -> None:
+    header = {"checkpoint": {"name": "m", "architecture": "vit", "digest": "a" * 64}, "dataset": None}
+    stream = io.StringIO()
+    with listener(stream) as listen:
+        listen(Opened(header, {}, corrupt))
+    assert stream.getvalue().splitlines()[1:] == ([] if line is None else [line])
 
 
 def test_show_tells_settings_metrics_and_anchors(capsys: pytest.CaptureFixture[str]) -> None:

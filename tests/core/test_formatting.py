@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.core.formatting import class_name, conditions, count, duration, interval, is_fraction, number, scaled, significant
+from efficient360.core.formatting import class_name, count, duration, interval, is_fraction, number, scaled, significant
 from efficient360.core.measurement import BYTE, JOULE, MAC, NAT, ONE, SECOND, Better, Interval, Metric, Unit
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "", low=0, high=1)
@@ -108,12 +108,6 @@ def test_only_dimensionless_quantities_bounded_by_one_are_percentages() -> None:
 )
 def test_intervals(of: Interval | None, metric: Metric, text: str) -> None:
     assert interval(of, metric) == text
-
-
-def test_conditions() -> None:
-    assert conditions({"corruption": "fog", "severity": 3}) == "corruption fog, severity 3"
-    assert conditions({"epsilon": 4 / 255, "attack_steps": 10, "targeted": False}) == "epsilon 0.01569, attack steps 10, targeted False"
-    assert conditions({}) == ""
 
 
 @pytest.mark.parametrize(

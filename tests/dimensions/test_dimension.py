@@ -104,7 +104,7 @@ def test_the_reason_is_not_hidden_by_what_was_measured_under_other_conditions() 
 
 def test_the_failure_of_other_conditions_is_not_the_reason() -> None:
     found = axis(missing(PEAK, "batch 32 crashed", {"batch": 32}))
-    assert found.parts[0].reason == "memory gave no peak under these conditions"
+    assert found.parts[0].reason == "memory reported no peak under these conditions"
 
 
 def test_a_value_beside_a_failure_under_other_conditions_counts() -> None:

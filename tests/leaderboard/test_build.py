@@ -10,8 +10,7 @@ import pytest
 
 import synthetic
 from efficient360.errors import RunError
-from efficient360.leaderboard.board import boards
-from efficient360.leaderboard.build import build
+from efficient360.leaderboard.build import boards, build
 from efficient360.reports.report import Report, axes_of
 
 
@@ -78,13 +77,13 @@ def test_summary_metrics_come_first_and_the_rest_can_be_added(runs: list[tuple[P
 
 def test_other_data_get_a_table_of_their_own(runs: list[tuple[Path, Report]], tmp_path: Path) -> None:
     alone = build(runs, tmp_path).read_text(encoding="utf-8")
-    assert "These runs saw different data" not in alone
+    assert "These runs used different data" not in alone
     costs_only = dataclasses.replace(synthetic.report("costs"), dataset=None)
     mixed = [(tmp_path / "c", costs_only), *runs, (tmp_path / "d", synthetic.report("elsewhere", digest="e" * 64))]
     found = boards(mixed, tmp_path)
     assert [(b.digest, len(b.entries)) for b in found] == [("d" * 64, 2), ("e" * 64, 1), ("", 1)]
     assert found[-1].title == "Without data"
-    assert "These runs saw different data" in build(mixed, tmp_path).read_text(encoding="utf-8")
+    assert "These runs used different data" in build(mixed, tmp_path).read_text(encoding="utf-8")
 
 
 def test_names_are_escaped(runs: list[tuple[Path, Report]], tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ from efficient360.core.measurement import ONE, Better, Interval, Measurement, Me
 from efficient360.core.outcome import Record
 from efficient360.reports import page, sections
 from efficient360.reports.html import data, render
-from efficient360.reports.names import words
 from efficient360.reports.report import Report, axes_of
-from efficient360.reports.strip import strip
+from efficient360.reports.sections import MetricGroup, MetricRow, Section, strip
 
 
 class Reader(HTMLParser):
@@ -61,7 +60,7 @@ def test_every_dimension_is_named_with_its_question(read: Reader) -> None:
 
 
 def test_raw_values_stand_with_unit_interval_and_n(read: Reader) -> None:
-    for said in ("89.3 %", "87.1 – 91.1 %", "897", "22.9 MB", "1.26 GMAC", "0.412 nat", "exact", "Russakovsky et al. 2015", "corruption fog, severity 3"):
+    for said in ("89.3 %", "87.1 – 91.1 %", "897", "22.9 MB", "1.26 GMAC", "0.412 nat", "exact", "Russakovsky et al. 2015", "corruption = fog · severity = 3"):
         assert said in read.text
 
 
@@ -70,8 +69,8 @@ def test_gaps_say_why(read: Reader) -> None:
         "1 of 2 measured",
         "not measured",
         "Another process held the machine.",
-        "What to do: Lower --batch-size.",
-        "nothing measures the dimension yet",
+        "Suggestion: Lower --batch-size.",
+        "no evaluator measures the dimension yet",
         "explanations was not part of this run",
     ):
         assert said in read.text
@@ -103,7 +102,7 @@ def test_data_in_scripts_hold_no_tag(html: str) -> None:
 
 def test_a_remote_picture_is_not_drawn(html: str, read: Reader) -> None:
     assert "tracker.png" not in html
-    assert "no picture" in read.text
+    assert "image not shown" in read.text
 
 
 @pytest.mark.parametrize("uri", ["https://example.org/a.png", "data:text/html,x", "data:image/svg+xml;base64,AA", "javascript:alert(1)", ""])
@@ -163,7 +162,7 @@ def test_only_an_incomplete_run_carries_the_banner() -> None:
 def test_a_report_without_data_or_outcomes_is_drawn() -> None:
     empty = dataclasses.replace(synthetic.report(), dataset=None, records=[], axes=axes_of(synthetic.dimensions(), []), state="complete")
     text = Reader(render(empty)).text
-    assert "Nothing: everything that was planned has a value." in text
+    assert "None: every planned metric has a value." in text
     assert "Data set" not in text
 
 
@@ -185,10 +184,10 @@ def test_many_conditions_are_folded_and_the_scored_value_is_not() -> None:
     assert group.rows[0].value == "61.0 %"
 
 
-def brief(*groups: tuple[str, int, bool]) -> sections.Section:
+def brief(*groups: tuple[str, int, bool]) -> Section:
     metric = Metric("m", ONE, Better.HIGHER, "M.")
-    row = sections.Row("", "", "1", "", "1", None)
-    return sections.Section(None, [sections.Group("e", title, metric, "", "", [row] * rows, [], scored) for title, rows, scored in groups], [], [])
+    row = MetricRow("", "", "1", "", "1", None)
+    return Section(None, [MetricGroup("e", title, metric, "", "", [row] * rows, [], scored) for title, rows, scored in groups], [], [])
 
 
 def test_a_long_section_shows_first_what_is_scored_and_then_what_fits() -> None:
@@ -242,7 +241,7 @@ def test_columns_of_numbers_stand_flush_right() -> None:
 
 
 def test_the_headlines_are_the_first_measure_of_each_dimension() -> None:
-    assert [h.title for h in sections.headlines(synthetic.report())][:3] == ["Top-1 accuracy", "Weight bytes", "MACs"]
+    assert [h.title for h in sections.headlines(synthetic.report())][:3] == ["Top-1 accuracy", "Weight size", "MACs"]
 
 
 def place(value: float, low: float | None, high: float | None, interval: Interval | None, samples: tuple[float, ...] = ()) -> object:
@@ -257,21 +256,6 @@ def test_a_strip_places_a_value_between_its_bounds() -> None:
     assert place(-3, None, None, Interval(-4, -2, "t")) is None
     repeats = place(2.0, 0, None, None, (1.0, 2.0, 4.0))
     assert dataclasses.astuple(repeats)[3] == pytest.approx([100 / 4.2, 200 / 4.2, 400 / 4.2])  # type: ignore[call-overload]
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("top1", "Top-1 accuracy"),
-        ("weight_bytes", "Weight bytes"),
-        ("ece_excess", "ECE beyond chance"),
-        ("mean_tpr", "Mean TPR"),
-        ("mce", "mCE"),
-        ("_", "_"),
-    ],
-)
-def test_names_in_words(name: str, said: str) -> None:
-    assert words(name) == said
 
 
 def test_provenance_is_all_there(read: Reader) -> None:

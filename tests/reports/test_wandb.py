@@ -15,11 +15,9 @@ from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
-from efficient360.reports import wandb_payload as payload
-from efficient360.reports import wandb_upload
 from efficient360.reports.report import Report
-from efficient360.reports.wandb import Mode, Target, WandbOutcome, log, target
-from efficient360.reports.wandb_process import bounded
+from efficient360.reports.wandb import payload
+from efficient360.reports.wandb.log import Upload, WandbMode, WandbOutcome, WandbProject, log, parse_project, run_module, sync, unreachable
 
 KEY = "0123456789" * 4
 
@@ -63,8 +61,8 @@ def test_metrics_have_no_key_for_what_is_missing(report: Report) -> None:
     }
 
 
-def test_particulars_carry_interval_n_coverage_and_failures(report: Report) -> None:
-    assert payload.particulars(report) == {
+def test_summary_values_carry_interval_n_coverage_and_failures(report: Report) -> None:
+    assert payload.summary_values(report) == {
         "accuracy/top1/low": 0.85,
         "accuracy/top1/high": 0.9,
         "accuracy/top1/n": 897,
@@ -85,8 +83,8 @@ def test_conditions_that_read_alike_keep_both_values(report: Report) -> None:
 
 
 def test_a_failure_is_a_row_without_a_value(report: Report) -> None:
-    assert payload.rows(report)[3] == ["latency", None, "", None, None, None, None, None, "unsupported", "nothing runs it"]
-    assert payload.rows(report)[2] == ["pgd", "robust_accuracy", "epsilon=0.5, norm=linf", 0.25, "1", 0.16, 0.37, 64, "measured", ""]
+    assert payload.outcome_rows(report)[3] == ["latency", None, "", None, None, None, None, None, "unsupported", "nothing runs it"]
+    assert payload.outcome_rows(report)[2] == ["pgd", "robust_accuracy", "epsilon=0.5, norm=linf", 0.25, "1", 0.16, 0.37, 64, "measured", ""]
 
 
 def test_tags_fit_the_limit_and_are_unique(report: Report) -> None:
@@ -94,15 +92,15 @@ def test_tags_fit_the_limit_and_are_unique(report: Report) -> None:
     assert payload.tags(long) == ("digits", "x" * 64)
 
 
-@pytest.mark.parametrize(("text", "wanted"), [("vits", Target("vits")), ("team/vits", Target("vits", "team"))])
-def test_target(text: str, wanted: Target) -> None:
-    assert target(text) == wanted
+@pytest.mark.parametrize(("text", "expected"), [("vits", WandbProject("vits")), ("team/vits", WandbProject("vits", "team"))])
+def test_a_project_with_and_without_an_entity(text: str, expected: WandbProject) -> None:
+    assert parse_project(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "team/", "a/b/c", "what?", "x" * 129])
 def test_a_name_that_wandb_refuses(text: str) -> None:
-    with pytest.raises(SettingsError, match="can't be a W&B project") as error:
-        target(text)
+    with pytest.raises(SettingsError) as error:
+        parse_project(text)
     assert error.value.code == "wandb-project"
 
 
@@ -113,7 +111,7 @@ def test_a_name_that_wandb_refuses(text: str) -> None:
 def offline(report: Report, tmp_path_factory: pytest.TempPathFactory) -> WandbOutcome:
     folder = tmp_path_factory.mktemp("run")
     _files(folder)
-    return log(report, folder, "team/vits", Mode.OFFLINE)
+    return log(report, folder, "team/vits", WandbMode.OFFLINE)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +133,7 @@ def test_offline_run_names_itself(read: Read) -> None:
 
 
 def test_offline_run_holds_every_metric_and_interval(read: Read, report: Report) -> None:
-    for key, value in (payload.metrics(report) | payload.particulars(report)).items():
+    for key, value in (payload.metrics(report) | payload.summary_values(report)).items():
         assert read.summary[key] == value
     for key, value in payload.metrics(report).items():
         assert read.history[key] == value
@@ -159,7 +157,7 @@ def test_offline_run_holds_the_tables(read: Read, offline: WandbOutcome, report:
     assert offline.folder is not None
     outcomes = json.loads((offline.folder / "files" / read.summary["outcomes/path"]).read_text())
     assert outcomes["columns"] == list(payload.COLUMNS)
-    assert outcomes["data"] == payload.rows(report)
+    assert outcomes["data"] == payload.outcome_rows(report)
     axes = json.loads((offline.folder / "files" / read.summary["axes/path"]).read_text())
     assert axes["data"] == [["Performance", 0.75, 1.0], ["Latency", None, 0.0], ["Memory", pytest.approx(0.168), 1.0]]
 
@@ -185,7 +183,7 @@ def test_offline_run_holds_the_report_as_an_artifact(read: Read) -> None:
 
 
 def test_disabled_writes_nothing(report: Report, tmp_path: Path) -> None:
-    assert log(report, tmp_path, "vits", Mode.DISABLED) == WandbOutcome()
+    assert log(report, tmp_path, "vits", WandbMode.DISABLED) == WandbOutcome()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -193,7 +191,7 @@ def test_disabled_writes_nothing(report: Report, tmp_path: Path) -> None:
 def test_out_of_reach_keeps_the_run_and_names_the_command(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    done = log(report, tmp_path, "vits", Mode.ONLINE)
+    done = log(report, tmp_path, "vits", WandbMode.ONLINE)
     assert done.folder is not None
     assert done.url == ""
     assert done.problem.startswith("http://127.0.0.1:9 can't be reached (")
@@ -203,7 +201,7 @@ def test_out_of_reach_keeps_the_run_and_names_the_command(report: Report, tmp_pa
 
 def test_a_broken_wandb_is_a_problem_and_no_exception(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "no address")
-    done = log(report, tmp_path, "vits", Mode.OFFLINE)
+    done = log(report, tmp_path, "vits", WandbMode.OFFLINE)
     assert (done.url, done.folder, done.command) == ("", None, "")
     assert done.problem.startswith("the run could not be written (")
     assert "ValidationError" in done.problem
@@ -211,9 +209,10 @@ def test_a_broken_wandb_is_a_problem_and_no_exception(report: Report, tmp_path: 
     assert done.problem.endswith(f"the evaluation itself is complete in {tmp_path}")
 
 
-def test_a_bad_name_is_told_in_every_mode(report: Report, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="'no\\?such' can't be a W&B project"):
-        log(report, tmp_path, "no?such", Mode.DISABLED)
+def test_a_bad_name_is_rejected_in_every_mode(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        log(report, tmp_path, "no?such", WandbMode.DISABLED)
+    assert error.value.code == "wandb-project"
 
 
 @pytest.fixture
@@ -229,9 +228,9 @@ def test_upload_gives_the_runs_page(offline: WandbOutcome, server: http.server.T
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert offline.folder is not None
     at = f"http://127.0.0.1:{server.server_address[1]}"
-    done = wandb_upload.upload(offline.folder, at)
+    done = sync(offline.folder, at)
     run_id = offline.folder.name.rpartition("-")[2]
-    assert done == wandb_upload.Upload(f"{at}/team/vits/runs/{run_id}", "")
+    assert done == Upload(f"{at}/team/vits/runs/{run_id}", "")
     created = [given["input"]["artifactCollectionName"] for name, given in server.asked if name == "CreateArtifact"]  # type: ignore[attr-defined]
     assert "evaluation-tiny_vit_8" in created
 
@@ -239,7 +238,7 @@ def test_upload_gives_the_runs_page(offline: WandbOutcome, server: http.server.T
 @pytest.mark.slow
 def test_no_key_asks_nobody(report: Report, tmp_path: Path, server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    done = log(report, tmp_path, "vits", Mode.ONLINE)
+    done = log(report, tmp_path, "vits", WandbMode.ONLINE)
     assert "no API key" in done.problem
     assert done.problem.endswith(f"run `wandb login`, then upload it with: wandb sync {done.folder}")
     assert server.asked == []  # type: ignore[attr-defined]
@@ -255,7 +254,7 @@ def test_what_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
         "subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], pass_fds=[held.fileno()])\n"
         "signal.pause()\n"
     )
-    assert bounded(["hang"], tmp_path, 4.0, {}) is None
+    assert run_module(["hang"], tmp_path, 4.0, {"PYTHONPATH": str(tmp_path)}) is None
     with (tmp_path / "held").open() as held:
         # Held by both processes until both are gone; a survivor would keep us here until the time limit.
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -263,15 +262,20 @@ def test_what_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_without_an_answer(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wandb.py").write_text("import os\nprint('out of memory', flush=True)\nos._exit(9)\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    done = log(report, tmp_path, "vits", Mode.OFFLINE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    done = log(report, tmp_path, "vits", WandbMode.OFFLINE)
     assert done.problem == f"the run could not be written (out of memory); the evaluation itself is complete in {tmp_path}"
+
+
+def test_nothing_is_imported_from_the_runs_folder(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("print('imported from the folder')\n")
+    assert "imported from the folder" not in (run_module(["json.tool"], tmp_path, 20.0, {}, "{}") or "")
 
 
 def test_an_upload_that_takes_too_long_is_a_problem(tmp_path: Path, server: http.server.ThreadingHTTPServer) -> None:
     at = f"http://127.0.0.1:{server.server_address[1]}"
-    assert wandb_upload.upload(tmp_path, at, 0.0) == wandb_upload.Upload("", f"the upload to {at} was not done within 0 s")
+    assert sync(tmp_path, at, 0.0) == Upload("", f"the upload to {at} was not done within 0 s")
 
 
 def test_a_server_that_is_no_address() -> None:
-    assert "can't be reached" in wandb_upload.unreachable("no-address")
+    assert "can't be reached" in unreachable("no-address")

@@ -1,4 +1,4 @@
-// Sorts, filters and chooses columns of each table, and lays the chosen runs over one another on its radar.
+// Sorts and filters each table, shows and hides its columns, and overlays the selected runs on its radar.
 (() => {
   "use strict";
   const read = id => JSON.parse(document.getElementById(id).textContent);
@@ -23,8 +23,8 @@
     const count = section.querySelector(".count");
 
     const overlay = () => {
-      const chosen = rows.filter(row => row.querySelector(".pick input").checked);
-      const data = chosen.flatMap((row, index) => {
+      const selected = rows.filter(row => row.querySelector(".pick input").checked);
+      const data = selected.flatMap((row, index) => {
         const [role, colour] = series[index % series.length];
         row.style.setProperty("--mark", `var(--${role})`);
         const traces = Charts.recoloured(board.runs[row.dataset.run], { [accent]: colour });
@@ -32,7 +32,7 @@
         traces[1].line.dash = DASHES[Math.floor(index / series.length) % DASHES.length];
         return traces;
       });
-      Charts.show(section.querySelector(".radar"), { data, layout: { ...board.layout, showlegend: chosen.length > 1 } });
+      Charts.show(section.querySelector(".radar"), { data, layout: { ...board.layout, showlegend: selected.length > 1 } });
     };
 
     const sort = (key, direction) => {

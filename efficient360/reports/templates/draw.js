@@ -1,4 +1,4 @@
-// Draws plotly charts in the theme at hand, and again when the theme or the medium changes.
+// Draws plotly charts in the current theme, and redraws them when the theme or the medium changes.
 const Charts = (() => {
   "use strict";
   const dark = JSON.parse(document.getElementById("dark").textContent);
@@ -10,7 +10,7 @@ const Charts = (() => {
   let printing = false;
   let width = innerWidth;
 
-  // Charts name the light theme's colours; on a dark page each stands for its dark counterpart.
+  // Charts use the light theme's colours; on a dark page each is replaced by its dark counterpart.
   const recoloured = (value, by) => {
     if (typeof value === "string") return value.replace(/#[0-9a-f]{6}/g, colour => by[colour] || colour);
     if (Array.isArray(value)) return value.map(item => recoloured(item, by));
@@ -28,7 +28,7 @@ const Charts = (() => {
       if (width < 460) {
         layout.font.size = 10;
         layout.margin = { l: 72, r: 72, t: 48, b: 42 };
-        // There is no room for the words; the list beside the radar has them.
+        // No room for the words; the list next to the radar has them.
         const axis = layout.polar.angularaxis;
         axis.ticktext = axis.ticktext.map(text => text.replace("<i>not measured</i>", "–"));
       }

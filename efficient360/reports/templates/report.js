@@ -1,4 +1,4 @@
-// Shows the report's charts where they belong, and keeps small pictures' pixels sharp.
+// Draws the report's charts in their places, and keeps the pixels of small images sharp.
 (() => {
   "use strict";
   const charts = JSON.parse(document.getElementById("charts").textContent);
