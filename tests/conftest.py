@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 # Tests run side by side, one process a core: a pool of threads in each would have them fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -71,7 +72,7 @@ def plugin(tmp_path: Path):
 
 PLUGIN = '''
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 import os, signal, time
 from efficient360.evaluator import ONE, Better, ExampleEvaluator, Metric, Need, Scores
 

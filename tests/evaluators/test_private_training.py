@@ -24,7 +24,7 @@ from efficient360.models.references import resolve
 from efficient360.models.weights import digest
 
 N = 160
-QUICK = {"steps": 12, "batch": 80, "epsilons": (1.0, 8.0), "head_rate": 0.05}
+QUICK: dict[str, Any] = {"steps": 12, "batch": 80, "epsilons": (1.0, 8.0), "head_rate": 0.05}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def context(case: Case, folder: Path, **changes: Any) -> Context:
 
 
 def run(case: Case, folder: Path, **settings: Any) -> list[Outcome]:
-    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))  # type: ignore[arg-type]
+    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))
 
 
 def table(found: list[Outcome], metric: str) -> dict[tuple[object, object], float]:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_parts_keep_their_own_rows(tmp_path: Path) -> None:
 
 PLUGIN = '''
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 from efficient360.evaluator import *
 
