@@ -1,4 +1,4 @@
-import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -48,13 +48,17 @@ def test_random_weights_of_a_files_architecture(tmp_path: Path) -> None:
     assert found.name == "tiny-random-0"
 
 
-def test_the_trained_checkpoint_beside_the_repository() -> None:
-    shared = Path(os.environ.get("EFFICIENT360_SHARED", Path(__file__).parents[3] / "shared" / "data"))
-    path = shared / "checkpoints" / "vit_cifar10.safetensors"
-    if not path.is_file():
-        pytest.skip(f"no trained checkpoint at {path}; EFFICIENT360_SHARED names its folder")
-    found = resolve(CheckpointSpec(str(path)))
-    assert (found.num_classes, found.class_names[0], found.preprocessing.input_size) == (10, "airplane", (3, 32, 32))
+def test_a_trained_checkpoint_by_its_path_is_the_one_by_its_name(tmp_path: Path) -> None:
+    for suffix in ("safetensors", "json"):
+        shutil.copy(embedded.zoo_file("digits-vit").with_suffix(f".{suffix}"), tmp_path / f"mine.{suffix}")
+    found = resolve(CheckpointSpec(str(tmp_path / "mine.safetensors")))
+    named = resolve(CheckpointSpec("digits-vit"))
+    assert (found.digest, found.num_classes, found.class_names, found.preprocessing) == (
+        named.digest,
+        named.num_classes,
+        named.class_names,
+        named.preprocessing,
+    )
     preflight(load_model(found), seed=0)
 
 

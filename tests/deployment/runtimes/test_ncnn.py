@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure, Status
+from efficient360.deployment.devices.worker import WorkerFailed
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import parity
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
@@ -68,5 +69,5 @@ def test_a_damaged_file_is_an_error_and_no_crash(small_cnn: nn.Module, logits_of
     made = build(source(small_cnn, "cnn", tmp_path), "ncnn", Precision.FP32)
     assert isinstance(made, Artefact), made
     (made.folder / "model.param").write_text("7767517\n1 1\nNoSuchLayer a 0 1 out0\n")
-    with pytest.raises(Exception, match=r"model\.param"):
+    with pytest.raises(WorkerFailed, match=r"model\.param"):
         logits_of(made, IMAGES)
