@@ -44,7 +44,7 @@ def key_of(session: Session, evaluator: Evaluator | ExampleEvaluator) -> str:
         identity["others"] = {reference: other.identity for reference, other in others.items()}
     if Need.MACHINE in evaluator.needs:
         identity["machine"] = environment.machine(session.environment)
-    identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
+    identity |= {"surroundings": cache_dependencies} if (cache_dependencies := evaluator.cache_dependencies()) else {}
     return f"{evaluator.name}-{digest(identity)}"
 
 
