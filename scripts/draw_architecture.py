@@ -274,9 +274,8 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         return int(not PICTURE.is_file() or PICTURE.read_text(encoding="utf-8") != picture)
     PICTURE.write_text(picture, encoding="utf-8")
-    print(
-        f"{len(rooms)} rooms on {len(floors)} floors, {len(arrows)} arrows between rooms ({len(essential(arrows))} not implied by others): {PICTURE.relative_to(ROOT)}"
-    )
+    drawn = f"{len(arrows)} arrows between rooms ({len(essential(arrows))} not implied by others)"
+    print(f"{PICTURE.relative_to(ROOT)}: {len(rooms)} rooms on {len(floors)} floors, {drawn}")
     return 0
 
 

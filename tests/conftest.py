@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 # Tests run side by side, one process a core: a pool of threads in each would have them fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,7 +49,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_plan(tiny: Path, tmp_path: Path):
     """A plan over the tiny ViT and 60 digits."""
 
-    def make(*evaluators: str, **changes: object) -> Plan:
+    def make(*evaluators: str, **changes: Any) -> Plan:
         fields: dict = {
             "checkpoint": CheckpointSpec(str(tiny)),
             "dataset": DatasetSpec("digits", max_examples=60),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, cast, final
 
 import numpy as np
 import pytest
@@ -61,7 +61,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> e360.RunReport:
 
 
 def small(model: Any, data: Any, out: Path, **changes: Any) -> e360.RunReport:
-    return e360.evaluate(model, data, **{"only": ["accuracy", "calibration", "parameters"], "out": out, "class_names": NAMES} | changes)
+    arguments: dict[str, Any] = {"only": ["accuracy", "calibration", "parameters"], "out": out, "class_names": NAMES}
+    return e360.evaluate(model, data, **(arguments | changes))
 
 
 class Pairs:
@@ -84,7 +85,7 @@ WAYS = {
     "arrays": lambda: (images(), {"mean": MEAN, "std": STD}),
     "PIL and a transform": lambda: (Pairs(), {"transform": NORMALISED}),
     "a data set that normalises itself": lambda: (Pairs(NORMALISED), {}),
-    "a subset of one": lambda: (Subset(Pairs(NORMALISED), range(COUNT)), {}),
+    "a subset of one": lambda: (Subset(cast(Any, Pairs(NORMALISED)), range(COUNT)), {}),
     "tensors": lambda: (TensorDataset(torch.from_numpy(images()[0]).permute(0, 3, 1, 2) / 255, torch.from_numpy(images()[1])), {"mean": MEAN, "std": STD}),
     "Hugging Face": lambda: (digits("test").select(range(COUNT)).cast_column("image", __import__("datasets").Image()), {"transform": NORMALISED}),
 }
@@ -106,7 +107,7 @@ def test_a_checkpoint_by_name_on_data_in_memory(reference: e360.RunReport, tmp_p
 
 
 def test_a_network_in_memory_on_data_by_name(network: nn.Module, reference: e360.RunReport, tmp_path: Path) -> None:
-    path = reference.dataset["source"]["location"]  # type: ignore[index]
+    path = reference.dataset["source"]["location"]
     transform = transforms.Compose([transforms.Resize(32), transforms.CenterCrop(32), *NORMALISED.transforms])
     report = small(network, f"parquet:{path}", tmp_path / "run", transform=transform)
     assert report["nll"].value == pytest.approx(reference["nll"].value, rel=1e-5)
@@ -273,7 +274,7 @@ def test_numbers_by_name_and_conditions(reference: e360.RunReport) -> None:
     assert "robust_accuracy" not in reference
     for key, code in (("robust_accuracy", "no-such-metric"), (("ece", {"coverage": "7 %"}), "no-such-conditions"), ("accuracy_at_coverage", "several-values")):
         with pytest.raises(MetricError) as caught:
-            reference[key]  # type: ignore[index]
+            reference[key]
         assert caught.value.code == code
         assert isinstance(caught.value, LookupError)
 
@@ -361,7 +362,7 @@ def test_transforms_are_taken_apart_and_read_off() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_pixels_survive_packing(dtype: type) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 7)).astype(dtype)
+    pixels: np.ndarray = np.random.default_rng(0).integers(0, 256, (3, 5, 7)).astype(dtype)
     assert np.array_equal(unpacked(packed(pixels), "x"), pixels)
     assert unpacked(packed(pixels), "x").dtype == dtype
 

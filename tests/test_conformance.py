@@ -27,11 +27,19 @@ from efficient360.evaluator import (
     Outcome,
     Scores,
     Status,
+    TorchModel,
     Unsupported,
 )
 from efficient360.plugins.registry import evaluators
 
 SAMPLE = Path(__file__).parent / "sample_package"
+
+
+def torch_of(model: Model) -> TorchModel:
+    assert isinstance(model, TorchModel)
+    return model
+
+
 METRIC = Metric("brightness", ONE, Better.NEITHER, "How bright.", low=0, high=1)
 SLOW = {
     "acceleration",
@@ -47,7 +55,7 @@ SLOW = {
     "memory",
     "private_training",
 }
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
     "black_box": {"epsilons": (4,), "queries": 40, "shown": 1},
     "acceleration": {"runtimes": ("onnxruntime?", "torch"), "runs": 6, "seconds": 0.1},
@@ -200,7 +208,7 @@ class Vandal(_Base):
     """Changes weights."""
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        next(iter(model.network.parameters())).data.add_(1)
+        next(iter(torch_of(model).network.parameters())).data.add_(1)
         yield Scores(METRIC, batch.images.mean((1, 2, 3)))
 
 
@@ -209,7 +217,7 @@ class Litterer(_Base):
     """Leaves gradients on."""
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        model.network.requires_grad_(True)
+        torch_of(model).network.requires_grad_(True)
         yield Scores(METRIC, batch.images.mean((1, 2, 3)))
 
 
@@ -218,7 +226,7 @@ class Trainer(_Base):
     """Leaves training mode on."""
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
-        model.module.train()
+        torch_of(model).module.train()
         yield Scores(METRIC, batch.images.mean((1, 2, 3)))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_an_interruption_keeps_the_models_before_it(again, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    out = None
+    out: Any = None
 
     def forget(folder):
         nonlocal out

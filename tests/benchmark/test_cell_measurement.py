@@ -1,6 +1,7 @@
 """What becomes of a model on a device, on a device of our own that starts no process."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_a_converter_that_crashed_is_not_waited_for_again(tmp_path, monkeypatch)
     monkeypatch.setattr(run, "build", build)
     workload = Workload(made_model(), ModelSource("id", None, (3, 4, 4), None, tmp_path), REFERENCE, REFERENCE)
     targets = [("torch", Precision.FP32), ("onnxruntime", Precision.FP32)]
-    told = []
+    told: list[Any] = []
     first = convert(workload, targets, 1, False, told.append)
     assert told == ["torch:fp32", "onnxruntime:fp32"]
     assert convert(workload, targets, 1, False, told.append) == first

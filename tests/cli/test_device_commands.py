@@ -8,7 +8,7 @@ from efficient360.deployment.runtimes.kit.machine import describe
 
 @pytest.fixture(autouse=True)
 def no_phones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_commands.adb_client, "states", dict)
+    monkeypatch.setattr("efficient360.deployment.devices.adb_client.states", dict)
     monkeypatch.setenv("COLUMNS", "80")
 
 

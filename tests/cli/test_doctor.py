@@ -2,6 +2,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +18,7 @@ class NoSuch(Runtime):
     name = "no_such"
     title = "No Such"
     extra = "nosuch"
-    converts_with = ("no_such_module",)
+    converts_with: ClassVar[tuple[str, ...]] = ("no_such_module",)
     precisions = (Precision.FP32,)
 
     def convert(self, build: Build) -> Converted:
@@ -87,12 +88,12 @@ def test_groups_that_may_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_energy_in_its_three_states(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "COUNTERS", tmp_path)
-    monkeypatch.setattr(doctor.counters, "energy", lambda: None)
+    monkeypatch.setattr("efficient360.deployment.runtimes.kit.counters.energy", lambda: None)
     assert "not measured" in doctor._energy().found
     (tmp_path / "intel-rapl:0").mkdir()
     (tmp_path / "intel-rapl:0" / "energy_uj").touch()
     assert (doctor._energy().state, "sudo chmod" in doctor._energy().advice) == (State.LACKING, True)
-    monkeypatch.setattr(doctor.counters, "energy", lambda: 12.5)
+    monkeypatch.setattr("efficient360.deployment.runtimes.kit.counters.energy", lambda: 12.5)
     assert doctor._energy().state is State.GOOD
 
 
@@ -111,7 +112,7 @@ def test_the_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_noise(monkeypatch: pytest.MonkeyPatch, quick: None, busy: float, steal: float, state: State, said: str) -> None:
     readings = iter([{"busy": 0.0, "own": 0.0, "steal": 0.0}, {"busy": busy, "own": 0.0, "steal": steal}])
-    monkeypatch.setattr(doctor.counters, "read", lambda: next(readings))
+    monkeypatch.setattr("efficient360.deployment.runtimes.kit.counters.read", lambda: next(readings))
     check = doctor._noise()
     assert check.state is state
     assert said in check.found
@@ -130,7 +131,7 @@ def test_a_gpu_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def test_binaries_for_phones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(doctor.BINARIES, str(tmp_path))
+    monkeypatch.setenv("EFFICIENT360_ADB_BINARIES", str(tmp_path))
     assert doctor._binaries().state is State.LACKING
     (tmp_path / "benchmark_model").touch()
     assert doctor._binaries().found.endswith(": benchmark_model")

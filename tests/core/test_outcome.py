@@ -43,13 +43,14 @@ def test_a_record_survives_strict_json(record: Record) -> None:
 
 @pytest.mark.parametrize("kind", [Curve, Bars, Heatmap, Table, Gallery])
 def test_every_kind_of_figure_survives(kind: type[Figure]) -> None:
-    one = {
+    figures_of: dict[type[Figure], Figure] = {
         Curve: Curve("t", "x", "y", (Series("a", (1.0,), (2.0,), (1.5,), (2.5,), "points"),), x_log=True),
         Bars: Bars("t", "x", "y", ("a",), (1.0,)),
         Heatmap: Heatmap("t", "x", "y", ("a", "b"), ("c",), ((1.0, None),)),
         Table: Table("t", ("a", "b"), (("x", 1), ("y", 2.5))),
         Gallery: Gallery("t", (Picture("data:image/png;base64,AA==", "caption"),)),
-    }[kind]
+    }
+    one = figures_of[kind]
     data = json.loads(json.dumps(figure_to_json(one)))
     assert data["kind"] == kind.kind
     assert figure_from_json(data) == one

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,7 +175,7 @@ def test_folder_without_classes_and_file_that_is_no_parquet(tmp_path: Path) -> N
 def test_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
-    def unreachable(**_: object) -> None:
+    def unreachable(**_: Any) -> None:
         raise ConnectionError("Couldn't reach 'uoft-cs/cifar10' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
@@ -198,7 +199,7 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_one_that_refuses_is_left_t
         asked.append(url)
         raise answers[0]
 
-    def load(**arguments: object) -> None:
+    def load(**arguments: Any) -> None:
         asked.append(str(arguments["path"]))
         raise FileNotFoundError("Cannot find the requested files in the cached path")
 

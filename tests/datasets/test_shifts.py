@@ -3,6 +3,7 @@ import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,7 +189,7 @@ def test_more_or_fewer_named_classes_than_the_card_matches_are_no_guess(tmp_path
 
 
 def test_a_hub_out_of_reach_tells_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(**_: object) -> None:
+    def unreachable(**_: Any) -> None:
         raise ConnectionError("Couldn't reach 'nobody/nothing' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
@@ -200,7 +201,7 @@ def test_a_hub_out_of_reach_tells_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_its_identity_follows_the_card_and_the_file(tmp_path: Path) -> None:
-    def identity(**entry: object) -> str:
+    def identity(**entry: Any) -> str:
         (found,) = shifted_sets(card(Shift("fog", "Fog", Source("parquet", str(path)), **entry)), NAMES, None, FOUR, 0)
         return found.identity
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Listed:
             images = torch.from_numpy(self.shades[part]).float()[:, None, None, None].expand(-1, 3, 8, 8).contiguous() / 255
             groups = {name: tuple(values[part]) for name, values in self.groups.items()}
             labels = torch.from_numpy(self.labels[part])
-            yield Batch(tuple(self.ids[part]), labels, lambda i=images: i, 0, groups, self.logits[part])
+            yield Batch(tuple(self.ids[part]), labels, partial(torch.Tensor.clone, images), 0, groups, self.logits[part])
 
     def subset(self, n: int, seed: int) -> "Listed":
         raise NotImplementedError
@@ -77,7 +78,7 @@ def listed(logits: np.ndarray, labels: np.ndarray, groups: Mapping[str, Sequence
     return Listed(torch.from_numpy(logits.astype(np.float32)), labels.astype(np.int64), shades, names, groups or {})
 
 
-def context_of(examples: Listed | None, scratch: Path, batch_size: int = 64, seed: int = 0) -> Context:
+def context_of(examples: Listed | None, scratch: Path, batch_size: int = 64, seed: int = 0) -> Context[Any]:
     checkpoint = Checkpoint(CheckpointSpec("x"), "x", "x", {}, Origin.FILE, None, "", Preprocessing((3, 8, 8), (0, 0, 0), (1, 1, 1)), 10)
     return Context(checkpoint, examples, None, seed, batch_size, Deadline(), scratch)
 

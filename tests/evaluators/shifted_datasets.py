@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,20 +75,20 @@ class ShiftedDataset:
         self.card["source"] = {"kind": "parquet", "location": files}
         return self
 
-    def add(self, name: str, predicted: Sequence[int], truth: Sequence, ids: Sequence[str] = (), **entry: object) -> "ShiftedDataset":
+    def add(self, name: str, predicted: Sequence[int], truth: Sequence, ids: Sequence[str] = (), **entry: Any) -> "ShiftedDataset":
         files = parquet(self.folder / f"{name}.parquet", [png(STEP * p) for p in predicted], truth, ids)
         return self.entry(name, files, **entry)
 
-    def entry(self, name: str, files: str, **entry: object) -> "ShiftedDataset":
+    def entry(self, name: str, files: str, **entry: Any) -> "ShiftedDataset":
         self.card["shifts"].append({"name": name, "title": name.title(), "source": {"kind": "parquet", "location": files}, **entry})
         return self
 
-    def spec(self, **changes: object) -> DatasetSpec:
+    def spec(self, **changes: Any) -> DatasetSpec:
         path = self.folder / "made.yaml"
         path.write_text(yaml.safe_dump(self.card))
         return DatasetSpec(str(path), **changes)
 
-    def context(self, scratch: Path, batch_size: int = 4, **changes: object) -> Context:
+    def context(self, scratch: Path, batch_size: int = 4, **changes: Any) -> Context:
         data = open_dataset(self.spec(**changes), TEN, 0)
         scratch.mkdir(exist_ok=True)
         return Context(TEN, data.examples, None, 0, batch_size, Deadline(), scratch, shifts=data.shifts)
@@ -100,12 +101,12 @@ def by_metric_and_shift(outcomes: Sequence[Outcome]) -> OutcomesByShift:
     return {(o.metric.name if o.metric else "all", str(o.conditions.get("shift", ""))): o for o in outcomes}
 
 
-def run(dataset: ShiftedDataset, evaluator: NaturalShift | None = None, model: Model | None = None, **changes: object) -> OutcomesByShift:
+def run(dataset: ShiftedDataset, evaluator: NaturalShift | None = None, model: Model | None = None, **changes: Any) -> OutcomesByShift:
     context = dataset.context(dataset.folder / "scratch", **changes)
     return by_metric_and_shift(run_in(context, evaluator, model))
 
 
-def run_in(context: Context, evaluator: NaturalShift | None = None, model: Model | None = None) -> list[Outcome]:
+def run_in(context: Context[Any], evaluator: NaturalShift | None = None, model: Model | None = None) -> list[Outcome]:
     evaluator, model = evaluator or NaturalShift(), model or BrightnessModel()
     table = score_all(evaluator, model, context.examples, context, context.progress)
     return outcomes_of(evaluator, model, table, context)

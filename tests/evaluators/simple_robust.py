@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def examples_of(model: TorchModel, n: int, wrong: int = 0) -> tuple[Tensor, Tens
 
 def exact_radii(model: TorchModel, images: Tensor, labels: Tensor, dual: float) -> Tensor:
     """Distance to the nearest wrong answer, 0 for a wrong one, float64 ``(n,)``: the least margin over the dual norm of the weights' difference."""
-    weight, logits = model.network[-1].weight.double(), model(images).double()  # type: ignore[index,union-attr,operator]
+    weight, logits = model.network[-1].weight.double(), model(images).double()
     margins = logits.gather(1, labels[:, None]) - logits
     lengths = (weight[labels][:, None, :] - weight[None]).norm(p=dual, dim=2).clamp(min=1e-12)
     return (margins / lengths).scatter(1, labels[:, None], float("inf")).amin(1).clamp(min=0)
@@ -80,7 +81,7 @@ class Held:
         for first in range(start, len(self), size):
             part = list(self.places[first : first + size])
             labels = torch.from_numpy(self.labels[first : first + size])
-            yield Batch(tuple(f"x{i}" for i in part), labels, lambda part=part: self.images[part], 0, {}, self.logits[part])
+            yield Batch(tuple(f"x{i}" for i in part), labels, partial(self.images.__getitem__, part), 0, {}, self.logits[part])
 
     def select(self, ids: Sequence[str]) -> "Held":
         rows = [self.ids.index(name) for name in ids]

@@ -3,7 +3,9 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +73,9 @@ class Listed:
             part = self.places[first : first + size]
             images = torch.tensor(part).float()[:, None, None, None].expand(-1, 3, 8, 8) / 255
             chosen = list(part)
-            yield Batch(tuple(f"test/{i}" for i in part), torch.from_numpy(self.labels[chosen]), lambda i=images: i, 0, {}, self.logits[chosen])
+            yield Batch(
+                tuple(f"test/{i}" for i in part), torch.from_numpy(self.labels[chosen]), partial(torch.Tensor.clone, images), 0, {}, self.logits[chosen]
+            )
 
     def subset(self, n: int, seed: int) -> "Listed":
         raise NotImplementedError
@@ -93,7 +97,7 @@ def run(logits: np.ndarray, labels: np.ndarray, evaluator: Accuracy | None = Non
         return {outcome.metric.name: outcome for outcome in outcomes_of(evaluator, Known(logits.shape[1]), table, context)}
 
 
-def context_of(examples: Listed | None, batch_size: int, scratch: Path) -> Context:
+def context_of(examples: Listed | None, batch_size: int, scratch: Path) -> Context[Any]:
     checkpoint = Checkpoint(CheckpointSpec("x"), "x", "x", {}, Origin.FILE, None, "", Preprocessing((3, 8, 8), (0, 0, 0), (1, 1, 1)), 10)
     return Context(checkpoint, examples, None, 0, batch_size, Deadline(), scratch)
 

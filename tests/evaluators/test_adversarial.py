@@ -3,6 +3,7 @@
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from efficient360.evaluators.adversarial import Adversarial
 from efficient360.execution.plan import configure
 from efficient360.models.model import PixelsToLogits, TorchModel
 
-FAST = {"scout_linf": (), "attacks": ("apgd-ce", "apgd-t"), "steps": 30, "targets": 4}
+FAST: dict[str, Any] = {"scout_linf": (), "attacks": ("apgd-ce", "apgd-t"), "steps": 30, "targets": 4}
 
 
 @pytest.mark.parametrize(("setting", "dual"), [("linf", 1.0), ("l2", 2.0)])
@@ -28,7 +29,9 @@ def test_robust_accuracy_is_theorys_at_every_epsilon(setting: str, dual: float, 
     # between radii, not at one: there rounding decides
     ordered = np.sort(radii[radii > 0])
     grid = tuple(float(scale * (ordered[i] + ordered[i + 1]) / 2) for i in (5, 14, 25))
-    outcomes = measured(Adversarial(**FAST, **({"linf": grid} if setting == "linf" else {"linf": (), "l2": grid})), model, images, labels, tmp_path)
+    outcomes = measured(
+        Adversarial(**FAST, linf=grid if setting == "linf" else (), l2=grid if setting == "l2" else Adversarial().l2), model, images, labels, tmp_path
+    )
     for epsilon in grid:
         label = f"{epsilon:.4g}/255" if setting == "linf" else f"{epsilon:.4g}"
         outcome = outcomes["robust_accuracy", setting, label, "worst case"]
@@ -173,7 +176,7 @@ def test_an_attack_of_ones_own_joins_as_a_file(tmp_path: Path) -> None:
         ({"attacks": ["cw"]}, "cw"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], setting: str) -> None:
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], setting: str) -> None:
     with pytest.raises(SettingsError) as caught:
         configure(Adversarial, settings)
     assert caught.value.code == "bad-setting"

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,7 +203,7 @@ def test_a_model_that_never_changes_its_mind_is_as_robust_as_it_is_right(on: con
         ({"norm": "l1"}, "norm"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, object], setting: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any], setting: str) -> None:
     with pytest.raises(SettingsError) as caught:
         configure(BlackBox, wrong)
     assert caught.value.code == "bad-setting"

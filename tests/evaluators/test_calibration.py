@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def columns(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
     return {s.metric.name: s.values.double().numpy() for s in Calibration().score(Logits(), batch_of(logits, labels))}
 
 
-def finish(confidence: np.ndarray, correct: np.ndarray, seed: int = 0, **settings: int) -> dict[str, Measurement]:
+def finish(confidence: np.ndarray, correct: np.ndarray, seed: int = 0, **settings: Any) -> dict[str, Measurement]:
     """What the evaluator says of examples of two classes with these confidences, raw."""
     predicted = np.arange(len(correct)) % 2
     odds = np.log(np.clip(confidence, 1e-9, None) / np.clip(1 - confidence, 1e-9, None))

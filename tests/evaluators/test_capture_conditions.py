@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from answered import Known, found, listed, logits_of, run
@@ -11,7 +13,7 @@ from efficient360.evaluators.capture_conditions import CaptureConditions
 from efficient360.execution.plan import configure
 from efficient360.methods.inclusiveness.capture_conditions import CONDITIONS
 
-FEW = {"resamples": 199}
+FEW: dict[str, Any] = {"resamples": 199}
 
 
 def examples(count: int = 40):

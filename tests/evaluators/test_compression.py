@@ -32,7 +32,8 @@ def on() -> Subject:
 
 def run(on: Subject, folder: Path, model: Model | None = None, batch_size: int = 8, **settings: Any) -> list[Outcome]:
     folder.mkdir(exist_ok=True)
-    return list(Compression(**({"variants": FEW, "resamples": 20} | settings)).evaluate(model or on.model, context_of(on, folder, batch_size)))
+    chosen: dict[str, Any] = {"variants": FEW, "resamples": 20} | settings
+    return list(Compression(**chosen).evaluate(model or on.model, context_of(on, folder, batch_size)))
 
 
 def values(found: list[Outcome], metric: str) -> dict[str, float]:

@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,12 +29,12 @@ def on() -> Subject:
     return subject()
 
 
-def context(on: Subject, folder: Path, **changes: object) -> Context:
+def context(on: Subject, folder: Path, **changes: Any) -> Context:
     folder.mkdir(exist_ok=True)
-    return dataclasses.replace(Context(on.checkpoint, on.examples, on.training, 0, 16, Deadline(), folder), **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(Context(on.checkpoint, on.examples, on.training, 0, 16, Deadline(), folder), **changes)
 
 
-def run(on: Subject, folder: Path, settings: dict[str, object], **changes: object) -> list[Outcome]:
+def run(on: Subject, folder: Path, settings: dict[str, Any], **changes: Any) -> list[Outcome]:
     return list(Continual(**(BRIEF | settings)).evaluate(on.model, context(on, folder, **changes)))  # type: ignore[arg-type]
 
 
@@ -46,7 +47,7 @@ def other(on: Subject, names: tuple[str, ...], name: str = "letters") -> dict[st
     return {name: OtherSet(name, name.title(), "x", part(on.examples), part(on.training))}
 
 
-def values(found: list[Outcome], metric: str, **given: object) -> list[float]:
+def values(found: list[Outcome], metric: str, **given: Any) -> list[float]:
     return [o.value for o in found if isinstance(o, Measurement) and o.metric.name == metric and given.items() <= o.conditions.items()]
 
 
@@ -120,13 +121,11 @@ def test_groups_one_after_the_other(on: Subject, tmp_path: Path) -> None:
         ({"streams": ("group:side",), "scenarios": ("task-incremental",)}, {}, "no-such-scenario", "is domain-incremental, not task-incremental"),
     ],
 )
-def test_a_stream_that_cannot_be_had_says_why(
-    on: Subject, tmp_path: Path, settings: dict[str, object], changes: dict[str, object], code: str, words: str
-) -> None:
+def test_a_stream_that_cannot_be_had_says_why(on: Subject, tmp_path: Path, settings: dict[str, Any], changes: dict[str, Any], code: str, words: str) -> None:
     found = failure(run(on, tmp_path / "a", settings, **changes))
     assert found.code == code
     assert words in found.message
-    assert found.conditions == {"stream": settings["streams"][0]}  # type: ignore[index]
+    assert found.conditions == {"stream": settings["streams"][0]}
 
 
 @pytest.mark.slow
@@ -227,7 +226,7 @@ def test_what_it_cannot_do_without(on: Subject, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as refused:
         configure(Continual, settings)
     assert refused.value.code == "bad-setting"

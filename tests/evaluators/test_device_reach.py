@@ -5,7 +5,7 @@ import pytest
 from answered import Known, context_of, found
 
 from efficient360 import conformance
-from efficient360.core.measurement import Failure, Interval, Measurement, Outcome, Status
+from efficient360.core.measurement import Conditions, Failure, Interval, Measurement, Outcome, Status
 from efficient360.deployment.devices import latency_metrics
 from efficient360.errors import DeviceError, SettingsError
 from efficient360.evaluators.device_reach import DeviceReach
@@ -16,7 +16,7 @@ PROFILES = ("limited:1core-512mb", "limited:1core-1gb", "limited:1core-2gb")
 
 
 def taken(device: str, low: float, value: float, high: float) -> Measurement:
-    given = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    given: Conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
     return Measurement(latency_metrics.BEST, value, 30, Interval(low, high, "bootstrap"), given)
 
 

@@ -1,6 +1,6 @@
 """The spectra of features end to end: attention, spectral mixers, an artefact, random weights, settings that make no sense."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Block(nn.Module):
 class Mixing(nn.Module):
     """4 × 4 patches through blocks of a mixer, without attention and without class token."""
 
-    def __init__(self, mixers: list[nn.Module], alone: bool = False) -> None:
+    def __init__(self, mixers: Sequence[nn.Module], alone: bool = False) -> None:
         super().__init__()
         self.patch = nn.Conv2d(3, 8, 4, 4)
         self.blocks = nn.ModuleList([Block(mixer, alone) for mixer in mixers])
@@ -106,7 +106,7 @@ def model_of(network: nn.Module, classes: int = 3) -> TorchModel:
     return TorchModel(PixelsToLogits(network, [0.5] * 3, [0.3] * 3, None).eval().requires_grad_(False), SIZE, classes)
 
 
-def context_of(model: Model, folder: Path, n: int, origin: Origin = Origin.FILE) -> Context:
+def context_of(model: Model, folder: Path, n: int, origin: Origin = Origin.FILE) -> Context[Any]:
     images = torch.rand((n, *SIZE), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = model(images)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from answered import found, listed, logits_of, planted, run
@@ -12,7 +14,7 @@ from efficient360.errors import SettingsError
 from efficient360.evaluators.group_fairness import GroupFairness
 from efficient360.execution.plan import configure
 
-FEW = {"permutations": 199, "resamples": 199}
+FEW: dict[str, Any] = {"permutations": 199, "resamples": 199}
 PLAIN = GroupFairness(derived=(), **FEW)
 
 

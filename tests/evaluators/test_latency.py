@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def context(tmp_path: Path) -> Context:
     return Context(conformance.subject().checkpoint, None, None, 0, 8, Deadline(), scratch, artefacts=tmp_path / "artefacts")
 
 
-def measured(outcomes: list, metric: str, **conditions: object) -> Measurement:
+def measured(outcomes: list, metric: str, **conditions: Any) -> Measurement:
     found = [o for o in outcomes if isinstance(o, Measurement) and o.metric.name == metric and conditions.items() <= o.conditions.items()]
     assert len(found) == 1, (metric, [o.conditions for o in found])
     return found[0]
@@ -187,9 +188,12 @@ def test_int8_without_data_says_what_to_add(runtime, model, context) -> None:
 @pytest.mark.slow
 def test_int8_is_calibrated_with_the_training_split(runtime, model, context, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr(
-        calibration_images, "sample_images", lambda examples, n, seed: calls.append((examples, n)) or calibration_images.synthetic_images(SIZE, n, seed)
-    )
+
+    def sample_images(examples, n, seed):
+        calls.append((examples, n))
+        return calibration_images.synthetic_images(SIZE, n, seed)
+
+    monkeypatch.setattr(calibration_images, "sample_images", sample_images)
     both = dataclasses.replace(context, examples="evaluated", training="training")
     outcomes = list(Latency((runtime() + ":int8",), threads=1, runs=6, seconds=0.0).evaluate(model, both))
     assert measured(outcomes, "latency_p50").conditions["precision"] == "int8"

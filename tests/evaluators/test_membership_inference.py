@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,17 +46,17 @@ def ignorant(overfitted: Case) -> Case:
     return dataclasses.replace(overfitted, training=spots.examples(*spots.pixels_of(N, 2), "train", overfitted.checkpoint))
 
 
-def context(case: Case, folder: Path, batch_size: int = 32, progress: Callable[[int, int], None] = lambda *_: None, **changes: object) -> Context:
+def context(case: Case, folder: Path, batch_size: int = 32, progress: Callable[[int, int], None] = lambda *_: None, **changes: Any) -> Context:
     folder.mkdir(exist_ok=True)
     made = Context(case.checkpoint, case.evaluated, case.training, 0, batch_size, Deadline(), folder, progress)
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)
 
 
-def run(case: Case, folder: Path, model: Model | None = None, **settings: object) -> list[Outcome]:
-    return list(MembershipInference(**settings).evaluate(model or case.model, context(case, folder)))  # type: ignore[arg-type]
+def run(case: Case, folder: Path, model: Model | None = None, **settings: Any) -> list[Outcome]:
+    return list(MembershipInference(**settings).evaluate(model or case.model, context(case, folder)))
 
 
-def named(found: list[Outcome], metric: str, **conditions: object) -> Outcome:
+def named(found: list[Outcome], metric: str, **conditions: Any) -> Outcome:
     (one,) = [o for o in found if o.metric is not None and o.metric.name == metric and conditions.items() <= o.conditions.items()]
     return one
 
@@ -234,7 +235,7 @@ def test_what_can_not_be_attacked_says_why(overfitted: Case, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_attacks_with_shadow_models_tell_members_from_others(overfitted: Case, tmp_path: Path) -> None:
-    settings = {"shadows": 2, "shadow_epochs": 60, "shadow_images": 240, "shadow_batch": 50, "gradient_examples": 0}
+    settings: dict[str, Any] = {"shadows": 2, "shadow_epochs": 60, "shadow_images": 240, "shadow_batch": 50, "gradient_examples": 0}
     found = run(overfitted, tmp_path / "a", **settings)
     by_attack = {o.conditions["attack"]: o for o in found if o.metric.name == "attack_auc"}
     assert {"LiRA online", "LiRA offline", "RMIA online", "RMIA offline"} < set(by_attack)

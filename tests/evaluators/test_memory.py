@@ -100,12 +100,12 @@ def test_a_worker_that_crashed_costs_its_own_number_only(checkpoint: Checkpoint,
 
 def test_the_time_budget_ends_a_worker_and_the_evaluation(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     given: list[float] = []
 
     def worker(request: MemoryRequest, timeout: float) -> Failure:
         given.append(timeout)
-        monkeypatch.setattr(memory.time, "monotonic", lambda: now + 100)
+        monkeypatch.setattr("time.monotonic", lambda: now + 100)
         return Failure(Status.FAILED, "worker-timeout", "too long")
 
     monkeypatch.setattr(memory, "measure_process", worker)

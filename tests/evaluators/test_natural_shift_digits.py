@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def plainly(images: Sequence[Pillow.Image], among: Sequence[int]) -> list[int]:
     return [max(among, key=lambda c: row[c]) for row in logits.tolist()]
 
 
-def run_plan(card: Path, out: Path, **settings: object) -> tuple[OutcomesByShift, bool]:
+def run_plan(card: Path, out: Path, **settings: Any) -> tuple[OutcomesByShift, bool]:
     plan = Plan(CheckpointSpec("digits-vit"), DatasetSpec(str(card)), "test", (Step("natural_shift", settings),), out, batch_size=50)
     events: list = []
     runner.run(plan, events.append)

@@ -2,12 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shifted_datasets import BrightnessModel, ShiftedDataset, run, run_in, with_three_shifts
 
 from efficient360.errors import OutOfTime
-from efficient360.evaluator import Deadline
+from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.natural_shift import NaturalShift
 from efficient360.execution.scoring import score_all
 
@@ -54,7 +55,7 @@ def test_progress_is_told_of_all_sets_together(tmp_path: Path) -> None:
 
 
 def test_the_deadline_ends_it(tmp_path: Path) -> None:
-    context = with_three_shifts(tmp_path).context(tmp_path / "scratch")
+    context: Context[Any] = with_three_shifts(tmp_path).context(tmp_path / "scratch")
     evaluator, model = NaturalShift(), BrightnessModel()
     table = score_all(evaluator, model, context.examples, context, context.progress)
     with pytest.raises(OutOfTime):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def measured(outcomes: list[Measurement | Failure]) -> dict[tuple[Any, ...], Mea
 
 
 def others(**sets: Any) -> dict[str, OtherSet]:
-    return {name: OtherSet(name, name, "1", lambda of=of: of, lambda of=of: of) for name, of in sets.items()}
+    return {name: OtherSet(name, name, "1", partial(sets.__getitem__, name), partial(sets.__getitem__, name)) for name in sets}
 
 
 def named(examples: Any, names: str) -> Any:

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from efficient360.models.references import resolve
 from efficient360.models.weights import digest
 
 N = 160
-QUICK = {"steps": 12, "batch": 80, "epsilons": (1.0, 8.0), "head_rate": 0.05}
+QUICK: dict[str, Any] = {"steps": 12, "batch": 80, "epsilons": (1.0, 8.0), "head_rate": 0.05}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +44,14 @@ def learned() -> Case:
     return Case(checkpoint, load_model(checkpoint), training, dataset.examples)
 
 
-def context(case: Case, folder: Path, **changes: object) -> Context:
+def context(case: Case, folder: Path, **changes: Any) -> Context:
     folder.mkdir(exist_ok=True)
     made = Context(case.checkpoint, case.evaluated, case.training, 0, 32, Deadline(), folder)
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)
 
 
-def run(case: Case, folder: Path, **settings: object) -> list[Outcome]:
-    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))  # type: ignore[arg-type]
+def run(case: Case, folder: Path, **settings: Any) -> list[Outcome]:
+    return list(PrivateTraining(**(QUICK | settings)).evaluate(case.model, context(case, folder)))
 
 
 def table(found: list[Outcome], metric: str) -> dict[tuple[object, object], float]:
@@ -98,7 +99,7 @@ def test_all_layers_learn_and_the_checkpoint_stays_as_it_was(learned: Case, tmp_
 
 @pytest.mark.slow
 def test_its_seed_fixes_it_whatever_the_batch_size(learned: Case, tmp_path: Path) -> None:
-    little = {"epsilons": (8.0,), "steps": 2, "batch": 40}
+    little: dict[str, Any] = {"epsilons": (8.0,), "steps": 2, "batch": 40}
     first = run(learned, tmp_path / "a", **little)
     assert ("all", 8) in table(first, "private_accuracy")
     evaluator = PrivateTraining(**(QUICK | little))

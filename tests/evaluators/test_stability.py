@@ -1,6 +1,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ class Looker(Model):
         return torch.nn.functional.pad(torch.stack([1 - seen, seen], 1), (0, 5), value=-1.0)
 
 
-def context(folder: Path, batch_size: int = 8) -> Context:
+def context(folder: Path, batch_size: int = 8) -> Context[Any]:
     folder.mkdir(exist_ok=True)
     return Context(SUBJECT.checkpoint, SUBJECT.examples, None, 0, batch_size, Deadline(), folder)
 
@@ -54,7 +55,7 @@ def run(evaluator: Stability, folder: Path, model: Model | None = None, batch_si
     return {(o.metric.name, frozenset(o.conditions.items())): o for o in outcomes_of(evaluator, model, table, where)}
 
 
-def one(found: dict[tuple[str, frozenset], Outcome], metric: str, **conditions: object) -> Measurement:
+def one(found: dict[tuple[str, frozenset], Outcome], metric: str, **conditions: Any) -> Measurement:
     matching = [o for (name, has), o in found.items() if name == metric and conditions.items() <= dict(has).items()]
     assert len(matching) == 1, matching
     assert isinstance(matching[0], Measurement)
@@ -132,9 +133,9 @@ def test_figures_are_bars_pairs_and_the_protocol(tmp_path: Path) -> None:
     assert details["gaussian noise"] == "clean"
     assert details["translate"].startswith("frame ")
     assert isinstance(protocol, Table)
-    assert dict(protocol.rows)["frames"] == "31 16 31"
-    assert dict(protocol.rows)["strengths"] == "cifar-p"
-    assert dict(protocol.rows)["digest of the examples"] == SUBJECT.examples.digest[:16]
+    assert ("frames", "31 16 31") in protocol.rows
+    assert ("strengths", "cifar-p") in protocol.rows
+    assert ("digest of the examples", SUBJECT.examples.digest[:16]) in protocol.rows
 
 
 def test_pictures_are_of_what_flips_most_and_of_several_examples() -> None:
@@ -156,7 +157,7 @@ def reported(found: dict[tuple[str, frozenset], Outcome], path: Path) -> str:
 
 def test_another_runs_report_divides(tmp_path: Path) -> None:
     """Against itself a model has an mFR of 1; against another, the mean of the ratios."""
-    settings = {"perturbations": ("translate", "scale"), "examples": None}
+    settings: dict[str, Any] = {"perturbations": ("translate", "scale"), "examples": None}
     mine, theirs = run(Stability(**settings), tmp_path / "a"), run(Stability(**settings), tmp_path / "b", Looker(0.8))
     same = run(Stability(**settings, reference=reported(mine, tmp_path / "mine.json")), tmp_path / "a")
     assert one(same, "mfr", reference="other", over="translate scale", table="cifar-p").value == pytest.approx(1)

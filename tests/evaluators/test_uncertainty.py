@@ -77,7 +77,7 @@ def test_dropout_and_stochastic_depth_where_there_are_some(on: Subject, tmp_path
         assert runs[0]["mutual_information", method].value > 0
         assert runs[0]["nll", method].value == pytest.approx(runs[1]["nll", method].value, rel=1e-5)
         assert runs[0]["nll", method].n == 10
-    assert [row[0] for row in runs[0]["nll", "point"].extra[0].rows] == ["point", "laplace", "mc-dropout", "stochastic-depth"]  # type: ignore[union-attr]
+    assert [row[0] for row in runs[0]["nll", "point"].extra[0].rows] == ["point", "laplace", "mc-dropout", "stochastic-depth"]
 
 
 def test_no_training_images_no_laplace(on: Subject, context: Context) -> None:

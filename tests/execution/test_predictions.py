@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from efficient360.models.references import resolve
 SMALL = {"num_classes": 6}
 
 
-def model_of(architecture: str, keep: tuple[int, ...] | None = None, **arguments: object) -> TorchModel:
+def model_of(architecture: str, keep: tuple[int, ...] | None = None, **arguments: Any) -> TorchModel:
     return load_model(resolve(CheckpointSpec(architecture, arguments={**SMALL, **arguments}, random_weights=True)), keep=keep)
 
 
@@ -116,6 +117,8 @@ def test_parts_keep_their_own_rows(tmp_path: Path) -> None:
     (batch,) = found.select(ids).batches(10)
     (clean,) = found.batches(EXAMPLES)
     assert batch.ids == tuple(ids)
+    assert batch.clean_features is not None
+    assert clean.clean_features is not None
     assert torch.equal(batch.clean_features, clean.clean_features[[20, 3, 4, 11]])
     torch.testing.assert_close(on.model.classifier()(batch.clean_features), on.model(batch.images), rtol=0, atol=1e-5)
 

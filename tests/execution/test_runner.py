@@ -60,6 +60,7 @@ def _examples(plan: Plan):
     from efficient360.datasets.loader import open_dataset
     from efficient360.models.references import resolve
 
+    assert plan.dataset is not None
     return open_dataset(plan.dataset, resolve(plan.checkpoint), plan.seed).examples
 
 

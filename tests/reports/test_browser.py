@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 import synthetic
 from efficient360.reports.html import render
@@ -57,7 +57,12 @@ def opened(browser: Browser, address: str) -> Iterator[Opened]:
         seen = Seen(contexts[-1].new_page())
         seen.page.on("console", lambda message: seen.complaints.append(message.text))
         seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.on("dialog", lambda dialog: (seen.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+
+        def dismiss(dialog: Dialog) -> None:
+            seen.complaints.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        seen.page.on("dialog", dismiss)
         seen.page.on("request", lambda request: seen.requests.append(request.url))
         seen.page.goto(address)
         seen.page.wait_for_selector("#radar .polarsublayer")

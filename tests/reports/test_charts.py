@@ -16,7 +16,7 @@ from efficient360.reports.charts import chart
 from efficient360.reports.radar import neighbours, outline, overlay, radar
 from efficient360.reports.report import axes_of
 
-FIGURES = [synthetic.reliability(), synthetic.growth(), synthetic.risk(), synthetic.by_class(), synthetic.corruptions()]
+FIGURES: list[Curve | Bars | Heatmap] = [synthetic.reliability(), synthetic.growth(), synthetic.risk(), synthetic.by_class(), synthetic.corruptions()]
 MANY = Bars("many", "class", "accuracy", tuple(f"class {i}" for i in range(100)), tuple(i / 100 for i in range(100)))
 
 

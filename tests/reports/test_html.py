@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
         ({"name": "digits"}, "digits"),
     ],
 )
-def test_a_data_set_says_how_much_of_it_was_taken(dataset: dict[str, object], said: str) -> None:
+def test_a_data_set_says_how_much_of_it_was_taken(dataset: dict[str, Any], said: str) -> None:
     assert data(dataset) == said
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,8 @@ def server() -> Iterator[None]:
 @pytest.fixture
 def plug(server: None, tmp_path: Path) -> Iterator[Callable[[], World]]:
     """Plugs in phones; they are gone afterwards."""
-    processes, serials = [], []
+    processes: list[Any] = []
+    serials: list[str] = []
 
     def one() -> World:
         phone = tmp_path / f"phone{len(processes)}"

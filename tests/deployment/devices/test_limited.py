@@ -15,6 +15,7 @@ from efficient360.deployment.devices import cgroups, limited, timing
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.cgroups import Limits
 from efficient360.deployment.devices.device import DeviceReading, Job, Schedule, TimingBlock
+from efficient360.deployment.runtimes.kit import machine
 from efficient360.errors import DeviceError, Efficient360Error, SettingsError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has control groups and affinities")
@@ -52,6 +53,7 @@ def test_an_image_is_answered_as_without_limits(little: Callable[..., Job], prob
     (reading,) = read(limited.limited("1core"), [little()], probes, short)
     assert isinstance(reading, DeviceReading)
     assert reading.threads == 1
+    assert reading.logits is not None
     np.testing.assert_allclose(reading.logits, np.load(probes).sum((2, 3)), rtol=1e-5)
 
 
@@ -161,8 +163,8 @@ def test_a_core_gives_one_thread_before_any_gives_two(tmp_path: Path, monkeypatc
 def test_a_runtime_that_obeys_no_cap_is_refused_where_the_cap_bites(
     little: Callable[..., Job], probes: Path, short: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newer = {**limited.describe(), "isa": ["avx2", "avx512f"]}
-    monkeypatch.setattr(limited, "describe", lambda: newer)
+    newer = {**machine.describe(), "isa": ["avx2", "avx512f"]}
+    monkeypatch.setattr("efficient360.deployment.devices.limited.describe", lambda: newer)
     found = limited.limited("1core-avx2")
     (refused,) = read(found, [little()], probes, short)
     assert isinstance(refused, Failure)
@@ -170,7 +172,7 @@ def test_a_runtime_that_obeys_no_cap_is_refused_where_the_cap_bites(
     assert refused.message == "Little can't be held to AVX2: it obeys no setting for it"
     job = dataclasses.replace(little().artefact, runtime="openvino")
     assert found._refusal(job) is None
-    assert found.describe().isa == ["avx2"] or "avx2" not in limited.describe()["isa"]
+    assert found.describe().isa == ["avx2"] or "avx2" not in newer["isa"]
 
 
 @pytest.mark.parametrize(

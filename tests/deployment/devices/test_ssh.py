@@ -136,6 +136,7 @@ def test_readings_come_back_and_nothing_is_left_there(server: Server, there: Pat
     good, raised, crashed, killed = read(server.address(folder=there), jobs, probes, short)
     assert isinstance(good, DeviceReading)
     assert len(good.blocks) == 2
+    assert good.logits is not None
     np.testing.assert_allclose(good.logits, np.load(probes).sum((2, 3)), rtol=1e-5)
     assert isinstance(raised, Failure)
     assert raised.code == "runtime-error"

@@ -1,6 +1,7 @@
 import itertools
 import math
 import statistics
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def reading(*blocks: TimingBlock, threads: int = 1, steady: bool = True, idle: f
     return DeviceReading(blocks, (), steady, threads, "1.0", None, None, None, idle, repeated)
 
 
-def codes(*blocks: TimingBlock, **changes: object) -> set[str]:
+def codes(*blocks: TimingBlock, **changes: Any) -> set[str]:
     return {finding.code for finding in analyse(reading(*blocks, **changes)).findings}
 
 

@@ -103,6 +103,7 @@ def test_those_that_fail_take_nothing_with_them(little: Callable[..., Job], prob
     assert messages[2] == "the runtime failed in loading the model: ValueError: no such operator"
     for good in (found[0][1], found[4][1]):
         assert isinstance(good, DeviceReading)
+        assert good.logits is not None
         assert np.allclose(good.logits, np.load(probes).sum((2, 3)), rtol=1e-6)
         assert len(good.blocks) == short.blocks
         assert sum(len(block.wall) for block in good.blocks) >= short.runs

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from efficient360.core.measurement import Failure, Measurement
-from efficient360.deployment.hardware_fit import npu
 from efficient360.deployment.hardware_fit.metrics import estimate_outcomes
 from efficient360.deployment.hardware_fit.npu import Estimate, estimate, parsed
 from efficient360.deployment.runtimes.building import ModelSource, build
@@ -66,7 +65,7 @@ def test_a_missing_package_names_the_extra(artefact: Artefact, monkeypatch: pyte
 )
 def test_a_compiler_that_fails(artefact: Artefact, monkeypatch: pytest.MonkeyPatch, process, code: str, words: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(npu.subprocess, "run", process)
+    monkeypatch.setattr("subprocess.run", process)
     found = estimate(artefact, artefact.folder / "images.npy", 1.0)
     assert isinstance(found, Failure)
     assert (found.status, found.code) == ("failed", code)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -13,7 +15,7 @@ MASKS = ("none", "boolean", "added", "blind", "causal")
 
 
 class Attention(nn.Module):
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__()
         self.options = options
 

@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,6 @@ from torch import nn
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.devices.local import Local
-from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.kit.sessions import onnxruntime as session
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
@@ -88,8 +88,8 @@ def test_half_precision_is_not_offered_on_a_cpu(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_told_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = catalogue.importlib.util.find_spec
-    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else real(name))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else real(name))
     found = build(source(MODELS["cnn"], "cnn", tmp_path), "onnxruntime", Precision.FP32)
     assert isinstance(found, Failure)
     assert found.message == "ONNX Runtime can't be converted for: onnxruntime not installed"

@@ -1,3 +1,4 @@
+import importlib.util
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,7 +12,6 @@ from torch import nn
 from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.devices.device import Job, Schedule
 from efficient360.deployment.devices.local import Local
-from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
@@ -115,8 +115,8 @@ def test_a_precision_it_does_not_have(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_told_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = catalogue.importlib.util.find_spec
-    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None if name == "nncf" else real(name))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else real(name))
     found = build(source(MODELS["cnn"], "cnn", tmp_path), "openvino", Precision.FP32)
     assert isinstance(found, Failure)
     assert found.message == "OpenVINO can't be converted for: nncf not installed"

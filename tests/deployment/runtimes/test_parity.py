@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,7 +77,7 @@ def test_a_network_that_answers_all_alike_proves_nothing() -> None:
 @given(st.integers(0, 1000), st.floats(0.1, 100.0), st.floats(-100.0, 100.0))
 def test_units_and_offset_of_logits_do_not_matter(seed: int, unit: float, offset: float) -> None:
     generator = np.random.default_rng(seed)
-    reference = generator.normal(size=(6, 5))
+    reference: Any = generator.normal(size=(6, 5))
     found = reference + 0.003 * generator.normal(size=(6, 5))
     plain = parity(reference, found, Precision.FP32)
     other = parity(unit * reference + offset, unit * found + offset, Precision.FP32)

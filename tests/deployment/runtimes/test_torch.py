@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_operators_are_those_of_the_network(folder: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="refusals of a machine without CUDA")
 @pytest.mark.parametrize("runtime", [torch_cuda, torch_cuda_graphs, torch_compile])
-def test_a_machine_without_cuda_says_so(runtime: object, folder: Path) -> None:
+def test_a_machine_without_cuda_says_so(runtime: Any, folder: Path) -> None:
     with pytest.raises(RuntimeError, match="^this machine has no CUDA device that PyTorch can use$"):
         runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})
 
@@ -124,7 +125,7 @@ def test_with_a_device_cuda_runtimes_are_listed() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to run on")
 @pytest.mark.parametrize("runtime", [torch_cuda, torch_cuda_graphs])
-def test_on_a_gpu_the_logits_are_those_of_the_cpu(runtime: object, folder: Path) -> None:
+def test_on_a_gpu_the_logits_are_those_of_the_cpu(runtime: Any, folder: Path) -> None:
     images = probe(1)
     expected = session.load(str(folder), {"model": "model.pt2", "device": "cpu", "threads": 1})(images)
     np.testing.assert_allclose(runtime.load(str(folder), {"model": "model.pt2", "device": "cuda", "threads": 1})(images), expected, atol=1e-3)

@@ -5,8 +5,8 @@ import torch
 from simple_models import exact_radii, linear_victim, mid_grey_batch
 
 from efficient360.conformance import subject
-from efficient360.methods.adversarial.apgd import ApgdCe, ApgdDlr, ApgdTargeted, most_likely_other_classes, random_start
-from efficient360.methods.adversarial.attack import Attack, AttackBatch
+from efficient360.methods.adversarial.apgd import ApgdCe, ApgdDlr, ApgdTargeted, random_start
+from efficient360.methods.adversarial.attack import Attack, AttackBatch, most_likely_other_classes
 from efficient360.methods.adversarial.threat_model import Norm, ThreatModel
 
 DUAL = {Norm.LINF: 1.0, Norm.L2: 2.0}

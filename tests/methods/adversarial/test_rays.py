@@ -1,5 +1,7 @@
 """RayS against a linear model, whose nearest misclassified image is known."""
 
+from typing import Any
+
 import pytest
 import torch
 from simple_models import CLASSES, SIZE, Counting, exact_radii, linear_network, linear_victim, mid_grey_batch, model_of
@@ -117,9 +119,10 @@ def test_the_budget_is_kept_to_the_query() -> None:
 
 
 def test_a_model_that_never_errs_has_no_radius() -> None:
-    constant = nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES))
-    nn.init.zeros_(constant[1].weight)
-    nn.init.zeros_(constant[1].bias)
+    last = nn.Linear(48, CLASSES)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    constant = nn.Sequential(nn.Flatten(), last)
     batch = AttackBatch(torch.full((2, *SIZE), 0.5), torch.zeros(2, dtype=torch.int64), ("a", "b"), 0)
     victim = Victim(model_of(constant), 4)
     result = RayS(queries=40).nearest(victim, batch)
@@ -129,7 +132,7 @@ def test_a_model_that_never_errs_has_no_radius() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "words"), [({"queries": 0}, "queries of the RayS attack is 0"), ({"precision": 0.0}, "precision of the RayS attack is 0.0")])
-def test_settings_out_of_range_are_refused(wrong: dict[str, float], words: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         RayS(**wrong)
     assert caught.value.code == "bad-setting"

@@ -1,5 +1,7 @@
 """Square against what is known by hand, against its published code, and against itself in other company."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -171,9 +173,10 @@ def test_another_seed_searches_elsewhere() -> None:
 
 def test_equal_logits_are_not_a_fall() -> None:
     """Of equal logits the first counts: a constant model is right about class 0 whatever it is shown."""
-    constant = nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES))
-    nn.init.zeros_(constant[1].weight)
-    nn.init.zeros_(constant[1].bias)
+    last = nn.Linear(48, CLASSES)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    constant = nn.Sequential(nn.Flatten(), last)
     batch = AttackBatch(torch.full((2, *SIZE), 0.5), torch.zeros(2, dtype=torch.int64), ("a", "b"), 0)
     assert not bool(Square(queries=20).run(Victim(model_of(constant), 4), ThreatModel(Norm.LINF, 0.2), batch).success.any())
 
@@ -187,7 +190,7 @@ def test_equal_logits_are_not_a_fall() -> None:
         ({"horizon": 0.0}, "horizon of the Square attack is 0.0"),
     ],
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, float], words: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         Square(**wrong)
     assert caught.value.code == "bad-setting"

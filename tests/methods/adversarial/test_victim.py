@@ -1,5 +1,7 @@
 """Passes of one shape, and gradients."""
 
+from typing import Any
+
 import pytest
 import torch
 from simple_models import Quantised, linear_network, linear_victim, mid_grey_batch, model_of
@@ -13,7 +15,8 @@ from efficient360.methods.adversarial.victim import Victim
 class Shapes(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.seen = network, set()
+        self.network = network
+        self.seen: set[Any] = set()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.seen.add(len(images))

@@ -37,7 +37,7 @@ def test_captured_attention_is_the_softmax_of_queries_and_keys() -> None:
     model = vit()
     images, network = noise(3, SIZE), model.network
     entering: list[Tensor] = []
-    block: Any = network.blocks[1]  # type: ignore[index]
+    block: Any = network.blocks[1]
     hook = block.norm1.register_forward_hook(lambda _module, _inputs, hidden: entering.append(hidden))
     with torch.no_grad(), capture_attention(network) as maps:
         model(images)
@@ -49,7 +49,7 @@ def test_captured_attention_is_the_softmax_of_queries_and_keys() -> None:
 
 def test_the_network_is_restored_even_after_an_exception() -> None:
     model = vit()
-    images, layers = noise(2, SIZE), [block.attn for block in model.network.blocks]  # type: ignore[union-attr]
+    images, layers = noise(2, SIZE), [block.attn for block in model.network.blocks]
     layers[1].fused_attn = False
     before = model(images)
     broken = layers[0].proj.register_forward_pre_hook(lambda *_: 1 / 0)
@@ -69,7 +69,7 @@ def test_relevance_of_one_layer_is_attention_times_its_finite_difference() -> No
     model = vit(depth=1)
     model.module.double()
     batch = batch_of(model, noise(1, SIZE).double())
-    layer: Any = model.network.blocks[0].attn  # type: ignore[index,union-attr]
+    layer: Any = model.network.blocks[0].attn
     label = int(batch.targets[0])
 
     def logit(head: int, token: int, step: float) -> float:
@@ -118,7 +118,7 @@ def test_rollout_is_the_same_for_every_class_and_relevance_is_not() -> None:
 
 @pytest.mark.parametrize("changes", [{"class_token": False, "global_pool": "avg"}, {"reg_tokens": 2}, {"global_pool": "map", "class_token": False}])
 @pytest.mark.parametrize("method", ALL, ids=lambda m: m.name)
-def test_other_heads_and_tokens_are_supported(method: AttributionMethod, changes: dict[str, object]) -> None:
+def test_other_heads_and_tokens_are_supported(method: AttributionMethod, changes: dict[str, Any]) -> None:
     model = vit(**changes)
     method.require(model)
     values = method.attribute(model, grid_of(model), batch_of(model, noise(2, SIZE)))
@@ -128,7 +128,7 @@ def test_other_heads_and_tokens_are_supported(method: AttributionMethod, changes
 
 
 class NoAttention(nn.Module):
-    def forward(self, tokens: Tensor, *_rest: object, **_more: object) -> Tensor:
+    def forward(self, tokens: Tensor, *_rest: object, **_more: Any) -> Tensor:
         return tokens
 
 
@@ -138,8 +138,8 @@ def convolutional() -> nn.Module:
 
 def without_attention() -> nn.Module:
     network = vit().network
-    for block in network.blocks:  # type: ignore[union-attr]
-        block.attn = NoAttention()  # type: ignore[union-attr]
+    for block in network.blocks:
+        block.attn = NoAttention()
     return network
 
 
@@ -159,7 +159,7 @@ def test_a_network_without_tokens_or_attention_is_unsupported(method: Attributio
 
 def test_gradcam_needs_a_sequence_of_tokens() -> None:
     model = vit()
-    model.network.blocks[-1].norm1 = None  # type: ignore[index,union-attr]
+    model.network.blocks[-1].norm1 = None
     with pytest.raises(Unsupported) as caught:
         GradCam().require(model)
     assert caught.value.code == "no-tokens"

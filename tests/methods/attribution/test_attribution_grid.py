@@ -1,5 +1,7 @@
 """The grid of cells and the token layout."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -19,8 +21,9 @@ def test_cells_are_summed_and_repeated_over_their_pixels() -> None:
 class Patched(nn.Module):
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()
-        self.patch_embed = nn.Module()
-        self.patch_embed.grid_size = (rows, columns)
+        embedding: Any = nn.Module()
+        embedding.grid_size = (rows, columns)
+        self.patch_embed = embedding
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from efficient360.methods.attribution.occlusion import Occlusion
 def test_on_a_linear_model_the_values_are_weight_times_input(method: GradientXInput | IntegratedGradients) -> None:
     model = linear_model(mean=0.4, std=0.25)
     batch = batch_of(model, noise(6))
-    weight = model.network[1].weight[batch.targets].view(-1, *SIZE)  # type: ignore[index,union-attr]
+    weight = model.network[1].weight[batch.targets].view(-1, *SIZE)
     products = weight * (batch.images - 0.4) / 0.25
     by_hand = torch.stack([products[:, :, top : top + 2, left : left + 2].sum((1, 2, 3)) for top in (0, 2) for left in (0, 2)], 1)
     assert torch.allclose(method.attribute(model, GRID, batch), by_hand, atol=1e-4)
@@ -25,7 +25,7 @@ def test_on_a_linear_model_the_values_are_weight_times_input(method: GradientXIn
 def test_occlusion_of_a_linear_model_is_weight_times_the_distance_from_the_images_mean() -> None:
     model = linear_model(mean=0.4, std=0.25)
     batch = batch_of(model, noise(6))
-    weight = model.network[1].weight[batch.targets].view(-1, *SIZE)  # type: ignore[index,union-attr]
+    weight = model.network[1].weight[batch.targets].view(-1, *SIZE)
     products = weight * (batch.images - batch.images.mean((2, 3), keepdim=True)) / 0.25
     by_hand = torch.stack([products[:, :, top : top + 2, left : left + 2].sum((1, 2, 3)) for top in (0, 2) for left in (0, 2)], 1)
     assert torch.allclose(Occlusion().attribute(model, GRID, batch), by_hand, atol=1e-4)

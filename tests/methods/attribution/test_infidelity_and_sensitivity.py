@@ -24,7 +24,7 @@ def test_infidelity_is_captums_over_that_of_zeros(method: GradientXInput | Occlu
     drawn = torch.stack([grid.to_pixels(masked.squares[:, i].float()) for i in range(number)], 1).flatten(0, 1)  # example by example, as captum repeats them
     baseline = batch.images.mean((2, 3), keepdim=True).expand_as(batch.images)
 
-    @infidelity_perturb_func_decorator(True)
+    @infidelity_perturb_func_decorator(True)  # type: ignore[untyped-decorator]
     def cover(images: Tensor, baselines: Tensor) -> Tensor:
         return torch.where(drawn > 0, baselines, images)
 

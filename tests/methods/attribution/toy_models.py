@@ -1,6 +1,7 @@
 """Models whose attributions are known by hand."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def noise(n: int, size: tuple[int, int, int] = SIZE, seed: int = 0) -> Tensor:
     return torch.rand((n, *size), generator=torch.Generator().manual_seed(seed))
 
 
-def vit(depth: int = 2, seed: int = 0, **changes: object) -> TorchModel:
+def vit(depth: int = 2, seed: int = 0, **changes: Any) -> TorchModel:
     """A tiny ViT of 4 × 4 patches on 16 × 16 pixels with seeded weights, spread enough for attention to differ."""
     import timm
 

@@ -1,5 +1,7 @@
 """MACs and activations against hand arithmetic, plain fvcore, torch's FlopCounterMode and published figures."""
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -15,7 +17,7 @@ from torchvision.ops import deform_conv2d
 from efficient360.methods.complexity.mac_count import count_macs, reference_macs, structure_copy
 from efficient360.methods.complexity.mac_formulas import FORMULAS, FREE, contraction_macs
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3},
     "swin_tiny_patch4_window7_224": {"img_size": 56, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 4)},
     "cait_xxs24_224": {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3},

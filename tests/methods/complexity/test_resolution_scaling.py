@@ -36,7 +36,7 @@ def test_an_exact_power_law_is_recovered(exponent: float, factor: float):
 
 
 def test_exponent_and_interval_against_normal_equations():
-    pixels, macs = [1024, 4096, 9216, 16384], [3e6, 2.1e7, 8e7, 2e8]
+    pixels, macs = [1024, 4096, 9216, 16384], [3_000_000, 21_000_000, 80_000_000, 200_000_000]
     x, y = np.log(pixels), np.log(macs)
     design = np.stack([x, np.ones(4)], 1)
     solution, residual, *_ = np.linalg.lstsq(design, y, rcond=None)

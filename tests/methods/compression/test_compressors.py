@@ -1,6 +1,7 @@
 """Each compressor against another library, or against what is known of it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from efficient360.methods.compression.quantization import HalfPrecision, Quantiz
 from efficient360.models.compressed_file import QUANTIZATION_GROUP
 
 
-def layer(inputs: int = 100, outputs: int = 24, seed: int = 0) -> nn.Sequential:
+def layer(inputs: int = 100, outputs: int = 24, seed: int = 0) -> Any:
     made = nn.Sequential(nn.Linear(inputs, outputs))
     weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(seed)) * 0.05
     made[0].weight = nn.Parameter(weight, requires_grad=False)
@@ -86,13 +87,13 @@ def test_of_a_convolution_the_fours_are_input_channels() -> None:
 
 
 @pytest.mark.parametrize("made", [nn.Linear(16, 10), nn.Linear(24, 8), nn.Conv2d(3, 16, 4), nn.Conv2d(16, 16, 3, groups=16)])
-def test_weights_that_tensor_cores_do_not_take_stay_whole(made: nn.Module) -> None:
+def test_weights_that_tensor_cores_do_not_take_stay_whole(made: nn.Linear | nn.Conv2d) -> None:
     found = TwoOfFourSparsity().compress(nn.Sequential(made)).network[0]
     assert torch.equal(found.weight, made.weight)
 
 
 def test_two_of_four_is_torchs_sparsifier() -> None:
-    from torch.ao.pruning import WeightNormSparsifier
+    from torch.ao.pruning.sparsifier.weight_norm_sparsifier import WeightNormSparsifier
 
     made = layer(inputs=64, outputs=8)
     ours = TwoOfFourSparsity().compress(made).network[0].weight

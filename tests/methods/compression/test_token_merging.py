@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -41,7 +43,7 @@ def test_with_nothing_to_merge_the_blocks_are_timms(vit: nn.Module, images: torc
 @pytest.mark.parametrize(
     "settings", [{}, {"global_pool": "avg", "class_token": False, "fc_norm": True}, {"reg_tokens": 2, "qk_norm": True, "init_values": 0.1}]
 )
-def test_merging_tokens_that_are_the_same_changes_nothing(settings: dict[str, object], images: torch.Tensor) -> None:
+def test_merging_tokens_that_are_the_same_changes_nothing(settings: dict[str, Any], images: torch.Tensor) -> None:
     """With proportional attention a token that stands for two of the same computes what the two did (Bolya et al. 2023, section 3.1)."""
     torch.manual_seed(0)
     network = timm.create_model(

@@ -1,4 +1,5 @@
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_jpeg_is_pillows() -> None:
 
 
 @pytest.mark.parametrize(("about", "mode"), [("pixel", "mirror"), ("edge", "reflect")])
-def test_sampling_is_scipys_far_beyond_the_border_too(about: str, mode: str) -> None:
+def test_sampling_is_scipys_far_beyond_the_border_too(about: Literal["pixel", "edge"], mode: str) -> None:
     levels = RNG.uniform(0, 255, (3, 21, 30)).astype(np.float32)
     across, down = RNG.uniform(-25, 55, (21, 30)).astype(np.float32), RNG.uniform(-18, 38, (21, 30)).astype(np.float32)
     expected = np.stack([ndimage.map_coordinates(channel.astype(float), [down, across], order=1, mode=mode) for channel in levels])

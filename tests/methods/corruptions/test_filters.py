@@ -1,6 +1,7 @@
 """Filters against SciPy, and the motion kernel against ImageMagick."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("border", ["nearest", "reflect"])
 @pytest.mark.parametrize(("sigma", "truncate"), [(0.05, 4), (0.7, 4), (1.5, 4), (19.5, 3), (170.8, 3)])
 @pytest.mark.parametrize("shape", [(2, 33, 47), (1, 130, 70)])
-def test_smoothing_is_scipys(shape: tuple[int, ...], sigma: float, truncate: float, border: str) -> None:
+def test_smoothing_is_scipys(shape: tuple[int, ...], sigma: float, truncate: float, border: Literal["nearest", "reflect"]) -> None:
     levels = RNG.uniform(0, 255, shape).astype(np.float32)
     theirs = ndimage.gaussian_filter(levels.astype(float), (0, sigma, sigma), truncate=truncate, mode=border)
     np.testing.assert_allclose(gaussian_smooth(levels, sigma, truncate, border), theirs, atol=1e-3)

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient360.methods.corruptions.corruption import example_generator
-from efficient360.methods.corruptions.flip_rates import FRAME_BATCH, SequenceSelection, predict_sequences
+from efficient360.methods.corruptions.flip_rates import FRAME_BATCH, predict_sequences
 from efficient360.methods.corruptions.imagenet_c import CIFAR_C
-from efficient360.methods.corruptions.imagenet_p import PERTURBATIONS
+from efficient360.methods.corruptions.imagenet_p import PERTURBATIONS, SequenceSelection
 from efficient360.models.model import Model
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)).float() / 255
@@ -41,7 +42,7 @@ def predictions_of(order: Sequence[int], size: int, threads: int, seed: int = 0,
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        by_sequence = {}
+        by_sequence: dict[Any, Any] = {}
         for start in range(0, len(order), size):
             part = list(order[start : start + size])
             for name, predictions in predict_sequences(Digest(), IMAGES[part], [IDS[i] for i in part], selection, seed):

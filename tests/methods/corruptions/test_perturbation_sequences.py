@@ -1,6 +1,8 @@
 """Flips and frames by definition; noise, blur, snow, brightness and zoom blur frame by frame against the reference's formulas."""
 
 import colorsys
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +65,7 @@ def test_auto_takes_the_table_that_the_size_is_meant_for(table: str, size: tuple
     assert resolve_table(table, *size) == found
 
 
-def frames(table: dict, name: str, pixels: np.ndarray, steps: range | None = None, seed: int = 0) -> np.ndarray:
+def frames(table: Mapping[str, Any], name: str, pixels: np.ndarray, steps: range | None = None, seed: int = 0) -> np.ndarray:
     return table[name].effect.frames(pixels, steps or table[name].steps(), np.random.default_rng(seed))
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hsv_colours import COLOURS, through_hsv
@@ -42,7 +44,7 @@ def diamond_square(size: int, decay: float, drawn: list[np.ndarray]) -> np.ndarr
 
 @pytest.mark.parametrize("decay", [3.0, 1.4])
 def test_plasma_is_the_diamond_square_algorithm(decay: float) -> None:
-    noise = Recorded(16)
+    noise: Any = Recorded(16)
     np.testing.assert_allclose(plasma_fractal(16, decay, noise), diamond_square(16, decay, noise.drawn), atol=1e-5)
     assert noise.given == []
 

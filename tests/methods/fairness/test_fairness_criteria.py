@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,8 @@ def test_classes_too_rare_in_a_group_take_no_part() -> None:
 def test_draws_of_the_odds_are_those_of_permuted_and_resampled_examples() -> None:
     """Against moving the examples one by one: the mean and the spread of both gaps."""
     data, rng = predictions((60, 40), classes=3), np.random.default_rng(1)
-    odds, moved = EqualizedOdds(data, 1), {"null": [], "resampled": []}
+    odds = EqualizedOdds(data, 1)
+    moved: dict[str, list[Any]] = {"null": [], "resampled": []}
     cells = data.labels + 3 * data.codes
     for _ in range(1500):
         for how, strata in (("null", data.labels), ("resampled", cells)):

@@ -1,5 +1,6 @@
 import io
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,8 @@ def test_motion_smears_along_the_path_only() -> None:
         def uniform(self, low: float, high: float) -> float:
             return 0.0
 
-    assert torch.equal(CameraShake().apply(line, [Level()]), line)
+    level: Any = Level()
+    assert torch.equal(CameraShake().apply(line, [level]), line)
     assert apply("motion_blur", flat(0.6), IDS[:1]) == pytest.approx(153 / 255)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class InMemory:
         for first in range(start, len(self), size):
             window = slice(first, first + size)
             images = self.pixels[window]
-            yield Batch(tuple(self.ids[window]), torch.from_numpy(self.labels[window].copy()), lambda i=images: i, self.seed)
+            yield Batch(tuple(self.ids[window]), torch.from_numpy(self.labels[window].copy()), partial(torch.Tensor.clone, images), self.seed)
 
     def subset(self, n: int, seed: int) -> "InMemory":
         return self.take(stratified(self.labels, n, seed))

@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,8 +100,8 @@ def test_swins_tables_are_named() -> None:
     assert first_buffered_module(vit()) == ""
 
 
-def settings(**changes: object) -> DpSgdSettings:
-    return DpSgdSettings(**({"steps": 4, "batch_size": 8, "learning_rate": 0.01, "max_grad_norm": 1.0, "seed": 0} | changes))  # type: ignore[arg-type]
+def settings(**changes: Any) -> DpSgdSettings:
+    return DpSgdSettings(**({"steps": 4, "batch_size": 8, "learning_rate": 0.01, "max_grad_norm": 1.0, "seed": 0} | changes))
 
 
 def trained(noise: float, options: DpSgdSettings, n: int = 20) -> nn.Linear:

@@ -1,6 +1,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_stored_pixels_are_the_images_and_resume(tmp_path: Path) -> None:
 
 
 def test_a_list_of_shadows_is_run_on_both_sides(tiny: Path, tmp_path: Path) -> None:
-    pairs = _digit_pairs()
+    pairs: Any = _digit_pairs()
     spec = CheckpointSpec(str(tiny))
     lists = {}
     for i in range(2):

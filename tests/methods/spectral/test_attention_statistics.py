@@ -1,6 +1,7 @@
 """Attention of which everything is known (uniform, identity, one token for all), and which matrices of a network count as attention between its tokens."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from efficient360.methods.spectral.attention_statistics import (
 class FixedAttention(nn.Module):
     """A layer with a given attention matrix, which it passes through ``attn_drop``."""
 
-    def __init__(self, attention: Tensor, **named: object) -> None:
+    def __init__(self, attention: Tensor, **named: Any) -> None:
         super().__init__()
         self.attention, self.attn_drop = attention, nn.Dropout(0.0)
         for name, value in named.items():
@@ -42,7 +43,7 @@ class Network(nn.Module):
         self.layer, self.num_prefix_tokens = layer, prefix
 
 
-def recorded(attention: Tensor, tokens: Tensor, batch: int, prefix: int = 0, side: int = 8, **named: object) -> list[AttentionStatistics]:
+def recorded(attention: Tensor, tokens: Tensor, batch: int, prefix: int = 0, side: int = 8, **named: Any) -> list[AttentionStatistics]:
     network = Network(FixedAttention(attention, **named), prefix)
     with record_attention(network, torch.zeros(batch, 3, side, side), lambda: None) as statistics:
         network.layer(tokens)

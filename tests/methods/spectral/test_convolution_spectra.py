@@ -1,5 +1,7 @@
 """Spectra of convolutions and Fourier filters against the dense matrices of the same operators."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import timm.layers
@@ -46,7 +48,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("module", CASES, ids=lambda m: f"{type(m).__name__}-{m.stride[0]}-{m.groups}-{m.padding_mode}")
-def test_norm_and_energy_are_those_of_the_dense_matrix(module: nn.Module) -> None:
+def test_norm_and_energy_are_those_of_the_dense_matrix(module: Any) -> None:
     shape = (1, module.in_channels, *([7] * (module.weight.ndim - 2)))
     dense = dense_matrix(seeded(module), shape)
     spectrum = convolution_spectrum(module, shape, torch.Generator().manual_seed(0))
@@ -90,7 +92,7 @@ def test_row_norms_are_those_of_one_position() -> None:
     ],
     ids=["patches", "grouped pixels", "strided pixels", "transposed patches"],
 )
-def test_a_convolution_without_overlap_is_one_matrix_at_every_position(module: nn.Module, size: int) -> None:
+def test_a_convolution_without_overlap_is_one_matrix_at_every_position(module: Any, size: int) -> None:
     shape = (1, module.in_channels, size, size)
     dense = dense_matrix(seeded(module), shape)
     blocks = as_matrix_blocks(convolution_arguments(module, torch.ones(shape)))

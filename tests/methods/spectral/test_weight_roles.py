@@ -63,7 +63,7 @@ def attention(case: Case, module: nn.Module) -> Tensor:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_each_head_has_its_rows(case: Case) -> None:
     torch.manual_seed(0)
-    module = case.build()
+    module: Any = case.build()
     module.eval()  # LeViT's returns nothing
     if hasattr(module, "fused_attn"):
         module.fused_attn = False
@@ -109,14 +109,14 @@ def test_multi_scale_linear_attention_is_stored_head_by_head() -> None:
 
 
 def test_a_parallel_block_fuses_the_mlp_as_well() -> None:
-    module = nn.Module()
+    module: Any = nn.Module()
     module.in_split, module.num_heads = [32, 8, 8, 8], 2
     projections = split_fused(module, "in_proj", 56)
     assert [(projection.role, tuple(projection.rows.shape)) for projection in projections] == [("mlp", (1, 32)), ("q", (2, 4)), ("k", (2, 4)), ("v", (2, 4))]
 
 
 def test_rows_that_do_not_add_up_are_not_split() -> None:
-    module = nn.Module()
+    module: Any = nn.Module()
     assert head_count(module) == 1
     assert split_fused(module, "qkv", 10) == []
     module.key_dim = module.val_dim = 4

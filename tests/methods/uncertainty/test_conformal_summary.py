@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ def sets_of(sizes: list[int], covered: list[int], alpha: float = 0.1) -> Predict
     return PredictionSets(alpha, np.ones((n, 1), dtype=bool), np.array(sizes)[:, None], np.array(covered, dtype=bool)[:, None], np.ones(2))
 
 
-def stratified(sets: PredictionSets, minimum: int = 1) -> object:
+def stratified(sets: PredictionSets, minimum: int = 1) -> Any:
     n = len(sets.sizes)
     rng = np.random.default_rng(0)
     weights = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(300)]).astype(float)

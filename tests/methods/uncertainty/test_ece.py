@@ -58,7 +58,7 @@ def test_against_the_definition(n: int) -> None:
 def test_against_torchmetrics_where_bins_of_equal_mass_and_of_equal_width_are_the_same(per_bin: int) -> None:
     n = 15 * per_bin
     confidence = (np.arange(n) + 0.5) / n
-    correct = np.random.default_rng(per_bin).random(n) < 0.7
+    correct = (np.random.default_rng(per_bin).random(n) < 0.7).astype(float)
     theirs = binary_calibration_error(torch.tensor(confidence), torch.tensor(correct).int(), n_bins=15, norm="l1")
     assert ece(confidence, correct) == pytest.approx(float(theirs), abs=1e-6)
 

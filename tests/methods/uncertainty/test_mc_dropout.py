@@ -1,5 +1,7 @@
 """Layers that drop at test time: the masks are right on average and belong to the example, and nothing is left behind."""
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -13,7 +15,7 @@ from efficient360.methods.uncertainty.mc_dropout import active_drop_path_layers,
 IDS = [f"id {i}" for i in range(6)]
 
 
-def network(**changes: object) -> nn.Module:
+def network(**changes: Any) -> nn.Module:
     arguments = {"img_size": 16, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 5} | changes
     with torch.random.fork_rng():
         torch.manual_seed(0)

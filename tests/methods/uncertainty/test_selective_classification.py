@@ -82,14 +82,14 @@ def test_rows_are_counted_each_on_its_own() -> None:
 
 
 def test_the_curve_ends_at_the_error_rate_and_has_the_area() -> None:
-    confidence, correct = np.linspace(1, 0.1, 150), np.arange(150) % 3 > 0
+    confidence, correct = np.linspace(1, 0.1, 150), (np.arange(150) % 3 > 0).astype(float)
     coverage, risk = risk_coverage(confidence_levels(confidence, correct))
     assert (coverage[0], coverage[-1], risk[-1]) == (1 / 150, 1.0, pytest.approx(1 / 3))
     assert risk.mean() == pytest.approx(aurc(confidence, correct))
 
 
 def test_the_curve_of_many_examples_is_thinned() -> None:
-    confidence, correct = np.linspace(1, 0.1, 5000), np.arange(5000) % 4 > 0
+    confidence, correct = np.linspace(1, 0.1, 5000), (np.arange(5000) % 4 > 0).astype(float)
     coverage, risk = risk_coverage(confidence_levels(confidence, correct))
     assert len(coverage) == len(risk) == 200
     assert risk[-1] == pytest.approx(0.25)
