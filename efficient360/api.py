@@ -122,6 +122,10 @@ def evaluate(
             raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
     if (mean is None) != (std is None):
         raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
+    if not isinstance(model, nn.Module) and not _is_in_memory(dataset):
+        for name, given_value in (("transform", transform), ("mean", mean), ("class_names", class_names or None)):
+            if given_value is not None:
+                raise SettingsError("bad-option", f"{name} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
     files = tuple(map(Path, plugins))
     known = evaluators(files)
     written = read_protocol(str(protocol), known)

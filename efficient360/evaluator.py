@@ -244,8 +244,12 @@ class _Contract(ABC):
         """Other data sets that it looks at: a card's name, a card's path, or ``NAME=DIR`` to read a local copy. What they are enters the key."""
         return ()
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """What else its numbers depend on, plain JSON: versions of the libraries it calls, a device. It enters the key of stored outcomes."""
+        return self.surroundings()
+
+    def surroundings(self) -> Mapping[str, object]:
+        """The former name of :meth:`cache_dependencies`, for plug-ins that define it."""
         return {}
 
 

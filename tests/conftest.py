@@ -9,11 +9,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import timm
 import torch
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.execution.plan import Plan, Step
 from efficient360.models.checkpoint import CheckpointSpec
+
+# A busy machine is no fault of a test's.
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-machine")
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 10}
 CARD = {

@@ -191,9 +191,24 @@ def test_evaluators_as_instances(network: nn.Module, tmp_path: Path) -> None:
     assert list(settings) == ["widest_layer", "calibration", "parameters"]
 
 
+def test_an_evaluator_that_was_rewritten_is_run_again(network: nn.Module, tmp_path: Path) -> None:
+    def key(body: str) -> str:
+        space: dict[str, Any] = {}
+        source = f"class Widest(WidestLayer.__bases__[0]):\n    name, version, metrics, needs = 'widest_layer', 1, (WIDTH,), frozenset()\n{body}"
+        exec(source, {**globals()}, space)  # as a notebook's cell is run
+        cls = dataclass(frozen=True)(space["Widest"])
+        report = small(network, images(), tmp_path / "run", mean=MEAN, std=STD, only=[cls()])
+        return report.report.records[0].key
+
+    first = key("    def evaluate(self, model, context):\n        yield e360.Measurement(WIDTH, 1.0)\n")
+    assert key("    def evaluate(self, model, context):\n        yield e360.Measurement(WIDTH, 1.0)\n") == first
+    assert key("    def evaluate(self, model, context):\n        yield e360.Measurement(WIDTH, 2.0)\n") != first
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
+        ({"model": "digits-vit", "dataset": "digits"}, "bad-option"),
         ({"model": 3}, "not-a-model"),
         ({"model": nn.Linear(3, 2)}, "network-fails"),
         ({"model": nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)), "class_names": ("a", "b")}, "class-names-mismatch"),

@@ -82,7 +82,12 @@ SMALL: dict[str, dict[str, Any]] = {
 """Settings of evaluators whose own would take long."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in evaluators()])
+def _marked(name: str) -> Any:
+    marks = ([pytest.mark.slow] if name in SLOW else []) + ([pytest.mark.exhaustive] if name == "acceleration" else [])
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in evaluators()])
 def test_our_own_evaluators_keep_the_contract(name: str) -> None:
     check(evaluators()[name].load()(**SMALL.get(name, {})))
 

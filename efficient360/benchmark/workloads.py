@@ -202,7 +202,7 @@ def matmul_facts(seed: int) -> ModelFacts:
 
 
 def open_matmul(seed: int, folder: Path) -> Workload:
-    """The yardstick, opened like a model."""
+    """The matrix-product reference, opened like a model."""
     module = MatmulStack()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -60,7 +60,7 @@ class Acceleration(Evaluator):
         catalogue.wanted(self.runtimes)
         device_from_address(self.device)
 
-    def surroundings(self) -> Mapping[str, Any]:
+    def cache_dependencies(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
         return {name: catalogue.versions(catalogue.runtime(name)) for name, _ in self._plan(catalogue.wanted(self.runtimes))}
 

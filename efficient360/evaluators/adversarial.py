@@ -103,7 +103,7 @@ class Adversarial(ExampleEvaluator):
         """Four passes at once: enough to refill passes as examples are broken, and little to lose."""
         return 4 * self.rows
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """What the files of your own attacks and of the surrogate hold, and the version of torchattacks where one of its attacks is named."""
         files = {"surrogate": hashlib.sha256(Path(self.surrogate).read_bytes()).hexdigest()} if Path(self.surrogate).is_file() else {}
         return {**dependencies(self.attacks), **files}

@@ -98,7 +98,7 @@ class BlackBox(ExampleEvaluator):
         """Four passes at once: enough to refill passes as examples are broken, and little to lose."""
         return 4 * self.rows
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """What the files of your own attacks hold."""
         return dependencies(self.attacks)
 

@@ -114,7 +114,7 @@ class Corruption(ExampleEvaluator):
     examples: AtLeast1 | None = 1000
     reference: Annotated[str, AfterValidator(known_reference)] = ""
 
-    def surroundings(self) -> Mapping[str, Any]:
+    def cache_dependencies(self) -> Mapping[str, Any]:
         """Versions that random numbers and resampling depend on, whether frost is installed, and the digest of the reference's report."""
         import scipy
 

@@ -72,9 +72,9 @@ class DeviceReach(Evaluator):
     def _latency(self, device: str) -> Latency:
         return Latency(self.runtimes, device, runs=self.runs, seconds=self.seconds)
 
-    def surroundings(self) -> Mapping[str, Any]:
+    def cache_dependencies(self) -> Mapping[str, Any]:
         """Versions of the runtimes that will be measured."""
-        return self._latency("local").surroundings()
+        return self._latency("local").cache_dependencies()
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
         """Measure on every profile; without one of them there is no share.

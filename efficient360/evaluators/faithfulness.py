@@ -131,7 +131,7 @@ class Faithfulness(ExampleEvaluator):
         """One forward pass."""
         return self.rows
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """The version of captum, and digests of the regions and of the files with attribution methods."""
         digests = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in self.explainers if name.endswith(".py")}
         if self.regions:

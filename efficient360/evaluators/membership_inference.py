@@ -90,7 +90,7 @@ class MembershipInference(Evaluator):
         if self.shadows and self.shadow_checkpoints:
             raise SettingsError("bad-setting", "membership_inference was given both shadows and shadow_checkpoints", "give one of them")
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """Digests of the files of ``shadow_checkpoints``."""
         return {reference: [_digest(reference), _digest(file)] for reference, file in self.shadow_checkpoints.items()}
 

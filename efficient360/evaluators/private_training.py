@@ -54,7 +54,7 @@ class PrivateTraining(Evaluator):
     head_rate: Positive = 0.01
     all_rate: Positive = 2e-4
 
-    def surroundings(self) -> Mapping[str, object]:
+    def cache_dependencies(self) -> Mapping[str, object]:
         """The version of opacus."""
         return {"opacus": metadata.version("opacus")}
 

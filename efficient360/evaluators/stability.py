@@ -82,7 +82,7 @@ class Stability(ExampleEvaluator):
     examples: AtLeast1 | None = 200
     reference: FileOrNone = ""
 
-    def surroundings(self) -> Mapping[str, Any]:
+    def cache_dependencies(self) -> Mapping[str, Any]:
         """The version that random numbers depend on, and the digest of the reference's report."""
         dependencies = {"numpy": np.__version__}
         if self.reference:

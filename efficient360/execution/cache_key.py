@@ -11,6 +11,7 @@ from efficient360.core import environment
 from efficient360.deployment.artefact import identity as deployment_identity
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
 from efficient360.execution.session import Session
+from efficient360.models.in_memory import class_source
 
 
 def identity_of(session: Session) -> dict[str, Any]:
@@ -42,9 +43,11 @@ def key_of(session: Session, evaluator: Evaluator | ExampleEvaluator) -> str:
         identity["shifts"] = {shift.name: shift.identity for shift in session.dataset.shifts}
     if others := session.others(evaluator.others()):
         identity["others"] = {reference: other.identity for reference, other in others.items()}
+    if evaluator.name in session.evaluators:  # its author may change it between two calls without a new version
+        identity["source"] = class_source(type(evaluator))
     if Need.MACHINE in evaluator.needs:
         identity["machine"] = environment.machine(session.environment)
-    identity |= {"surroundings": surroundings} if (surroundings := evaluator.surroundings()) else {}
+    identity |= {"surroundings": cache_dependencies} if (cache_dependencies := evaluator.cache_dependencies()) else {}
     return f"{evaluator.name}-{digest(identity)}"
 
 

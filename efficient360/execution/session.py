@@ -45,6 +45,8 @@ class Session:
     environment: dict[str, Any]
     deadline: Deadline
     emit: Emit
+    evaluators: Mapping[str, Evaluator | ExampleEvaluator] = field(default_factory=dict)
+    """Evaluators that were handed over, which no name stands for."""
 
     def training(self) -> ExampleSet | None:
         """The split that the checkpoint was trained on, where the data set has one beside the evaluated split."""
@@ -105,14 +107,14 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     model = load_model(checkpoint, plan.device, keep) if given.network is None else model_in_memory(given.network, checkpoint, plan.device, keep)
     preflight(model, plan.seed)
     if not plan.deployment:
-        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit)
+        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit, given.evaluators)
     work = f"deployment as {plan.deployment}"
     emit(Progress(work, 0, 1))
     calibration = None if dataset is None else _calibration(dataset)
     probes = None if dataset is None else dataset.examples
     deployment = stack.enter_context(deploy(checkpoint, model, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
     emit(Progress(work, 1, 1))
-    return Session(plan, store, checkpoint, deployment.model, keep, deployment, dataset, environment.describe(), deadline, emit)
+    return Session(plan, store, checkpoint, deployment.model, keep, deployment, dataset, environment.describe(), deadline, emit, given.evaluators)
 
 
 def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset | None:

@@ -95,7 +95,7 @@ def _identity(network: nn.Module, logits: Tensor) -> str:
     The answer, to three digits, stands for what none of the others tells: functions that the classes call.
     """
     classes = sorted({type(module) for module in network.modules()}, key=lambda cls: (cls.__module__, cls.__qualname__))
-    sources = [[cls.__module__, cls.__qualname__, _source(cls)] for cls in classes]
+    sources = [[cls.__module__, cls.__qualname__, class_source(cls)] for cls in classes]
     plain = {name: _plain_values(module) for name, module in network.named_modules()}
     answer = (logits / logits.abs().max().clamp_min(1e-12)).mul(1000).round().long().tolist()
     body = json.dumps([digest(network.state_dict()), sources, plain, answer], sort_keys=True)
@@ -107,10 +107,10 @@ def _plain_values(module: nn.Module) -> list[list[str]]:
     return sorted([key, repr(value)] for key, value in vars(module).items() if isinstance(value, kept) and key != "training" and not key.startswith("_"))
 
 
-def _source(cls: type) -> str:
+def class_source(cls: type) -> str:
+    """The source of a class, or what stands for it where it was typed at a prompt: the code of its methods."""
     try:
         return inspect.getsource(cls)
     except (OSError, TypeError):
-        # Typed at a prompt or built in: its compiled methods stand for its source.
         codes = (getattr(value, "__code__", None) for _, value in sorted(vars(cls).items()))
         return "".join(f"{code.co_code.hex()}{code.co_consts!r}{code.co_names!r}" for code in codes if code is not None)

@@ -129,7 +129,7 @@ def test_one_cell_alone_makes_a_page(tmp_path):
     assert "1 model, 1 runtime, 1 device" in text
 
 
-def test_the_yardstick_alone_is_no_matrix(tmp_path):
+def test_the_matmul_reference_alone_is_no_matrix(tmp_path):
     with pytest.raises(RunError) as caught:
         stored(tmp_path, [made_cell("matrix products", role=RowRole.PEAK)])
     assert caught.value.code == "no-cells"

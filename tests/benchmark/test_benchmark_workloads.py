@@ -74,7 +74,7 @@ def test_normalisation_takes_the_statistics_of_the_images():
     assert all(not part.training and part.momentum == 0.1 for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d))
 
 
-def test_the_yardstick_counts_its_own_products():
+def test_the_matmul_stack_has_the_macs_it_says():
     torch_count = torch.utils.flop_counter.FlopCounterMode(display=False)
     with torch_count, torch.no_grad():
         MatmulStack()(torch.zeros(1, 3, 256, 256))

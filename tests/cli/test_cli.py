@@ -165,7 +165,7 @@ def test_the_whole_way(tmp_path: Path, tiny: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "efficient360", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
 
-    done = run("evaluate", str(tiny), "--dataset", "digits", "--out", "a")
+    done = run("evaluate", str(tiny), "--dataset", "digits", "--max-examples", "100", "--out", "a")
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stderr
     assert "a/report.html" in done.stdout

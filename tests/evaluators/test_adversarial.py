@@ -202,19 +202,19 @@ def test_two_files_with_attacks_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_key_holds_what_the_attacks_depend_on_and_nothing_else(tmp_path: Path) -> None:
-    assert Adversarial().surroundings() == {}
-    assert Adversarial(attacks=("apgd-ce", "pgd")).surroundings() == {"torchattacks": version("torchattacks")}
+    assert Adversarial().cache_dependencies() == {}
+    assert Adversarial(attacks=("apgd-ce", "pgd")).cache_dependencies() == {"torchattacks": version("torchattacks")}
     own, weights = tmp_path / "own.py", tmp_path / "surrogate.safetensors"
     own.write_text("from efficient360.methods.adversarial.square import Square\nATTACK = Square()\n")
     weights.write_bytes(b"weights")
     evaluator = Adversarial(attacks=(str(own),), surrogate=str(weights))
-    before = evaluator.surroundings()
+    before = evaluator.cache_dependencies()
     assert set(before) == {str(own), "surrogate"}
     own.write_text(own.read_text() + "\n")
-    middle = evaluator.surroundings()
+    middle = evaluator.cache_dependencies()
     assert middle != before
     weights.write_bytes(b"other weights")
-    assert evaluator.surroundings() not in (before, middle)
+    assert evaluator.cache_dependencies() not in (before, middle)
 
 
 def test_attacks_of_torchattacks_stand_beside_ours(tmp_path: Path) -> None:

@@ -165,10 +165,10 @@ def test_another_runs_report_divides(tmp_path: Path) -> None:
 def test_the_reports_content_enters_the_key(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("{}")
-    before = Corruption(reference=str(path)).surroundings()
+    before = Corruption(reference=str(path)).cache_dependencies()
     path.write_text("[]")
-    assert Corruption(reference=str(path)).surroundings()["reference"] != before["reference"]
-    assert "reference" not in Corruption(reference="alexnet").surroundings()
+    assert Corruption(reference=str(path)).cache_dependencies()["reference"] != before["reference"]
+    assert "reference" not in Corruption(reference="alexnet").cache_dependencies()
     assert before["frost"] is False
 
 

@@ -242,6 +242,6 @@ def test_a_question_mark_leaves_out_what_is_not_installed(monkeypatch) -> None:
     from efficient360.deployment.runtimes import catalogue
 
     monkeypatch.setattr(catalogue, "installed", lambda: ["torch"])
-    assert list(Latency(("torch", "onnxruntime?")).surroundings()) == ["torch"]
-    assert list(Latency(("installed",)).surroundings()) == ["torch"]
-    assert list(Latency(("torch", "onnxruntime")).surroundings()) == ["torch", "onnxruntime"]
+    assert list(Latency(("torch", "onnxruntime?")).cache_dependencies()) == ["torch"]
+    assert list(Latency(("installed",)).cache_dependencies()) == ["torch"]
+    assert list(Latency(("torch", "onnxruntime")).cache_dependencies()) == ["torch", "onnxruntime"]

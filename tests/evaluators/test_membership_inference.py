@@ -259,9 +259,9 @@ def test_a_list_of_shadows_enters_and_its_files_are_part_of_the_key(overfitted: 
     missing = named(found, "attack_auc", attack="LiRA online")
     assert isinstance(missing, Failure)
     assert missing.code == "no-reference-model"
-    before = evaluator.surroundings()
+    before = evaluator.cache_dependencies()
     (tmp_path / "0.txt").write_text("\n".join(ids[:3]))
-    assert evaluator.surroundings() != before
+    assert evaluator.cache_dependencies() != before
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 
+from efficient360.core.settings import AtLeast1, AtLeast2, EachOnce, FileOrNone, Level, NotEmpty, Share, among
 from efficient360.errors import SettingsError
 from efficient360.execution.plan import Step, chosen, configure, parse_protocol, parse_settings, protocol_names, read_protocol, with_settings
 from efficient360.plugins.registry import evaluator_class, evaluators
@@ -118,3 +119,47 @@ def test_a_bad_replacement_is_named(text: str, said: str) -> None:
         with_settings((Step("latency", {}),), parse_settings([text]))
     assert caught.value.code == "bad-option"
     assert caught.value.message == said
+
+
+@dataclass(frozen=True)
+class Constrained:
+    name: ClassVar = "constrained"
+    bins: AtLeast1 = 15
+    share: Share = 0.5
+    level: Level = 0.1
+    sizes: Annotated[tuple[AtLeast2, ...], EachOnce, NotEmpty] = (2, 4)
+    table: Literal["auto", "small"] = "auto"
+    attacks: tuple[Annotated[str, among(lambda: ("fgsm", "pgd"))], ...] = ("pgd",)
+    regions: FileOrNone = ""
+    on: bool = True
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ({"bins": 0}, "the setting bins of constrained is 0", "give at least 1; the default is 15"),
+        ({"bins": 1.5}, "the setting bins of constrained is 1.5", "give a whole number; the default is 15"),
+        ({"share": 1.2}, "the setting share of constrained is 1.2", "give at most 1; the default is 0.5"),
+        ({"share": "half"}, "the setting share of constrained is 'half'", "give a number; the default is 0.5"),
+        ({"level": 0}, "the setting level of constrained is 0", "give a number above 0; the default is 0.1"),
+        ({"level": 1}, "the setting level of constrained is 1", "give a number below 1; the default is 0.1"),
+        ({"sizes": [2, 2]}, "the setting sizes of constrained is [2, 2]", "name each once; the default is [2, 4]"),
+        ({"sizes": []}, "the setting sizes of constrained is []", "name at least one; the default is [2, 4]"),
+        ({"sizes": [1]}, "the setting sizes of constrained holds 1", "give at least 2; the default is [2, 4]"),
+        ({"sizes": 3}, "the setting sizes of constrained is 3", "give a list; the default is [2, 4]"),
+        ({"table": "large"}, "the setting table of constrained is 'large'", "give 'auto' or 'small'; the default is 'auto'"),
+        ({"attacks": ["pdg"]}, "the setting attacks of constrained holds 'pdg'", "known: fgsm, pgd; the default is ['pgd']"),
+        ({"regions": "nowhere.json"}, "the setting regions of constrained is 'nowhere.json'", "give the path of a file; the default is ''"),
+        ({"on": "perhaps"}, "the setting on of constrained is 'perhaps'", "give true or false; the default is True"),
+    ],
+)
+def test_a_refused_setting_says_what_it_is_and_what_it_must_be(settings: dict, message: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        configure(Constrained, settings)
+    assert (caught.value.code, caught.value.message, caught.value.hint) == ("bad-setting", message, hint)
+
+
+def test_constrained_settings_take_what_they_allow(tmp_path: Path) -> None:
+    (tmp_path / "regions.json").write_text("{}")
+    settings = {"bins": 1, "share": 1, "level": 0.5, "sizes": [2], "table": "small", "attacks": [], "regions": str(tmp_path / "regions.json"), "on": False}
+    assert configure(Constrained, settings) == Constrained(1, 1.0, 0.5, (2,), "small", (), str(tmp_path / "regions.json"), False)

@@ -221,3 +221,46 @@ def test_non_finite_logits_name_the_example(make_plan, tiny: Path, tmp_path: Pat
     with pytest.raises(CheckpointError, match="NaN or infinite logits") as caught:
         run(make_plan("calibration", checkpoint=CheckpointSpec(str(tmp_path / "tiny.safetensors"))))
     assert caught.value.code == "non-finite-logits"
+
+
+WHOLE = """
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, final
+from efficient360.evaluator import BYTE, ONE, Better, Evaluator, Measurement, Metric
+
+FIRST = Metric("first_value", ONE, Better.NEITHER, "A value.")
+SECOND = Metric("second_value", ONE, Better.NEITHER, "Another.")
+
+@final
+@dataclass(frozen=True)
+class Whole(Evaluator):
+    "Looks at the model as a whole."
+    name: ClassVar = "whole"
+    version: ClassVar = 1
+    metrics: ClassVar = (FIRST, SECOND)
+    needs: ClassVar = frozenset()
+
+    def evaluate(self, model, context):
+        yield Measurement(FIRST, 1.0)
+        {rest}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "status", "code"),
+    [
+        ("raise ValueError('half-way')", Status.FAILED, "crashed"),
+        ("yield Measurement(Metric('second_value', BYTE, Better.NEITHER, 'In bytes.'), 2.0)", Status.FAILED, "wrong-unit"),
+        ("yield Measurement(Metric('second_value', ONE, Better.LOWER, 'Directed.'), 2.0)", Status.FAILED, "wrong-unit"),
+        ("yield Measurement(Metric('third_value', ONE, Better.NEITHER, 'Undeclared.'), 2.0)", Status.FAILED, "undeclared-metric"),
+        ("yield Measurement(FIRST, 2.0)", Status.FAILED, "repeated-metric"),
+    ],
+)
+def test_what_was_yielded_before_a_fault_is_kept(make_plan, tmp_path: Path, rest: str, status: Status, code: str) -> None:
+    path = tmp_path / "whole.py"
+    path.write_text(WHOLE.format(rest=rest))
+    done = outcomes(run(make_plan("whole", plugins=(path,), dataset=None)), "whole")
+    assert done["first_value"].value == 1.0
+    assert (done[None].status, done[None].code) == (status, code)
+    assert len(done) == 2

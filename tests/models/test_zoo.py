@@ -141,6 +141,7 @@ def test_augmentation_is_seeded_and_keeps_pixels_in_range() -> None:
     assert float(first.max()) <= 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_retraining_reproduces_the_accuracy_of_the_card(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(SCRIPT), "--only", QUICKEST, "--out", str(tmp_path)], check=True, cwd=SCRIPT.parents[1])

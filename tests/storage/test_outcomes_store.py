@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient360.core.measurement import ONE, Better, Failure, Measurement, Metric, Status
-from efficient360.core.outcome import Record
+from efficient360.core.outcome import Record, from_json
 from efficient360.errors import RunError
 from efficient360.storage.outcomes import Store, write_atomically
 
@@ -108,3 +108,41 @@ def test_the_newest_group_of_each_planned_ones_under_their_key(tmp_path: Path) -
     found = store.newest({"c": "new", "b": "k", "a": "k1"})
     assert [(name, g[0].outcome.value) for name, g in found.items()] == [("b", 0.2), ("a", 0.1)]
     assert {name: g[0].outcome.value for name, g in store.newest({}).items()} == {"a": 0.3, "b": 0.2, "c": 0.4}
+
+
+def test_what_was_read_once_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def counted(row):
+        parsed.append(row)
+        return from_json(row)
+
+    monkeypatch.setattr("efficient360.storage.outcomes.codec.from_json", counted)
+    store = Store(tmp_path)
+    for i in range(5):
+        store.append(group(f"e{i}", 2))
+        assert store.latest(f"e{i}")[0].evaluator == f"e{i}"
+    assert len(parsed) == 10
+    Store(tmp_path).append(group("other-writer", 1))
+    assert [g[0].evaluator for g in store.groups()] == [*(f"e{i}" for i in range(5)), "other-writer"]
+    assert len(parsed) == 11
+
+
+def test_a_file_that_became_shorter_is_read_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name in ("a", "b"):
+        store.append(group(name, 1))
+    assert len(store.groups()) == 2
+    store.path.write_bytes(store.path.read_bytes().partition(b"\n")[0] + b"\n")
+    assert [g[0].evaluator for g in store.groups()] == ["a"]
+
+
+def test_lines_that_hold_no_outcome_are_counted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(group("a", 1))
+    assert store.corrupt_lines() == 0
+    with store.path.open("ab") as file:
+        file.write(b'not json\n{"kind": "guess"}\n[1, 2]\n')
+    store.append(group("b", 1))
+    assert store.corrupt_lines() == 3
+    assert [g[0].evaluator for g in store.groups()] == ["a", "b"]

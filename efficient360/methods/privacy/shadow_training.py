@@ -69,9 +69,11 @@ def build_shadow(recipe: ShadowRecipe, checkpoint: Checkpoint, classes: int, see
 
     Raises:
         CheckpointError: timm can't build it.
+        Unsupported: It is to be of the architecture of a network that was given in memory.
     """
     preprocessing = checkpoint.preprocessing
     if recipe.model == SAME:
+        checkpoint.require_rebuildable()
         architecture, arguments = checkpoint.architecture, {**checkpoint.arguments, "num_classes": classes}
     else:
         _, height, width = preprocessing.input_size
