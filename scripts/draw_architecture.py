@@ -12,7 +12,9 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -64,6 +66,7 @@ def imported_modules(file: Path, modules: set[str]) -> set[str]:
     return targets
 
 
+@cache
 def read_arrows() -> tuple[list[str], Arrows]:
     """Every room that has files, and the imports between rooms."""
     files = [file for file in sorted(PACKAGE.rglob("*.py")) if file.name != "__init__.py"]
@@ -113,17 +116,17 @@ class Layout:
     height: float
 
 
-def rows_of(floor: Mapping[str, str], rooms: Sequence[str]) -> list[list[tuple[str, str]]]:
+def rows_of(floor: Mapping[str, str], methods: Sequence[str]) -> list[list[tuple[str, str]]]:
     """A floor as rows of (room, purpose): the methods have a row of their own."""
-    places = {name for name in rooms if name.startswith("methods.") and name not in {r for f in read_floors() for r in f}}
-    methods = [[(name, "") for name in sorted(places)]] if "methods" in floor else []
     others = [(name, purpose) for name, purpose in floor.items() if name != "methods"]
-    return [*methods, others]
+    return [[(name, "") for name in methods], others] if "methods" in floor else [others]
 
 
 def lay_out(floors: Sequence[Mapping[str, str]], rooms: Sequence[str], arrows: Arrows) -> Layout:
     """Boxes from the top floor down, each row ordered so that arrows are short."""
-    placed = [rows_of(floor, rooms) for floor in reversed(floors)]
+    listed = {room for floor in floors for room in floor}
+    methods = [room for room in rooms if room.startswith("methods.") and room not in listed]
+    placed = [rows_of(floor, methods) for floor in reversed(floors)]
     weights = essential(arrows)
     for _ in range(8):
         placed = reorder(placed, weights)
@@ -192,16 +195,18 @@ def route(source: Box, target: Box, boxes: Sequence[Box], drawn: Sequence[Line])
     shared = [x for x in steps(source) if target.x + 10 <= x <= target.x + target.width - 10]
     wanted = min(source, target, key=lambda box: box.width).middle
 
-    def cost(x: float, end: float) -> float:
+    def start_cost(x: float) -> float:
         behind = sum(box.x - 3 < x < box.x + box.width + 3 for box in between)
-        crowded = sum(abs(line.start - x) < 7 for line in beside) + sum(abs(line.end - end) < 7 for line in beside if line.bottom == bottom)
-        return 30 * behind + 40 * crowded + 0.1 * abs(x - wanted)
+        return 30 * behind + 40 * sum(abs(line.start - x) < 7 for line in beside) + 0.1 * abs(x - wanted)
+
+    def end_cost(x: float) -> float:
+        return 40.0 * sum(abs(line.end - x) < 7 for line in beside if line.bottom == bottom)
 
     if shared:
-        x = min(shared, key=lambda x: (cost(x, x), x))
+        x = min(shared, key=lambda x: (start_cost(x) + end_cost(x), x))
         return Line(x, x, top, bottom)
-    pairs = [(x, end) for x in steps(source)[::2] for end in steps(target)[::2]]
-    start, end = min(pairs, key=lambda pair: (cost(*pair) + 0.4 * abs(pair[0] - pair[1]), pair))
+    starts, ends = {x: start_cost(x) for x in steps(source)[::2]}, {x: end_cost(x) for x in steps(target)[::2]}
+    start, end = min(product(starts, ends), key=lambda pair: (starts[pair[0]] + ends[pair[1]] + 0.4 * abs(pair[0] - pair[1]), pair))
     return Line(start, end, top, bottom)
 
 

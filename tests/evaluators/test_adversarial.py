@@ -66,7 +66,7 @@ def test_a_sound_model_has_no_findings_and_shows_adversarial_examples(tmp_path: 
     assert isinstance(gallery, Gallery)
     assert len(gallery.pictures) == 6
     assert isinstance(table, Table)
-    assert table.rows == (("none", "no check found anything", ""),)
+    assert table.rows == (("none", "all checks passed", ""),)
 
 
 def test_separate_attacks_have_an_accuracy_each(tmp_path: Path) -> None:
