@@ -17,7 +17,7 @@ def environment(package: str) -> jinja2.Environment:
     """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an undefined name is an error."""
     loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("efficient360.reports")]
     templates = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"title_of": title, "cell": cell}
+    templates.filters |= {"title_of": title, "cell": cell, "sentence": sentence}
     templates.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
     templates.tests |= {"picture": is_picture, "figures": is_figures}
     return templates
@@ -50,6 +50,11 @@ def is_figures(values: Sequence[str | int | float]) -> bool:
     texts = [cell(value) for value in values]
     numbers = [text.lstrip("+-±−≈<>≤≥")[:1].isdigit() for text in texts]
     return any(numbers) and all(number or text in ("–", "—", "") for number, text in zip(numbers, texts, strict=True))
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital first letter, unless it begins with an identifier, a number or a symbol."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() and text[:1].isascii() else text
 
 
 def plain(value: Any) -> str:

@@ -139,6 +139,20 @@ def test_the_policy_names_the_scripts_and_forbids_the_rest(html: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("the machine was busy", "The machine was busy"),
+        ("block_0 is no layer", "block_0 is no layer"),
+        ("ε is 0", "ε is 0"),
+        ("1 is too few", "1 is too few"),
+        ("", ""),
+    ],
+)
+def test_reasons_begin_with_a_capital_unless_they_begin_with_a_name(text: str, sentence: str) -> None:
+    assert page.sentence(text) == sentence
+
+
+@pytest.mark.parametrize(
     ("dataset", "said"),
     [
         ({"name": "digits", "split": "test", "examples": 897, "available": 897}, "digits test, 897 examples"),
