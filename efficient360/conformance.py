@@ -81,7 +81,7 @@ def _examples(checkpoint: Checkpoint, seed: int, split: str) -> ExampleSet:
     )
 
 
-def check(evaluator: Any) -> None:
+def check(evaluator: object) -> None:
     """Hold an evaluator against the contract.
 
     Args:
@@ -95,11 +95,11 @@ def check(evaluator: Any) -> None:
         raise AssertionError(f"{type(evaluator).__name__} breaks the contract:\n" + "\n".join(f"- {problem}" for problem in broken))
 
 
-def problems(evaluator: Any) -> Iterator[str]:
+def problems(evaluator: object) -> Iterator[str]:
     """Every way in which an evaluator breaks the contract, one sentence each; nothing for a good one."""
     declared = list(_declaration(evaluator))
     yield from declared
-    if declared:
+    if declared or not isinstance(evaluator, Evaluator | ExampleEvaluator):
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -110,7 +110,7 @@ def problems(evaluator: Any) -> Iterator[str]:
             yield error.message
 
 
-def _declaration(evaluator: Any) -> Iterator[str]:
+def _declaration(evaluator: object) -> Iterator[str]:
     cls: type[Any] = type(evaluator)
     if not isinstance(evaluator, Evaluator | ExampleEvaluator):
         yield "it inherits neither from Evaluator nor from ExampleEvaluator"
@@ -141,7 +141,7 @@ def _declaration(evaluator: Any) -> Iterator[str]:
         yield f"its settings can't be written to YAML and read back: {error}"
 
 
-def _behaviour(evaluator: Any, on: Subject, folder: Path) -> Iterator[str]:
+def _behaviour(evaluator: Evaluator | ExampleEvaluator, on: Subject, folder: Path) -> Iterator[str]:
     before = digest(on.model.network.state_dict())
     randomness = _global_randomness()
     first = _outcomes(evaluator, on, folder / "first", EXAMPLES)
@@ -191,7 +191,7 @@ def context_of(on: Subject, scratch: Path, batch_size: int) -> Context[Examples]
     return Context(on.checkpoint, examples, on.training, 0, batch_size, Deadline(), scratch, predicted=predicted)
 
 
-def _outcomes(evaluator: Any, on: Subject, scratch: Path, batch_size: int) -> list[Outcome]:
+def _outcomes(evaluator: Evaluator | ExampleEvaluator, on: Subject, scratch: Path, batch_size: int) -> list[Outcome]:
     scratch.mkdir()
     context = context_of(on, scratch, batch_size)
     if isinstance(evaluator, ExampleEvaluator):

@@ -27,17 +27,17 @@ def devices(options: argparse.Namespace) -> int:
     """
     given = [(address, _known(address)) for address in options.address]
     named = {address.partition("?")[0] for address in options.address}
-    rows = [*((address, found) for address, found in _found() if address not in named), *given]
+    rows = [*((address, description) for address, description in _found() if address not in named), *given]
     Console().print(_listing(rows))
-    return UNREACHED if any(isinstance(found, Efficient360Error) for _, found in given) else 0
+    return UNREACHED if any(isinstance(description, Efficient360Error) for _, description in given) else 0
 
 
 def _found() -> Iterator[tuple[str, DeviceDescription | Efficient360Error]]:
     yield "local", _known("local")
     for address in EXAMPLES:
-        found = _known(address)
-        if not isinstance(found, SettingsError):  # an example that is larger than this machine is none
-            yield address, found
+        description = _known(address)
+        if not isinstance(description, SettingsError):  # an example that is larger than this machine is none
+            yield address, description
     try:
         phones = adb_client.states()
     except DeviceError:  # without a client there are no phones; the doctor tells about clients
@@ -57,12 +57,12 @@ def _listing(rows: Sequence[tuple[str, DeviceDescription | Efficient360Error]]) 
     table.add_column(style="bold", overflow="fold", max_width=30)
     table.add_column(overflow="fold")
     here: DeviceDescription | None = None
-    for address, found in rows:
-        if isinstance(found, Efficient360Error):
-            table.add_row(_short(address), Group(Text(found.message, "red"), Text(f"→ {found.hint}")))
+    for address, description in rows:
+        if isinstance(description, Efficient360Error):
+            table.add_row(_short(address), Group(Text(description.message, "red"), Text(f"→ {description.hint}")))
             continue
-        table.add_row(_short(address), _described(found, here))
-        here = here or found
+        table.add_row(_short(address), _described(description, here))
+        here = here or description
     return table
 
 
@@ -102,5 +102,5 @@ def _line(check: Check) -> Table:
     line.add_column(width=20, no_wrap=True)
     line.add_column(overflow="fold")
     advice = [Text(f"→ {check.advice}")] if check.advice else []
-    line.add_row(Text(mark, style), Text(check.name), Group(Text(check.found), *advice))
+    line.add_row(Text(mark, style), Text(check.name), Group(Text(check.result), *advice))
     return line

@@ -43,14 +43,14 @@ class Check:
         area: What it belongs to.
         name: What was looked at.
         state: How it stands.
-        found: What was found, in words.
+        result: What was found, in words.
         advice: What to do; ``""`` when there is nothing to do.
     """
 
     area: str
     name: str
     state: State
-    found: str
+    result: str
     advice: str = ""
 
 
@@ -69,17 +69,17 @@ def checks() -> Iterator[Check]:
     yield _noise()
 
 
-def _runtime(found: Runtime) -> Check:
-    missing = catalogue.missing(found)
-    if reason := found.unavailable():
-        return Check("runtimes", found.title, State.NOTE, reason)
-    module, distribution = PACKAGES.get(found.name, (found.name, found.name))
+def _runtime(runtime: Runtime) -> Check:
+    missing = catalogue.missing(runtime)
+    if reason := runtime.unavailable():
+        return Check("runtimes", runtime.title, State.NOTE, reason)
+    module, distribution = PACKAGES.get(runtime.name, (runtime.name, runtime.name))
     runs = importlib.util.find_spec(module) is not None
     if not missing and runs:
-        return Check("runtimes", found.title, State.GOOD, f"converts and runs, {_version(distribution)}")
+        return Check("runtimes", runtime.title, State.GOOD, f"converts and runs, {_version(distribution)}")
     absent = ", ".join(missing or [module])
     what = f"runs ({_version(distribution)}), but can't be converted for: no {absent}" if runs else f"not installed: no {absent}"
-    return Check("runtimes", found.title, State.LACKING, what, catalogue.how_to_get(found))
+    return Check("runtimes", runtime.title, State.LACKING, what, catalogue.how_to_get(runtime))
 
 
 def _version(distribution: str) -> str:
@@ -90,9 +90,9 @@ def _version(distribution: str) -> str:
 
 
 def _compiler() -> Check:
-    there = next((name for name in COMPILERS if shutil.which(name)), None)
-    if there is not None:
-        return Check("runtimes", "C++ compiler", State.GOOD, f"{shutil.which(there)}")
+    compiler = next((name for name in COMPILERS if shutil.which(name)), None)
+    if compiler is not None:
+        return Check("runtimes", "C++ compiler", State.GOOD, f"{shutil.which(compiler)}")
     return Check("runtimes", "C++ compiler", State.LACKING, "none, which torch.compile and TVM need", "apt install g++, or your system's package")
 
 
@@ -114,8 +114,8 @@ def _client(name: str, for_what: str, advice: str) -> Check:
 def _binaries() -> Check:
     folder = os.environ.get(BINARIES, "")
     if folder:
-        there = sorted(path.name for path in Path(folder).glob("*")) if Path(folder).is_dir() else []
-        return Check("devices", "binaries for phones", State.GOOD if there else State.LACKING, f"{folder}: {', '.join(there) or 'nothing there'}")
+        binaries = sorted(path.name for path in Path(folder).glob("*")) if Path(folder).is_dir() else []
+        return Check("devices", "binaries for phones", State.GOOD if binaries else State.LACKING, f"{folder}: {', '.join(binaries) or 'nothing there'}")
     return Check("devices", "binaries for phones", State.NOTE, "none named", f"for ADB, put benchmark_model into a folder and name it in {BINARIES}")
 
 
@@ -160,9 +160,9 @@ def _noise() -> Check:
         return Check("measuring", "noise", State.NOTE, "the system does not tell its load")
     load = max(0.0, (after["busy"] - before["busy"] - after["own"] + before["own"]) / seconds)
     stolen = (after["steal"] - before["steal"]) / seconds
-    found = f"other processes use {load:.2f} of a core, the hypervisor takes {100 * stolen:.1f} % of one"
+    load_text = f"other processes use {load:.2f} of a core, the hypervisor takes {100 * stolen:.1f} % of one"
     if load > 0.10:
-        return Check("measuring", "noise", State.LACKING, found, "stop other work while you measure")
+        return Check("measuring", "noise", State.LACKING, load_text, "stop other work while you measure")
     if stolen > 0.01:
-        return Check("measuring", "noise", State.LACKING, found, "take a machine of your own, or measure longer")
-    return Check("measuring", "noise", State.GOOD, found)
+        return Check("measuring", "noise", State.LACKING, load_text, "take a machine of your own, or measure longer")
+    return Check("measuring", "noise", State.GOOD, load_text)

@@ -91,8 +91,8 @@ class Acceleration(Evaluator):
             if name in PEAK_RUNTIMES and precision is Precision.FP32:
                 wanted.append(yardstick)
             cells = bench.timed(name, precision, wanted, partial(_tell, context, index, len(plan)))
-            found = cells.get(NetworkRole.PRODUCTS)
-            yardsticks += [found] if isinstance(found, ArtefactResult) else []
+            products = cells.get(NetworkRole.PRODUCTS)
+            yardsticks += [products] if isinstance(products, ArtefactResult) else []
             if (name, precision) in targets:
                 results.append(_result((name, precision), cells, own, twin, bench))
         yield from _illustrated(list(self._outcomes(results, yardsticks)), figures(results, peak_of(yardsticks), _facts(own, twin, model)))

@@ -57,14 +57,14 @@ def test_the_commands_import_no_torch(command: str) -> None:
 
 def test_a_runtime_that_is_not_there() -> None:
     check = doctor._runtime(NoSuch())
-    assert (check.state, check.found) == (State.LACKING, "not installed: no no_such_module")
+    assert (check.state, check.result) == (State.LACKING, "not installed: no no_such_module")
     assert check.advice == "pip install 'efficient360[nosuch]'"
 
 
 def test_a_runtime_that_runs_but_does_not_convert() -> None:
     check = doctor._runtime(HalfThere())
     assert check.state is State.LACKING
-    assert check.found.endswith("but can't be converted for: no no_such_module")
+    assert check.result.endswith("but can't be converted for: no no_such_module")
 
 
 def test_missing_programs_are_told_with_how_to_get_them(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
@@ -83,13 +83,13 @@ def test_groups_that_may_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cgroups, "group", refuse)
     check = doctor._group("memory", cgroups.Limits(memory=2**30))
-    assert (check.state, check.found, check.advice) == (State.LACKING, "memory can't be limited here", "run as root")
+    assert (check.state, check.result, check.advice) == (State.LACKING, "memory can't be limited here", "run as root")
 
 
 def test_energy_in_its_three_states(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "COUNTERS", tmp_path)
     monkeypatch.setattr("efficient360.deployment.runtimes.kit.counters.energy", lambda: None)
-    assert "not measured" in doctor._energy().found
+    assert "not measured" in doctor._energy().result
     (tmp_path / "intel-rapl:0").mkdir()
     (tmp_path / "intel-rapl:0" / "energy_uj").touch()
     assert (doctor._energy().state, "sudo chmod" in doctor._energy().advice) == (State.LACKING, True)
@@ -99,7 +99,7 @@ def test_energy_in_its_three_states(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_the_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "GOVERNOR", tmp_path / "governor")
-    assert "does not tell" in doctor._clock().found
+    assert "does not tell" in doctor._clock().result
     (tmp_path / "governor").write_text("powersave\n")
     assert "cpupower" in doctor._clock().advice
     (tmp_path / "governor").write_text("performance\n")
@@ -115,7 +115,7 @@ def test_noise(monkeypatch: pytest.MonkeyPatch, quick: None, busy: float, steal:
     monkeypatch.setattr("efficient360.deployment.runtimes.kit.counters.read", lambda: next(readings))
     check = doctor._noise()
     assert check.state is state
-    assert said in check.found
+    assert said in check.result
 
 
 def test_a_gpu_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -124,17 +124,17 @@ def test_a_gpu_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA Thing, 24576 MiB'\n")
     tool.chmod(0o755)
-    assert doctor._gpu().found == "NVIDIA Thing, 24576 MiB"
+    assert doctor._gpu().result == "NVIDIA Thing, 24576 MiB"
     tool.write_text("#!/bin/sh\necho 'driver mismatch'; exit 9\n")
     assert doctor._gpu().state is State.LACKING
-    assert "driver mismatch" in doctor._gpu().found
+    assert "driver mismatch" in doctor._gpu().result
 
 
 def test_binaries_for_phones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EFFICIENT360_ADB_BINARIES", str(tmp_path))
     assert doctor._binaries().state is State.LACKING
     (tmp_path / "benchmark_model").touch()
-    assert doctor._binaries().found.endswith(": benchmark_model")
+    assert doctor._binaries().result.endswith(": benchmark_model")
 
 
 def test_the_page_is_printed(capsys: pytest.CaptureFixture[str], quick: None) -> None:

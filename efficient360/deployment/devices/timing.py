@@ -120,12 +120,12 @@ def energy(reading: DeviceReading) -> tuple[float, ...]:
     """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
     if reading.idle is None:
         return ()
-    found = []
+    joules_per_image = []
     for block in reading.blocks:
         joules = drawn(block.before, block.after)
         if joules is not None:
-            found.append((joules - reading.idle * block.seconds) / len(block.wall))
-    return tuple(found)
+            joules_per_image.append((joules - reading.idle * block.seconds) / len(block.wall))
+    return tuple(joules_per_image)
 
 
 def drawn(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:

@@ -47,8 +47,8 @@ def runtime(name: str) -> Runtime:
     if name not in names():
         raise SettingsError("unknown-runtime", f"there is no runtime called {name!r}", f"known: {', '.join(names())}, or a file.py with one")
     module = importlib.import_module(f"{CONVERTERS}.{name}")
-    found: Runtime = module.RUNTIME
-    return found
+    converter: Runtime = module.RUNTIME
+    return converter
 
 
 def missing(converter: Runtime) -> list[str]:

@@ -151,8 +151,8 @@ class _RaysState:
 
     def nearest(self, clean: Tensor) -> Tensor:
         """The nearest adversarial example of each, the clean image where none was found."""
-        found = torch.isfinite(self.radius)
-        return torch.where(found.view(-1, 1, 1, 1), along(clean, self.best, self.radius.clamp(max=1)), clean)
+        is_adversarial = torch.isfinite(self.radius)
+        return torch.where(is_adversarial.view(-1, 1, 1, 1), along(clean, self.best, self.radius.clamp(max=1)), clean)
 
 
 def along(clean: Tensor, directions: Tensor, lengths: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dic
             node = event["name"][: -len("_kernel_time")]
             times.setdefault(node, []).append(event["dur"] / 1e6)
             known[node] = event["args"]["op_name"], event["args"]["provider"]
-    return [{"name": node, "kind": known[node][0], "seconds": float(np.mean(found[-TIMED:])), "place": known[node][1]} for node, found in times.items()]
+    return [{"name": node, "kind": known[node][0], "seconds": float(np.mean(times[-TIMED:])), "place": known[node][1]} for node, times in times.items()]
 
 
 def _session(folder: str, settings: dict[str, Any], profile: "str | None") -> Any:
