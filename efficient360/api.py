@@ -131,10 +131,11 @@ def evaluate(
     written = read_protocol(str(protocol), known)
     steps, unnamed = _steps(written, only, settings or {}, files, known)
     limit = max_examples or written.max_examples
+    data = _data_in_memory(dataset, training, transform, mean, std, tuple(class_names), groups)
     given = InMemory(
-        *_network_in_memory(model, dataset, transform, preprocessing, mean, std),
+        *_network_in_memory(model, dataset, data, transform, preprocessing, mean, std),
         class_names=tuple(class_names) if isinstance(model, nn.Module) else (),
-        data=_data_in_memory(dataset, training, transform, mean, std, tuple(class_names), groups),
+        data=data,
         evaluators=unnamed,
     )
     reference = reference_of(model) if isinstance(model, nn.Module) else str(model)
@@ -279,6 +280,7 @@ def _listening(progress: bool | Listener) -> Iterator[Listener]:
 def _network_in_memory(
     model: Any,
     dataset: Any,
+    data: Supplied | None,
     transform: Callable[[Any], Any] | None,
     preprocessing: Preprocessing | None,
     mean: Sequence[float] | None,
@@ -296,12 +298,9 @@ def _network_in_memory(
     timm_shape = preprocessing_of_timm(model)
     if preprocessing is None and isinstance(dataset, str | Path) and transform is not None:
         preprocessing = preprocessing_of_transform(transform)
-    elif preprocessing is None and _is_in_memory(dataset):
-        supplied = _data_in_memory(dataset, None, transform, mean, std, (), None)
-        size = supplied.image_size() if supplied is not None else None
-        moved = None if supplied is None else supplied.normalisation
-        if size is not None:
-            preprocessing = Preprocessing(size, *((moved.mean, moved.std) if moved is not None else ((0.0,) * 3, (1.0,) * 3)))
+    elif preprocessing is None and data is not None and (size := data.image_size()) is not None:
+        moved = data.normalisation
+        preprocessing = Preprocessing(size, *((moved.mean, moved.std) if moved is not None else ((0.0,) * 3, (1.0,) * 3)))
     preprocessing = preprocessing or timm_shape
     if preprocessing is None:
         message = f"nothing tells how {type(model).__name__} wants its images"

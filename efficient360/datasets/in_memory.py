@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, final
 
 import numpy as np
@@ -86,7 +86,8 @@ class Supplied:
         examples = self._examples("test", self.test, names, classes, size, resize, seed, self.groups or {})
         chosen = examples if max_examples is None else examples.subset(max_examples, seed)
         shape = (names, classes, size, resize, seed)
-        training = None if self.training is None else partial(self._examples, "train", self.training, *shape, {})
+        # Opening looks at every item: once is enough for all evaluators that ask for it.
+        training = None if self.training is None else cache(partial(self._examples, "train", self.training, *shape, {}))
         title = f"{type(self.test).__name__} in memory"
         card = Card(
             "memory", title, Source("memory", ""), splits={"test": "test"} | ({} if training is None else {"train": "train"}), groups=tuple(self.groups or ())
