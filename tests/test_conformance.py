@@ -73,6 +73,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "stability": {"perturbations": ("gaussian_noise", "rotate"), "frames": 3},
     "device_reach": {"profiles": ("local",), "runtimes": ("torch",), "runs": 6, "seconds": 0.1},
     "latency": {"runtimes": ("torch",), "runs": 6, "seconds": 0.1},
+    "memory": {"batches": (1,)},
     "out_of_distribution": {"images": 20, "resamples": 20},
     "feature_spectrum": {"bands": (0.25, 0.5), "steps": 2, "probes": 2, "attention_examples": 4, "hessian_examples": 4},
     "private_training": {"steps": 2, "epsilons": (8.0,)},
