@@ -1,4 +1,9 @@
-"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two. The command line stands on it."""
+"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two. The command line stands on it.
+
+Importing it imports no torch: what a reference names is opened by a worker process, so that the caller's need not wait for it.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -6,32 +11,26 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from torch import nn
-
-from efficient360.datasets.in_memory import Normalisation, Supplied
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.datasets.transforms import normalisation_of, preprocessing_of_transform, split_transform
-from efficient360.errors import CheckpointError, RunError, SettingsError
-from efficient360.evaluator import Evaluator, ExampleEvaluator
+from efficient360.errors import RunError, SettingsError
 from efficient360.execution.events import Event, Finished, Opened
 from efficient360.execution.plan import Plan, Protocol, Step, chosen, configure, read_protocol, with_settings
 from efficient360.execution.progress import listener
-from efficient360.execution.runner import run
-from efficient360.execution.session import InMemory
 from efficient360.execution.worker import isolated
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
-from efficient360.models.in_memory import reference_of
-from efficient360.models.preprocessing import preprocessing_of_timm
-from efficient360.models.weights import digest
 from efficient360.plugins.registry import Entry, dimensions, evaluator_class, evaluators
-from efficient360.reports.comparison import Comparison
-from efficient360.reports.comparison import compare as compare_reports
 from efficient360.reports.folder import assemble, read, save, stored_records
 from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
 from efficient360.storage.outcomes import Store
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from efficient360.evaluator import Evaluator, ExampleEvaluator
+    from efficient360.reports.comparison import Comparison
 
 Listener = Callable[[Event], None]
 
@@ -122,8 +121,10 @@ def evaluate(
             raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
     if (mean is None) != (std is None):
         raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
-    if not isinstance(model, nn.Module) and not _is_in_memory(dataset):
-        for name, given_value in (("transform", transform), ("mean", mean), ("class_names", class_names or None)):
+    by_reference = isinstance(model, str | Path) and not _is_in_memory(dataset)
+    if by_reference:
+        only_in_memory = {"transform": transform, "mean": mean, "class_names": class_names or None, "training": training, "groups": groups}
+        for name, given_value in (only_in_memory | {"preprocessing": preprocessing}).items():
             if given_value is not None:
                 raise SettingsError("bad-option", f"{name} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
     files = tuple(map(Path, plugins))
@@ -131,21 +132,21 @@ def evaluate(
     written = read_protocol(str(protocol), known)
     steps, unnamed = _steps(written, only, settings or {}, files, known)
     limit = max_examples or written.max_examples
-    data = _data_in_memory(dataset, training, transform, mean, std, tuple(class_names), groups)
-    given = InMemory(
-        *_network_in_memory(model, dataset, data, transform, preprocessing, mean, std),
-        class_names=tuple(class_names) if isinstance(model, nn.Module) else (),
-        data=data,
-        evaluators=unnamed,
-    )
-    reference = reference_of(model) if isinstance(model, nn.Module) else str(model)
+    given = None
+    reference, name = str(model), _name_of(str(model))
+    if unnamed or not by_reference:
+        from efficient360.execution.handed_over import folder_name, hand_over, reference_of
+
+        given = hand_over(model, dataset, training, transform, preprocessing, mean, std, class_names, groups, unnamed)
+        if given.network is not None:
+            reference, name = reference_of(given.network), folder_name(given.network)
     spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
     plan = Plan(
         checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, ema=ema, seed=seed),
         dataset=spec,
         protocol=written.name,
         steps=steps,
-        out=Path(out) if out is not None else _default_folder(model, spec, written.name, random_weights, deployment, max_examples),
+        out=Path(out) if out is not None else _default_folder(name, spec, written.name, random_weights, deployment, max_examples),
         seed=seed,
         batch_size=batch_size,
         device=device,
@@ -155,8 +156,10 @@ def evaluate(
         command=command,
     )
     with _listening(progress) as listen:
-        if given == InMemory():
+        if given is None:
             return RunReport(run_plan(plan, listen), plan.out)
+        from efficient360.execution.runner import run
+
         writer = _ReportWriter(plan, listen)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the libraries' word to their developers, not to the user
@@ -188,6 +191,8 @@ def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Co
     Raises:
         RunError: A folder holds no run, or the two share no metric.
     """
+    from efficient360.reports.comparison import compare as compare_reports
+
     a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
     return compare_reports(a.report, a.folder, b.report, b.folder)
 
@@ -277,60 +282,8 @@ def _listening(progress: bool | Listener) -> Iterator[Listener]:
         yield progress or (lambda _event: None)
 
 
-def _network_in_memory(
-    model: Any,
-    dataset: Any,
-    data: Supplied | None,
-    transform: Callable[[Any], Any] | None,
-    preprocessing: Preprocessing | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-) -> tuple[nn.Module | None, Preprocessing | None]:
-    """The network that was given, with what is known of how it wants its images."""
-    if not isinstance(model, nn.Module):
-        if not isinstance(model, str | Path):
-            raise CheckpointError("not-a-model", f"{type(model).__name__} is no checkpoint", "give a name, a path to weights, or a torch.nn.Module")
-        if preprocessing is not None:
-            raise SettingsError(
-                "bad-option", "preprocessing is for a network in memory; a checkpoint has its own", "leave it out, or write it into the sidecar"
-            )
-        return None, None
-    timm_shape = preprocessing_of_timm(model)
-    if preprocessing is None and isinstance(dataset, str | Path) and transform is not None:
-        preprocessing = preprocessing_of_transform(transform)
-    elif preprocessing is None and data is not None and (size := data.image_size()) is not None:
-        moved = data.normalisation
-        preprocessing = Preprocessing(size, *((moved.mean, moved.std) if moved is not None else ((0.0,) * 3, (1.0,) * 3)))
-    preprocessing = preprocessing or timm_shape
-    if preprocessing is None:
-        message = f"nothing tells how {type(model).__name__} wants its images"
-        raise CheckpointError("no-preprocessing", message, "give transform=, as in training, or preprocessing=Preprocessing(input_size, mean, std)")
-    if mean is not None and std is not None:
-        preprocessing = dataclasses.replace(preprocessing, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
-    return model, preprocessing
-
-
 def _is_in_memory(dataset: Any) -> bool:
     return dataset is not None and not isinstance(dataset, str | Path)
-
-
-def _data_in_memory(
-    dataset: Any,
-    training: Any,
-    transform: Callable[[Any], Any] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    class_names: tuple[str, ...],
-    groups: Mapping[str, Sequence[str]] | None,
-) -> Supplied | None:
-    if not _is_in_memory(dataset):
-        if training is not None or groups is not None:
-            raise SettingsError("bad-option", "training and groups in memory go with a data set in memory", "give dataset in memory, too")
-        return None
-    geometry, normalisation = (None, normalisation_of(dataset)) if transform is None else split_transform(transform)
-    if mean is not None and std is not None:
-        normalisation = Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
-    return Supplied(dataset, training, geometry, normalisation, class_names, groups)
 
 
 def _dataset_spec(
@@ -352,12 +305,13 @@ def _checked_deployment(text: str) -> str:
     return text
 
 
-def _default_folder(model: Any, data: DatasetSpec | None, protocol: str, random_weights: bool, deployment: str, max_examples: int | None) -> Path:
-    if isinstance(model, nn.Module):
-        parts = [type(model).__name__, digest(model.state_dict())[:8]]
-    else:
-        reference = str(model).rstrip("/")
-        parts = [Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference]
+def _name_of(reference: str) -> str:
+    reference = reference.rstrip("/")
+    return Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference
+
+
+def _default_folder(name: str, data: DatasetSpec | None, protocol: str, random_weights: bool, deployment: str, max_examples: int | None) -> Path:
+    parts = [name]
     parts += ["random"] if random_weights else []
     parts += [Path(data.reference).name] if data is not None else []
     parts += [f"as-{deployment.replace(':', '-')}"] if deployment else []
