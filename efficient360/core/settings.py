@@ -9,6 +9,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from efficient360.core.paths import is_file
+
 T = TypeVar("T", bound=Collection[Hashable])
 
 Count = Annotated[int, Field(ge=0)]
@@ -63,7 +65,7 @@ def among(known: Callable[[], Collection[str]]) -> AfterValidator:
 
 
 def _file(value: str) -> str:
-    if value and not Path(value).is_file():
+    if value and not is_file(Path(value)):
         raise ValueError("give the path of a file")
     return value
 

@@ -28,16 +28,19 @@ Codes are unsigned integers packed end to end, most significant bit first (:func
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Annotated, Final, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Size, Tensor, nn
 from torch.nn import functional
 
+from efficient360.core.reading import Reader
 from efficient360.errors import CheckpointError
 
 KEY: Final = "efficient360.compressed"
@@ -45,7 +48,7 @@ KEY: Final = "efficient360.compressed"
 Parts = Mapping[str, Tensor]
 """What is stored in place of a weight, by the name of the part."""
 Decoder = Callable[[Parts, Size], Tensor]
-"""From the parts of a weight and its shape to the weight in float32; raises KeyError, ValueError, IndexError or RuntimeError where they don't fit."""
+"""From the parts of a weight and its shape to the weight in float32; raises ValueError where they don't fit."""
 QUANTIZATION_GROUP: Final = 64
 """Consecutive inputs of an output that share a scale."""
 SPARSE_RUN: Final = 4
@@ -54,6 +57,23 @@ SPARSE_KEPT: Final = 2
 """Inputs that it keeps of them."""
 SPARSE_PLACE_BITS: Final = 2
 _SEPARATOR: Final = ":"
+_BLOCK: Final = 2**20
+"""Codes decoded at a time, a multiple of 8: what decoding takes beside the weights themselves."""
+
+
+@final
+class _Header(BaseModel):
+    """The entry of the header's metadata."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    variant: str
+    shapes: dict[str, Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=2, max_length=8)]]
+    same: dict[str, str] = {}  # noqa: RUF012 - pydantic copies defaults
+
+
+_HEADER: Final = TypeAdapter(_Header)
+_READER: Final = Reader(CheckpointError, "packed-damaged", "compress the original again", "compressed checkpoint")
 
 
 def metadata_of(variant: str, shapes: Mapping[str, Sequence[int]], tied: Mapping[str, str]) -> dict[str, str]:
@@ -68,13 +88,21 @@ def metadata_of(variant: str, shapes: Mapping[str, Sequence[int]], tied: Mapping
     return {KEY: json.dumps(entry, separators=(",", ":"))}
 
 
-def stored_variant(metadata: Mapping[str, str]) -> str:
+def stored_variant(metadata: Mapping[str, str], path: Path) -> str:
     """The variant that the header of a compressed checkpoint names.
 
+    Args:
+        metadata: Of the header.
+        path: The file, for messages.
+
     Raises:
-        KeyError, ValueError: It names none.
+        CheckpointError: It names none.
     """
-    return str(json.loads(metadata[KEY])["variant"])
+    return _header(metadata, path).variant
+
+
+def _header(metadata: Mapping[str, str], path: Path) -> _Header:
+    return _READER.validate(_HEADER, _READER.from_json(metadata[KEY], f"{path} in its header"), f"{path} in its header")
 
 
 def part_name(weight: str, part: str) -> str:
@@ -113,26 +141,24 @@ def decode_weights(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], p
     """
     if KEY not in metadata:
         return dict(tensors)
-    try:
-        entry = json.loads(metadata[KEY])
-        variant, shapes = str(entry["variant"]), {str(name): Size(map(int, shape)) for name, shape in entry["shapes"].items()}
-        if any(side < 1 for shape in shapes.values() for side in shape) or any(len(shape) < 2 for shape in shapes.values()):
-            raise ValueError("a shape that no weight has")
-        decode = _known_decoder(variant, path)
-        parts: dict[str, dict[str, Tensor]] = {name: {} for name in shapes}
-        decoded: dict[str, Tensor] = {}
-        for name, tensor in tensors.items():
-            weight, _, part = name.rpartition(_SEPARATOR)
-            if weight in parts:
-                parts[weight][part] = tensor
-            else:
-                decoded[name] = tensor
-        decoded |= {name: _decoded(decode, parts[name], shape) for name, shape in shapes.items()}
-        return decoded | {str(name): decoded[first] for name, first in entry["same"].items()}
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        message = f"{path} says that it is a compressed checkpoint, but its contents do not fit ({type(error).__name__}: {reason})"
-        raise CheckpointError("packed-damaged", message, "compress the original again") from error
+    header = _header(metadata, path)
+    decode = _known_decoder(header.variant, path)
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in header.shapes}
+    decoded: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        weight, _, part = name.rpartition(_SEPARATOR)
+        if weight in parts:
+            parts[weight][part] = tensor
+        else:
+            decoded[name] = tensor
+    for name, shape in header.shapes.items():
+        try:
+            decoded[name] = _decoded(decode, parts.pop(name), Size(shape))
+        except ValueError as error:
+            raise _READER.refuse(path, f"does not fit its header: {name} has {error}") from error
+    if missing := next((first for first in header.same.values() if first not in decoded), None):
+        raise _READER.refuse(path, f"lacks the tensor {missing!r}, which its header names")
+    return decoded | {name: decoded[first] for name, first in header.same.items()}
 
 
 def _known_decoder(variant: str, path: Path) -> Decoder:
@@ -149,6 +175,30 @@ def _decoded(decode: Decoder, parts: Parts, shape: Size) -> Tensor:
     if math.prod(shape) > bits:
         raise ValueError(f"{bits} bits for {math.prod(shape)} weights")
     return decode(parts, shape).reshape(shape)
+
+
+def _part(parts: Parts, name: str, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
+    """A part, of exactly this type and shape: one that is only broadcast to it would be other weights."""
+    tensor = parts.get(name)
+    if tensor is None:
+        raise ValueError(f"no {name}")
+    if tensor.dtype is not dtype or tensor.shape != Size(shape):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(f"{name} of {kind} {list(tensor.shape)} instead of {str(dtype).removeprefix('torch.')} {list(shape)}")
+    return tensor.cpu()
+
+
+def _codes(parts: Parts, name: str, bits: int, n: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """The ``n`` codes that :func:`pack_bits` packed, uint8, a block at a time with its place."""
+    packed = _part(parts, name, torch.uint8, [-(-n * bits // 8)]).numpy()
+    for start in range(0, n, _BLOCK):
+        stop = min(n, start + _BLOCK)
+        yield slice(start, stop), _unpacked(packed[start * bits // 8 : -(-stop * bits // 8)], bits, stop - start)
+
+
+def _unpacked(packed: NDArray[np.uint8], bits: int, n: int) -> NDArray[np.uint8]:
+    planes = np.unpackbits(packed, count=n * bits).reshape(n, bits)
+    return np.packbits(np.pad(planes, ((0, 0), (8 - bits, 0))), axis=1)[:, 0]
 
 
 def decoder_of(variant: str) -> Decoder:
@@ -186,10 +236,8 @@ def unpack_bits(packed: Tensor, bits: int, n: int) -> Tensor:
     Raises:
         ValueError: There are more or fewer bytes than that takes.
     """
-    if packed.numel() != -(-n * bits // 8):
-        raise ValueError(f"{packed.numel()} bytes for {n} codes of {bits} bits")
-    planes = np.unpackbits(packed.cpu().numpy(), count=n * bits).reshape(n, bits)
-    return torch.from_numpy(np.packbits(np.pad(planes, ((0, 0), (8 - bits, 0))), axis=1)[:, 0].astype(np.int64))
+    blocks = [torch.from_numpy(codes.astype(np.int64)) for _, codes in _codes({"packed": packed}, "packed", bits, n)]
+    return torch.cat(blocks) if blocks else torch.empty(0, dtype=torch.int64)
 
 
 def quantization_levels(bits: int) -> int:
@@ -208,33 +256,60 @@ def index_bits(clusters: int) -> int:
 
 
 def _decode_bfloat16(parts: Parts, shape: Size, _strength: int) -> Tensor:
-    return parts["bfloat16"].float().reshape(shape)
+    return _part(parts, "bfloat16", torch.bfloat16, shape).float()
 
 
 def _decode_quantized(parts: Parts, shape: Size, bits: int) -> Tensor:
-    codes = unpack_bits(parts["codes"], bits, shape.numel()).reshape(shape[0], -1)
-    groups = quantization_groups(codes.float() - quantization_levels(bits)) * parts["scales"].float().unsqueeze(-1)
-    return groups.flatten(1)[:, : codes.shape[1]].reshape(shape)
+    rows, columns = shape[0], shape.numel() // shape[0]
+    scales = _part(parts, "scales", torch.bfloat16, [rows, -(-columns // QUANTIZATION_GROUP)])
+    weight = np.empty(shape.numel(), np.float32)
+    for place, codes in _codes(parts, "codes", bits, shape.numel()):
+        weight[place] = codes
+    matrix = torch.from_numpy(weight).sub_(quantization_levels(bits)).view(rows, columns)
+    step = max(1, _BLOCK // columns)
+    for start in range(0, rows, step):
+        block = slice(start, start + step)
+        groups = quantization_groups(matrix[block]) * scales[block].float().unsqueeze(-1)
+        matrix[block] = groups.flatten(1)[:, :columns]
+    return matrix.view(shape)
 
 
 def _decode_clustered(parts: Parts, shape: Size, clusters: int) -> Tensor:
-    return parts["table"][unpack_bits(parts["indices"], index_bits(clusters), shape.numel())].reshape(shape)
+    table = parts.get("table", torch.empty(0))
+    if not 1 <= table.numel() <= clusters:
+        raise ValueError(f"a table of {table.numel()} values instead of at most {clusters}")
+    values = _part(parts, "table", torch.float32, [table.numel()]).numpy()
+    weight = np.empty(shape.numel(), np.float32)
+    for place, codes in _codes(parts, "indices", index_bits(clusters), shape.numel()):
+        if codes.max() >= len(values):
+            raise ValueError(f"the index {codes.max()} into a table of {len(values)} values")
+        weight[place] = values[codes]
+    return torch.from_numpy(weight).view(shape)
 
 
 def _decode_pruned(parts: Parts, shape: Size, _percent: int) -> Tensor:
-    weight = torch.zeros(shape.numel())
-    weight[unpack_bits(parts["mask"], 1, shape.numel()).bool()] = parts["values"]
-    return weight.reshape(shape)
+    kept = np.empty(shape.numel(), np.bool_)
+    for place, codes in _codes(parts, "mask", 1, shape.numel()):
+        kept[place] = codes
+    values = _part(parts, "values", torch.float32, [int(np.count_nonzero(kept))])
+    weight = np.zeros(shape.numel(), np.float32)
+    weight[kept] = values.numpy()
+    return torch.from_numpy(weight).view(shape)
 
 
 def _decode_two_of_four(parts: Parts, shape: Size, _strength: int) -> Tensor:
     if "float32" in parts:
-        return parts["float32"].float().reshape(shape)
+        return _part(parts, "float32", torch.float32, shape)
+    if shape.numel() % SPARSE_RUN or shape[1] % SPARSE_RUN:
+        raise ValueError(f"a shape {list(shape)} that 2:4 sparsity does not suit")
     rows = shape.numel() // SPARSE_RUN
-    places = unpack_bits(parts["places"], SPARSE_PLACE_BITS, rows * SPARSE_KEPT).reshape(rows, SPARSE_KEPT)
-    weight = torch.zeros(rows, SPARSE_RUN).scatter_(1, places, parts["values"].reshape(rows, SPARSE_KEPT))
+    values = _part(parts, "values", torch.float32, [rows * SPARSE_KEPT]).numpy().reshape(rows, SPARSE_KEPT)
+    weight = np.zeros((rows, SPARSE_RUN), np.float32)
+    for place, codes in _codes(parts, "places", SPARSE_PLACE_BITS, rows * SPARSE_KEPT):
+        block = slice(place.start // SPARSE_KEPT, place.stop // SPARSE_KEPT)
+        np.put_along_axis(weight[block], codes.reshape(-1, SPARSE_KEPT).astype(np.intp), values[block], axis=1)
     # Flattened in between for contiguous strides, by which convolutions choose how they compute.
-    return weight.reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1).reshape(-1).reshape(shape)
+    return torch.from_numpy(weight).reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1).reshape(-1).reshape(shape)
 
 
 @final
