@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, final
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from efficient360.core.figures import FIGURES, Bars, Curve, Figure
+from efficient360.core.figures import FIGURES, Bars, Curve, Figure, Table
 from efficient360.core.measurement import Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
 from efficient360.core.parsing import LARGEST_WHOLE, require_plain
 from efficient360.core.reading import misfit, shown
@@ -185,6 +185,8 @@ def figure_from_json(data: Mapping[str, Any]) -> Figure:
     for values, low, high in _with_intervals(figure):
         if low and not len(values) == len(low) == len(high):
             raise ValueError(f"a figure of {len(values)} values has {len(low)} and {len(high)} ends of their intervals")
+    if isinstance(figure, Table) and any(len(row) > len(figure.columns) for row in figure.rows):
+        raise ValueError(f"a table of {len(figure.columns)} columns has a longer row")
     return figure
 
 

@@ -4,13 +4,14 @@ Every kind of file has one :class:`Reader`. What it raises is an error of that k
 place, more bytes than such a file can need, another encoding, broken JSON or YAML, a field of another type.
 """
 
+import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, Final, TypeVar, final
+from typing import Any, BinaryIO, Final, TypeVar, final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,8 +42,9 @@ class Reader:
     noun: str = ""
     limit: int = 16 * MEBIBYTE
 
-    def read_bytes(self, path: Path) -> bytes:
-        """The contents of a file.
+    @contextlib.contextmanager
+    def open(self, path: Path) -> Iterator[BinaryIO]:
+        """A file, open for reading.
 
         Raises:
             Efficient360Error: It can't be read, is a folder, a pipe or a device, or larger than the limit.
@@ -59,11 +61,20 @@ class Reader:
             if status.st_size > self.limit:
                 raise self.refuse(path, f"has {status.st_size:,} bytes, where {self.limit:,} are the most")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(self.limit + 1)
+                yield file
         except OSError as error:
             raise self.refuse(path, f"can't be read: {_why(error)}") from error
         finally:
             os.close(descriptor)
+
+    def read_bytes(self, path: Path) -> bytes:
+        """The contents of a file.
+
+        Raises:
+            Efficient360Error: As :meth:`open`.
+        """
+        with self.open(path) as file:
+            data = file.read(self.limit + 1)
         if len(data) > self.limit:
             raise self.refuse(path, f"has more than {self.limit:,} bytes")
         return data

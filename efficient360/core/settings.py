@@ -13,6 +13,9 @@ from efficient360.core.paths import is_file
 
 T = TypeVar("T", bound=Collection[Hashable])
 
+LARGEST_SEED = 2**32 - 1
+"""What NumPy, torch and scikit-learn all take as a seed, from 0 on."""
+
 Count = Annotated[int, Field(ge=0)]
 """A whole number that may be 0."""
 AtLeast1 = Annotated[int, Field(ge=1)]
