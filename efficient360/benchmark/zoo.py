@@ -48,7 +48,7 @@ class _ZooModel(BaseModel):
     reference: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     family: Family = Family.UNKNOWN
     architecture: str = ""
-    arguments: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
+    arguments: dict[str, Any] = {}
     random_weights: Annotated[bool, Field(strict=True)] = False
 
 
@@ -65,7 +65,11 @@ class _ZooFile(BaseModel):
 
 _ZOO: Final = TypeAdapter(_ZooFile)
 _READER: Final = Reader(
-    SettingsError, "bad-zoo", f"write models: [{{name: resnet18, random_weights: true}}, …]; a model's keys are: {', '.join(_ZooModel.model_fields)}", "zoo", MEBIBYTE
+    SettingsError,
+    "bad-zoo",
+    f"write models: [{{name: resnet18, random_weights: true}}, …]; a model's keys are: {', '.join(_ZooModel.model_fields)}",
+    "zoo",
+    MEBIBYTE,
 )
 
 

@@ -137,7 +137,7 @@ def _require_text(arguments: Sequence[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError as error:
-            raise SettingsError("bad-option", f"{ascii(argument)} is not valid UTF-8", "give the file or folder another name") from error
+            raise SettingsError("bad-option", f"{argument!a} is not valid UTF-8", "give the file or folder another name") from error
 
 
 def run_command(arguments: Sequence[str]) -> int:

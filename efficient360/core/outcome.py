@@ -114,7 +114,9 @@ def from_json(data: Mapping[str, Any]) -> Record:
     except ValidationError as error:
         raise ValueError(f"an outcome{misfit(error)}") from error
     require_plain((line.settings, getattr(line, "extra", ())))
-    metric = None if line.metric is None else Metric(line.metric, Unit(line.unit), line.better, line.description, line.source, *data.get("bounds", (None, None)))
+    metric = (
+        None if line.metric is None else Metric(line.metric, Unit(line.unit), line.better, line.description, line.source, *data.get("bounds", (None, None)))
+    )
     outcome: Outcome
     if isinstance(line, _MeasurementLine) and metric is not None:
         ends = data["interval"]

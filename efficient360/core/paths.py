@@ -10,7 +10,7 @@ LONGEST_NAME: Final = 120
 
 
 def file_name(name: str, otherwise: str = "unnamed") -> str:
-    """A name from a card, a report or a plug-in as one part of a path: never a folder, never hidden, never too long.
+    """A name from a card, a report or a plug-in as one part of a path: never a folder, never hidden, never an option, never too long.
 
     Letters, digits, ``.``, ``_`` and ``-`` stay; everything else becomes ``_``. A name that is cut off ends in a digest of the whole.
 
@@ -18,7 +18,7 @@ def file_name(name: str, otherwise: str = "unnamed") -> str:
         name: The name.
         otherwise: What to call it when nothing of the name is left.
     """
-    kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in name).strip("._") or otherwise
+    kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in name).strip("._-") or otherwise
     if len(kept.encode()) <= LONGEST_NAME:
         return kept
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]

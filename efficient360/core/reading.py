@@ -13,7 +13,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any, BinaryIO, Final, TypeVar, final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, WrapValidator
 
 from efficient360.core.parsing import parse_json, parse_yaml, require_plain
 from efficient360.errors import Efficient360Error
@@ -151,9 +151,26 @@ def misfit(error: ValidationError) -> str:
     place = where(first["loc"])
     if first["type"] == "missing":
         return f" has no {place}"
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        return (
+            f": {place}{'.' if place else ''}{context['discriminator'].strip(chr(39))} is {shown(context['tag'])}, where {context['expected_tags']} is wanted"
+        )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f" has an unknown key {place!r}"
     return f": {place or 'it'} is {shown(first['input'])}, where {wanted(first)} is wanted"
+
+
+def in_words(words: str) -> WrapValidator:
+    """What a field wants, in a person's words, in place of what one part of its type lacks."""
+
+    def check(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise ValueError(words) from error
+
+    return WrapValidator(check)
 
 
 def where(location: tuple[int | str, ...]) -> str:

@@ -69,7 +69,7 @@ class _Header(BaseModel):
 
     variant: str
     shapes: dict[str, Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=2, max_length=8)]]
-    same: dict[str, str] = {}  # noqa: RUF012 - pydantic copies defaults
+    same: dict[str, str] = {}
 
 
 _HEADER: Final = TypeAdapter(_Header)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
 
 from efficient360.core.paths import is_file
-from efficient360.core.reading import Reader, shown
+from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
 
 MOST_PIXELS: Final = 4096 * 4096
@@ -62,18 +62,6 @@ def find_sidecar(weights: Path) -> Path | None:
     return next((weights.parent / name for name in names if is_file(weights.parent / name)), None)
 
 
-def _wanted(words: str) -> Any:
-    """Puts what a field wants in its own words, in place of what one part of its type lacks."""
-
-    def check(value: Any, handler: Any) -> Any:
-        try:
-            return handler(value)
-        except ValidationError as error:
-            raise ValueError(words) from error
-
-    return WrapValidator(check)
-
-
 def _few_pixels(size: tuple[int, int, int]) -> tuple[int, int, int]:
     if size[1] * size[2] > MOST_PIXELS:
         raise ValueError(f"at most {MOST_PIXELS:,} pixels")
@@ -87,13 +75,13 @@ def _listed(names: Any) -> Any:
 
 Side = Annotated[int, Field(strict=True, ge=1, le=MOST_PIXELS)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_InputSize = Annotated[tuple[Side, Side, Side], _wanted("[channels, height, width]"), AfterValidator(_few_pixels)]
-_Channels = Annotated[tuple[Number, ...], Field(min_length=1, max_length=64), _wanted("one number a channel")]
-_Deviations = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], Field(min_length=1, max_length=64), _wanted("one number a channel, all above 0,")]
-_Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=1_000_000), _wanted("a list of names")]
+_InputSize = Annotated[tuple[Side, Side, Side], in_words("[channels, height, width]"), AfterValidator(_few_pixels)]
+_Channels = Annotated[tuple[Number, ...], Field(min_length=1, max_length=64), in_words("one number a channel")]
+_Deviations = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], Field(min_length=1, max_length=64), in_words("one number a channel, all above 0,")]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=1_000_000), in_words("a list of names")]
 _Name = Annotated[str, Field(max_length=200)]
 _Classes = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
-_Object = Annotated[dict[str, Any], _wanted("an object")]
+_Object = Annotated[dict[str, Any], in_words("an object")]
 
 
 class _Preprocessing(BaseModel):
@@ -103,7 +91,7 @@ class _Preprocessing(BaseModel):
     mean: _Channels | None = None
     std: _Deviations | None = None
     interpolation: Literal["bicubic", "bilinear", "nearest", "box", "hamming", "lanczos"] | None = None
-    crop_pct: Annotated[float, Field(strict=True, ge=0.1, le=1), _wanted("a share from 0.1 to 1")] | None = None
+    crop_pct: Annotated[float, Field(strict=True, ge=0.1, le=1), in_words("a share from 0.1 to 1")] | None = None
     crop_mode: Literal["center", "squash", "border"] | None = None
 
     def given(self) -> dict[str, Any]:
@@ -124,7 +112,7 @@ class _Card(_Preprocessing):
     """A card of this project's format or of timm's ``config.json``, its ``pretrained_cfg`` folded in; further fields are told as they are."""
 
     name: _Name | None = None
-    architecture: Annotated[_Name, _wanted("a timm name")] | None = None
+    architecture: Annotated[_Name, in_words("a timm name")] | None = None
     model_args: _Object | None = None
     arguments: _Object | None = None
     num_classes: _Classes | None = None

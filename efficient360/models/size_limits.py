@@ -15,7 +15,7 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 
 OVERSIZED: Final = "architecture-oversized"
-MOST_PARTS: Final = 100_000
+MOST_PARTS: Final = 50_000
 """Modules and parameters of an architecture; timm's largest have some ten thousand."""
 LARGEST_ARGUMENT: Final = 2**20
 """Largest whole number among an architecture's arguments: widths, depths and numbers of classes stay far below."""
@@ -31,7 +31,7 @@ def require_plausible(architecture: str, arguments: Mapping[str, Any]) -> None:
     """
     for name, value in arguments.items():
         for part in _parts(value):
-            if isinstance(part, int) and abs(part) > LARGEST_ARGUMENT or isinstance(part, str | list | dict) and len(part) > LONGEST_ARGUMENT:
+            if (isinstance(part, int) and abs(part) > LARGEST_ARGUMENT) or (isinstance(part, str | list | dict) and len(part) > LONGEST_ARGUMENT):
                 raise CheckpointError(OVERSIZED, f"{architecture} is to be built with {name}={shown(value)}, larger than any network", _HINT)
 
 
@@ -89,5 +89,3 @@ def require_memory(architecture: str, network: nn.Module) -> None:
     if size > memory:
         message = f"{architecture} takes {size:,} bytes with these arguments, and this machine has {memory:,}"
         raise CheckpointError(OVERSIZED, message, _HINT)
-
-

@@ -8,8 +8,8 @@ import torch
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from torch import Tensor
 
-from efficient360.core.paths import is_file
-from efficient360.core.reading import Reader, shown
+from efficient360.core.paths import exists
+from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import NORM_EPS
 from efficient360.models.sidecar import Number, Side, Sidecar, read_json
@@ -55,8 +55,9 @@ def _by_number(labels: Any) -> Any:
 
 
 _Width = Annotated[int, Field(strict=True, ge=1, le=2**20)]
-_Three = tuple[Number, Number, Number]
 _Positive = Annotated[Number, Field(gt=0)]
+_Means = Annotated[tuple[Number, Number, Number], in_words("one number for each of three channels")]
+_Deviations = Annotated[tuple[_Positive, _Positive, _Positive], in_words("one number above 0 for each of three channels")]
 
 
 @final
@@ -74,7 +75,7 @@ class _Config(BaseModel):
     layer_norm_eps: Annotated[Number, Field(ge=0)] = 1e-12
     qkv_bias: bool = True
     hidden_act: str = "gelu"
-    id2label: Annotated[dict[int, str], BeforeValidator(_by_number)] = {}  # noqa: RUF012 - pydantic copies defaults
+    id2label: Annotated[dict[int, str], BeforeValidator(_by_number)] = {}
 
 
 @final
@@ -98,8 +99,8 @@ class _Processor(BaseModel):
     rescale_factor: Number = 1 / 255
     resample: Annotated[int, Field(ge=0, le=5)] = 2
     do_normalize: bool | None = True
-    image_mean: _Three = _STANDARD
-    image_std: tuple[_Positive, _Positive, _Positive] = _STANDARD
+    image_mean: _Means = _STANDARD
+    image_std: _Deviations = _STANDARD
     size: Annotated[_Resized, BeforeValidator(_resized)] | None = None
     do_center_crop: bool | None = False
 
@@ -120,9 +121,10 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
         CheckpointError: Another type of model, no image classification head, or a setting that timm's VisionTransformer does not have.
     """
     if (kind := config.get("model_type")) not in MODEL_TYPES:
+        told = kind if isinstance(kind, str) else shown(kind)
         raise CheckpointError(
             "transformers-model-type",
-            f"{origin} is a transformers {kind if isinstance(kind, str) else shown(kind)} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
+            f"{origin} is a transformers {told} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
             "use its timm counterpart where there is one",
         )
     read = _READER.validate(_CONFIG, config, origin)
@@ -235,7 +237,7 @@ def _preprocessing(folder: Path, input_size: tuple[int, int, int]) -> tuple[dict
         CheckpointError: A setting is malformed or has no counterpart.
     """
     path = folder / PROCESSOR
-    if not is_file(path):
+    if not exists(path):
         return _timm_preprocessing({}, path, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
     return _timm_preprocessing(read_json(path), path, input_size), PROCESSOR
 

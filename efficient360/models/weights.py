@@ -120,7 +120,9 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise CheckpointError("checkpoint-unreadable", f"{path} can't be read: {error.strerror}", "check the path and its permissions") from error
     if size > (memory := psutil.virtual_memory().total):
-        raise CheckpointError("weights-oversized", f"{path} has {size:,} bytes, more than this machine's memory of {memory:,}", "use a machine with more memory")
+        raise CheckpointError(
+            "weights-oversized", f"{path} has {size:,} bytes, more than this machine's memory of {memory:,}", "use a machine with more memory"
+        )
     if not head:
         raise CheckpointError("weights-truncated", f"{path} is empty", "copy or download it again")
     if head.startswith(b"version https://git-lfs"):

@@ -152,7 +152,7 @@ class _CheckpointHeader(_Told):
     name: str
     digest: str
     architecture: str
-    class_names: list[str] = []  # noqa: RUF012 - pydantic copies defaults
+    class_names: list[str] = []
 
 
 @final
@@ -169,7 +169,7 @@ class _DatasetHeader(_Told):
 @final
 class _ProtocolHeader(_Told):
     name: str = ""
-    evaluators: dict[str, Any] = {}  # noqa: RUF012
+    evaluators: dict[str, Any] = {}
 
 
 @final

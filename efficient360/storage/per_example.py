@@ -136,8 +136,8 @@ def read_examples(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 MOST_ROWS: Final = 10**8
-ROWS_A_BYTE: Final = 100
-"""Rows that a byte of the file can stand for: their ids differ, and a value takes a bit."""
+ROWS_A_BYTE: Final = 10
+"""Rows that a byte of the file can stand for: a row takes some twenty bytes, as ids differ."""
 _IDS: Final = TypeAdapter(list[str])
 _COLUMNS: Final = TypeAdapter(list[tuple[str, dict[str, str | int | float | bool]]])
 _READER: Final = Reader(RunError, "unreadable-run", "delete it, and run the same evaluation again", limit=1024 * MEBIBYTE)

@@ -105,7 +105,12 @@ PRUNED = {"w:mask": torch.full((16,), 0b01010101, dtype=torch.uint8), "w:values"
         (PARTS, metadata("zip:3"), "packed-unknown", "compressed as 'zip:3', which is not known here"),
         (PARTS, metadata("clustering:999"), "packed-unknown", "compressed as 'clustering:999', which is not known here"),
         (PARTS, metadata("token_merging:20"), "packed-unknown", "compressed as 'token_merging:20', which is not known here"),
-        ({"w:table": torch.ones(3), "w:indices": torch.full((32,), 255, dtype=torch.uint8)}, metadata("clustering:3"), "packed-damaged", "the index 3 into a table"),
+        (
+            {"w:table": torch.ones(3), "w:indices": torch.full((32,), 255, dtype=torch.uint8)},
+            metadata("clustering:3"),
+            "packed-damaged",
+            "the index 3 into a table",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit_is_told(tensors: dict[str, torch.Tensor], header: dict[str, str], code: str, message: str) -> None:
