@@ -11,7 +11,7 @@ from typing import Any, final
 
 from torch import nn
 
-from efficient360.core.paths import file_name, user_path
+from efficient360.core.paths import file_name, possible_path, user_path
 from efficient360.core.reading import shown
 from efficient360.core.settings import LARGEST_SEED
 from efficient360.datasets.in_memory import Normalisation, Supplied
@@ -149,7 +149,7 @@ def evaluate(
         dataset=spec,
         protocol=written.name,
         steps=steps,
-        out=user_path(out) if out is not None else _default_folder(model, spec, written.name, random_weights, deployment, max_examples),
+        out=possible_path(out) if out is not None else _default_folder(model, spec, written.name, random_weights, deployment, max_examples),
         seed=seed,
         batch_size=batch_size,
         device=device,
@@ -351,9 +351,9 @@ def _dataset_spec(
         return None
     if _is_in_memory(dataset):
         return DatasetSpec("memory", max_examples=limit)
-    folder = None if data_dir is None else user_path(data_dir)
+    folder = None if data_dir is None else possible_path(data_dir)
     kind, colon, location = str(dataset).partition(":")
-    reference = f"{kind}:{user_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
+    reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
     return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
 
 

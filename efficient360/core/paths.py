@@ -5,6 +5,10 @@ import os
 from pathlib import Path
 from typing import Final
 
+from efficient360.errors import SettingsError
+
+LONGEST_PATH: Final = 4096
+LONGEST_PART: Final = 255
 LONGEST_NAME: Final = 120
 """Bytes of a file name made of a name, of the 255 that file systems allow: the rest is for suffixes."""
 
@@ -28,6 +32,18 @@ def file_name(name: str, otherwise: str = "unnamed") -> str:
 def user_path(text: str | Path) -> Path:
     """The path that a user typed, with ``~`` and ``~name`` at its beginning replaced by that home, where there is such a home."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own raises where there is no such home
+
+
+def possible_path(text: str | Path) -> Path:
+    """:func:`user_path` of a path that some file system takes.
+
+    Raises:
+        SettingsError: It is longer than any takes, or has a null character.
+    """
+    path = user_path(text)
+    if "\0" in str(path) or len(os.fsencode(path)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in path.parts):
+        raise SettingsError("bad-path", f"the path {str(path)!r} is longer than a file system takes, or has a null character", "check the path")
+    return path
 
 
 def is_file(path: Path) -> bool:
