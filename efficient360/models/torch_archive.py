@@ -1,5 +1,6 @@
 """What can be told of a file of ``torch.save`` before anything of it is built: checksums, how far it unfolds, and how its pickle nests."""
 
+import copy
 import io
 import pickletools
 import zipfile
@@ -54,15 +55,24 @@ def _require_sound_archive(path: Path) -> None:
                 raise OverflowError
             if len({record.filename for record in records}) < len(records):
                 raise ValueError("it holds a record twice")
-            for record in records:
+            for record in map(_checkable, records):
                 if record.filename.endswith(".pkl"):
                     if record.file_size > PICKLE_LIMIT:
                         raise OverflowError
                     _require_small_pickle(io.BytesIO(archive.read(record)))
-                elif record.CRC:  # torch can be told to write none
+                else:
                     _read_through(archive, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(str(error) or "it ends too early") from error
+
+
+def _checkable(record: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The record, or one without a checksum where torch was told to write none, which stands there as 0."""
+    if record.CRC:
+        return record
+    unchecked = copy.copy(record)
+    del unchecked.CRC
+    return unchecked
 
 
 def _read_through(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:

@@ -19,8 +19,9 @@ from torch import Tensor
 from efficient360.errors import CheckpointError
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
-from efficient360.models.compressed_file import KEY, metadata_of, pack_bits
+from efficient360.models.compressed_file import KEY, metadata_of
 from efficient360.models.references import resolve
+from efficient360.models.weight_codes import pack_bits
 from efficient360.models.weights import read_weights, timm_weights
 
 pytestmark = pytest.mark.timeout(120)
@@ -209,10 +210,10 @@ def test_a_compressed_file_takes_the_memory_of_its_weights(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_codes_are_the_same_whatever_the_block(bits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from efficient360.models.compressed_file import unpack_bits
+    from efficient360.models.weight_codes import unpack_bits
 
     codes = torch.randint(0, 2**bits, (1001,), generator=torch.Generator().manual_seed(bits))
-    monkeypatch.setattr("efficient360.models.compressed_file._BLOCK", 16)
+    monkeypatch.setattr("efficient360.models.weight_codes._BLOCK", 16)
     assert torch.equal(unpack_bits(pack_bits(codes, bits), bits, len(codes)), codes)
 
 

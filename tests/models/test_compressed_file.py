@@ -13,7 +13,8 @@ from torch import nn
 from efficient360.errors import CheckpointError, SettingsError
 from efficient360.methods.compression.compressor import weights_of
 from efficient360.methods.compression.variants import LADDER, parse
-from efficient360.models.compressed_file import CODES, KEY, decode_weights, decoder_of, metadata_of, pack_bits, stored_bytes, unpack_bits
+from efficient360.models.compressed_file import KEY, decode_weights, metadata_of, stored_bytes
+from efficient360.models.weight_codes import CODES, decoder_of, pack_bits, unpack_bits
 from efficient360.models.weights import timm_weights
 
 CODED = [variant for variant in LADDER if parse(variant).name in CODES]

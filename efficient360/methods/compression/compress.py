@@ -12,8 +12,8 @@ from efficient360.methods.compression.compressor import Compressor, describe_str
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.models.compressed_file import CODES
 from efficient360.models.references import resolve
+from efficient360.models.weight_codes import CODES
 from efficient360.storage.outcomes import write_atomically
 
 SUFFIX = ".safetensors"
