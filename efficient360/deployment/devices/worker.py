@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.core.parsing import parse_json
 from efficient360.core.processes import ending, last_words
+from efficient360.core.reading import shown
 from efficient360.deployment.runtimes import kit
 from efficient360.errors import Efficient360Error
 
@@ -84,7 +86,13 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"do": do, **request}).encode() + b"\n")
         line = self._line(do, timeout)
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = parse_json(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            message = f"the worker answers {shown(line[:200])} in {_DOING[do]}, which is no JSON object"
+            raise WorkerFailed("worker-crashed", message, "the other results are not touched by it")
         if "error" in answer:
             raise WorkerFailed("runtime-error", f"the runtime failed in {_DOING[do]}: {answer['error']}", "the other results are not touched by it")
         return answer
