@@ -128,8 +128,8 @@ def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protoc
         SettingsError: As :func:`read_protocol`.
     """
     data = _READER.validate(_PROTOCOL_FILE, _READER.from_yaml(text, origin), origin)
-    if unknown := next((name for name in data.evaluators if name not in known), None):
-        raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {unknown!r} that does not exist", f"known: {', '.join(known)}")
+    if unknown := [name for name in data.evaluators if name not in known]:
+        raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {unknown[0]!r} that does not exist", f"known: {', '.join(known)}")
     steps = tuple(Step(name, settings or {}) for name, settings in data.evaluators.items())
     return Protocol(data.name or Path(origin).stem, data.description, steps, data.max_examples)
 

@@ -139,8 +139,8 @@ def decode_weights(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], p
             decoded[name] = _decoded(decode, parts.pop(name), Size(shape))
         except ValueError as error:
             raise _READER.refuse(path, f"does not fit its header: {name} has {error}") from error
-    if missing := next((first for first in header.same.values() if first not in decoded), None):
-        raise _READER.refuse(path, f"lacks the tensor {missing!r}, which its header names")
+    if missing := [first for first in header.same.values() if first not in decoded]:
+        raise _READER.refuse(path, f"lacks the tensor {missing[0]!r}, which its header names")
     return decoded | {name: decoded[first] for name, first in header.same.items()}
 
 
