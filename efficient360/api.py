@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from efficient360.core.paths import file_name, possible_path, user_path
+from efficient360.core.reading import shown
+from efficient360.core.settings import LARGEST_SEED
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import RunError, SettingsError
 from efficient360.execution.events import Event, Finished, Opened
@@ -116,9 +120,9 @@ def evaluate(
     Raises:
         Efficient360Error: A bad argument, checkpoint, data set or folder; with a stable ``code``, one sentence and a ``hint``.
     """
-    for name, value in (("max_examples", max_examples), ("batch_size", batch_size), ("max_minutes", max_minutes)):
-        if value is not None and value <= 0:
-            raise SettingsError("bad-option", f"{name} is {value}", "give a number above 0")
+    _require_in_range({"seed": (seed, 0, LARGEST_SEED), "batch_size": (batch_size, 1, 2**20), "max_examples": (max_examples, 1, 2**31)})
+    if max_minutes is not None and not 0 < max_minutes < math.inf:
+        raise SettingsError("bad-option", f"max_minutes is {max_minutes}", "give a number of minutes above 0")
     if (mean is None) != (std is None):
         raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
     by_reference = isinstance(model, str | Path) and not _is_in_memory(dataset)
@@ -127,7 +131,7 @@ def evaluate(
         for name, given_value in (only_in_memory | {"preprocessing": preprocessing}).items():
             if given_value is not None:
                 raise SettingsError("bad-option", f"{name} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
-    files = tuple(map(Path, plugins))
+    files = tuple(map(user_path, plugins))
     known = evaluators(files)
     written = read_protocol(str(protocol), known)
     steps, unnamed = _steps(written, only, settings or {}, files, known)
@@ -146,7 +150,7 @@ def evaluate(
         dataset=spec,
         protocol=written.name,
         steps=steps,
-        out=Path(out) if out is not None else _default_folder(name, spec, written.name, random_weights, deployment, max_examples),
+        out=possible_path(out) if out is not None else _default_folder(name, spec, written.name, random_weights, deployment, max_examples),
         seed=seed,
         batch_size=batch_size,
         device=device,
@@ -178,7 +182,8 @@ def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunRe
     Raises:
         RunError: The folder holds no run, or one that can't be read.
     """
-    return RunReport(read(Path(folder), dimensions([Path(path) for path in plugins])), Path(folder))
+    place = user_path(folder)
+    return RunReport(read(place, dimensions([user_path(path) for path in plugins])), place)
 
 
 def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Comparison:
@@ -249,6 +254,12 @@ class _ReportWriter:
         return self._report
 
 
+def _require_in_range(numbers: Mapping[str, tuple[int | None, int, int]]) -> None:
+    for name, (value, least, most) in numbers.items():
+        if value is not None and not (isinstance(value, int) and least <= value <= most):
+            raise SettingsError("bad-option", f"{name} is {shown(value)}", f"give a whole number from {least} to {most}")
+
+
 def _steps(
     protocol: Protocol,
     only: Sequence[str | Evaluator | ExampleEvaluator],
@@ -293,8 +304,10 @@ def _dataset_spec(
         return None
     if _is_in_memory(dataset):
         return DatasetSpec("memory", max_examples=limit)
-    folder = None if data_dir is None else Path(data_dir)
-    return DatasetSpec(str(dataset), folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
+    folder = None if data_dir is None else possible_path(data_dir)
+    kind, colon, location = str(dataset).partition(":")
+    reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
+    return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
 
 
 def _checked_deployment(text: str) -> str:
@@ -316,4 +329,4 @@ def _default_folder(name: str, data: DatasetSpec | None, protocol: str, random_w
     parts += [Path(data.reference).name] if data is not None else []
     parts += [f"as-{deployment.replace(':', '-')}"] if deployment else []
     parts += [protocol] + ([f"n{max_examples}"] if max_examples else [])
-    return Path("runs") / "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+    return Path("runs") / file_name("-".join(parts))

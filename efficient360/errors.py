@@ -1,6 +1,9 @@
 """The one error tree. Every error a user can reach says what happened, carries a stable code, and says what to do next."""
 
-from typing import Any
+from typing import Any, Final
+
+LONGEST_MESSAGE: Final = 900
+"""Characters of a message; of a longer one, as a path or a name of thousands makes it, beginning and end are kept."""
 
 
 class Efficient360Error(Exception):
@@ -13,9 +16,10 @@ class Efficient360Error(Exception):
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        short = message if len(message) <= LONGEST_MESSAGE else f"{message[:600]} … {message[-200:]}"
+        super().__init__(short)
         self.code = code
-        self.message = message
+        self.message = short
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.benchmark.cells import ArtefactFacts, BenchmarkCell, CellNumbers, DeviceFacts, MissingNumbers
-from efficient360.benchmark.plan import PendingCell, RuntimeChoice, slug
+from efficient360.benchmark.plan import PendingCell, RuntimeChoice
 from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
+from efficient360.core.paths import file_name
 from efficient360.deployment.devices.device import Device, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.timing import analyse, energy
 from efficient360.deployment.runtimes.parity import parity
@@ -51,7 +52,7 @@ class InterleavedRun:
         """Measure and store: raw times first, then the cells that name them."""
         outcomes = self._outcomes(on_progress)
         raw = [samples(key, outcome) for key, outcome in outcomes.items() if isinstance(outcome, DeviceReading)]
-        name = f"{slug(self.workload.facts.name)}-{slug(self.facts.name)}-pass{self.turn}"
+        name = f"{file_name(self.workload.facts.name)}-{file_name(self.facts.name)}-pass{self.turn}"
         file = store.append_samples(name, raw) if raw else ""
         cells = [self._cell(cell_plan, outcomes[cell_plan.key], file) for cell_plan in self.pending]
         store.append(cells)

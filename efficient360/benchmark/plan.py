@@ -10,6 +10,7 @@ from efficient360.benchmark.cells import BenchmarkCell, DeviceFacts, RuntimeFact
 from efficient360.benchmark.workloads import Workload, identity_of, matmul_facts, open_matmul, open_workload
 from efficient360.benchmark.zoo import ZooEntry
 from efficient360.core.measurement import Status
+from efficient360.core.paths import file_name
 from efficient360.deployment.devices.device import Device, DeviceDescription, Schedule
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Precision
@@ -59,9 +60,9 @@ class MatrixPlan:
     retry_failed: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, least in (("--batch", self.batch, 1), ("--threads", self.threads, 0), ("--repeat", self.turns, 1)):
-            if value < least:
-                raise SettingsError("bad-option", f"{name} is {value}", f"give a number of at least {least}")
+        for name, value, least, most in (("--batch", self.batch, 1, 2**16), ("--threads", self.threads, 0, 2**12), ("--repeat", self.turns, 1, 10_000)):
+            if not least <= value <= most:
+                raise SettingsError("bad-option", f"{name} is {value}", f"give a number from {least} to {most}")
 
 
 def read_targets(text: str) -> list[RuntimeChoice]:
@@ -148,12 +149,7 @@ def rows(plan: MatrixPlan, artefacts: Path) -> list[MatrixRow]:
 
 
 def _folder(name: str, identity: str) -> str:
-    return f"{slug(name)}-{identity[:8]}"
-
-
-def slug(name: str) -> str:
-    """A name as part of a file's name."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name).strip("._") or "model"
+    return f"{file_name(name, 'model')}-{identity[:8]}"
 
 
 @final

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from efficient360.benchmark.progress import ProgressMeter
 from efficient360.benchmark.store import CellStore
 from efficient360.benchmark.workloads import Workload
 from efficient360.core.measurement import Failure, Status
+from efficient360.core.reading import Reader
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
-from efficient360.errors import CheckpointError
+from efficient360.errors import CheckpointError, RunError
 from efficient360.storage.outcomes import Store
 
 
@@ -142,11 +144,14 @@ def _conversion_key(workload: Workload, runtime: str, precision: Precision, batc
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+_READER: Final = Reader(RunError, "unreadable-run", "delete it, and convert again")
+
+
 def _read_failures(path: Path) -> dict[str, Failure]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = _READER.from_json(_READER.read_bytes(path), path)
         return {key: Failure(Status(stored["status"]), stored["code"], stored["message"], stored["hint"]) for key, stored in data.items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

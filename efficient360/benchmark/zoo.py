@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, Final, final
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from efficient360.core.paths import exists, user_path
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import SettingsError
 from efficient360.models.checkpoint import CheckpointSpec
 
@@ -36,7 +40,37 @@ class ZooEntry:
     family: Family
 
 
-KEYS = ("name", "reference", "family", "architecture", "arguments", "random_weights")
+@final
+class _ZooModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    reference: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    family: Family = Family.UNKNOWN
+    architecture: str = ""
+    arguments: dict[str, Any] = {}
+    random_weights: Annotated[bool, Field(strict=True)] = False
+
+
+@final
+class _ZooFile(BaseModel):
+    """What a zoo's YAML holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    description: str = ""
+    models: Annotated[list[_ZooModel], Field(min_length=1, max_length=10_000)]
+
+
+_ZOO: Final = TypeAdapter(_ZooFile)
+_READER: Final = Reader(
+    SettingsError,
+    "bad-zoo",
+    f"write models: [{{name: resnet18, random_weights: true}}, …]; a model's keys are: {', '.join(_ZooModel.model_fields)}",
+    "zoo",
+    MEBIBYTE,
+)
 
 
 def zoo_names() -> list[str]:
@@ -59,7 +93,7 @@ def read_models(text: str, random_weights: bool, seed: int) -> list[ZooEntry]:
     entries: list[ZooEntry] = []
     for part in (part.strip() for part in text.split(",")):
         if part.endswith((".yaml", ".yml")):
-            entries += _from_file(Path(part), seed)
+            entries += _from_file(user_path(part), seed)
         elif part in zoo_names():
             file = resources.files("efficient360").joinpath("configs", "zoos", f"{part}.yaml")
             entries += parse_zoo(file.read_text(encoding="utf-8"), part, seed)
@@ -79,36 +113,16 @@ def parse_zoo(text: str, origin: str, seed: int) -> list[ZooEntry]:
     Raises:
         SettingsError: It is not YAML, or an entry is not as ``configs/zoos/mobile.yaml`` shows.
     """
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError("bad-zoo", f"the zoo {origin} is not YAML: {' '.join(str(error).split())}", "mend the file") from error
-    if not isinstance(data, dict) or not isinstance(data.get("models"), list) or not data["models"]:
-        raise SettingsError("bad-zoo", f"the zoo {origin} lists no models", "give it a list called models: [{name: resnet18, random_weights: true}]")
-    if unknown := sorted(set(data) - {"name", "description", "models"}):
-        raise SettingsError("bad-zoo", f"the zoo {origin} has an unknown key {unknown[0]!r}", "its keys are: name, description, models")
-    return [_entry(item, origin, seed) for item in data["models"]]
+    data = _READER.validate(_ZOO, _READER.from_yaml(text, origin), origin)
+    return [_entry(model, seed) for model in data.models]
 
 
 def _from_file(path: Path, seed: int) -> Sequence[ZooEntry]:
-    if not path.is_file():
+    if not exists(path):
         raise SettingsError("no-zoo-file", f"there is no zoo file {path}", f"check the path, or take a built-in zoo: {', '.join(zoo_names())}")
-    return parse_zoo(path.read_text(encoding="utf-8"), str(path), seed)
+    return parse_zoo(_READER.read_text(path), str(path), seed)
 
 
-def _entry(item: Any, origin: str, seed: int) -> ZooEntry:
-    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]:
-        raise SettingsError("bad-zoo", f"the zoo {origin} has a model without a name: {item!r}", "write it as {name: resnet18, random_weights: true}")
-    name = item["name"]
-    if unknown := sorted(set(item) - set(KEYS)):
-        raise SettingsError("bad-zoo", f"the model {name} in {origin} has an unknown key {unknown[0]!r}", f"its keys are: {', '.join(KEYS)}")
-    family = item.get("family", Family.UNKNOWN.value)
-    if family not in {f.value for f in Family}:
-        raise SettingsError("bad-zoo", f"the family of {name} in {origin} is {family!r}", f"it is one of {', '.join(f.value for f in Family)}")
-    arguments, random_weights = item.get("arguments", {}), item.get("random_weights", False)
-    if not isinstance(arguments, dict) or not isinstance(random_weights, bool):
-        raise SettingsError("bad-zoo", f"the model {name} in {origin} is written wrongly", "arguments is a mapping, random_weights is true or false")
-    spec = CheckpointSpec(str(item.get("reference", name)), str(item.get("architecture", "")), arguments, random_weights=random_weights, seed=seed)
-    return ZooEntry(name, spec, Family(family))
+def _entry(model: _ZooModel, seed: int) -> ZooEntry:
+    reference = model.name if model.reference is None else model.reference
+    return ZooEntry(model.name, CheckpointSpec(reference, model.architecture, model.arguments, random_weights=model.random_weights, seed=seed), model.family)

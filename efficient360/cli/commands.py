@@ -29,7 +29,7 @@ def evaluate(options: argparse.Namespace) -> int:
             options.checkpoint,
             options.dataset,
             protocol=options.protocol,
-            only=[name.strip() for name in options.only.split(",") if name.strip()],
+            only=_names(options.only),
             settings=parse_settings(options.set),
             out=options.out,
             progress=listen,
@@ -57,6 +57,13 @@ def evaluate(options: argparse.Namespace) -> int:
     return 3 if options.strict and run.failures else 0
 
 
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not names:
+        raise SettingsError("bad-option", f"--only {text!r} names no evaluator", "efficient360 list evaluators lists them")
+    return names
+
+
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
     from efficient360.reports.wandb.log import WandbMode, log
 
@@ -78,14 +85,17 @@ def _checkpoint(options: argparse.Namespace) -> Any:
 
 
 def _arguments(pairs: list[str]) -> dict[str, Any]:
-    import yaml
+    from efficient360.core.parsing import parse_yaml
 
     arguments: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
-        arguments[key] = yaml.safe_load(value)
+        try:
+            arguments[key] = parse_yaml(value)
+        except ValueError as error:
+            raise SettingsError("bad-option", f"the value in --arch-arg {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
     return arguments
 
 

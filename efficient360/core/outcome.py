@@ -1,12 +1,16 @@
 """An outcome with where it came from, and its JSON form: one self-contained line that other programs read."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Annotated, Any, Final, Literal, final
 
-from efficient360.core.figures import FIGURES, Figure, Picture, Series
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from efficient360.core.figures import FIGURES, Bars, Curve, Figure, Table
 from efficient360.core.measurement import Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
+from efficient360.core.parsing import LARGEST_WHOLE, require_plain
+from efficient360.core.reading import misfit, shown
 
 Json = dict[str, Any]
 
@@ -47,33 +51,87 @@ def to_json(record: Record) -> Json:
     return {"kind": kind, "evaluator": record.evaluator, **body, **rest}
 
 
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST_WHOLE)]
+_Bounds = tuple[_Finite | None, _Finite | None]
+_Scalar = Annotated[str, Field(strict=True)] | Annotated[bool, Field(strict=True)] | _Whole | _Finite
+
+
+class _Line(BaseModel):
+    """What every stored outcome has."""
+
+    evaluator: str
+    metric: str | None
+    unit: str = ""
+    better: Better = Better.NEITHER
+    bounds: _Bounds = (None, None)
+    description: str = ""
+    source: str = ""
+    conditions: dict[str, _Scalar]
+    key: str
+    part: tuple[_Whole, _Whole]
+    settings: dict[str, Any]
+    seconds: _Finite
+
+
+@final
+class _MeasurementLine(_Line):
+    kind: Literal["measurement"]
+    metric: str
+    unit: str
+    better: Better
+    bounds: _Bounds
+    description: str
+    source: str
+    value: _Finite
+    n: _Whole
+    interval: tuple[_Finite, _Finite] | None
+    interval_method: str
+    samples: tuple[_Finite, ...] = ()
+    extra: tuple[dict[str, Any], ...] = ()
+
+
+@final
+class _FailureLine(_Line):
+    kind: Literal["failure"]
+    status: Status
+    code: str
+    message: str
+    hint: str
+
+
+_LINE: Final = TypeAdapter[_MeasurementLine | _FailureLine](Annotated[_MeasurementLine | _FailureLine, Field(discriminator="kind")])
+
+
 def from_json(data: Mapping[str, Any]) -> Record:
     """The record of a line written by :func:`to_json`.
 
     Raises:
-        KeyError, ValueError, TypeError: The line is not such a record.
+        ValueError: The line is not such a record.
     """
+    try:
+        line = _LINE.validate_python(data)
+    except ValidationError as error:
+        raise ValueError(f"an outcome{misfit(error)}") from error
+    require_plain((line.settings, getattr(line, "extra", ())))
+    metric = (
+        None if line.metric is None else Metric(line.metric, Unit(line.unit), line.better, line.description, line.source, *data.get("bounds", (None, None)))
+    )
     outcome: Outcome
-    if data["kind"] == "measurement":
-        metric = _metric_from(data)
-        if metric is None:
-            raise ValueError("a measurement without a metric")
+    if isinstance(line, _MeasurementLine) and metric is not None:
         ends = data["interval"]
         outcome = Measurement(
             metric=metric,
             value=data["value"],
-            n=data["n"],
-            interval=None if ends is None else Interval(ends[0], ends[1], data["interval_method"]),
+            n=line.n,
+            interval=None if ends is None else Interval(ends[0], ends[1], line.interval_method),
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
-            extra=tuple(figure_from_json(f) for f in data.get("extra", ())),
+            extra=tuple(figure_from_json(figure) for figure in line.extra),
         )
-    elif data["kind"] == "failure":
-        outcome = Failure(Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"])
-    else:
-        raise ValueError(f"unknown kind of outcome {data['kind']!r}")
-    index, count = data["part"]
-    return Record(data["evaluator"], outcome, data["key"], (index, count), data["settings"], data["seconds"])
+    elif isinstance(line, _FailureLine):
+        outcome = Failure(line.status, line.code, line.message, line.hint, metric=metric, conditions=data["conditions"])
+    return Record(line.evaluator, outcome, line.key, line.part, line.settings, data["seconds"])
 
 
 def _metric(metric: Metric | None) -> Json:
@@ -87,13 +145,6 @@ def _metric(metric: Metric | None) -> Json:
         "description": metric.description,
         "source": metric.source,
     }
-
-
-def _metric_from(data: Mapping[str, Any]) -> Metric | None:
-    if data["metric"] is None:
-        return None
-    low, high = data["bounds"]
-    return Metric(data["metric"], Unit(data["unit"]), Better(data["better"]), data["description"], data["source"], low, high)
 
 
 def _measurement(m: Measurement) -> Json:
@@ -117,16 +168,32 @@ def figure_to_json(figure: Figure) -> Json:
     return {"kind": figure.kind, **dataclasses.asdict(figure)}
 
 
+_FIGURES: Final[Mapping[str, TypeAdapter[Any]]] = {kind.kind: TypeAdapter(kind) for kind in FIGURES}
+
+
 def figure_from_json(data: Mapping[str, Any]) -> Figure:
-    """The figure of what :func:`figure_to_json` wrote."""
-    kinds: dict[str, type[Figure]] = {kind.kind: kind for kind in FIGURES}
-    fields = {key: value for key, value in data.items() if key != "kind"}
-    nested: dict[str, type[Series] | type[Picture]] = {"series": Series, "pictures": Picture}
-    for key, cls in nested.items():
-        if key in fields:
-            fields[key] = tuple(cls(**{k: _tuples(v) for k, v in item.items()}) for item in fields[key])
-    return kinds[data["kind"]](**{key: _tuples(value) for key, value in fields.items()})
+    """The figure of what :func:`figure_to_json` wrote.
+
+    Raises:
+        ValueError: It is no such figure, or has intervals of other than all its values.
+    """
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _FIGURES:
+        raise ValueError(f"{shown(kind)} is no kind of figure")
+    try:
+        figure: Figure = _FIGURES[kind].validate_python({key: value for key, value in data.items() if key != "kind"})
+    except ValidationError as error:
+        raise ValueError(f"a figure{misfit(error)}") from error
+    for values, low, high in _with_intervals(figure):
+        if low and not len(values) == len(low) == len(high):
+            raise ValueError(f"a figure of {len(values)} values has {len(low)} and {len(high)} ends of their intervals")
+    if isinstance(figure, Table) and any(len(row) > len(figure.columns) for row in figure.rows):
+        raise ValueError(f"a table of {len(figure.columns)} columns has a longer row")
+    return figure
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+def _with_intervals(figure: Figure) -> Iterator[tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]]:
+    if isinstance(figure, Bars):
+        yield figure.values, figure.low, figure.high
+    elif isinstance(figure, Curve):
+        yield from ((series.y, series.low, series.high) for series in figure.series)

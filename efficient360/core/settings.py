@@ -9,7 +9,12 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from efficient360.core.paths import is_file
+
 T = TypeVar("T", bound=Collection[Hashable])
+
+LARGEST_SEED = 2**32 - 1
+"""What NumPy, torch and scikit-learn all take as a seed, from 0 on."""
 
 Count = Annotated[int, Field(ge=0)]
 """A whole number that may be 0."""
@@ -63,7 +68,7 @@ def among(known: Callable[[], Collection[str]]) -> AfterValidator:
 
 
 def _file(value: str) -> str:
-    if value and not Path(value).is_file():
+    if value and not is_file(Path(value)):
         raise ValueError("give the path of a file")
     return value
 

@@ -1,16 +1,27 @@
 """A data set's card: where it comes from, its columns, classes, groups and licence. One YAML file each."""
 
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Final, Literal, final
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import DatasetError
 
 _STRICT = ConfigDict(extra="forbid")
+
+
+def _split_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .+%:\[\]-]{0,99}", name):
+        raise ValueError("the name of a split, without / and *,")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_split_name)]
+"""A split's name, which becomes part of the names of files that are looked for: no path and no pattern."""
 
 
 @final
@@ -54,7 +65,7 @@ class Shift:
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
     source: Source
-    split: str = "test"
+    split: SplitName = "test"
     image: str = "image"
     label: str = "label"
     classes: tuple[int, ...] = ()
@@ -91,11 +102,11 @@ class Card:
     name: str
     title: str
     source: Source
-    splits: dict[str, str]
+    splits: dict[SplitName, SplitName]
     evaluate: str = "test"
     image: str = "image"
     label: str = "label"
-    classes: int = 0
+    classes: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     groups: tuple[str, ...] = ()
     group_values: dict[str, tuple[str, ...]] | None = None
     imagenet_classes: tuple[int, ...] = ()
@@ -116,13 +127,22 @@ def read_card(name: str) -> Card:
     Raises:
         DatasetError: No such card, or a card that doesn't validate.
     """
-    file = resources.files("efficient360.datasets").joinpath("cards", f"{name}.yaml")
-    if not file.is_file():
+    if name not in card_names():
         known = ", ".join(card_names())
         raise DatasetError(
             "unknown-dataset", f"there is no data set called {name!r}", f"known: {known}; or imagefolder:DIR, parquet:FILES, or a path to a card"
         )
+    file = resources.files("efficient360.datasets").joinpath("cards", f"{name}.yaml")
     return parse_card(file.read_text(encoding="utf-8"), name)
+
+
+def read_card_file(path: Path) -> Card:
+    """The card in a YAML file.
+
+    Raises:
+        DatasetError: It can't be read, or a card that doesn't validate.
+    """
+    return parse_card(_READER.read_text(path), str(path))
 
 
 def parse_card(text: str, origin: str) -> Card:
@@ -135,12 +155,8 @@ def parse_card(text: str, origin: str) -> Card:
     Raises:
         DatasetError: Not YAML, an unknown key, a missing or ill-typed value.
     """
-    try:
-        data: Any = yaml.safe_load(text)
-        return TypeAdapter(Card).validate_python(data)
-    except yaml.YAMLError as error:
-        raise DatasetError("bad-card", f"the data set card {origin} is not YAML: {' '.join(str(error).split())}", "mend the file") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DatasetError("bad-card", f"the data set card {origin} is wrong at {where or 'its top'}: {first['msg']}", "see docs/datasets.md") from error
+    return _READER.validate(_CARD, _READER.from_yaml(text, origin), origin)
+
+
+_CARD: Final = TypeAdapter(Card)
+_READER: Final = Reader(DatasetError, "bad-card", "see docs/datasets.md", "data set card", MEBIBYTE)

@@ -10,7 +10,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.datasets.card import Card, Source, parse_card, read_card
+from efficient360.core.paths import exists, user_path
+from efficient360.datasets.card import Card, Source, read_card, read_card_file
 from efficient360.datasets.class_matching import known_part, unseen_classes
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.identity import ids_of
@@ -61,10 +62,10 @@ def card_of(spec: DatasetSpec) -> Card:
     elif kind == "parquet" and location:
         card = Card("parquet", location, Source("parquet", location), splits={"test": "test"})
     elif spec.reference.endswith((".yaml", ".yml")):
-        path = Path(spec.reference)
-        if not path.is_file():
+        path = user_path(spec.reference)
+        if not exists(path):
             raise DatasetError("no-card", f"there is no data set card at {path}", "check the path, or give the name of a data set: efficient360 list datasets")
-        card = parse_card(path.read_text(encoding="utf-8"), str(path))
+        card = read_card_file(path)
     else:
         card = read_card(spec.reference)
     changes: dict[str, Any] = {"image": spec.image_column, "label": spec.label_column, "groups": spec.group_columns, "evaluate": spec.split}

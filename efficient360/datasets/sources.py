@@ -28,6 +28,8 @@ def open_table(card: Card, split: str, data_dir: Path | None) -> Any:
     if data_dir is not None:
         return _local_copy(card, split, source_split, data_dir)
     kind, location = card.source.kind, card.source.location
+    if kind == "embedded" and location not in EMBEDDED:
+        raise DatasetError("bad-card", f"{card.name} names the embedded data {location!r}, which do not exist", f"known: {', '.join(EMBEDDED)}")
     if kind == "embedded":
         return EMBEDDED[location](source_split)
     if kind == "parquet":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.core.findings import Finding, findings_table
+from efficient360.core.paths import file_name
 from efficient360.core.settings import AtLeast1, AtLeast2, NotEmpty, among
 from efficient360.errors import DatasetError, Efficient360Error, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Conditions, Context, Evaluator, Examples, Failure, Metric, Model, Need, OtherSet, Outcome, Status
@@ -127,7 +128,7 @@ class OutOfDistribution(Evaluator):
         """Model outputs on a data set: from the shared pass, or for generated images from a resumable pass of its own."""
         if not isinstance(dataset.examples, GeneratedExamples):
             return predict_examples(model, context.predicted(dataset.examples), context.batch_size)
-        log = RowLog(context.scratch / f"{dataset.name.replace(' ', '-')}.f32", id_outputs.to_rows().shape[1])
+        log = RowLog(context.scratch / f"{file_name(dataset.name.replace(' ', '-'))}.f32", id_outputs.to_rows().shape[1])
         to_rows = lambda batch: predict_batch(model, batch).to_rows()  # noqa: E731
         rows = recorded(log, dataset.examples, context.batch_size, to_rows, context.deadline, context.progress)
         return ModelOutputs.from_rows(rows, model.num_classes)

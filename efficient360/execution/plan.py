@@ -5,8 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, Final, final
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from efficient360.core.parsing import parse_yaml
+from efficient360.core.paths import exists, user_path
+from efficient360.core.reading import MEBIBYTE, Reader, shown, wanted
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import SettingsError
 from efficient360.models.checkpoint import CheckpointSpec
@@ -38,6 +43,24 @@ class Protocol:
     description: str
     steps: tuple[Step, ...]
     max_examples: int | None = None
+
+
+@final
+class _ProtocolFile(BaseModel):
+    """What a protocol's YAML holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=100)] = ""
+    description: Annotated[str, Field(max_length=1000)] = ""
+    max_examples: Annotated[int, Field(strict=True, ge=1, le=2**31)] | None = None
+    evaluators: dict[str, dict[str, Any] | None]
+
+
+_PROTOCOL_FILE: Final = TypeAdapter(_ProtocolFile)
+_READER: Final = Reader(
+    SettingsError, "bad-protocol", f"its keys are: {', '.join(_ProtocolFile.model_fields)}; evaluators is {{accuracy: {{bins: 15}}, …}}", "protocol", MEBIBYTE
+)
 
 
 @final
@@ -88,13 +111,13 @@ def read_protocol(reference: str, known: Mapping[str, Entry]) -> Protocol:
         SettingsError: No such protocol, not YAML, an unknown key or evaluator.
     """
     if reference.endswith((".yaml", ".yml")):
-        path = Path(reference)
-        if not path.is_file():
+        path = user_path(reference)
+        if not exists(path):
             raise SettingsError("unknown-protocol", f"there is no protocol file {path}", "check the path")
-        return parse_protocol(path.read_text(encoding="utf-8"), str(path), known)
-    file = resources.files("efficient360").joinpath("configs", "protocols", f"{reference}.yaml")
-    if not file.is_file():
+        return parse_protocol(_READER.read_text(path), str(path), known)
+    if reference not in protocol_names():
         raise SettingsError("unknown-protocol", f"there is no protocol called {reference!r}", f"known: {', '.join(protocol_names())}; or a path to a YAML file")
+    file = resources.files("efficient360").joinpath("configs", "protocols", f"{reference}.yaml")
     return parse_protocol(file.read_text(encoding="utf-8"), reference, known)
 
 
@@ -104,27 +127,11 @@ def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protoc
     Raises:
         SettingsError: As :func:`read_protocol`.
     """
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError("bad-protocol", f"the protocol {origin} is not YAML: {' '.join(str(error).split())}", "mend the file") from error
-    fields = {"name", "description", "max_examples", "evaluators"}
-    if not isinstance(data, dict) or not isinstance(data.get("evaluators"), dict):
-        raise SettingsError("bad-protocol", f"the protocol {origin} lists no evaluators", "give it a mapping called evaluators: {accuracy: {}, …}")
-    if unknown := sorted(set(data) - fields):
-        raise SettingsError("bad-protocol", f"the protocol {origin} has an unknown key {unknown[0]!r}", f"its keys are: {', '.join(sorted(fields))}")
-    limit = data.get("max_examples")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise SettingsError("bad-protocol", f"max_examples in {origin} is {limit!r}", "give a whole number of at least 1, or leave it out")
-    for name, settings in data["evaluators"].items():
-        if name not in known:
-            raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {name!r} that does not exist", f"known: {', '.join(known)}")
-        if settings is not None and not isinstance(settings, dict):
-            raise SettingsError("bad-protocol", f"the settings of {name} in {origin} are {settings!r}", "write them as a mapping: {bins: 15}")
-    steps = tuple(Step(name, settings or {}) for name, settings in data["evaluators"].items())
-    return Protocol(str(data.get("name", Path(origin).stem)), str(data.get("description", "")), steps, limit)
+    data = _READER.validate(_PROTOCOL_FILE, _READER.from_yaml(text, origin), origin)
+    if unknown := [name for name in data.evaluators if name not in known]:
+        raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {unknown[0]!r} that does not exist", f"known: {', '.join(known)}")
+    steps = tuple(Step(name, settings or {}) for name, settings in data.evaluators.items())
+    return Protocol(data.name or Path(origin).stem, data.description, steps, data.max_examples)
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -136,8 +143,6 @@ def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         SettingsError: Not of that form.
     """
-    import yaml
-
     settings: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -145,8 +150,8 @@ def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (equals and dot and setting.isidentifier()):
             raise SettingsError("bad-option", f"--set {text} is not EVALUATOR.SETTING=VALUE", "write it as --set latency.device=limited:1core-2gb")
         try:
-            settings.setdefault(evaluator, {})[setting] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            settings.setdefault(evaluator, {})[setting] = parse_yaml(value)
+        except ValueError as error:
             raise SettingsError("bad-option", f"the value in --set {text} is not YAML", "quote it, or write lists as [a, b]") from error
     return settings
 
@@ -190,8 +195,6 @@ def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
     Raises:
         SettingsError: An unknown setting, or a value that its annotation or the evaluator refuses.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     fields = {f.name for f in dataclasses.fields(cls)}
     name = cls.name
     if unknown := sorted(set(settings) - fields):
@@ -203,40 +206,11 @@ def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
         raise _bad_setting(cls, error.errors()[0]) from error
 
 
-_ADVICE: Mapping[str, str] = {
-    "greater_than_equal": "at least {ge:g}",
-    "greater_than": "a number above {gt:g}",
-    "less_than_equal": "at most {le:g}",
-    "less_than": "a number below {lt:g}",
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
-    "literal_error": "{expected}",
-    "finite_number": "a finite number",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "a text",
-    "tuple_type": "a list",
-}
-"""What to give instead, by the kind of pydantic's error."""
-
-
 def _bad_setting(cls: type[Any], error: Any) -> SettingsError:
     """One sentence of what a setting is and what it must be, with its default."""
     setting, *inside = error["loc"] or ("",)
-    value = error["input"]
-    shown = list(value) if isinstance(value, (tuple, set, frozenset)) else value
-    message = f"the setting {setting} of {cls.name} {'holds' if inside else 'is'} {shown!r}"
-    if error["type"] == "value_error":
-        advice = str(error["ctx"]["error"])
-    elif error["type"] in _ADVICE:
-        advice = "give " + _ADVICE[error["type"]].format(**error.get("ctx", {}))
-    else:
-        advice = error["msg"][:1].lower() + error["msg"][1:]
+    message = f"the setting {setting} of {cls.name} {'holds' if inside else 'is'} {shown(error['input'])}"
+    advice = wanted(error) if error["type"] == "value_error" else f"give {wanted(error)}"
     default = next((field.default for field in dataclasses.fields(cls) if field.name == setting), dataclasses.MISSING)
     if default is not dataclasses.MISSING:
         advice += f"; the default is {list(default) if isinstance(default, tuple) else default!r}"

@@ -1,5 +1,6 @@
 """From a plan to stored outcomes, in this process. What is stored already is not done again; what fails takes nothing with it."""
 
+import contextlib
 import dataclasses
 import time
 import traceback
@@ -84,7 +85,8 @@ def _outcomes(session: Session, evaluator: Evaluator | ExampleEvaluator, key: st
         yield Failure.of(Status.FAILED, error)
     except Exception as error:  # an evaluator's own code may raise anything; the others go on
         log = session.store.work(key) / "traceback.txt"
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+        with contextlib.suppress(OSError):  # what a full disk can't take is no reason to stop
+            log.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         reason = " ".join(str(error).split())[:500]
         yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {reason}", f"the traceback is in {log}")
 

@@ -10,7 +10,9 @@ import torch
 from timm.models import get_pretrained_cfg, is_model, list_models
 from torch import nn
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
+from efficient360.models.size_limits import MOST_PARTS, OVERSIZED, SmallTensors, at_most, require_memory, require_plausible
 
 NORM_EPS = "layer_norm_eps"
 """An argument of ours beside timm's: the ε of every LayerNorm, which timm takes only as code, not as data."""
@@ -19,8 +21,13 @@ NORM_EPS = "layer_norm_eps"
 _RESERVED = frozenset({"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "features_only", "pruned", "scriptable"})
 
 
+_LONGEST_NAME = 100
+
+
 def close_names(name: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Up to three timm names, or names of ``among``, that look like ``name``."""
+    if len(name) > _LONGEST_NAME:
+        return ()
     known = among or tuple(list_models())
     near = {candidate: _likeness(name, candidate) for candidate in known}
     best = sorted((candidate for candidate in known if near[candidate] >= 0.75), key=lambda c: (-near[c], len(c), c))
@@ -75,22 +82,34 @@ def build_network(architecture: str, arguments: Mapping[str, Any], seed: int) ->
         return _create(architecture, arguments)
 
 
-def skeleton(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
+def skeleton(architecture: str, arguments: Mapping[str, Any], parts: int = MOST_PARTS) -> nn.Module:
     """The architecture without data (on torch's ``meta`` device): names and shapes only, in milliseconds.
 
+    Args:
+        architecture: timm name.
+        arguments: Its arguments.
+        parts: Modules and parameters that it may consist of.
+
     Raises:
-        CheckpointError: timm can't build it with these arguments.
+        CheckpointError: timm can't build it with these arguments; it is larger than ``parts`` or than this machine's memory (``architecture-oversized``).
     """
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            return _create(architecture, arguments)
-    except (NotImplementedError, CheckpointError):
-        # A few architectures compute with values while they are built, which "meta" hasn't got.
-        return build_network(architecture, arguments, seed=0)
+    with at_most(architecture, parts):
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                network = _create(architecture, arguments)
+        except CheckpointError as error:
+            if error.code == OVERSIZED:
+                raise
+            # A few architectures compute with values while they are built, which "meta" hasn't got.
+            with SmallTensors(architecture):
+                network = build_network(architecture, arguments, seed=0)
+    require_memory(architecture, network)
+    return network
 
 
 def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
     given = {key: value for key, value in arguments.items() if key != NORM_EPS}
+    require_plausible(architecture, given)
     reserved = _RESERVED & given.keys()
     if reserved:
         raise CheckpointError(
@@ -102,8 +121,10 @@ def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network: nn.Module = timm.create_model(architecture, pretrained=False, **given)
-    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError, ZeroDivisionError, IndexError) as error:
-        listed = ", ".join(f"{key}={value!r}" for key, value in given.items())
+    except CheckpointError:
+        raise
+    except Exception as error:  # All that is called is timm's, with arguments that came from outside.
+        listed = ", ".join(f"{key}={shown(value)}" for key, value in given.items())
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             "architecture-arguments",

@@ -53,7 +53,7 @@ def require_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # "meta" has tensors, but no values
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise CheckpointError("device-unavailable", f"torch can't use the device {name!r} here: {reason}", "use --device cpu") from error

@@ -23,37 +23,40 @@ variant              parts                                                 decod
                      or ``float32`` ``(out, in, …)``                       the weight itself, where its shape does not suit sparse tensor cores
 ===================  ====================================================  ===========================================================================
 
-Codes are unsigned integers packed end to end, most significant bit first (:func:`pack_bits`).
+Codes are unsigned integers packed end to end, most significant bit first (:func:`efficient360.models.weight_codes.pack_bits`).
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Annotated, Final, final
 
-import numpy as np
-import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Size, Tensor, nn
-from torch.nn import functional
 
+from efficient360.core.reading import Reader
 from efficient360.errors import CheckpointError
+from efficient360.models.weight_codes import Decoder, Parts, decoder_of
 
 KEY: Final = "efficient360.compressed"
 """The entry of the header's metadata."""
-Parts = Mapping[str, Tensor]
-"""What is stored in place of a weight, by the name of the part."""
-Decoder = Callable[[Parts, Size], Tensor]
-"""From the parts of a weight and its shape to the weight in float32; raises KeyError, ValueError, IndexError or RuntimeError where they don't fit."""
-QUANTIZATION_GROUP: Final = 64
-"""Consecutive inputs of an output that share a scale."""
-SPARSE_RUN: Final = 4
-"""Consecutive inputs among which 2:4 sparsity chooses."""
-SPARSE_KEPT: Final = 2
-"""Inputs that it keeps of them."""
-SPARSE_PLACE_BITS: Final = 2
 _SEPARATOR: Final = ":"
+
+
+@final
+class _Header(BaseModel):
+    """The entry of the header's metadata."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    variant: str
+    shapes: dict[str, Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=2, max_length=8)]]
+    same: dict[str, str] = {}
+
+
+_HEADER: Final = TypeAdapter(_Header)
+_READER: Final = Reader(CheckpointError, "packed-damaged", "compress the original again", "compressed checkpoint")
 
 
 def metadata_of(variant: str, shapes: Mapping[str, Sequence[int]], tied: Mapping[str, str]) -> dict[str, str]:
@@ -68,13 +71,21 @@ def metadata_of(variant: str, shapes: Mapping[str, Sequence[int]], tied: Mapping
     return {KEY: json.dumps(entry, separators=(",", ":"))}
 
 
-def stored_variant(metadata: Mapping[str, str]) -> str:
+def stored_variant(metadata: Mapping[str, str], path: Path) -> str:
     """The variant that the header of a compressed checkpoint names.
 
+    Args:
+        metadata: Of the header.
+        path: The file, for messages.
+
     Raises:
-        KeyError, ValueError: It names none.
+        CheckpointError: It names none.
     """
-    return str(json.loads(metadata[KEY])["variant"])
+    return _header(metadata, path).variant
+
+
+def _header(metadata: Mapping[str, str], path: Path) -> _Header:
+    return _READER.validate(_HEADER, _READER.from_json(metadata[KEY], f"{path} in its header"), f"{path} in its header")
 
 
 def part_name(weight: str, part: str) -> str:
@@ -113,26 +124,24 @@ def decode_weights(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], p
     """
     if KEY not in metadata:
         return dict(tensors)
-    try:
-        entry = json.loads(metadata[KEY])
-        variant, shapes = str(entry["variant"]), {str(name): Size(map(int, shape)) for name, shape in entry["shapes"].items()}
-        if any(side < 1 for shape in shapes.values() for side in shape) or any(len(shape) < 2 for shape in shapes.values()):
-            raise ValueError("a shape that no weight has")
-        decode = _known_decoder(variant, path)
-        parts: dict[str, dict[str, Tensor]] = {name: {} for name in shapes}
-        decoded: dict[str, Tensor] = {}
-        for name, tensor in tensors.items():
-            weight, _, part = name.rpartition(_SEPARATOR)
-            if weight in parts:
-                parts[weight][part] = tensor
-            else:
-                decoded[name] = tensor
-        decoded |= {name: _decoded(decode, parts[name], shape) for name, shape in shapes.items()}
-        return decoded | {str(name): decoded[first] for name, first in entry["same"].items()}
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        message = f"{path} says that it is a compressed checkpoint, but its contents do not fit ({type(error).__name__}: {reason})"
-        raise CheckpointError("packed-damaged", message, "compress the original again") from error
+    header = _header(metadata, path)
+    decode = _known_decoder(header.variant, path)
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in header.shapes}
+    decoded: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        weight, _, part = name.rpartition(_SEPARATOR)
+        if weight in parts:
+            parts[weight][part] = tensor
+        else:
+            decoded[name] = tensor
+    for name, shape in header.shapes.items():
+        try:
+            decoded[name] = _decoded(decode, parts.pop(name), Size(shape))
+        except ValueError as error:
+            raise _READER.refuse(path, f"does not fit its header: {name} has {error}") from error
+    if missing := [first for first in header.same.values() if first not in decoded]:
+        raise _READER.refuse(path, f"lacks the tensor {missing[0]!r}, which its header names")
+    return decoded | {name: decoded[first] for name, first in header.same.items()}
 
 
 def _known_decoder(variant: str, path: Path) -> Decoder:
@@ -149,113 +158,3 @@ def _decoded(decode: Decoder, parts: Parts, shape: Size) -> Tensor:
     if math.prod(shape) > bits:
         raise ValueError(f"{bits} bits for {math.prod(shape)} weights")
     return decode(parts, shape).reshape(shape)
-
-
-def decoder_of(variant: str) -> Decoder:
-    """The decoder of ``NAME`` or ``NAME:STRENGTH``.
-
-    Raises:
-        LookupError: There is no such code, or not of this strength.
-    """
-    name, colon, strength = variant.partition(":")
-    code = CODES[name]
-    if code.strengths is None and not colon:
-        return lambda parts, shape: code.decode(parts, shape, 0)
-    if code.strengths is None or not strength.isdecimal() or int(strength) not in code.strengths:
-        raise LookupError(variant)
-    return lambda parts, shape: code.decode(parts, shape, int(strength))
-
-
-def pack_bits(codes: Tensor, bits: int) -> Tensor:
-    """Codes end to end with ``bits`` bits each, most significant bit first; the last byte is padded with zeros.
-
-    Args:
-        codes: Integers from 0 to ``2**bits - 1``, flat.
-        bits: 1 to 8.
-
-    Returns:
-        uint8 ``(ceil(n · bits / 8),)``.
-    """
-    planes = np.unpackbits(codes.cpu().numpy().astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
-    return torch.from_numpy(np.packbits(planes))
-
-
-def unpack_bits(packed: Tensor, bits: int, n: int) -> Tensor:
-    """The ``n`` codes, int64 ``(n,)``, that :func:`pack_bits` packed.
-
-    Raises:
-        ValueError: There are more or fewer bytes than that takes.
-    """
-    if packed.numel() != -(-n * bits // 8):
-        raise ValueError(f"{packed.numel()} bytes for {n} codes of {bits} bits")
-    planes = np.unpackbits(packed.cpu().numpy(), count=n * bits).reshape(n, bits)
-    return torch.from_numpy(np.packbits(np.pad(planes, ((0, 0), (8 - bits, 0))), axis=1)[:, 0].astype(np.int64))
-
-
-def quantization_levels(bits: int) -> int:
-    """Quantization levels on either side of zero: ``2**(bits - 1) - 1``."""
-    return (1 << (bits - 1)) - 1
-
-
-def quantization_groups(matrix: Tensor) -> Tensor:
-    """``(out, in)`` as ``(out, groups, 64)``, the last group padded with zeros."""
-    return functional.pad(matrix, (0, -matrix.shape[1] % QUANTIZATION_GROUP)).reshape(len(matrix), -1, QUANTIZATION_GROUP)
-
-
-def index_bits(clusters: int) -> int:
-    """Bits of an index into a table of ``clusters`` values."""
-    return math.ceil(math.log2(clusters))
-
-
-def _decode_bfloat16(parts: Parts, shape: Size, _strength: int) -> Tensor:
-    return parts["bfloat16"].float().reshape(shape)
-
-
-def _decode_quantized(parts: Parts, shape: Size, bits: int) -> Tensor:
-    codes = unpack_bits(parts["codes"], bits, shape.numel()).reshape(shape[0], -1)
-    groups = quantization_groups(codes.float() - quantization_levels(bits)) * parts["scales"].float().unsqueeze(-1)
-    return groups.flatten(1)[:, : codes.shape[1]].reshape(shape)
-
-
-def _decode_clustered(parts: Parts, shape: Size, clusters: int) -> Tensor:
-    return parts["table"][unpack_bits(parts["indices"], index_bits(clusters), shape.numel())].reshape(shape)
-
-
-def _decode_pruned(parts: Parts, shape: Size, _percent: int) -> Tensor:
-    weight = torch.zeros(shape.numel())
-    weight[unpack_bits(parts["mask"], 1, shape.numel()).bool()] = parts["values"]
-    return weight.reshape(shape)
-
-
-def _decode_two_of_four(parts: Parts, shape: Size, _strength: int) -> Tensor:
-    if "float32" in parts:
-        return parts["float32"].float().reshape(shape)
-    rows = shape.numel() // SPARSE_RUN
-    places = unpack_bits(parts["places"], SPARSE_PLACE_BITS, rows * SPARSE_KEPT).reshape(rows, SPARSE_KEPT)
-    weight = torch.zeros(rows, SPARSE_RUN).scatter_(1, places, parts["values"].reshape(rows, SPARSE_KEPT))
-    # Flattened in between for contiguous strides, by which convolutions choose how they compute.
-    return weight.reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1).reshape(-1).reshape(shape)
-
-
-@final
-@dataclass(frozen=True)
-class WeightCode:
-    """A way to store a weight.
-
-    Args:
-        decode: From parts, shape and strength to the weight.
-        strengths: Whole numbers that it takes as its strength; ``None`` where it takes none.
-    """
-
-    decode: Callable[[Parts, Size, int], Tensor]
-    strengths: range | None = None
-
-
-CODES: Final[Mapping[str, WeightCode]] = {
-    "half": WeightCode(_decode_bfloat16),
-    "quantization": WeightCode(_decode_quantized, range(2, 9)),
-    "clustering": WeightCode(_decode_clustered, range(2, 257)),
-    "pruning": WeightCode(_decode_pruned, range(1, 100)),
-    "two_of_four": WeightCode(_decode_two_of_four),
-}
-"""All codes that a compressed checkpoint may be stored in, by name."""

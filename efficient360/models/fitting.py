@@ -42,16 +42,28 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
         resample: Whether tensors may be resampled to another resolution, which changes what the model computes.
 
     Raises:
-        CheckpointError: Names are missing or left over, or shapes differ.
+        CheckpointError: Names are missing or left over, shapes differ, or weights are no floating-point numbers.
     """
     wanted = network.state_dict()
     if _mismatch(wanted, tensors) is None:
+        _require_numbers(wanted, tensors, origin)
         return Fitted(tensors)
     filtered = _filtered(network, tensors)
     resampled = tuple(name for name, tensor in filtered.items() if name in tensors and tensors[name].numel() != tensor.numel())
     if _mismatch(wanted, filtered) is None and (resample or not resampled):
+        _require_numbers(wanted, filtered, origin)
         return Fitted(filtered, resampled, renamed=filtered.keys() != tensors.keys())
     raise _mismatch_error(network, wanted, tensors, origin)
+
+
+def _require_numbers(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse integers, truth values and complex numbers in the place of floating-point weights, to which torch would convert them without a word."""
+    wrong = [name for name, tensor in tensors.items() if wanted[name].is_floating_point() and not tensor.is_floating_point()]
+    if wrong:
+        kind = str(tensors[wrong[0]].dtype).removeprefix("torch.")
+        message = f"{origin} holds {kind} where the architecture has floating-point weights, in {_count(wrong, 'tensor')} ({_first(wrong)})"
+        hint = "whole numbers are quantized weights without their scales: give the weights from before quantization"
+        raise CheckpointError("weights-not-floating-point", message, hint)
 
 
 def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:

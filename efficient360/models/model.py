@@ -181,11 +181,17 @@ def preflight(model: Model, seed: int) -> None:
     """Run two random images twice; refuse a model whose logits can't be trusted.
 
     Raises:
-        CheckpointError: Wrong logit shape, non-finite logits, or a forward that is not deterministic.
+        CheckpointError: A forward that fails, wrong logit shape, non-finite logits, or a forward that is not deterministic.
     """
     images = torch.rand((2, *model.input_size), generator=torch.Generator().manual_seed(seed))
-    with torch.inference_mode():
-        first, second = model(images), model(images)
+    try:
+        with torch.inference_mode():
+            first, second = model(images), model(images)
+    except RuntimeError as error:  # shapes that don't meet, or more memory than there is
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            "forward-failed", f"the model fails on random images of {'x'.join(map(str, model.input_size))}: {reason}", "check the image size and the arguments"
+        ) from error
     if tuple(first.shape) != (2, model.num_classes):
         raise CheckpointError(
             "logits-shape",

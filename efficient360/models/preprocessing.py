@@ -5,10 +5,11 @@ from typing import Any
 from timm.data import resolve_data_config
 from torch import nn
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import pretrained_config
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
-from efficient360.models.sidecar import Sidecar
+from efficient360.models.sidecar import MOST_PIXELS, Sidecar
 
 
 def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> Preprocessing:
@@ -73,6 +74,7 @@ def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: C
 
 def _sides(size: Any) -> tuple[int, int]:
     both = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
-    if len(both) != 2 or not all(isinstance(side, int) and side > 0 for side in both):
-        raise CheckpointError("architecture-arguments", f"img_size is {size!r}, where a number of pixels is wanted", "--arch-arg img_size=224")
+    if len(both) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in both) or both[0] * both[1] > MOST_PIXELS:
+        wanted = f"a number of pixels, at most {MOST_PIXELS:,} in all,"
+        raise CheckpointError("architecture-arguments", f"img_size is {shown(size)}, where {wanted} is wanted", "--arch-arg img_size=224")
     return int(both[0]), int(both[1])

@@ -11,6 +11,7 @@ from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, P
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
 from efficient360.models.preprocessing import preprocessing_of, require_input_size
+from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
 from efficient360.models.weights import Weights, digest, timm_weights
 
@@ -46,6 +47,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
     count = arguments.get("num_classes", _sidecar_classes(source, architecture) or pretrained_config(architecture).get("num_classes"))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
+    skeleton(architecture, full)  # what is too large is refused before it takes memory
     network = build_network(architecture, full, spec.seed)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
@@ -71,9 +73,9 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
     count = head_classes(config, tensors) if count is None else count
     if count is None:
         # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
-        _fit(spec, source, skeleton(architecture, arguments), tensors)
+        _fit(spec, source, skeleton(architecture, arguments, _parts(tensors)), tensors)
     full = {**arguments, "num_classes": _require_classes(count, spec)}
-    network = skeleton(architecture, full)
+    network = skeleton(architecture, full, _parts(tensors))
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
@@ -97,6 +99,11 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         class_names=names,
         card=_card(source, architecture, weights, resampled, preprocessing),
     )
+
+
+def _parts(tensors: Mapping[str, Tensor]) -> int:
+    """Modules and parameters that an architecture may have whose weights these are, whatever its card says: some 2.5 a tensor are usual."""
+    return min(MOST_PARTS, 2000 + 20 * len(tensors))
 
 
 def _fit(spec: CheckpointSpec, source: CheckpointSource, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -124,8 +131,8 @@ def _card(source: CheckpointSource, architecture: str, weights: Weights, resampl
     preprocessing_source = "sidecar" if {"mean", "std"} <= source.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
     card = {"preprocessing_source": preprocessing_source, **source.sidecar.card, **source.card, "stored_dtype": ", ".join(dtypes)}
-    if weights.stored:
-        card["compressed"] = stored_variant(weights.metadata)
+    if weights.stored and source.weights is not None:
+        card["compressed"] = stored_variant(weights.metadata, source.weights)
     if weights.taken_from:
         card["taken_from"] = weights.taken_from
     if weights.other_weights:

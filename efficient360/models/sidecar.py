@@ -1,20 +1,19 @@
 """The card beside a weights file: architecture, arguments, preprocessing, classes, and what else it says."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, Final, Literal, final
 
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
+
+from efficient360.core.paths import is_file
+from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
 
-PREPROCESSING = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
-INTERPOLATIONS = ("bicubic", "bilinear", "nearest", "box", "hamming", "lanczos")
-CROP_MODES = ("center", "squash", "border")
+MOST_PIXELS: Final = 4096 * 4096
+"""Pixels of an image that a network may take: a batch of one is 200 MB."""
 GENERIC_NAMES = ("model.json", "config.json")
-_CLASSES = ("class_names", "label_names", "labels")
-_OURS = (*PREPROCESSING, *_CLASSES, "name", "architecture", "model_args", "arguments", "num_classes", "pretrained_cfg")
 # Where timm's configuration says how weights are fetched and adapted, which is no business of who reads the card.
 _PLUMBING = ("url", "file", "hf_hub_id", "hf_hub_filename", "source", "custom_load", "state_dict", "first_conv", "classifier", "tag")
 
@@ -49,22 +48,83 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: It can't be read or holds no JSON object.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError("sidecar-invalid", f"{path} can't be read: {error.strerror}", "check the path and its permissions") from error
-    except ValueError as error:
-        raise CheckpointError("sidecar-invalid", f"{path} is not valid JSON: {error}", "correct the file, or move it away") from error
+    data = READER.from_json(READER.read_text(path), path)
     if not isinstance(data, dict):
-        raise CheckpointError("sidecar-invalid", f"{path} holds a JSON {type(data).__name__}, not an object", 'write {"architecture": …, "model_args": {…}, …}')
-    return data
+        raise READER.refuse(path, f"holds a JSON {type(data).__name__}, not an object")
+    checked: dict[str, Any] = READER.plain(data, path)
+    return checked
 
 
 def find_sidecar(weights: Path) -> Path | None:
     """``STEM.json``, ``model.json`` or ``config.json`` beside a weights file, the first that is there."""
     stem = weights.name.removesuffix(weights.suffix)
     names = (f"{stem}.json", f"{stem.removesuffix('.pth')}.json", *GENERIC_NAMES)
-    return next((weights.parent / name for name in names if (weights.parent / name).is_file()), None)
+    return next((weights.parent / name for name in names if is_file(weights.parent / name)), None)
+
+
+def _few_pixels(size: tuple[int, int, int]) -> tuple[int, int, int]:
+    if size[1] * size[2] > MOST_PIXELS:
+        raise ValueError(f"at most {MOST_PIXELS:,} pixels")
+    return size
+
+
+def _listed(names: Any) -> Any:
+    """Hugging Face writes ``{"0": "cat", "1": "dog"}``."""
+    return [names[key] for key in sorted(names, key=int)] if isinstance(names, Mapping) else names
+
+
+Side = Annotated[int, Field(strict=True, ge=1, le=MOST_PIXELS)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_InputSize = Annotated[tuple[Side, Side, Side], in_words("[channels, height, width]"), AfterValidator(_few_pixels)]
+_Channels = Annotated[tuple[Number, ...], Field(min_length=1, max_length=64), in_words("one number a channel")]
+_Deviations = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], Field(min_length=1, max_length=64), in_words("one number a channel, all above 0,")]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=1_000_000), in_words("a list of names")]
+_Name = Annotated[str, Field(max_length=200)]
+_Classes = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
+_Object = Annotated[dict[str, Any], in_words("an object")]
+
+
+class _Preprocessing(BaseModel):
+    """Some of timm's data configuration."""
+
+    input_size: _InputSize | None = None
+    mean: _Channels | None = None
+    std: _Deviations | None = None
+    interpolation: Literal["bicubic", "bilinear", "nearest", "box", "hamming", "lanczos"] | None = None
+    crop_pct: Annotated[float, Field(strict=True, ge=0.1, le=1), in_words("a share from 0.1 to 1")] | None = None
+    crop_mode: Literal["center", "squash", "border"] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What it says."""
+        return {key: value for key in _Preprocessing.model_fields if (value := getattr(self, key)) is not None}
+
+
+@final
+class _Pretrained(_Preprocessing):
+    """timm's ``pretrained_cfg``, as far as it decides how a network is built."""
+
+    fixed_input_size: bool | None = None
+    global_pool: str | bool | None = None
+
+
+@final
+class _Card(_Preprocessing):
+    """A card of this project's format or of timm's ``config.json``, its ``pretrained_cfg`` folded in; further fields are told as they are."""
+
+    name: _Name | None = None
+    architecture: Annotated[_Name, in_words("a timm name")] | None = None
+    model_args: _Object | None = None
+    arguments: _Object | None = None
+    num_classes: _Classes | None = None
+    class_names: _Names | None = None
+    label_names: _Names | None = None
+    labels: _Names | None = None
+    pretrained_cfg: _Object | None = None
+
+
+_CARD: Final = TypeAdapter(_Card)
+_PRETRAINED: Final = TypeAdapter(_Pretrained)
+READER: Final = Reader(CheckpointError, "sidecar-invalid", "correct the file, or move it away")
 
 
 def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
@@ -73,82 +133,33 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
     Raises:
         CheckpointError: A field has a value of the wrong kind.
     """
-    inner = data.get("pretrained_cfg") or {}
-    if not isinstance(inner, Mapping):
-        raise _wrong(origin, "pretrained_cfg", inner, "an object")
-    merged = {**inner, **{key: value for key, value in data.items() if value is not None}}
-    architecture = merged.get("architecture") or ""
-    if not isinstance(architecture, str):
-        raise _wrong(origin, "architecture", architecture, "a timm name")
-    arguments = data.get("model_args") or data.get("arguments") or {}
-    if not isinstance(arguments, Mapping):
-        raise _wrong(origin, "model_args", arguments, "an object")
-    num_classes = merged.get("num_classes", arguments.get("num_classes"))
-    if num_classes is not None and not (isinstance(num_classes, int) and not isinstance(num_classes, bool) and num_classes >= 0):
-        raise _wrong(origin, "num_classes", num_classes, "a whole number")
+    given = data.get("pretrained_cfg")
+    inner = given if isinstance(given, Mapping) else {}
+    pretrained = READER.validate(_PRETRAINED, inner, origin)
+    card = READER.validate(_CARD, {**inner, **{key: value for key, value in data.items() if value is not None}}, origin)
+    arguments = {**_implied(pretrained), **(card.model_args or card.arguments or {})}
+    num_classes = arguments.get("num_classes") if card.num_classes is None else card.num_classes
     if num_classes is not None and arguments.get("num_classes", num_classes) != num_classes:
-        raise CheckpointError(
-            "sidecar-invalid", f"{origin} contradicts itself: num_classes is {num_classes}, in model_args {arguments['num_classes']}", "correct one of them"
-        )
-    extra = {**{k: v for k, v in inner.items() if k not in _PLUMBING}, **data}
+        raise READER.refuse(origin, f"contradicts itself: num_classes is {num_classes}, in model_args {shown(arguments['num_classes'])}")
+    if num_classes is not None:
+        READER.validate(_CARD, {"num_classes": num_classes}, origin)
+    extra = {**{key: value for key, value in inner.items() if key not in _PLUMBING}, **data}
     return Sidecar(
-        name=str(data.get("name") or ""),
-        architecture=architecture,
-        arguments={**_implied(inner, origin), **arguments},
-        preprocessing=_preprocessing(merged, origin),
+        name=card.name or "",
+        architecture=card.architecture or "",
+        arguments=arguments,
+        preprocessing=card.given(),
         num_classes=num_classes,
-        class_names=_class_names(merged, origin),
-        card={key: value for key, value in extra.items() if key not in _OURS and value is not None},
+        class_names=card.class_names or card.label_names or card.labels or (),
+        card={key: value for key, value in extra.items() if key not in _Card.model_fields and value is not None},
     )
 
 
-def _implied(pretrained: Mapping[str, Any], origin: Path) -> dict[str, Any]:
+def _implied(pretrained: _Pretrained) -> dict[str, Any]:
     """The arguments that ``timm.create_model`` itself takes from a pretrained configuration."""
     implied: dict[str, Any] = {}
-    size = _preprocessing(pretrained, origin).get("input_size")
-    if pretrained.get("fixed_input_size") and size is not None:
-        implied["img_size"] = [*size[1:]]
-    if pretrained.get("global_pool") is not None:
-        implied["global_pool"] = pretrained["global_pool"]
+    if pretrained.fixed_input_size and pretrained.input_size is not None:
+        implied["img_size"] = [*pretrained.input_size[1:]]
+    if pretrained.global_pool is not None:
+        implied["global_pool"] = pretrained.global_pool
     return implied
-
-
-def _preprocessing(data: Mapping[str, Any], origin: Path) -> dict[str, Any]:
-    config: dict[str, Any] = {key: data[key] for key in PREPROCESSING if data.get(key) is not None}
-    size = config.get("input_size")
-    if size is not None:
-        if not (isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(s, int) and s > 0 for s in size)):
-            raise _wrong(origin, "input_size", size, "[channels, height, width]")
-        config["input_size"] = tuple(size)
-    for key in ("mean", "std"):
-        values = config.get(key)
-        if values is None:
-            continue
-        numbers = isinstance(values, list | tuple) and values and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
-        if not numbers or (key == "std" and min(values) <= 0):
-            raise _wrong(origin, key, values, "one number a channel" + (", all above 0" if key == "std" else ""))
-        config[key] = tuple(float(v) for v in values)
-    share = config.get("crop_pct")
-    if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
-        raise _wrong(origin, "crop_pct", share, "a share in (0, 1]")
-    for key, known in (("interpolation", INTERPOLATIONS), ("crop_mode", CROP_MODES)):
-        if key in config and config[key] not in known:
-            raise _wrong(origin, key, config[key], f"one of {', '.join(known)}")
-    return config
-
-
-def _class_names(data: Mapping[str, Any], origin: Path) -> tuple[str, ...]:
-    names = next((data[key] for key in _CLASSES if data.get(key)), ())
-    if isinstance(names, Mapping):
-        # Hugging Face writes {"0": "cat", "1": "dog"}.
-        try:
-            names = [names[key] for key in sorted(names, key=int)]
-        except (TypeError, ValueError):
-            raise _wrong(origin, "class_names", names, "a list of names") from None
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise _wrong(origin, "class_names", names, "a list of names")
-    return tuple(names)
-
-
-def _wrong(origin: Path, key: str, value: Any, wanted: str) -> CheckpointError:
-    return CheckpointError("sidecar-invalid", f"{origin}: {key} is {value!r}, where {wanted} is wanted", "correct the file")

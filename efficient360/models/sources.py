@@ -7,6 +7,8 @@ from typing import Any, final
 
 from timm.models import is_model, is_model_pretrained, list_models, split_model_name_tag
 
+from efficient360.core.paths import exists, is_file, is_folder, user_path
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names, pretrained_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
@@ -46,10 +48,10 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
     if reference in zoo_names():
         weights = zoo_file(reference)
         return CheckpointSource(reference, Origin.ZOO, _sidecar(weights.with_suffix(".json")), weights)
-    path = Path(reference).expanduser()
-    if reference and path.is_dir():
+    path = user_path(reference)
+    if reference and is_folder(path):
         return _folder(path)
-    if reference and path.is_file():
+    if reference and is_file(path):
         return _file(path)
     if reference.startswith(PREFIXES):
         return _repository(parse_repository(reference), spec)
@@ -68,9 +70,13 @@ def _file(path: Path) -> CheckpointSource:
 
 
 def _folder(folder: Path) -> CheckpointSource:
-    preferred = [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    files = preferred[:1] or sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    if any(folder.glob("*.index.json")) and not preferred:
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise CheckpointError("checkpoint-unreadable", f"the folder {folder} can't be read: {error.strerror}", "check its permissions") from error
+    preferred = [folder / name for name in WEIGHTS if is_file(folder / name)]
+    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p)]
+    if any(p.name.endswith(".index.json") for p in inside) and not preferred:
         raise CheckpointError(
             "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
         )
@@ -150,6 +156,13 @@ def _transformers_config(data: Mapping[str, Any]) -> bool:
     return "model_type" in data and "architecture" not in data
 
 
+def _names(folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(p.name for p in folder.iterdir())
+    except OSError:
+        return ()
+
+
 def _nowhere(reference: str, path: Path) -> CheckpointError:
     if not reference:
         return CheckpointError(
@@ -158,15 +171,17 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
             "give a path, an embedded name, hf-hub:organisation/name or a timm name",
         )
     if path.suffix.lower() in SUFFIXES or reference.startswith((".", "/", "~")):
-        near = close_names(path.name, tuple(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ()
-        where = f"; its folder has {' and '.join(near)}" if near else "" if path.parent.is_dir() else f"; there is no folder {path.parent} either"
-        return CheckpointError("checkpoint-not-found", f"there is no file {reference}{where}", "check the path")
+        there = is_folder(path.parent)
+        near = close_names(path.name, _names(path.parent)) if there else ()
+        where = f"; its folder has {' and '.join(near)}" if near else "" if there else f"; there is no folder {path.parent} either"
+        message = f"{reference} is neither a file nor a folder" if exists(path) else f"there is no file {reference}{where}"
+        return CheckpointError("checkpoint-not-found", message, "check the path")
     close = (*close_names(reference, zoo_names() or ("",)), *close_names(reference.partition(".")[0]))
     hints = [f"did you mean {' or '.join(close)}?"] if close else []
     if reference.count("/") == 1:
         hints.append(f"for the hub's repository write hf-hub:{reference}")
     return CheckpointError(
         "checkpoint-not-found",
-        f"{reference!r} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
+        f"{shown(reference)} is no embedded checkpoint, no file or folder, and no architecture or tag of timm",
         "; ".join(hints) or "efficient360 list checkpoints names the embedded ones; timm.list_pretrained() names timm's",
     )

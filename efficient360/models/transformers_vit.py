@@ -1,16 +1,18 @@
 """A Hugging Face ``transformers`` ViT or DeiT as a timm VisionTransformer: architecture, arguments, preprocessing and renamed weights."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, final
 
 import torch
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from torch import Tensor
 
+from efficient360.core.paths import exists
+from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import NORM_EPS
-from efficient360.models.sidecar import Sidecar, read_json
+from efficient360.models.sidecar import Number, Side, Sidecar, read_json
 
 MODEL_TYPES = ("vit", "deit")
 PROCESSOR = "preprocessor_config.json"
@@ -42,6 +44,72 @@ _BLOCK = {
 }
 
 
+def _both(size: Any) -> Any:
+    return [size, size] if isinstance(size, int) and not isinstance(size, bool) else size
+
+
+def _by_number(labels: Any) -> Any:
+    if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
+        raise ValueError('an object {"0": …, "1": …}')
+    return {int(key): labels[key] for key in sorted(labels, key=int)}
+
+
+_Width = Annotated[int, Field(strict=True, ge=1, le=2**20)]
+_Positive = Annotated[Number, Field(gt=0)]
+_Means = Annotated[tuple[Number, Number, Number], in_words("one number for each of three channels")]
+_Deviations = Annotated[tuple[_Positive, _Positive, _Positive], in_words("one number above 0 for each of three channels")]
+
+
+@final
+class _Config(BaseModel):
+    """The fields of ``config.json`` that the network is built by, with transformers' own defaults."""
+
+    architectures: tuple[str, ...] | None = None
+    num_channels: int = 3
+    image_size: Annotated[tuple[Side, Side], BeforeValidator(_both)] = (224, 224)
+    patch_size: _Width = 16
+    hidden_size: _Width = 768
+    intermediate_size: _Width = 3072
+    num_hidden_layers: _Width = 12
+    num_attention_heads: _Width = 12
+    layer_norm_eps: Annotated[Number, Field(ge=0)] = 1e-12
+    qkv_bias: bool = True
+    hidden_act: str = "gelu"
+    id2label: Annotated[dict[int, str], BeforeValidator(_by_number)] = {}
+
+
+@final
+class _Resized(BaseModel):
+    """To which size the processor resizes."""
+
+    height: Side | None = None
+    shortest_edge: Side | None = None
+
+
+def _resized(size: Any) -> Any:
+    """Older files give one number, which ViT's processor reads as both sides."""
+    return {"height": size} if isinstance(size, int) and not isinstance(size, bool) else size
+
+
+@final
+class _Processor(BaseModel):
+    """The fields of ``preprocessor_config.json`` that pixels depend on, with the defaults of ``ViTImageProcessor``."""
+
+    do_rescale: bool = True
+    rescale_factor: Number = 1 / 255
+    resample: Annotated[int, Field(ge=0, le=5)] = 2
+    do_normalize: bool | None = True
+    image_mean: _Means = _STANDARD
+    image_std: _Deviations = _STANDARD
+    size: Annotated[_Resized, BeforeValidator(_resized)] | None = None
+    do_center_crop: bool | None = False
+
+
+_CONFIG: Final = TypeAdapter(_Config)
+_PROCESSOR: Final = TypeAdapter(_Processor)
+_READER: Final = Reader(CheckpointError, "transformers-setting", "correct the file")
+
+
 def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
     """Architecture, arguments and preprocessing of a ``transformers`` configuration.
 
@@ -52,27 +120,31 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
     Raises:
         CheckpointError: Another type of model, no image classification head, or a setting that timm's VisionTransformer does not have.
     """
-    head = _head(config, origin)
-    if config.get("num_channels", 3) != 3:
-        raise CheckpointError("not-rgb", f"{origin}: the model takes images of {config['num_channels']} channels", "only RGB models are evaluated")
-    width, inner = _whole(config, "hidden_size", 768, origin), _whole(config, "intermediate_size", 3072, origin)
-    high, wide = _sides(config, origin)
-    names = _labels(config, origin)
-    epsilon = config.get("layer_norm_eps", 1e-12)
-    if not isinstance(epsilon, int | float) or epsilon < 0:
-        raise _wrong(origin, "layer_norm_eps", epsilon, "a small number")
+    if (kind := config.get("model_type")) not in MODEL_TYPES:
+        told = kind if isinstance(kind, str) else shown(kind)
+        raise CheckpointError(
+            "transformers-model-type",
+            f"{origin} is a transformers {told} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
+            "use its timm counterpart where there is one",
+        )
+    read = _READER.validate(_CONFIG, config, origin)
+    head = _head(read, origin)
+    if read.num_channels != 3:
+        raise CheckpointError("not-rgb", f"{origin}: the model takes images of {read.num_channels} channels", "only RGB models are evaluated")
+    high, wide = read.image_size
+    names = tuple(read.id2label.values())
     arguments: dict[str, Any] = {
         "img_size": high if high == wide else [high, wide],
-        "patch_size": _whole(config, "patch_size", 16, origin),
-        "embed_dim": width,
-        "depth": _whole(config, "num_hidden_layers", 12, origin),
-        "num_heads": _whole(config, "num_attention_heads", 12, origin),
-        "mlp_ratio": _ratio(inner, width),
-        "qkv_bias": bool(config.get("qkv_bias", True)),
-        NORM_EPS: float(epsilon),
+        "patch_size": read.patch_size,
+        "embed_dim": read.hidden_size,
+        "depth": read.num_hidden_layers,
+        "num_heads": read.num_attention_heads,
+        "mlp_ratio": _ratio(read.intermediate_size, read.hidden_size),
+        "qkv_bias": read.qkv_bias,
+        NORM_EPS: float(read.layer_norm_eps),
         "num_classes": len(names) or 2,
     }
-    activation = _ACTIVATIONS[config.get("hidden_act", "gelu")]
+    activation = _ACTIVATIONS[read.hidden_act]
     if activation:
         arguments["act_layer"] = activation
     if head == "DeiTForImageClassification":
@@ -135,24 +207,15 @@ def _block(layer: str) -> str:
     return layer.replace("encoder.layer.", "blocks.")
 
 
-def _head(config: Mapping[str, Any], origin: Path) -> str:
-    kind = config.get("model_type")
-    heads = config.get("architectures") or []
-    head = str(heads[0]) if heads else ""
-    if kind not in MODEL_TYPES:
-        raise CheckpointError(
-            "transformers-model-type",
-            f"{origin} is a transformers {kind} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
-            "use its timm counterpart where there is one",
-        )
+def _head(config: _Config, origin: Path) -> str:
+    head = config.architectures[0] if config.architectures else ""
     if head not in _HEADS:
         raise CheckpointError(
             "no-classifier", f"{origin} is a {head or 'model without an architecture'}, not an image classifier", f"give one of {', '.join(_HEADS)}"
         )
-    activation = config.get("hidden_act", "gelu")
-    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+    if config.hidden_act not in _ACTIVATIONS:
         raise CheckpointError(
-            "transformers-setting", f"{origin} uses the activation {activation!r}, which is not mapped", f"mapped are {', '.join(_ACTIVATIONS)}"
+            "transformers-setting", f"{origin} uses the activation {config.hidden_act!r}, which is not mapped", f"mapped are {', '.join(_ACTIVATIONS)}"
         )
     return head
 
@@ -161,28 +224,6 @@ def _ratio(inner: int, width: int) -> float:
     """A ratio that timm, which truncates ``int(width * ratio)``, turns back into exactly ``inner``."""
     ratio = inner / width
     return ratio if int(width * ratio) == inner else (inner + 0.5) / width
-
-
-def _whole(config: Mapping[str, Any], key: str, default: int, origin: Path) -> int:
-    value = config.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise _wrong(origin, key, value, "a whole number above 0")
-    return value
-
-
-def _sides(config: Mapping[str, Any], origin: Path) -> tuple[int, int]:
-    size = config.get("image_size", 224)
-    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list) else ()
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise _wrong(origin, "image_size", size, "a number of pixels")
-    return int(sides[0]), int(sides[1])
-
-
-def _labels(config: Mapping[str, Any], origin: Path) -> tuple[str, ...]:
-    labels = config.get("id2label") or {}
-    if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
-        raise _wrong(origin, "id2label", labels, 'an object {"0": …, "1": …}')
-    return tuple(str(labels[key]) for key in sorted(labels, key=int))
 
 
 def _preprocessing(folder: Path, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
@@ -196,47 +237,30 @@ def _preprocessing(folder: Path, input_size: tuple[int, int, int]) -> tuple[dict
         CheckpointError: A setting is malformed or has no counterpart.
     """
     path = folder / PROCESSOR
-    if not path.is_file():
+    if not exists(path):
         return _timm_preprocessing({}, path, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
     return _timm_preprocessing(read_json(path), path, input_size), PROCESSOR
 
 
-def _timm_preprocessing(config: Mapping[str, Any], path: Path, input_size: tuple[int, int, int]) -> dict[str, Any]:
-    factor = config.get("rescale_factor", 1 / 255)
-    if not isinstance(factor, int | float) or abs(factor - 1 / 255) > 1e-9 or not config.get("do_rescale", True):
+def _timm_preprocessing(data: Mapping[str, Any], path: Path, input_size: tuple[int, int, int]) -> dict[str, Any]:
+    config = _READER.validate(_PROCESSOR, data, path)
+    if abs(config.rescale_factor - 1 / 255) > 1e-9 or not config.do_rescale:
         raise CheckpointError(
-            "transformers-setting", f"{path} scales pixels by {factor} instead of 1/255", "write a sidecar model.json with mean and std for pixels in [0, 1]"
+            "transformers-setting",
+            f"{path} scales pixels by {config.rescale_factor} instead of 1/255",
+            "write a sidecar model.json with mean and std for pixels in [0, 1]",
         )
-    filter_number = config.get("resample", 2)
-    if filter_number not in _RESAMPLING:
-        raise _wrong(path, "resample", filter_number, f"one of PIL's filters, {', '.join(str(n) for n in _RESAMPLING)},")
-    normalised = bool(config.get("do_normalize", True))
-    mean, std = (config.get("image_mean", _STANDARD), config.get("image_std", _STANDARD)) if normalised else ((0.0,) * 3, (1.0,) * 3)
-    for key, values in (("image_mean", mean), ("image_std", std)):
-        numbers = isinstance(values, list | tuple) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
-        if not numbers or len(values) != 3 or (key == "image_std" and min(values) <= 0):
-            raise _wrong(path, key, values, "one number for each of three channels")
-    return {
-        "input_size": input_size,
-        "mean": tuple(float(v) for v in mean),
-        "std": tuple(float(v) for v in std),
-        "interpolation": _RESAMPLING[filter_number],
-        **_crop(config, path, input_size[1]),
-    }
+    mean, std = (config.image_mean, config.image_std) if config.do_normalize else ((0.0,) * 3, (1.0,) * 3)
+    return {"input_size": input_size, "mean": mean, "std": std, "interpolation": _RESAMPLING[config.resample], **_crop(config, path, input_size[1])}
 
 
-def _crop(config: Mapping[str, Any], path: Path, height: int) -> dict[str, Any]:
+def _crop(config: _Processor, path: Path, height: int) -> dict[str, Any]:
     """Both sides given squash the image; the shortest edge keeps its shape; a centre crop cuts the model's size out of either."""
-    size = config.get("size", height)
-    # Older files give one number, which ViT's processor reads as both sides.
-    sides: Mapping[str, Any] = {"height": size} if isinstance(size, int) else size if isinstance(size, Mapping) else {}
-    shortest = sides.get("shortest_edge")
-    resized = shortest if shortest is not None else sides.get("height")
-    if not isinstance(resized, int) or resized < 1:
-        raise _wrong(path, "size", size, 'pixels, {"height": …, "width": …} or {"shortest_edge": …}')
-    kept = height if config.get("do_center_crop") else resized
-    return {"crop_mode": "squash" if shortest is None else "center", "crop_pct": min(1.0, kept / resized)}
-
-
-def _wrong(origin: Path, key: str, value: Any, wanted: str) -> CheckpointError:
-    return CheckpointError("transformers-setting", f"{origin}: {key} is {value!r}, where {wanted} is wanted", "correct the file")
+    size = _Resized(height=height) if config.size is None else config.size
+    resized = size.height if size.shortest_edge is None else size.shortest_edge
+    if resized is None:
+        raise _READER.refuse(path, ': size has neither "height" nor "shortest_edge"')
+    kept = height if config.do_center_crop else resized
+    if kept * 10 < resized:
+        raise _READER.refuse(path, f": images are resized to {resized} pixels, of which {kept} are kept")
+    return {"crop_mode": "squash" if size.shortest_edge is None else "center", "crop_pct": min(1.0, kept / resized)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 
 PLAIN_KEYS = ("state_dict", "model_state_dict", "model", "net", "weights")
@@ -73,7 +74,7 @@ def _tensors(inner: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
         kind = type(inner[wrong[0]]).__name__
         raise CheckpointError(
             "no-state-dict",
-            f"{path} holds no plain state dict: {wrong[0]!r} holds {kind}, not a tensor (found {_keys(inner)})",
+            f"{path} holds no plain state dict: {shown(wrong[0])} holds {kind}, not a tensor (found {_keys(inner)})",
             f"save model.state_dict(), alone or under one of {', '.join(PLAIN_KEYS)}",
         )
     return dict(inner)
@@ -84,6 +85,6 @@ def _is_state_dict(loaded: Mapping[Any, Any]) -> bool:
 
 
 def _keys(loaded: Mapping[Any, Any]) -> str:
-    names = [repr(key) for key in list(loaded)[:5]]
+    names = [shown(key) for key in list(loaded)[:5]]
     more = f" and {len(loaded) - 5} more" if len(loaded) > 5 else ""
     return ", ".join(names) + more

@@ -5,12 +5,14 @@ import hashlib
 import json
 import pickle
 import re
+import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from efficient360.errors import CheckpointError
 from efficient360.models.compressed_file import KEY, decode_weights
+from efficient360.models.torch_archive import UNFOLDS, require_sound
 from efficient360.models.transformers_vit import is_transformers, to_timm_names
 from efficient360.models.unwrapping import unwrap
 
@@ -109,17 +112,24 @@ def _read(path: Path) -> Any:
             "unknown-weights-format", f"{path} is not a weights file: its name ends in none of {known}", f"give a file of torch weights; {_RESAVE}"
         )
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CheckpointError("checkpoint-unreadable", f"{path} is no file", "give the file of the weights")
         with path.open("rb") as file:
             head = file.read(64)
+        size = path.stat().st_size
     except OSError as error:
         raise CheckpointError("checkpoint-unreadable", f"{path} can't be read: {error.strerror}", "check the path and its permissions") from error
+    if size > (memory := psutil.virtual_memory().total):
+        raise CheckpointError(
+            "weights-oversized", f"{path} has {size:,} bytes, more than this machine's memory of {memory:,}", "use a machine with more memory"
+        )
     if not head:
         raise CheckpointError("weights-truncated", f"{path} is empty", "copy or download it again")
     if head.startswith(b"version https://git-lfs"):
         raise CheckpointError("git-lfs-pointer", f"{path} is a Git LFS pointer, not the weights themselves", "run git lfs pull where it was cloned")
     if head.lstrip()[:1] == b"<":
         raise CheckpointError("weights-unreadable", f"{path} is a web page, not a weights file", "download the file itself, not the page that shows it")
-    return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
+    return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path, head)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -136,7 +146,13 @@ def _metadata(path: Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def _read_torch(path: Path) -> Any:
+def _read_torch(path: Path, head: bytes) -> Any:
+    try:
+        require_sound(path, head)
+    except ValueError as error:
+        raise _damaged(path, "file of torch.save", str(error)) from error
+    except OverflowError as error:
+        raise _oversized(path) from error
     try:
         # Training scripts keep their argparse options beside the weights; a Namespace only holds values.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
@@ -170,11 +186,14 @@ def _damaged(path: Path, kind: str, reason: str) -> CheckpointError:
     )
 
 
+def _oversized(path: Path) -> CheckpointError:
+    return CheckpointError("weights-oversized", f"{path} unfolds to more than {UNFOLDS} times its size", _RESAVE)
+
+
 def _require_dense(tensors: Mapping[str, Tensor], path: Path) -> None:
-    stored = 16 * path.stat().st_size
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > stored:
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > UNFOLDS * path.stat().st_size:
         # A view with stride 0 lets a file of a kilobyte unfold into any size.
-        raise CheckpointError("weights-oversized", f"{path} unfolds to more than 16 times its size", _RESAVE)
+        raise _oversized(path)
     for name, tensor in tensors.items():
         if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
             kind = "quantized" if tensor.is_quantized else "without data" if tensor.is_meta else "sparse"

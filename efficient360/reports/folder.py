@@ -5,17 +5,21 @@ import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
+from efficient360.core.paths import exists
+from efficient360.core.reading import MEBIBYTE, Reader, shown
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import RunError
 from efficient360.reports import html
 from efficient360.reports.report import Report, State, axes_of, from_json, to_json
 from efficient360.storage.outcomes import REPORT, Store, write_atomically
+from efficient360.storage.writing import into
 
 PAGE = "report.html"
+_READER: Final = Reader(RunError, "unreadable-run", "run the same evaluation again: stored outcomes are reused", limit=1024 * MEBIBYTE)
 
 
 def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: Sequence[Dimension], planned: Sequence[str]) -> Report:
@@ -40,10 +44,15 @@ def stored_records(store: Store, keys: Mapping[str, str]) -> list[Record]:
 
 
 def save(report: Report, folder: Path) -> None:
-    """Write ``report.json`` and ``report.html``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / REPORT, json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, indent=1).encode())
-    write_atomically(folder / PAGE, html.render(report).encode())
+    """Write ``report.json`` and ``report.html``.
+
+    Raises:
+        RunError: The folder can't be written.
+    """
+    with into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / REPORT, json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8", "replace"))
+        write_atomically(folder / PAGE, html.render(report).encode("utf-8", "replace"))
 
 
 def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
@@ -53,12 +62,12 @@ def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
         RunError: The folder is not a run, or it can't be read.
     """
     path = folder / REPORT
-    if not path.is_file():
-        raise RunError("no-run", f"{folder} has no {REPORT}", "give the folder that efficient360 evaluate wrote")
+    if not exists(path):
+        raise RunError("no-run", f"{shown(str(folder))} has no {REPORT}", "give the folder that efficient360 evaluate wrote")
     try:
-        stored = from_json(json.loads(path.read_text(encoding="utf-8")), dimensions)
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError("unreadable-run", f"{path} can't be read: {error}", "run the same evaluation again: stored outcomes are reused") from error
+        stored = from_json(_READER.from_json(_READER.read_bytes(path), path), dimensions)
+    except ValueError as error:
+        raise _READER.refuse(path, f"is no report{error}") from error
     planned = list(stored.protocol.get("evaluators", {}))
     order = {name: i for i, name in enumerate(planned)}
     records = sorted(stored_records(Store(folder), {}), key=lambda r: order.get(r.evaluator, len(order))) or list(stored.records)

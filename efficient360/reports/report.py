@@ -3,11 +3,15 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Annotated, Any, Final, Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from efficient360.core import outcome as codec
 from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Json, Record
+from efficient360.core.parsing import require_plain
+from efficient360.core.reading import misfit
 from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
 
 SCHEMA_VERSION = 1
@@ -137,14 +141,70 @@ def _axis_json(axis: Axis) -> Json:
     }
 
 
+class _Told(BaseModel):
+    """An object of which a reader needs some fields; the others are told as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@final
+class _CheckpointHeader(_Told):
+    name: str
+    digest: str
+    architecture: str
+    class_names: list[str] = []
+
+
+@final
+class _DatasetHeader(_Told):
+    name: str = ""
+    split: str = ""
+    title: str = ""
+    digest: str
+    examples: int | None = None
+    available: int | None = None
+    unseen: list[str] | None = None
+
+
+@final
+class _ProtocolHeader(_Told):
+    name: str = ""
+    evaluators: dict[str, Any] = {}
+
+
+@final
+class _StoredReport(BaseModel):
+    """What ``report.json`` holds."""
+
+    schema_version: Annotated[int, Field(strict=True, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
+    state: State
+    created: str
+    updated: str
+    command: str
+    checkpoint: _CheckpointHeader
+    dataset: _DatasetHeader | None
+    environment: dict[str, Any]
+    protocol: _ProtocolHeader
+    outcomes: list[dict[str, Any]]
+
+
+_REPORT: Final = TypeAdapter(_StoredReport)
+
+
 def from_json(data: Mapping[str, Any], dimensions: Iterable[Dimension]) -> Report:
     """The report that :func:`to_json` wrote, its axes recomputed from the outcomes.
 
     Raises:
-        KeyError, ValueError, TypeError: ``data`` is not such a report.
+        ValueError: ``data`` is not such a report.
     """
-    if data["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
-    records = [codec.from_json(o) for o in data["outcomes"]]
+    try:
+        stored = _REPORT.validate_python(data)
+    except ValidationError as error:
+        raise ValueError(misfit(error)) from error
     names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes")]
+    try:
+        require_plain({name: data[name] for name in names})
+        records = [codec.from_json(outcome) for outcome in stored.outcomes]
+    except ValueError as error:
+        raise ValueError(f": {error}") from error
     return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records))

@@ -5,7 +5,15 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
+
+from efficient360.core.parsing import parse_json
+from efficient360.core.paths import exists
+from efficient360.core.reading import MEBIBYTE, Reader
+from efficient360.errors import RunError
+from efficient360.storage.writing import into
+
+_READER: Final = Reader(RunError, "unreadable-run", "move it away; a new one is begun in its place", limit=4096 * MEBIBYTE)
 
 
 @final
@@ -40,20 +48,32 @@ class JsonLines:
 
         Raises:
             ValueError: A row holds NaN or an infinity; nothing is written.
+            RunError: The file can't be written; it holds what it held before.
         """
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n" for row in rows)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            separator = "" if self._ends_with_newline() else "\n"  # after a torn last line the next one starts afresh
-            file.write((separator + lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        with into(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                separator = "" if self._ends_with_newline() else "\n"  # after a torn last line the next one starts afresh
+                try:
+                    data = memoryview((separator + lines).encode("utf-8", "replace"))
+                    while data:
+                        data = data[file.write(data) :]
+                    os.fsync(file.fileno())
+                except OSError:  # a full disk takes the first part of a line
+                    file.truncate(end)
+                    raise
 
     def read(self, start: int = 0) -> LinesRead:
-        """The objects from byte ``start`` on: 0, or the ``end`` of an earlier pass. A file that does not exist holds none."""
-        if not self.path.exists():
+        """The objects from byte ``start`` on: 0, or the ``end`` of an earlier pass. A file that does not exist holds none.
+
+        Raises:
+            RunError: It can't be read.
+        """
+        if not exists(self.path):
             return LinesRead([], 0, start)
-        with self.path.open("rb") as file:
+        with _READER.open(self.path) as file:
             file.seek(start)
             data = file.read()
         *lines, unfinished = data.split(b"\n")
@@ -76,7 +96,7 @@ class JsonLines:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) else None

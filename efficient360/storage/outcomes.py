@@ -2,19 +2,24 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
+
+from pydantic import BaseModel, TypeAdapter
 
 from efficient360.core import outcome as codec
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
+from efficient360.core.parsing import parse_json
+from efficient360.core.paths import exists, file_name, is_file
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import RunError
 from efficient360.storage.json_lines import JsonLines
+from efficient360.storage.writing import into
 
 OUTCOMES = "outcomes.jsonl"
 REPORT = "report.json"
@@ -23,12 +28,17 @@ _RETRIED = (Status.FAILED, Status.NOT_RUN)
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a whole file or nothing: to a neighbour first, then renamed over."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 @final
@@ -43,14 +53,14 @@ class _Reader:
 
     def catch_up(self, lines: JsonLines) -> None:
         """Read what was added since the last time; from the start where the file has become shorter."""
-        if lines.path.exists() and lines.path.stat().st_size < self.end:
+        if exists(lines.path) and lines.path.stat().st_size < self.end:
             self.groups, self.corrupt, self.end, self.open_group = [], 0, 0, []
         read = lines.read(self.end)
         self.corrupt, self.end = self.corrupt + read.corrupt, read.end
         for row in read.objects:
             try:
                 record = codec.from_json(row)
-            except (ValueError, KeyError, TypeError):
+            except ValueError:
                 self.corrupt += 1
                 continue
             self._add(record)
@@ -85,8 +95,9 @@ class Store:
 
     def work(self, key: str) -> Path:
         """A folder for unfinished work under a key; it survives interruption."""
-        folder = self.folder / "work" / key
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self.folder / "work" / file_name(key)
+        with into(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def append(self, records: Sequence[Record]) -> None:
@@ -129,13 +140,13 @@ class Store:
             RunError: The folder's report is of another checkpoint or on other data.
         """
         path = self.folder / REPORT
-        if not path.is_file():
+        if not is_file(path):
             return
         try:
-            stored = _identity(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError):
+            stored = _identity(_STORED.validate_python(parse_json(_READER.read_bytes(path))))
+        except (ValueError, RunError):
             return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-        for what, old, new in zip(("of another checkpoint", "on other data"), stored, _identity(header), strict=True):
+        for what, old, new in zip(("of another checkpoint", "on other data"), stored, _identity(_STORED.validate_python(header)), strict=True):
             if old != new:
                 message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
                 raise RunError("another-run", message, "choose another folder with --out")
@@ -171,10 +182,34 @@ def is_retried(group: Sequence[Record]) -> bool:
     return any(isinstance(r.outcome, Failure) and r.outcome.status in _RETRIED for r in group)
 
 
-def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    as_what = header["checkpoint"].get("deployment")
-    deployed = f" as {as_what['runtime']}:{as_what['precision']}" if as_what else ""
-    return header["checkpoint"]["digest"] + deployed, None if header["dataset"] is None else header["dataset"]["digest"]
+@final
+class _Deployment(BaseModel):
+    runtime: str
+    precision: str
+
+
+@final
+class _Identified(BaseModel):
+    digest: str
+    deployment: _Deployment | None = None
+
+
+@final
+class _Stored(BaseModel):
+    """What of a report tells one evaluation from another."""
+
+    checkpoint: _Identified
+    dataset: _Identified | None
+
+
+_STORED: Final = TypeAdapter(_Stored)
+_READER: Final = Reader(RunError, "unreadable-run", "run the same evaluation again: stored outcomes are reused", limit=1024 * MEBIBYTE)
+
+
+def _identity(header: _Stored) -> tuple[str | None, str | None]:
+    as_what = header.checkpoint.deployment
+    deployed = f" as {as_what.runtime}:{as_what.precision}" if as_what else ""
+    return header.checkpoint.digest + deployed, None if header.dataset is None else header.dataset.digest
 
 
 def _short(digest: str | None) -> str:

@@ -1,17 +1,23 @@
 """``examples.parquet``: the value of every example under every metric, for paired tests and for looking at single examples."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from efficient360.core.measurement import Conditions
+from efficient360.core.paths import exists
+from efficient360.core.reading import MEBIBYTE, Reader, shown
+from efficient360.errors import RunError
 from efficient360.storage.outcomes import write_atomically
 from efficient360.storage.row_log import RowLog
+from efficient360.storage.writing import into
 
 EXAMPLES = "examples.parquet"
 COLUMNS = "columns.json"
@@ -31,29 +37,32 @@ class ScoreLog:
     folder: Path
 
     def columns(self) -> list[tuple[str, Conditions]]:
-        """Metric name and conditions of each column; empty before the first batch."""
+        """Metric name and conditions of each column; empty before the first batch.
+
+        Raises:
+            RunError: They can't be read.
+        """
         file = self.folder / COLUMNS
-        if not file.exists():
-            return []
-        return [(name, conditions) for name, conditions in json.loads(file.read_text(encoding="utf-8"))]
+        return _READER.validate(_COLUMNS, _READER.from_json(_READER.read_bytes(file), file), file) if file.exists() else []
 
     def open(self, columns: Sequence[tuple[str, Conditions]]) -> RowLog:
         """The log of these columns, begun anew if it was kept for others."""
         wanted = [[name, dict(conditions)] for name, conditions in columns]
         if wanted != [[name, dict(conditions)] for name, conditions in self.columns()]:
             (self.folder / SCORES).unlink(missing_ok=True)
-            write_atomically(self.folder / COLUMNS, json.dumps(wanted).encode())
+            with into(self.folder / COLUMNS):
+                write_atomically(self.folder / COLUMNS, json.dumps(wanted).encode())
         return RowLog(self.folder / SCORES, len(wanted), "float64")
 
     def note(self, part: Sequence[str]) -> None:
         """Keep which examples the rows are of, where they are a part of the split."""
-        write_atomically(self.folder / PART, json.dumps(list(part)).encode())
+        with into(self.folder / PART):
+            write_atomically(self.folder / PART, json.dumps(list(part)).encode())
 
     def part(self) -> list[str]:
         """Example ids of the rows in order, where they are a part of the split; empty where they are all of it."""
         file = self.folder / PART
-        ids: list[str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        return ids
+        return _READER.validate(_IDS, _READER.from_json(_READER.read_bytes(file), file), file) if file.exists() else []
 
     def rows(self) -> RowLog | None:
         """The log as an earlier run left it, ``None`` when there is none."""
@@ -77,13 +86,14 @@ def write_examples(folder: Path, ids: Sequence[str], scored: Mapping[str, Path])
     text = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema([("id", pa.string()), ("evaluator", text), ("metric", text), ("conditions", text), ("value", pa.float64())])
     temporary = folder / f".{EXAMPLES}"
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with into(temporary), pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for evaluator, metric, conditions, part, values in _columns(scored):
             n = len(values)
             names = [pa.array([name], pa.string()) for name in (evaluator, metric, conditions)]
             coded = [pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), name) for name in names]
             writer.write_table(pa.Table.from_arrays([pa.array((part or ids)[:n], pa.string()), *coded, pa.array(values)], schema=schema))
-    temporary.replace(folder / EXAMPLES)
+    with into(folder / EXAMPLES):
+        temporary.replace(folder / EXAMPLES)
 
 
 def _columns(scored: Mapping[str, Path]) -> Iterator[tuple[str, str, str, Sequence[str], NDArray[Any]]]:
@@ -97,15 +107,38 @@ def _columns(scored: Mapping[str, Path]) -> Iterator[tuple[str, str, str, Sequen
 
 
 def read_examples(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
-    """Value by example id, by (evaluator, metric, conditions as JSON); empty when the run has no table."""
+    """Value by example id, by (evaluator, metric, conditions as JSON); empty when the run has no table.
+
+    Raises:
+        RunError: It is no such table, or can't be read.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = folder / EXAMPLES
-    if not path.exists():
+    if not exists(path):
         return {}
     values: dict[tuple[str, str, str], dict[str, float]] = {}
-    for batch in pq.ParquetFile(path).iter_batches():
-        columns = [batch.column(name).to_pylist() for name in ("evaluator", "metric", "conditions", "id", "value")]
-        for evaluator, metric, conditions, example, value in zip(*columns, strict=True):
-            values.setdefault((evaluator, metric, conditions), {})[example] = value
+    with _TABLE.open(path) as file:
+        try:
+            table = pq.ParquetFile(file)
+            if table.metadata.num_rows > min(MOST_ROWS, ROWS_A_BYTE * path.stat().st_size):
+                raise _TABLE.refuse(path, f"says that it has {table.metadata.num_rows:,} rows, more than it can hold")
+            for batch in table.iter_batches():
+                columns = [batch.column(name).to_pylist() for name in ("evaluator", "metric", "conditions", "id", "value")]
+                for evaluator, metric, conditions, example, value in zip(*columns, strict=True):
+                    if not (isinstance(value, float) and math.isfinite(value) and all(isinstance(x, str) for x in (evaluator, metric, conditions, example))):
+                        raise _TABLE.refuse(path, f"has a row that is no value of an example: {shown([example, evaluator, metric, conditions, value])}")
+                    values.setdefault((evaluator, metric, conditions), {})[example] = value
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            raise _TABLE.refuse(path, f"can't be read: {' '.join(str(error).split())[:160]}") from error
     return values
+
+
+MOST_ROWS: Final = 10**8
+ROWS_A_BYTE: Final = 10
+"""Rows that a byte of the file can stand for: a row takes some twenty bytes, as ids differ."""
+_IDS: Final = TypeAdapter(list[str])
+_COLUMNS: Final = TypeAdapter(list[tuple[str, dict[str, str | int | float | bool]]])
+_READER: Final = Reader(RunError, "unreadable-run", "delete it, and run the same evaluation again", limit=1024 * MEBIBYTE)
+_TABLE: Final = Reader(RunError, "unreadable-examples", "run the same evaluation again, which writes it anew", limit=64 * 1024 * MEBIBYTE)

@@ -7,6 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.storage.writing import into
+
 
 @final
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class RowLog:
     def truncate(self, rows: int) -> None:
         """Keep the first ``rows`` rows, and cut off a torn one."""
         if self.path.exists():
-            with self.path.open("r+b") as file:
+            with into(self.path), self.path.open("r+b") as file:
                 file.truncate(min(rows, len(self)) * self._row_bytes)
 
     def append(self, rows: NDArray[Any]) -> None:
@@ -43,11 +45,12 @@ class RowLog:
 
         Raises:
             ValueError: The rows are of another width.
+            RunError: The file can't be written; a torn row is cut off by the next pass.
         """
         block = np.ascontiguousarray(rows, dtype=self.dtype)
         if block.ndim != 2 or block.shape[1] != self.width:
             raise ValueError(f"rows of shape {block.shape} don't fit a log of width {self.width}")
-        with self.path.open("ab") as file:
+        with into(self.path), self.path.open("ab") as file:
             file.write(block.tobytes())
 
     def read(self, start: int, stop: int) -> NDArray[Any]:

@@ -30,13 +30,14 @@ def test_names_files_and_zoos_mix(tmp_path):
     ("text", "says"),
     [
         ("models: [", "is not YAML"),
-        ("- a", "lists no models"),
-        ("models: []", "lists no models"),
+        ("- a", "the zoo f.yaml: it is ['a'], where an object is wanted"),
+        ("models: []", "models is [], where at least 1 of them is wanted"),
         ("models: [{name: a}]\nzoo: 3", "unknown key 'zoo'"),
-        ("models: [resnet18]", "a model without a name: 'resnet18'"),
-        ("models: [{name: a, weights: none}]", "unknown key 'weights'"),
-        ("models: [{name: a, family: rnn}]", "the family of a in f.yaml is 'rnn'"),
-        ("models: [{name: a, random_weights: 1}]", "the model a in f.yaml is written wrongly"),
+        ("models: [resnet18]", "models[0] is 'resnet18', where an object is wanted"),
+        ("models: [{family: cnn}]", "has no models[0].name"),
+        ("models: [{name: a, weights: none}]", "unknown key 'models[0].weights'"),
+        ("models: [{name: a, family: rnn}]", "models[0].family is 'rnn', where 'vit', 'hybrid', 'cnn' or 'unknown' is wanted"),
+        ("models: [{name: a, random_weights: 1}]", "models[0].random_weights is 1, where true or false is wanted"),
     ],
 )
 def test_a_bad_zoo_is_told(text, says):

@@ -13,18 +13,22 @@ text = st.text(max_size=8)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 row = st.lists(finite, max_size=4).map(tuple)
 words = st.lists(text, max_size=3).map(tuple)
-series = st.builds(Series, text, row, row, row, row, st.sampled_from(["line", "points", "reference"]))
+whole = st.integers(-(2**63) + 1, 2**63 - 1)
+# Positions, values, and both ends of their intervals or neither.
+with_ends = st.lists(st.tuples(finite, finite, finite, finite), max_size=4).map(lambda points: tuple(tuple(p[i] for p in points) for i in range(4)))
+values = st.booleans().flatmap(lambda bare: with_ends.map(lambda v: (*v[:2], (), ()) if bare else v))
+series = st.builds(lambda name, v, style: Series(name, *v, style), text, values, st.sampled_from(["line", "points", "reference"]))
 pictures = st.lists(st.builds(Picture, text, text, text), max_size=3).map(tuple)
 cells = st.lists(st.lists(st.none() | finite, max_size=3).map(tuple), max_size=3).map(tuple)
-rows = st.lists(st.lists(text | st.integers() | finite, max_size=3).map(tuple), max_size=3).map(tuple)
+rows = st.lists(st.lists(text | whole | finite, max_size=3).map(tuple), max_size=3).map(tuple)
 figures = st.one_of(
     st.builds(Curve, text, text, text, st.lists(series, max_size=3).map(tuple), st.booleans(), st.booleans()),
-    st.builds(Bars, text, text, text, words, row, row, row),
+    st.builds(lambda title, labels, v: Bars(title, "x", "y", labels, *v[1:]), text, words, values),
     st.builds(Heatmap, text, text, text, words, words, cells),
-    st.builds(Table, text, words, rows),
+    st.builds(lambda title, cells: Table(title, ("a", "b", "c"), cells), text, rows),
     st.builds(Gallery, text, pictures),
 )
-conditions = st.dictionaries(text, text | st.integers() | finite | st.booleans(), max_size=3)
+conditions = st.dictionaries(text, text | whole | finite | st.booleans(), max_size=3)
 metrics = st.builds(Metric, st.sampled_from(["top1", "ece"]), st.sampled_from([ONE, BYTE]), st.sampled_from(list(Better)), text, text)
 intervals = st.tuples(finite, finite).map(lambda ends: Interval(min(ends), max(ends), "wilson"))
 measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, st.lists(figures, max_size=2).map(tuple))
@@ -106,11 +110,20 @@ GOOD = to_json(Record("accuracy", Measurement(Metric("top1", ONE, Better.HIGHER,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "rumour"}, "unknown kind of outcome 'rumour'"),
-        ({"metric": None}, "a measurement without a metric"),
+        ({"kind": "rumour"}, "an outcome: kind is 'rumour', where 'measurement', 'failure' is wanted"),
+        ({"metric": None}, "measurement.metric is None, where a text is wanted"),
         ({"value": float("nan")}, "finite"),
         ({"better": "bigger"}, "bigger"),
-        ({"part": [1]}, "unpack"),
+        ({"part": [1]}, r"has no measurement.part\[1\]"),
+        ({"value": 10**400}, "measurement.value is 10000.*where a number is wanted"),
+        ({"value": True}, "measurement.value is True"),
+        ({"settings": {"a": [[10**30]]}}, "more than 64 bits"),
+        (
+            {"extra": [{"kind": "bars", "title": "t", "x_label": "x", "y_label": "y", "labels": [1], "values": [1]}]},
+            r"labels\[0\] is 1, where a text is wanted",
+        ),
+        ({"extra": [{"kind": "bars", "title": "t", "x_label": "x", "y_label": "y", "labels": [], "values": [1], "low": [0, 0]}]}, "2 and 0 ends"),
+        ({"extra": [{"kind": "pie"}]}, "'pie' is no kind of figure"),
     ],
 )
 def test_a_line_that_is_no_outcome_is_refused(change: dict, message: str) -> None:
@@ -119,7 +132,7 @@ def test_a_line_that_is_no_outcome_is_refused(change: dict, message: str) -> Non
 
 
 def test_a_record_without_its_value_is_refused() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="has no measurement.value"):
         from_json({k: v for k, v in GOOD.items() if k != "value"})
 
 

@@ -37,13 +37,15 @@ def test_protocols_run_from_short_to_long() -> None:
     ("text", "words"),
     [
         ("evaluators: [", "is not YAML"),
-        ("name: x", "lists no evaluators"),
-        ("- accuracy", "lists no evaluators"),
+        ("name: x", "has no evaluators"),
+        ("- accuracy", "it is .'accuracy'., where an object is wanted"),
+        ("name: 2020-99-99\nevaluators: {accuracy: {}, accuracy: {}}", "the key 'accuracy' is given twice, line 2"),
+        ("name: 12\nevaluators: {}", "name is 12, where a text is wanted"),
         ("evaluators: {accuracy: {}}\ninherits: quick", "unknown key 'inherits'"),
         ("evaluators: {acuracy: {}}", "names an evaluator 'acuracy' that does not exist"),
-        ("evaluators: {accuracy: 3}", "the settings of accuracy in mine.yaml are 3"),
-        ("evaluators: {accuracy: {}}\nmax_examples: 0", "max_examples in mine.yaml is 0"),
-        ("evaluators: {accuracy: {}}\nmax_examples: many", "max_examples in mine.yaml is 'many'"),
+        ("evaluators: {accuracy: 3}", "evaluators.accuracy is 3, where an object is wanted"),
+        ("evaluators: {accuracy: {}}\nmax_examples: 0", "max_examples is 0, where at least 1 is wanted"),
+        ("evaluators: {accuracy: {}}\nmax_examples: many", "max_examples is 'many', where a whole number is wanted"),
     ],
 )
 def test_bad_protocols_are_explained(text: str, words: str) -> None:

@@ -13,7 +13,8 @@ from torch import nn
 from efficient360.errors import CheckpointError, SettingsError
 from efficient360.methods.compression.compressor import weights_of
 from efficient360.methods.compression.variants import LADDER, parse
-from efficient360.models.compressed_file import CODES, KEY, decode_weights, decoder_of, metadata_of, pack_bits, stored_bytes, unpack_bits
+from efficient360.models.compressed_file import KEY, decode_weights, metadata_of, stored_bytes
+from efficient360.models.weight_codes import CODES, decoder_of, pack_bits, unpack_bits
 from efficient360.models.weights import timm_weights
 
 CODED = [variant for variant in LADDER if parse(variant).name in CODES]
@@ -77,24 +78,40 @@ def test_by_hand() -> None:
     assert torch.equal(decoded["w"], torch.full((2, 64), -7.0))
 
 
+PRUNED = {"w:mask": torch.full((16,), 0b01010101, dtype=torch.uint8), "w:values": torch.ones(1)}
+
+
 @pytest.mark.parametrize(
     ("tensors", "header", "code", "message"),
     [
-        (PARTS, {KEY: "{"}, "packed-damaged", "JSONDecodeError"),
-        (PARTS, {KEY: "[]"}, "packed-damaged", "TypeError"),
-        (PARTS, {KEY: "{}"}, "packed-damaged", "KeyError: 'variant'"),
-        (PARTS, metadata(shape=(2, 0)), "packed-damaged", "a shape that no weight has"),
-        (PARTS, metadata(shape=(128,)), "packed-damaged", "a shape that no weight has"),
-        (PARTS, metadata(shape=(2, 63)), "packed-damaged", "64 bytes for 126 codes of 4 bits"),
+        (PARTS, {KEY: "{"}, "packed-damaged", "is not valid JSON: EOF"),
+        (PARTS, {KEY: "[" * 100_000}, "packed-damaged", "recursion limit exceeded"),
+        (PARTS, {KEY: "[]"}, "packed-damaged", "where an object is wanted"),
+        (PARTS, {KEY: "{}"}, "packed-damaged", "has no variant"),
+        (PARTS, metadata(shape=(2, 0)), "packed-damaged", "shapes.w[1] is 0, where at least 1 is wanted"),
+        (PARTS, metadata(shape=(2, 1e400)), "packed-damaged", "is not valid JSON"),
+        (PARTS, metadata(shape=(2, True)), "packed-damaged", "shapes.w[1] is True, where a whole number is wanted"),
+        (PARTS, metadata(shape=(2, 10**30)), "packed-damaged", "where at most 2.14748e+09 is wanted"),
+        (PARTS, metadata(shape=(128,)), "packed-damaged", "at least 2 of them"),
+        (PARTS, metadata(shape=(2, 63)), "packed-damaged", "codes of uint8 [64] instead of uint8 [63]"),
         (PARTS, metadata(shape=(20000, 64000)), "packed-damaged", "544 bits for 1280000000 weights"),
-        ({"w:codes": PARTS["w:codes"]}, metadata(), "packed-damaged", "KeyError: 'scales'"),
+        ({"w:codes": PARTS["w:codes"]}, metadata(), "packed-damaged", "w has no scales"),
+        ({**PARTS, "w:scales": torch.ones(1, 1).bfloat16()}, metadata(), "packed-damaged", "scales of bfloat16 [1, 1] instead of bfloat16 [2, 1]"),
         ({}, metadata(), "packed-damaged", "0 bits for 128 weights"),
-        ({**PARTS, "w:codes": torch.zeros(64)}, metadata(), "packed-damaged", "TypeError"),
-        (PARTS, {KEY: '{"variant": "quantization:4", "shapes": {"w": [2, 64]}, "same": {"v": "u"}}'}, "packed-damaged", "KeyError: 'u'"),
+        ({**PARTS, "w:codes": torch.zeros(64)}, metadata(), "packed-damaged", "codes of float32 [64] instead of uint8 [64]"),
+        (PARTS, {KEY: '{"variant": "quantization:4", "shapes": {"w": [2, 64]}, "same": {"v": "u"}}'}, "packed-damaged", "lacks the tensor 'u'"),
+        (PRUNED, metadata("pruning:50"), "packed-damaged", "values of float32 [1] instead of float32 [64]"),
+        ({"w:bfloat16": torch.ones(1, 64).bfloat16()}, metadata("half", (16, 64)), "packed-damaged", "bfloat16 of bfloat16 [1, 64]"),
+        ({"w:values": torch.ones(1), "w:places": torch.zeros(32, dtype=torch.uint8)}, metadata("two_of_four"), "packed-damaged", "values of float32 [1]"),
         (PARTS, metadata("zip:3"), "packed-unknown", "compressed as 'zip:3', which is not known here"),
         (PARTS, metadata("clustering:999"), "packed-unknown", "compressed as 'clustering:999', which is not known here"),
         (PARTS, metadata("token_merging:20"), "packed-unknown", "compressed as 'token_merging:20', which is not known here"),
-        ({"w:table": torch.ones(3), "w:indices": torch.full((32,), 255, dtype=torch.uint8)}, metadata("clustering:3"), "packed-damaged", "IndexError"),
+        (
+            {"w:table": torch.ones(3), "w:indices": torch.full((32,), 255, dtype=torch.uint8)},
+            metadata("clustering:3"),
+            "packed-damaged",
+            "the index 3 into a table",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit_is_told(tensors: dict[str, torch.Tensor], header: dict[str, str], code: str, message: str) -> None:

@@ -109,7 +109,12 @@ def test_class_names_that_do_not_match(tmp_path: Path) -> None:
     [
         ({"input_size": [32, 32]}, "input_size is [32, 32]"),
         ({"mean": [0.5, "x", 0.5]}, "mean is"),
-        ({"mean": [float("nan")] * 3}, "mean is"),
+        ({"mean": [float("nan")] * 3}, "not valid JSON"),
+        ({"mean": [10**400] * 3}, "mean[0] is a whole number of more than 64 bits"),
+        ({"input_size": [3, 100_000, 100_000]}, "at most 16,777,216 pixels is wanted"),
+        ({"name": {"a": 1}}, "name is {'a': 1}"),
+        ({"training": 10**400}, "training is a whole number of more than 64 bits"),
+        ({"training": [[[[]]]] * 3, "crop_pct": 1e-9}, "crop_pct is 1e-09"),
         ({"std": [0.5, 0.0, 0.5]}, "all above 0"),
         ({"crop_pct": 1.5}, "crop_pct is 1.5"),
         ({"interpolation": "cubic"}, "interpolation is 'cubic'"),
@@ -131,7 +136,16 @@ def test_a_sidecar_with_a_wrong_value(tmp_path: Path, changed: dict[str, Any], s
     fails(str(tmp_path / "w.safetensors"), "sidecar-invalid", "w.json", said)
 
 
-@pytest.mark.parametrize(("content", "said"), [("{", "not valid JSON"), ("[1]", "a JSON list"), ("\udcff", "not valid JSON")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[1]", "a JSON list"),
+        ("\udcff", "is not UTF-8 text (byte 1)"),
+        ("[" * 200_000, "not valid JSON"),
+        ('{"name": "\\ud800"}', "not valid JSON"),
+    ],
+)
 def test_a_sidecar_that_is_no_json_object(tmp_path: Path, content: str, said: str) -> None:
     write_weights(tmp_path / "w.safetensors")
     (tmp_path / "w.json").write_bytes(content.encode("utf-8", "surrogateescape"))

@@ -13,7 +13,7 @@ LEAST_MEMORY = 64 * 2**20
 LEAST_QUOTA = 10  # percent: the kernel's least quota is 1 ms, and a period is 10 ms
 NEWER = ("avx512", "avx_vnni", "amx_")
 """How instruction sets above AVX2 begin."""
-_PART = re.compile(r"(?P<cores>\d+)cores?|(?P<memory>\d+)(?P<unit>mb|gb)|quota(?P<quota>\d+)|(?P<isa>avx2)")
+_PART = re.compile(r"(?P<cores>[0-9]{1,9})cores?|(?P<memory>[0-9]{1,9})(?P<unit>mb|gb)|quota(?P<quota>[0-9]{1,9})|(?P<isa>avx2)")
 
 
 @final

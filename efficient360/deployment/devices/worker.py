@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.processes import ending, last_words
+from efficient360.core.reading import shown
 from efficient360.deployment.runtimes import kit
 from efficient360.errors import Efficient360Error
 
@@ -84,7 +85,13 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"do": do, **request}).encode() + b"\n")
         line = self._line(do, timeout)
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = json.loads(line)  # a counter may tell no number, which only Python's JSON has
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            message = f"the worker answers {shown(line[:200])} in {_DOING[do]}, which is no JSON object"
+            raise WorkerFailed("worker-crashed", message, "the other results are not touched by it")
         if "error" in answer:
             raise WorkerFailed("runtime-error", f"the runtime failed in {_DOING[do]}: {answer['error']}", "the other results are not touched by it")
         return answer

@@ -9,17 +9,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.measurement import Failure, Status
+from efficient360.core.paths import file_name
 from efficient360.core.processes import ending, last_words
+from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
 from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
-from efficient360.errors import Unsupported
+from efficient360.errors import RunError, Unsupported
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.deployment.runtimes.build_process")
 RECORD = "artefact.json"
@@ -69,15 +71,30 @@ def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 
     if precision is Precision.INT8 and source.calibration is None:
         return Failure(Status.UNSUPPORTED, "no-calibration", "int8 wants images to calibrate with, and no data set was given", "add --dataset")
     key = _key(source, runtime, precision, batch)
-    folder = source.folder / f"{Path(runtime).stem}-{precision}-b{batch}-{key}"
-    if (folder / RECORD).is_file():
-        data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return Artefact.from_json(data, folder / "files") if "error" not in data else Failure(**data["error"] | {"status": Status(data["error"]["status"])})
+    folder = source.folder / f"{file_name(Path(runtime).stem)}-{precision}-b{batch}-{key}"
+    if (kept := _kept(folder)) is not None:
+        return kept
     try:
         program = _program(source, batch)
     except Unsupported as error:
         return Failure.of(Status.UNSUPPORTED, error)
     return _converted(source, (runtime, precision, batch), program, folder, timeout)
+
+
+def _kept(folder: Path) -> Artefact | Failure | None:
+    """What an earlier conversion left, ``None`` where there was none or what it left can't be read."""
+    try:
+        data = _READER.from_json(_READER.read_bytes(folder / RECORD), folder)
+        return Artefact.from_json(data, folder / "files") if "error" not in data else _failure(data)
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _failure(data: dict[str, Any]) -> Failure:
+    return Failure(**data["error"] | {"status": Status(data["error"]["status"])})
+
+
+_READER: Final = Reader(RunError, "unreadable-run", "delete it, and convert again")
 
 
 def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
@@ -163,5 +180,5 @@ def _ask(request: dict[str, Any], timeout: float) -> dict[str, Any] | Failure:
     data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
     if "error" in data:
-        return Failure(**data["error"] | {"status": Status(data["error"]["status"])})
+        return _failure(data)
     return data

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from efficient360.core.paths import exists, is_folder
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import SettingsError
 from efficient360.methods.attribution.grid import Grid
 
@@ -143,9 +146,9 @@ def read_regions(path: Path) -> Regions:
     Raises:
         SettingsError: The path doesn't exist, or holds no regions (``bad-regions``).
     """
-    if path.is_dir():
+    if is_folder(path):
         return _read_masks(path)
-    if not path.is_file():
+    if not exists(path):
         raise SettingsError("bad-regions", f"there is no file or folder of regions {path}", "give a CSV file of boxes or a folder of PNG masks")
     return _read_boxes(path)
 
@@ -158,15 +161,18 @@ def _read_boxes(path: Path) -> Mapping[str, Boxes]:
     """
     hint = f"give a CSV file with the columns {','.join(COLUMNS)}, edges as fractions of the image that the model sees, left < right, top < bottom"
     boxes: dict[str, list[Box]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
+    reader = Reader(SettingsError, "bad-regions", hint, "file of regions", 1024 * MEBIBYTE)
+    rows = csv.DictReader(io.StringIO(reader.read_text(path), newline=""))
+    try:
         if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise SettingsError("bad-regions", f"the file of regions {path} has the columns {','.join(rows.fieldnames or ()) or 'none'}", hint)
+            raise reader.refuse(path, f"has the columns {','.join(rows.fieldnames or ()) or 'none'}")
         for row in rows:
             box = _parse_box([row[edge] for edge in COLUMNS[1:]])
             if box is None:
                 raise SettingsError("bad-regions", f"line {rows.line_num} of {path} is not a box: {','.join(str(cell) for cell in row.values())}", hint)
             boxes.setdefault(row["id"], []).append(box)
+    except csv.Error as error:
+        raise reader.refuse(path, f"is no CSV: {error}") from error
     return {example: Boxes(tuple(entries)) for example, entries in boxes.items()}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from efficient360.core.measurement import Conditions
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.compressor import CompressedNetwork, Compressor, encode_weights
-from efficient360.models.compressed_file import Parts, index_bits, pack_bits
+from efficient360.models.weight_codes import Parts, index_bits, pack_bits
 
 Floats = NDArray[np.float64]
 MAX_ITERATIONS: Final = 300

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from efficient360.core.formatting import scaled, significant
+from efficient360.core.paths import file_name, is_folder, user_path
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.compressor import Compressor, describe_strength, uncompressed_bytes, variant_of
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
-from efficient360.models.compressed_file import CODES
 from efficient360.models.references import resolve
+from efficient360.models.weight_codes import CODES
 from efficient360.storage.outcomes import write_atomically
 
 SUFFIX = ".safetensors"
@@ -41,7 +42,7 @@ def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) ->
         raise SettingsError("no-weights-file", message, f"choose {storable}; the compression evaluator measures {variant} as well")
     checkpoint = resolve(spec)
     name = f"{checkpoint.name}-{variant_of(compressor).replace(':', '-')}"
-    path = Path(f"{name}{SUFFIX}") if out is None else out
+    path = Path(f"{file_name(name)}{SUFFIX}") if out is None else user_path(out)
     _require_writable(path, checkpoint)
     network = load_model(checkpoint).network
     compressed = compressor.compress(network)
@@ -57,10 +58,13 @@ def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) ->
 
 def _require_writable(path: Path, checkpoint: Checkpoint) -> None:
     if path.suffix != SUFFIX:
-        raise SettingsError("bad-option", f"--out {path} does not end in {SUFFIX}", f"give --out {path.with_suffix(SUFFIX)}")
+        raise SettingsError("bad-option", f"--out {path} does not end in {SUFFIX}", f"give --out {path.stem or 'FILE'}{SUFFIX}")
+    sidecar = path.with_suffix(".json")
     if checkpoint.path is not None and path.resolve() == checkpoint.path.resolve():
         raise SettingsError("bad-option", f"--out {path} is the checkpoint itself", "give another file")
-    if not path.parent.is_dir():
+    if is_folder(path) or is_folder(sidecar):
+        raise SettingsError("bad-option", f"{path if is_folder(path) else sidecar} is a folder", "give another file")
+    if not is_folder(path.parent):
         raise SettingsError("bad-option", f"there is no folder {path.parent}", "make it, or give another file")
 
 
@@ -68,7 +72,7 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
     """The sidecar: everything known of the original, and what was done to it."""
     preprocessing = checkpoint.preprocessing
     return {
-        "name": name,
+        "name": name[:200],
         "architecture": checkpoint.architecture,
         "model_args": dict(checkpoint.arguments),
         "num_classes": checkpoint.num_classes,

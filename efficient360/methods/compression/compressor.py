@@ -13,7 +13,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from efficient360.core.measurement import Conditions
 from efficient360.errors import Unsupported
-from efficient360.models.compressed_file import Parts, decoder_of, metadata_of, part_name, stored_tensors, tied_names
+from efficient360.models.compressed_file import metadata_of, part_name, stored_tensors, tied_names
+from efficient360.models.weight_codes import Parts, decoder_of
 
 
 @final
@@ -105,7 +106,7 @@ def encode_weights(network: nn.Module, compressor: Compressor, encode: Callable[
 
     Args:
         network: Left unchanged.
-        compressor: One whose code is among :data:`efficient360.models.compressed_file.CODES`.
+        compressor: One whose code is among :data:`efficient360.models.weight_codes.CODES`.
         encode: From a weight, ``(out, in, …)`` float32, to what is stored in its place.
 
     Raises:

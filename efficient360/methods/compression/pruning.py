@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from efficient360.core.measurement import Conditions
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.compressor import CompressedNetwork, Compressor, encode_weights, weights_of
-from efficient360.models.compressed_file import SPARSE_KEPT, SPARSE_PLACE_BITS, SPARSE_RUN, Parts, pack_bits
+from efficient360.models.weight_codes import SPARSE_KEPT, SPARSE_PLACE_BITS, SPARSE_RUN, Parts, pack_bits
 
 OUTPUTS_MULTIPLE: Final = 8
 INPUTS_MULTIPLE: Final = 16

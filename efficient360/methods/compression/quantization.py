@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from efficient360.core.measurement import Conditions
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.compressor import CompressedNetwork, Compressor, encode_weights
-from efficient360.models.compressed_file import Parts, pack_bits, quantization_groups, quantization_levels
+from efficient360.models.weight_codes import Parts, pack_bits, quantization_groups, quantization_levels
 
 
 @final

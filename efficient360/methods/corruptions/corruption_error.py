@@ -9,6 +9,7 @@ import numpy as np
 
 from efficient360.core.arrays import Floats
 from efficient360.core.figures import Heatmap, Table
+from efficient360.core.paths import is_file
 from efficient360.errors import Unsupported
 from efficient360.methods.corruptions.imagenet_c import COMMON, SEVERITIES
 from efficient360.methods.corruptions.reference_run import read_reference_run
@@ -123,7 +124,7 @@ def known_reference(reference: str) -> str:
     Raises:
         ValueError: It is none of these.
     """
-    if reference not in ("", ALEXNET.name) and not Path(reference).is_file():
+    if reference not in ("", ALEXNET.name) and not is_file(Path(reference)):
         raise ValueError(f"give {ALEXNET.name}, or the path of another run's report.json")
     return reference
 

@@ -1,12 +1,12 @@
 """Values of a reference run, read from its report and checked to have been measured under the same protocol."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from efficient360.core.figures import Table
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import SettingsError, Unsupported
 
 
@@ -33,6 +33,9 @@ class ReferenceRun:
     values: Sequence[ReferenceValue]
 
 
+_READER: Final = Reader(SettingsError, "bad-reference", "give the report.json in the run's folder", limit=1024 * MEBIBYTE)
+
+
 def read_reference_run(path: Path, evaluator: str, metric: str, protocol: Table) -> ReferenceRun:
     """The values of one metric in a report.
 
@@ -47,14 +50,14 @@ def read_reference_run(path: Path, evaluator: str, metric: str, protocol: Table)
         Unsupported: The reference run followed another protocol.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = _READER.from_json(_READER.read_bytes(path), path)
         name = str(report["checkpoint"]["name"])
         outcomes = [o for o in report["outcomes"] if o["kind"] == "measurement" and o["evaluator"] == evaluator]
         tables = [figure for outcome in outcomes for figure in outcome.get("extra", ()) if figure.get("title") == protocol.title]
         values = [ReferenceValue(float(o["value"]), dict(o["conditions"])) for o in outcomes if o["metric"] == metric]
         rows: Any = tables[0]["rows"] if tables else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError("bad-reference", f"{path} is not the report of a run", "give the report.json in the run's folder") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise _READER.refuse(path, "is not the report of a run") from error
     if rows is None or not values:
         raise SettingsError("bad-reference", f"the run in {path} has no {evaluator} results", f"evaluate {evaluator} there first, with the same settings")
     if differing := differing_rows(protocol, rows):
@@ -70,5 +73,5 @@ def differing_rows(protocol: Table, other: Sequence[Sequence[object]]) -> list[s
         protocol: Of this run.
         other: Rows of the other run's table, as JSON has them.
     """
-    theirs = {row[0]: row[1] for row in other}
+    theirs = {row[0]: row[1] for row in other if len(row) > 1 and isinstance(row[0], str)}
     return [str(row[0]) for row in protocol.rows if theirs.get(row[0]) != row[1]]

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.core.paths import file_name
 from efficient360.core.statistics import newcombe, newcombe_paired
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Context, Examples, Interval, Model, ShiftedSet
@@ -153,7 +154,7 @@ def compare_with_clean(
         DatasetError: An image can't be read.
         OutOfTime: From the deadline; finished batches are kept.
     """
-    log = RowLog(context.scratch / f"{sample.shift.name}-{sample.examples.digest[:16]}.f32", model.num_classes)
+    log = RowLog(context.scratch / f"{file_name(sample.shift.name)}-{sample.examples.digest[:16]}.f32", model.num_classes)
     _log_logits(log, sample, model, context, on_progress)
     n = len(sample.examples)
     chunks = [predict_among(log.read(start, min(start + CHUNK_ROWS, n)), sample.shift.classes) for start in range(0, n, CHUNK_ROWS)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from efficient360.core.arrays import Floats
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import SettingsError, Unsupported
 from efficient360.evaluator import Context, Examples
 from efficient360.methods.privacy.member_pairs import MemberPairs
@@ -168,16 +169,16 @@ def run_shadow_checkpoints(pairs: MemberPairs, checkpoints: Mapping[str, str], m
     return _shadow_outputs(_computed(context, is_member.shape[1], len(is_member), outputs), is_member)
 
 
+_READER: Final = Reader(SettingsError, "no-members", "give a text file with one example id per line", "list of members", 1024 * MEBIBYTE)
+
+
 def read_membership(ids: tuple[str, ...], file: Path) -> Mask:
     """Which examples a file of ids lists, bool ``(N,)``.
 
     Raises:
         SettingsError: The file can't be read, or lists none of the examples.
     """
-    try:
-        listed = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError("no-members", f"the member ids in {file} can't be read: {error}", "give a text file with one example id per line") from error
+    listed = {line.strip() for line in _READER.read_text(file).splitlines()}
     is_member = np.array([name in listed for name in ids])
     if not is_member.any():
         message = f"{file} lists none of the attacked examples; their ids look like {ids[0]}"

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, final
 
+from efficient360.core.parsing import parse_json
 from efficient360.errors import SettingsError
 from efficient360.reports.report import Report
 from efficient360.reports.wandb.payload import run_payload
@@ -210,10 +211,11 @@ def _response(output: str | None) -> dict[str, str]:
         return {"problem": f"W&B did not finish within {WRITE_SECONDS:.0f} s"}
     last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "W&B printed nothing")
     try:
-        response: dict[str, str] = json.loads(last)
+        response = parse_json(last)
     except ValueError:
         return {"problem": last}
-    return response
+    told = isinstance(response, dict) and all(isinstance(value, str) for value in response.values()) and ("problem" in response or "folder" in response)
+    return response if told else {"problem": last}
 
 
 def _upload_problem(output: str, server: str) -> str:

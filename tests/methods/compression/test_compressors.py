@@ -15,7 +15,7 @@ from efficient360.methods.compression.compressor import weights_of
 from efficient360.methods.compression.low_rank import FactoredLinear, LowRankFactorization
 from efficient360.methods.compression.pruning import MagnitudePruning, TwoOfFourSparsity
 from efficient360.methods.compression.quantization import HalfPrecision, Quantization
-from efficient360.models.compressed_file import QUANTIZATION_GROUP
+from efficient360.models.weight_codes import QUANTIZATION_GROUP
 
 
 def layer(inputs: int = 100, outputs: int = 24, seed: int = 0) -> Any:
