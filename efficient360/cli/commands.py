@@ -14,16 +14,16 @@ Command = Callable[[argparse.Namespace], int]
 
 def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a checkpoint and print the summary with the path of the report."""
-    from rich.console import Console
-
     from efficient360 import api
+    from efficient360.core.terminal import console
     from efficient360.execution.plan import parse_settings
     from efficient360.execution.progress import listener
     from efficient360.reports.terminal import summary
-    from efficient360.reports.wandb.log import parse_project
+    from efficient360.reports.wandb.log import mode_of, parse_project
 
     if options.wandb:
         parse_project(options.wandb)  # a bad name is rejected before the work, not after it
+        mode_of(options.wandb_mode)
     with listener(sys.stderr) as listen:
         run = api.evaluate(
             options.checkpoint,
@@ -51,16 +51,16 @@ def evaluate(options: argparse.Namespace) -> int:
             plugins=options.plugin,
             command=shlex.join(["efficient360", *options.typed]),
         )
-    Console().print(summary(run.report, run.folder))
+    console().print(summary(run.report, run.folder))
     if options.wandb:
         _log_to_wandb(run.report, run.folder, options)
     return 3 if options.strict and run.failures else 0
 
 
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
-    from efficient360.reports.wandb.log import WandbMode, log
+    from efficient360.reports.wandb.log import log, mode_of
 
-    outcome = log(report, folder, options.wandb, WandbMode(options.wandb_mode))
+    outcome = log(report, folder, options.wandb, mode_of(options.wandb_mode))
     if outcome.url:
         print(f"W&B: {outcome.url}")
     elif outcome.folder and not outcome.problem:
@@ -111,15 +111,14 @@ def compare(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes."""
-    from rich.console import Console
-
     from efficient360 import api
+    from efficient360.core.terminal import console
     from efficient360.reports.terminal import summary
 
     run = api.load_report(options.run, options.plugin)
     _warn_of_unreadable_lines(run.folder)
     run.save(run.folder)
-    Console().print(summary(run.report, run.folder))
+    console().print(summary(run.report, run.folder))
     return 0
 
 
