@@ -53,8 +53,11 @@ def changed_parts(before: State, after: State) -> list[str]:
 def _checksum(tensor: Tensor) -> int:
     if tensor.device.type == "meta":
         return 0
-    flat: Any = tensor.detach().cpu().contiguous().reshape(-1)
-    return zlib.crc32(flat.view(torch.uint8).numpy()) if flat.numel() else 0
+    try:
+        flat: Any = tensor.detach().cpu().contiguous().reshape(-1)
+        return zlib.crc32(flat.view(torch.uint8).numpy()) if flat.numel() else 0
+    except (RuntimeError, TypeError, NotImplementedError):  # sparse, or of a class that shows no bytes
+        return -1
 
 
 def probed(call: Callable[[Tensor], Tensor], size: tuple[int, int, int]) -> Tensor:

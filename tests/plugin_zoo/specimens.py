@@ -1,6 +1,6 @@
 """Evaluators that behave as ill as they can within one process, each as the source of a plug-in file."""
 
-HEAD = '''
+HEAD = """
 import builtins, dataclasses, json, locale, logging, os, random, signal, sys, time, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from efficient360.core.figures import Bars, Curve, Series
 from efficient360.evaluator import ONE, Better, Evaluator, ExampleEvaluator, Failure, Interval, Measurement, Metric, Need, Scores, Status, TorchModel
 
 THING = Metric("thing", ONE, Better.NEITHER, "A thing.")
-'''
+"""
 
 WHOLE = '''
 {extra}
@@ -92,7 +92,7 @@ CHANGES_PROCESS = {
     "leaves_folder": "os.chdir('/')\nos.umask(0o777)",
     "clears_path": "sys.path[:] = []\nsys.argv[:] = ['x']",
     "drops_streams": "sys.stdout = sys.stderr = None",
-    "ignores_signals": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGALRM, lambda *_: sys.exit(3))\nsignal.setitimer(signal.ITIMER_REAL, 3600)",
+    "ignores_signals": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.setitimer(signal.ITIMER_REAL, 3600)",
     "warnings_are_errors": "warnings.simplefilter('error')\nwarnings.showwarning = None",
     "disables_logging": "logging.disable(50)\nlogging.getLogger().handlers.clear()\nlogging.getLogger().setLevel(1)",
     "pillow_limits": "PIL.Image.MAX_IMAGE_PIXELS = 1\nPIL.ImageFile.LOAD_TRUNCATED_IMAGES = True",
@@ -105,7 +105,7 @@ CHANGES_PROCESS = {
     "patches_builtins": "builtins.sum = lambda *_: 0\nbuiltins.sorted = lambda *_, **__: []\njson.dumps = lambda *_: ''",
     "replaces_labels": "object.__setattr__(context.examples, 'labels', context.examples.labels * 0)",
     "unlocks_labels": "context.examples.labels.setflags(write=True)\ncontext.examples.labels[:] = 0",
-    "writes_into_batches": "for batch in context.predicted(context.examples).batches(16):\n    batch.labels.zero_(), batch.images.zero_(), batch.clean_logits.zero_()",
+    "writes_into_batches": "for b in context.predicted(context.examples).batches(16):\n    [t.zero_() for t in (b.labels, b.images, b.clean_logits)]",
 }
 """Bodies that leave something else other than it was; what they measure is theirs."""
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from specimens import BROKEN, CHANGES_MODEL, CHANGES_PROCESS, FAILS, MEANT, whole, witness
 
@@ -58,11 +57,11 @@ def test_who_changes_the_model_is_named_and_harms_nobody(make_plan, tmp_path: Pa
 
 
 def test_what_is_left_in_the_process_reaches_nobody(make_plan, tmp_path: Path) -> None:
-    before = os.getcwd(), dict(os.environ), list(sys.path), sys.stdout, signal.getsignal(signal.SIGTERM), list(warnings.filters), torch.get_rng_state()
+    before = Path.cwd(), dict(os.environ), list(sys.path), sys.stdout, signal.getsignal(signal.SIGTERM), list(warnings.filters), torch.get_rng_state()
     outcomes = beside_witnesses(make_plan(), tmp_path, {name: whole(name, body) for name, body in CHANGES_PROCESS.items()})
     for name in CHANGES_PROCESS:
         assert isinstance(outcomes[name][0], Measurement), (name, outcomes[name])
-    after = os.getcwd(), dict(os.environ), list(sys.path), sys.stdout, signal.getsignal(signal.SIGTERM), list(warnings.filters), torch.get_rng_state()
+    after = Path.cwd(), dict(os.environ), list(sys.path), sys.stdout, signal.getsignal(signal.SIGTERM), list(warnings.filters), torch.get_rng_state()
     assert before[:-1] == after[:-1]
     assert torch.equal(before[-1], after[-1])
     assert np.geterr()["divide"] == "warn"
