@@ -113,8 +113,16 @@ def _installed() -> Iterable[Entry]:
 
 
 def _in_file(path: Path) -> Iterable[Entry]:
-    for cls in _classes(_source(path)):
+    try:
+        classes = _classes(_source(path))
+    except RecursionError as error:
+        raise PluginError("broken-plugin", f"the plug-in {path} is nested too deep to be read", "mend the file") from error
+    for cls in classes:
         if cls.name:
+            if not cls.name.isidentifier():  # it becomes part of keys and of folders' names
+                raise PluginError(
+                    "broken-plugin", f"the plug-in {path} names an evaluator {cls.name!a}, which is no identifier", "give it a snake_case name"
+                )
             yield Entry(cls.name, cls.summary, str(path), lambda name=cls.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 
