@@ -111,11 +111,11 @@ def problems(evaluator: object) -> Iterator[str]:
 
 
 def _declaration(evaluator: object) -> Iterator[str]:
-    faults = list(declaration_faults(evaluator))
+    cls: Any = type(evaluator)
+    faults = list(declaration_faults(cls))
     yield from faults
     if faults:
         return
-    cls: Any = type(evaluator)
     metrics: tuple[Metric, ...] = cls.metrics
     yield from (f"its metric {metric.name} has no description" for metric in metrics if not metric.description.strip())
     if len({metric.name for metric in metrics}) < len(metrics):

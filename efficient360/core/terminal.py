@@ -119,7 +119,7 @@ class _Console(Console):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
 
-def console(stream: TextIO | None = None) -> Console:
+def console(stream: TextIO | Terminal | None = None) -> Console:
     """A console on a stream, by default the standard output."""
     target: Any = sys.stdout if stream is None else stream
     terminal = target if isinstance(target, Terminal) else Terminal(target)

@@ -14,14 +14,13 @@ from efficient360.core.text import one_line, reason
 from efficient360.errors import PluginError
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
 
-MOST_OUTCOMES = 100_000
+MOST_OUTCOMES = 10_000
 """An evaluator that yields more is taken to yield without end."""
 
 
-def declaration_faults(evaluator: object) -> Iterator[str]:
+def declaration_faults(cls: type[Any]) -> Iterator[str]:
     """Every way in which the class of an evaluator breaks the contract, one sentence each, before any of its code runs."""
-    cls: type[Any] = type(evaluator)
-    if not isinstance(evaluator, Evaluator | ExampleEvaluator):
+    if not issubclass(cls, Evaluator | ExampleEvaluator):
         yield "it inherits neither from Evaluator nor from ExampleEvaluator"
         return
     parameters = vars(cls).get("__dataclass_params__")  # its own, not one inherited
@@ -36,7 +35,7 @@ def declaration_faults(evaluator: object) -> Iterator[str]:
     for what, declared in (("needs", needs), ("uses", uses)):
         if not isinstance(declared, frozenset) or not all(isinstance(need, Need) for need in declared):
             yield f"its {what} are no frozenset of Need"
-    for what in ("metrics", "columns") if isinstance(evaluator, ExampleEvaluator) else ("metrics",):
+    for what in ("metrics", "columns") if issubclass(cls, ExampleEvaluator) else ("metrics",):
         declared = getattr(cls, what, None)
         if not isinstance(declared, tuple) or not all(isinstance(metric, Metric) for metric in declared):
             yield f"its {what} are no tuple of Metric"
@@ -44,13 +43,13 @@ def declaration_faults(evaluator: object) -> Iterator[str]:
         yield "its metrics are empty"
 
 
-def require_declaration(name: str, evaluator: object) -> None:
+def require_declaration(name: str, cls: type[Any]) -> None:
     """Refuse an evaluator whose class breaks the contract.
 
     Raises:
         PluginError: It does; with the first way.
     """
-    fault = next(declaration_faults(evaluator), None)
+    fault = next(declaration_faults(cls), None)
     if fault is not None:
         raise PluginError(
             "broken-contract", f"the evaluator {name} breaks the contract: {fault}", "mend it; efficient360.conformance.check finds all such faults"

@@ -93,9 +93,9 @@ def _foreign(session: Session, step: Step, known: dict[str, Entry]) -> Prepared:
     name = step.evaluator
     try:
         evaluator: Any = session.evaluators.get(name)
-        if evaluator is None:
-            evaluator = configure(evaluator_class(name, known), step.settings)
-        require_declaration(name, evaluator)
+        cls = evaluator_class(name, known) if evaluator is None else type(evaluator)
+        require_declaration(name, cls)
+        evaluator = configure(cls, step.settings) if evaluator is None else evaluator
         plain(dataclasses.asdict(evaluator))  # settings are stored
         return Prepared(name, key_of(session, evaluator), evaluator, foreign=True)
     except KeyboardInterrupt:

@@ -120,9 +120,7 @@ def _in_file(path: Path) -> Iterable[Entry]:
     for cls in classes:
         if cls.name:
             if not cls.name.isidentifier():  # it becomes part of keys and of folders' names
-                raise PluginError(
-                    "broken-plugin", f"the plug-in {path} names an evaluator {cls.name!a}, which is no identifier", "give it a snake_case name"
-                )
+                raise PluginError("broken-plugin", f"the plug-in {path} names an evaluator {cls.name!a}, which is no identifier", "give it a snake_case name")
             yield Entry(cls.name, cls.summary, str(path), lambda name=cls.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 

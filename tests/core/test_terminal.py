@@ -22,7 +22,7 @@ class Failing(io.StringIO):
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC])
 def test_an_output_that_fails_ends_nothing(code: int) -> None:
     terminal = Terminal(Failing(code))
-    print("one", file=terminal)  # type: ignore[call-overload]
+    print("one", file=terminal)
     terminal.write("two")
     terminal.flush()
     assert terminal.lost is not None
@@ -50,6 +50,6 @@ def test_an_encoding_that_lacks_signs_is_no_error(encoding: str) -> None:
 def test_neither_prints_nor_consoles_let_a_text_steer() -> None:
     stream = io.StringIO()
     terminal = Terminal(stream)
-    print("plain \x1b[2J\u202e", file=terminal)  # type: ignore[call-overload]
+    print("plain \x1b[2J\u202e", file=terminal)
     console(terminal).print("styled \x1b[2J\u202e", Text("and text \x1b]0;x\x07"), style="bold", markup=False)
     assert not {"\x1b", "\u202e", "\x07"} & set(stream.getvalue())
