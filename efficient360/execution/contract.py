@@ -97,9 +97,9 @@ def _plain_outcome(name: str, outcome: Outcome) -> Outcome:
     Raises:
         PluginError: It can't be.
     """
-    if not isinstance(outcome, Measurement | Failure):
+    if type(outcome) not in (Measurement, Failure):  # nor of a class of their own, which only the plug-in's process knows
         raise PluginError("no-outcome", f"{name} yields {type(outcome).__name__}, which is no outcome", "yield a Measurement or a Failure")
-    if not isinstance(outcome.metric, Metric) and not (outcome.metric is None and isinstance(outcome, Failure)):
+    if type(outcome.metric) is not Metric and not (outcome.metric is None and isinstance(outcome, Failure)):
         raise PluginError("no-metric", f"{name} yields an outcome whose metric is {type(outcome.metric).__name__}", "give it one of the evaluator's metrics")
     part = "declaration"
     try:
@@ -108,20 +108,20 @@ def _plain_outcome(name: str, outcome: Outcome) -> Outcome:
         conditions = conditions_of(outcome.conditions)
         if isinstance(outcome, Failure):
             part = "reason"
-            texts = {key: _text(getattr(outcome, key)) for key in ("code", "message", "hint")}
-            return Failure(Status(outcome.status), metric=metric, conditions=conditions, **texts)
+            texts: dict[str, Any] = {key: _text(getattr(outcome, key)) for key in ("code", "message", "hint")}
+            return dataclasses.replace(outcome, status=Status(outcome.status), metric=metric, conditions=conditions, **texts)
         part = "value"
         value, n = number(outcome.value), whole(outcome.n)
         part = "interval"
         ends = outcome.interval
-        interval = None if ends is None else Interval(number(ends.low), number(ends.high), _text(ends.method))
+        interval = None if ends is None else _interval(ends)
         part = "samples"
         samples = tuple(number(sample) for sample in outcome.samples)
         part = "extra"
         extra = tuple(_figure(figure) for figure in outcome.extra)
         part = "value"
         assert metric is not None
-        return Measurement(metric, value, n, interval, conditions, samples, extra)
+        return dataclasses.replace(outcome, metric=metric, value=value, n=n, interval=interval, conditions=conditions, samples=samples, extra=extra)
     except Exception as error:  # a value may raise anything when it is looked at
         what = name if outcome.metric is None else f"{name} yields {outcome.metric.name}, whose {part} can't be stored"
         raise PluginError("bad-outcome", f"{what}: {reason(error)}", "yield plain finite numbers and texts") from error
@@ -147,8 +147,14 @@ def conditions_of(conditions: Conditions) -> dict[str, str | int | float | bool]
 def _metric(metric: Metric) -> Metric:
     """A metric without anything that only its author's module has, such as an enumeration for its unit."""
     low, high = (None if bound is None else number(bound) for bound in (metric.low, metric.high))
-    texts = (_text(metric.name), Unit(_text(metric.unit)), Better(metric.better), _text(metric.description), _text(metric.source))
-    return Metric(*texts, low, high)
+    texts: dict[str, Any] = {name: _text(getattr(metric, name)) for name in ("name", "description", "source")}
+    return dataclasses.replace(metric, **texts, unit=Unit(_text(metric.unit)), better=Better(metric.better), low=low, high=high)
+
+
+def _interval(interval: Interval) -> Interval:
+    if type(interval) is not Interval:
+        raise TypeError(f"{type(interval).__name__} is no interval")
+    return dataclasses.replace(interval, low=number(interval.low), high=number(interval.high), method=_text(interval.method))
 
 
 def _figure(figure: Figure) -> Figure:
