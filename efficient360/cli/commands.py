@@ -29,7 +29,7 @@ def evaluate(options: argparse.Namespace) -> int:
             options.checkpoint,
             options.dataset,
             protocol=options.protocol,
-            only=[name.strip() for name in options.only.split(",") if name.strip()],
+            only=_names(options.only),
             settings=parse_settings(options.set),
             out=options.out,
             progress=listen,
@@ -55,6 +55,15 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.wandb:
         _log_to_wandb(run.report, run.folder, options)
     return 3 if options.strict and run.failures else 0
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not names:
+        raise SettingsError(
+            "bad-option", f"--only {text!r} names no evaluator", "leave it out to run the whole protocol, or name evaluators: --only accuracy,macs"
+        )
+    return names
 
 
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:

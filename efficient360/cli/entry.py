@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from efficient360.cli.parser import BAD_INPUT, run_command
+from efficient360.cli.parser import BAD_INPUT, INTERRUPTED, run_command
 from efficient360.core.terminal import Terminal
 
 BUG = 1
@@ -44,6 +44,8 @@ def _run(arguments: Sequence[str]) -> int:
         return run_command(arguments)
     except SystemExit as end:  # argparse has said what it had to say
         return end.code if isinstance(end.code, int) else BUG if end.code else 0
+    except KeyboardInterrupt:  # before the command could say so itself
+        return INTERRUPTED
     except Exception:  # a bug keeps its traceback
         traceback.print_exc()
         return BUG
