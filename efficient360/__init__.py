@@ -1,8 +1,6 @@
 """The whole picture of a vision transformer: one command from a checkpoint to an honest 360° report."""
 
-import importlib
-from importlib import metadata
-from typing import Any
+import importlib  # nothing else: this runs before __main__ takes the current folder off the import path
 
 _PUBLIC = {
     "CheckpointSpec": "efficient360.models.checkpoint",
@@ -28,9 +26,11 @@ _PUBLIC = {
 __all__ = list(_PUBLIC)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Taken from its module on first use: importing the package must not import torch.
     if name == "__version__":
+        from importlib import metadata
+
         return metadata.version("efficient360")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'efficient360' has no attribute {name!r}")

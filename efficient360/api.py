@@ -235,7 +235,7 @@ class _ReportWriter:
 
     def take(self, event: Event) -> None:
         """Bring the report up to date and pass the event on."""
-        if isinstance(event, Opened) and self._opened is None:
+        if isinstance(event, Opened):
             self._opened = event
         if isinstance(event, Opened | Finished) and self._opened is not None:
             keys = self._opened.keys

@@ -21,9 +21,9 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import decoder_for
 from efficient360.errors import Efficient360Error, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
+from efficient360.execution.contract import checked, declaration_faults
 from efficient360.execution.plan import configure
 from efficient360.execution.predictions import predict
-from efficient360.execution.runner import checked
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
@@ -111,23 +111,12 @@ def problems(evaluator: object) -> Iterator[str]:
 
 
 def _declaration(evaluator: object) -> Iterator[str]:
-    cls: type[Any] = type(evaluator)
-    if not isinstance(evaluator, Evaluator | ExampleEvaluator):
-        yield "it inherits neither from Evaluator nor from ExampleEvaluator"
+    cls: Any = type(evaluator)
+    faults = list(declaration_faults(cls))
+    yield from faults
+    if faults:
         return
-    if not dataclasses.is_dataclass(cls) or not getattr(cls, "__dataclass_params__").frozen:  # noqa: B009 - private to dataclasses, unknown to types
-        yield "it is no frozen dataclass: decorate it with @dataclass(frozen=True)"
-        return
-    name, version, metrics, needs = (getattr(cls, key, None) for key in ("name", "version", "metrics", "needs"))
-    if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
-        yield f"its name {name!r} is no snake_case string"
-    if not isinstance(version, int) or version < 1:
-        yield f"its version {version!r} is no whole number of at least 1"
-    if not isinstance(needs, frozenset) or not all(isinstance(need, Need) for need in needs):
-        yield "its needs are no frozenset of Need"
-    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
-        yield "its metrics are no tuple of Metric"
-        return
+    metrics: tuple[Metric, ...] = cls.metrics
     yield from (f"its metric {metric.name} has no description" for metric in metrics if not metric.description.strip())
     if len({metric.name for metric in metrics}) < len(metrics):
         yield "it declares two metrics of the same name"

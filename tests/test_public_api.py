@@ -37,4 +37,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    subprocess.run([sys.executable, "-c", "import efficient360, sys; efficient360.__version__; efficient360.evaluate; assert 'torch' not in sys.modules"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import efficient360, sys; efficient360.__version__; efficient360.evaluate; assert 'torch' not in sys.modules"], check=True
+    )

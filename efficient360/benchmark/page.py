@@ -18,6 +18,7 @@ from efficient360.benchmark.ranking import fragmentation
 from efficient360.benchmark.tables import BenchmarkTable, CellStyle, TableCell, column, costs_table, latency_table, matched_pairs_table, utilisation_table
 from efficient360.benchmark.utilisation import matmul_peak
 from efficient360.core import formatting
+from efficient360.core.text import shown
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.reports import page as report_page
 
@@ -202,7 +203,7 @@ def render_markdown(boards: Sequence[DeviceBoard]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text that no Markdown reader takes for markup."""
-    return text.translate(HOSTILE)
+    return shown(text).translate(HOSTILE)
 
 
 def _markdown_table(table: BenchmarkTable) -> str:

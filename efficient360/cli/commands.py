@@ -14,16 +14,16 @@ Command = Callable[[argparse.Namespace], int]
 
 def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a checkpoint and print the summary with the path of the report."""
-    from rich.console import Console
-
     from efficient360 import api
+    from efficient360.core.terminal import console
     from efficient360.execution.plan import parse_settings
     from efficient360.execution.progress import listener
     from efficient360.reports.terminal import summary
-    from efficient360.reports.wandb.log import parse_project
+    from efficient360.reports.wandb.log import mode_of, parse_project
 
     if options.wandb:
         parse_project(options.wandb)  # a bad name is rejected before the work, not after it
+        mode_of(options.wandb_mode)
     with listener(sys.stderr) as listen:
         run = api.evaluate(
             options.checkpoint,
@@ -51,7 +51,7 @@ def evaluate(options: argparse.Namespace) -> int:
             plugins=options.plugin,
             command=shlex.join(["efficient360", *options.typed]),
         )
-    Console().print(summary(run.report, run.folder))
+    console().print(summary(run.report, run.folder))
     if options.wandb:
         _log_to_wandb(run.report, run.folder, options)
     return 3 if options.strict and run.failures else 0
@@ -60,14 +60,16 @@ def evaluate(options: argparse.Namespace) -> int:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if text and not names:
-        raise SettingsError("bad-option", f"--only {text!r} names no evaluator", "efficient360 list evaluators lists them")
+        raise SettingsError(
+            "bad-option", f"--only {text!r} names no evaluator", "leave it out to run the whole protocol, or name evaluators: --only accuracy,macs"
+        )
     return names
 
 
 def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
-    from efficient360.reports.wandb.log import WandbMode, log
+    from efficient360.reports.wandb.log import log, mode_of
 
-    outcome = log(report, folder, options.wandb, WandbMode(options.wandb_mode))
+    outcome = log(report, folder, options.wandb, mode_of(options.wandb_mode))
     if outcome.url:
         print(f"W&B: {outcome.url}")
     elif outcome.folder and not outcome.problem:
@@ -121,15 +123,14 @@ def compare(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes."""
-    from rich.console import Console
-
     from efficient360 import api
+    from efficient360.core.terminal import console
     from efficient360.reports.terminal import summary
 
     run = api.load_report(options.run, options.plugin)
     _warn_of_unreadable_lines(run.folder)
     run.save(run.folder)
-    Console().print(summary(run.report, run.folder))
+    console().print(summary(run.report, run.folder))
     return 0
 
 

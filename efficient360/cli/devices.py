@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from efficient360.cli.doctor import Check, State, checks
+from efficient360.core.terminal import console
 from efficient360.deployment.devices import adb_client
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import DeviceDescription
@@ -28,7 +29,7 @@ def devices(options: argparse.Namespace) -> int:
     given = [(address, _known(address)) for address in options.address]
     named = {address.partition("?")[0] for address in options.address}
     rows = [*((address, description) for address, description in _found() if address not in named), *given]
-    Console().print(_listing(rows))
+    console().print(_listing(rows))
     return UNREACHED if any(isinstance(description, Efficient360Error) for _, description in given) else 0
 
 
@@ -85,13 +86,13 @@ def _described(device: DeviceDescription, here: DeviceDescription | None) -> Ren
 
 def doctor() -> int:
     """Print what is missing here and how to get it."""
-    console = Console()
+    out = console()
     area = ""
     for check in checks():
         if check.area != area:
             area = check.area
-            console.print(Text(f"\n{area}", "bold"))
-        console.print(_line(check))
+            out.print(Text(f"\n{area}", "bold"))
+        out.print(_line(check))
     return 0
 
 

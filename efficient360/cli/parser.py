@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from efficient360.core.text import one_line
 from efficient360.errors import Efficient360Error, SettingsError
 
 OK, STRICT_FAILURE, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
@@ -128,7 +129,8 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     where.add_argument("--out", type=_path, metavar="DIR", help="the run's folder (default: runs/CHECKPOINT-DATASET-PROTOCOL)")
     where.add_argument("--strict", action="store_true", help="exit with code 3 if any metric is missing")
     where.add_argument("--wandb", default="", metavar="PROJECT", help="log to this Weights & Biases project")
-    where.add_argument("--wandb-mode", choices=("online", "offline", "disabled"), default="online")
+    modes = ("online", "offline", "disabled")
+    where.add_argument("--wandb-mode", choices=modes, help="whether to write and upload it (default: the variable WANDB_MODE, else online)")
 
 
 def _require_text(arguments: Sequence[str]) -> None:
@@ -165,10 +167,8 @@ def run_command(arguments: Sequence[str]) -> int:
         _require_text(arguments)
         return commands.RUN[options.command](options)
     except Efficient360Error as error:
-        print(f"efficient360: {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
+        print(f"efficient360: {one_line(error.message)}" + (f"\n  → {one_line(error.hint)}" if error.hint else ""), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("\nefficient360: interrupted; completed measurements are kept, and the same command resumes", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        return OK

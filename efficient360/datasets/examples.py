@@ -1,5 +1,6 @@
 """A split of a data set: examples in a fixed order with stable ids, decoded only batch by batch."""
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
@@ -82,6 +84,16 @@ class ExampleSet:
                 seed=self.seed,
                 groups={column: tuple(values[first:last]) for column, values in self.groups.items()},
             )
+
+    def copied(self) -> "ExampleSet":
+        """The same examples, whose ids, labels and groups nobody else holds and which can't be written to."""
+        labels = self.labels.copy()
+        labels.setflags(write=False)
+        copy_ = copy.copy(self)  # with the digests that are known already
+        for name, value in (("labels", labels), ("ids", tuple(self.ids)), ("class_names", tuple(self.class_names))):
+            object.__setattr__(copy_, name, value)
+        object.__setattr__(copy_, "groups", MappingProxyType({column: tuple(values) for column, values in self.groups.items()}))
+        return copy_
 
     def subset(self, n: int, seed: int) -> "ExampleSet":
         """At most ``n`` examples, stratified by label, seeded, nested; in the order of the whole."""

@@ -10,7 +10,7 @@ from efficient360.core.outcome import Record
 @final
 @dataclass(frozen=True)
 class Opened:
-    """The checkpoint and the data are open; nothing is measured yet.
+    """The checkpoint and the data are open. Told again when foreign evaluators join, with all that was told before.
 
     Args:
         header: What ``report.json`` says of checkpoint, dataset, environment and protocol.
@@ -21,6 +21,14 @@ class Opened:
     header: Mapping[str, Any]
     keys: Mapping[str, str]
     corrupt: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class Importing:
+    """Foreign code is about to be imported: the code of these evaluators."""
+
+    evaluators: tuple[str, ...]
 
 
 @final
@@ -53,4 +61,4 @@ class Finished:
     cached: bool
 
 
-Event = Opened | Started | Progress | Finished
+Event = Opened | Importing | Started | Progress | Finished

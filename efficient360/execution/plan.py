@@ -78,6 +78,8 @@ class Plan:
         device: ``cpu`` or ``cuda``.
         deployment: ``runtime[:precision]`` whose artefact is evaluated in place of the checkpoint; ``""`` for the checkpoint itself.
         max_minutes: Time budget of this invocation; what it doesn't reach is ``not-run``.
+        until: When the budget is spent, on the clock of ``time.monotonic``, which all processes of an invocation share; ``None`` counts ``max_minutes`` from
+            the opening of checkpoint and data.
         plugins: Files with further evaluators and dimensions.
         out: The run's folder.
         command: What the user typed.
@@ -93,6 +95,7 @@ class Plan:
     device: str = "cpu"
     deployment: str = ""
     max_minutes: float | None = None
+    until: float | None = None
     plugins: tuple[Path, ...] = ()
     command: str = ""
 

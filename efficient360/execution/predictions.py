@@ -108,9 +108,7 @@ def predict(
         DatasetError: An image that can't be read.
         OutOfTime: From the deadline; what is done is kept.
     """
-    logs = [RowLog(folder / "logits.f32", model.num_classes)]
-    width = _feature_width(model)
-    logs += [] if width is None else [RowLog(folder / "features.f32", width)]
+    logs = _logs(model, folder)
     done = min(len(log) for log in logs)
     done = done if done >= len(examples) else done // batch_size * batch_size
     for log in logs:
@@ -126,6 +124,12 @@ def predict(
         done += len(batch)
         progress(done, len(examples))
     return PredictedExamples(examples, logs[0], logs[1] if len(logs) > 1 else None, np.arange(len(examples)))
+
+
+def _logs(model: Model, folder: Path) -> list[RowLog]:
+    """The log of logits and, where the model offers them, that of features."""
+    width = _feature_width(model)
+    return [RowLog(folder / "logits.f32", model.num_classes), *([] if width is None else [RowLog(folder / "features.f32", width)])]
 
 
 def _passed(model: Model, images: Tensor) -> list[Tensor]:
@@ -167,6 +171,9 @@ def shared(session: Session, examples: Examples) -> Examples:
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
     plan = session.plan
-    folder = session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}")
+    identity = {**identity_of(session), "data": examples.fingerprint}
+    folder = session.store.work(f"predictions-{digest(identity)}")
+    if session.beside and min(map(len, _logs(session.model, folder))) < len(examples):
+        folder = session.store.work(f"predictions-{digest({**identity, 'beside': session.beside})}")  # foreign code may falsify what is computed beside it
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)

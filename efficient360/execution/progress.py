@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO, final
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Failure
-from efficient360.execution.events import Event, Finished, Opened, Progress, Started
+from efficient360.core.terminal import Terminal, console
+from efficient360.core.text import one_line
+from efficient360.execution.events import Event, Finished, Importing, Opened, Progress, Started
 from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
@@ -20,14 +21,21 @@ _QUIET_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def listener(stream: TextIO) -> Iterator[Listener]:
+def listener(stream: TextIO | Terminal) -> Iterator[Listener]:
     """Something that shows events on a stream."""
-    console = Console(file=stream)
-    if not console.is_terminal:
-        yield _Lines(stream).show
+    out = console(stream)
+    if not out.is_terminal:
+        yield _Lines(stream if isinstance(stream, Terminal) else Terminal(stream)).show
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=out, transient=True) as bars:
         bars.add_task("opening checkpoint and data", total=None)
         yield _Live(bars).show
 
@@ -46,7 +54,7 @@ def _opened(event: Opened) -> str:
     checkpoint, data = event.header["checkpoint"], event.header["dataset"]
     on = "without data" if data is None else f"on {formatting.count(data['examples'])} examples of {data['name']} {data['split']}"
     unreadable = f"\n{unreadable_lines(event.corrupt)}" if event.corrupt else ""
-    return f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}{unreadable}"
+    return one_line(f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}") + unreadable
 
 
 def _finished(event: Finished) -> str:
@@ -55,7 +63,7 @@ def _finished(event: Finished) -> str:
         return f"{event.evaluator}: stored by an earlier run"
     took = formatting.duration(event.records[0].seconds)
     if len(failures) == len(event.records):
-        return f"{event.evaluator}: {failures[0].status} ({failures[0].message})"
+        return f"{event.evaluator}: {failures[0].status} ({one_line(failures[0].message)})"
     return f"{event.evaluator}: {took}"
 
 
@@ -64,14 +72,16 @@ def _finished(event: Finished) -> str:
 class _Lines:
     """Plain lines, one a step, and a sign of life every ten seconds."""
 
-    stream: TextIO
+    stream: Terminal
     began: float = field(default_factory=time.monotonic)
     last_line: float = 0.0
     work: str = ""
+    opened: bool = False
 
     def show(self, event: Event) -> None:
         """Print a line where the event deserves one."""
-        if isinstance(event, Opened):
+        if isinstance(event, Opened) and not self.opened:
+            self.opened = True
             self._say(_opened(event))
         elif isinstance(event, Finished):
             self._say(_finished(event))
@@ -88,7 +98,8 @@ class _Lines:
             self._say(f"{event.work}: {event.done}/{event.total}, about {formatting.duration(left)} left")
 
     def _say(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        self.stream.write(text + "\n")
+        self.stream.flush()
 
 
 @final
@@ -98,19 +109,24 @@ class _Live:
 
     bars: Bars
     work: str = ""
+    opened: bool = False
 
     def show(self, event: Event) -> None:
         """Move the bars."""
         tasks = self.bars.task_ids
         if isinstance(event, Opened):
-            self.bars.console.print(_opened(event), highlight=False, markup=False)
-            self.bars.update(tasks[0], description="evaluators", total=len(event.keys), completed=0)
+            if not self.opened:
+                self.opened = True
+                self.bars.console.print(_opened(event), highlight=False, markup=False)
+            self.bars.update(tasks[0], description="evaluators", total=len(event.keys))
         elif isinstance(event, Started):
             self.bars.update(tasks[0], description=f"evaluators: {event.evaluator}", total=event.total, completed=event.index)
         elif isinstance(event, Finished):
             self.bars.console.print("  " + _finished(event), highlight=False, markup=False)
             self._forget()
             self.bars.advance(tasks[0])
+        elif isinstance(event, Importing):
+            self._forget()
         elif event.work == self.work and len(tasks) > 1:
             self.bars.update(tasks[1], completed=event.done)
         else:

@@ -2,21 +2,28 @@
 
 import contextlib
 import dataclasses
+import shutil
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
-from efficient360.core.measurement import Failure, Metric, Outcome, Status
+from efficient360.core.measurement import Failure, Outcome, Status
 from efficient360.core.outcome import Record
+from efficient360.core.plain import plain
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
-from efficient360.execution.cache_key import header_of, key_of
-from efficient360.execution.events import Finished, Opened, Progress, Started
+from efficient360.execution import preparation
+from efficient360.execution.cache_key import header_of
+from efficient360.execution.contract import checked, failure_of
+from efficient360.execution.events import Finished, Importing, Opened, Progress, Started
+from efficient360.execution.guard import Baseline, changed_model, guarded, spoiled
 from efficient360.execution.plan import Plan, configure
 from efficient360.execution.predictions import shared
+from efficient360.execution.preparation import Prepared, groups_of, source_digest
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.execution.session import ARTEFACTS, Emit, InMemory, Session, open_session
 from efficient360.models.model import TorchModel
@@ -27,72 +34,132 @@ from efficient360.storage.per_example import write_examples
 Split = TypeVar("Split", Examples, Examples | None)
 
 
-def run(plan: Plan, emit: Emit, given: InMemory | None = None) -> None:
-    """Run a plan and store its outcomes.
+def run(plan: Plan, emit: Emit, given: InMemory | None = None, before: Opened | None = None) -> None:
+    """Run a plan and store its outcomes. The package's own evaluators come first, then foreign ones by where their code is from.
 
     Args:
         plan: What to do.
         emit: Called with every event.
         given: What a program hands over in place of what the plan's references name.
+        before: What other processes of the same run opened, with their evaluators' keys.
 
     Raises:
         Efficient360Error: The checkpoint, the data, the settings or the folder are no good. A failing evaluator raises nothing.
+        RunError: ``spoiled-process``, where a foreign evaluator changed what can't be put back.
     """
     store, given = Store(plan.out), given or InMemory()
     with store.writer(), ExitStack() as stack:
         known = evaluators(plan.plugins)
-        planned = [given.evaluators.get(step.evaluator) or configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
+        groups = groups_of(plan.steps, known, given.evaluators)
+        ours = [configure(evaluator_class(step.evaluator, known), step.settings) for group in groups if not group.foreign for step in group.steps]
         session = open_session(plan, store, emit, stack, given)
-        keys = {evaluator.name: key_of(session, evaluator) for evaluator in planned}
-        header = header_of(session, planned)
-        store.require_same(header)
-        emit(Opened(header, keys, store.corrupt_lines()))
-        for index, evaluator in enumerate(planned):
-            _step(session, evaluator, keys[evaluator.name], index, len(planned))
+        prepared = preparation.own(session, ours)
+        opened, baseline = _open(session, prepared, before), Baseline.of(session.model, any(group.foreign for group in groups))
+        session = _steps(session, prepared, baseline)
+        for group in groups:
+            if group.foreign:
+                with guarded(foreign=True):
+                    emit(Importing(tuple(step.evaluator for step in group.steps)))
+                    prepared = preparation.foreign(session, group.steps, known)
+                    session = dataclasses.replace(session, beside=source_digest(group))
+                    opened = _open(session, prepared, opened)
+                    session = _steps(session, prepared, baseline)
         if session.dataset is not None:
-            scored = {name: store.work(group[0].key) for name, group in store.newest(keys).items() if not is_retried(group)}
+            scored = {name: store.work(group[0].key) for name, group in store.newest(opened.keys).items() if not is_retried(group)}
             write_examples(plan.out, session.dataset.examples.ids, scored)
 
 
-def _step(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str, index: int, total: int) -> None:
-    store, emit = session.store, session.emit
-    emit(Started(evaluator.name, index, total))
-    if stored := store.finished(evaluator.name, key):
-        emit(Finished(evaluator.name, stored, cached=True))
-        return
-    began = time.monotonic()
-    outcomes = list(_outcomes(session, evaluator, key))
-    seconds = time.monotonic() - began
-    settings = dataclasses.asdict(evaluator)
-    records = [Record(evaluator.name, o, key, (i, len(outcomes)), settings, seconds) for i, o in enumerate(outcomes)]
-    store.append(records)
-    emit(Finished(evaluator.name, records, cached=False))
+def _open(session: Session, prepared: Sequence[Prepared], before: Opened | None) -> Opened:
+    """Tell what is open, with all that was opened before in this run."""
+    header = header_of(session, [step.evaluator for step in prepared if step.evaluator is not None])
+    session.store.require_same(header)
+    keys = {step.name: step.key for step in prepared}
+    if before is not None:
+        protocol = {**header["protocol"], "evaluators": {**before.header["protocol"]["evaluators"], **header["protocol"]["evaluators"]}}
+        header, keys = {**before.header, "protocol": protocol}, {**before.keys, **keys}
+    opened = Opened(header, keys, session.store.corrupt_lines())
+    session.emit(opened)
+    return opened
 
 
-def _outcomes(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str) -> Iterator[Outcome]:
+def _steps(session: Session, prepared: Sequence[Prepared], baseline: Baseline) -> Session:
+    """Run some evaluators; the session has the model that the next one gets."""
+    names = [step.evaluator for step in session.plan.steps]
+    for step in prepared:
+        session.emit(Started(step.name, names.index(step.name), len(names)))
+        if stored := session.store.finished(step.name, step.key):
+            session.emit(Finished(step.name, stored, cached=True))
+            continue
+        began = time.monotonic()
+        with guarded(step.foreign):
+            outcomes = [step.failure] if step.failure is not None else list(_outcomes(session, step))
+        changes = baseline.changes(session.model)
+        whole = not step.foreign or baseline.answers_same(session.model)
+        if changes or not whole:
+            outcomes = [changed_model(step.name, changes)]
+            _forget(session.store.work(step.key))
+        _store(session, step, outcomes, time.monotonic() - began)
+        if changes or not whole:
+            session = _renewed(session, step.name, baseline)
+    return session
+
+
+def _store(session: Session, step: Prepared, outcomes: Sequence[Outcome], seconds: float) -> None:
+    settings = {} if step.evaluator is None else plain(dataclasses.asdict(step.evaluator))
+    records = [Record(step.name, o, step.key, (i, len(outcomes)), settings, seconds) for i, o in enumerate(outcomes)]
+    session.store.append(records)
+    session.emit(Finished(step.name, records, cached=False))
+
+
+def _forget(folder: Path) -> None:
+    """Drop what an evaluator kept to resume from: it was computed with a model that is none of the run's."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _renewed(session: Session, culprit: str, baseline: Baseline) -> Session:
+    """The session with the model as it was.
+
+    Raises:
+        RunError: It can't be had in this process.
+    """
+    if session.reload is None:
+        raise spoiled(culprit)
+    session = dataclasses.replace(session, model=session.reload())
+    if baseline.changes(session.model) or not baseline.answers_same(session.model):
+        raise spoiled(culprit)
+    return session
+
+
+def _outcomes(session: Session, step: Prepared) -> Iterator[Outcome]:
     """What the evaluator yields, and where it stops short, the one Failure that says why."""
+    evaluator = step.evaluator
+    if evaluator is None:
+        return
     try:
         _require(session, evaluator)
         session.deadline.check()
-        yield from checked(evaluator, _evaluate(session, evaluator, key))
+        yield from checked(evaluator, _evaluate(session, evaluator, step.key))
     except Unsupported as error:
         yield Failure.of(Status.UNSUPPORTED, error)
     except OutOfTime as error:
         yield Failure.of(Status.NOT_RUN, error)
-    except DatasetError:
-        raise
+    except DatasetError as error:
+        if not step.foreign:
+            raise
+        yield Failure.of(Status.FAILED, error)
     except Efficient360Error as error:
         yield Failure.of(Status.FAILED, error)
-    except Exception as error:  # an evaluator's own code may raise anything; the others go on
-        log = session.store.work(key) / "traceback.txt"
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # an evaluator's own code may raise anything, SystemExit too; the others go on
+        log = session.store.work(step.key) / "traceback.txt"
         with contextlib.suppress(OSError):  # what a full disk can't take is no reason to stop
-            log.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-        reason = " ".join(str(error).split())[:500]
-        yield Failure(Status.FAILED, "crashed", f"{type(error).__name__}: {reason}", f"the traceback is in {log}")
+            log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+        yield dataclasses.replace(failure_of(error), hint=f"the traceback is in {log}")
 
 
 def _evaluate(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str) -> Iterator[Outcome]:
-    split = None if session.dataset is None else session.dataset.examples
+    split = None if session.dataset is None else session.dataset.examples.copied()
     if isinstance(evaluator, ExampleEvaluator):
         if split is None:
             raise Unsupported("no-dataset", "no data set was given", "add --dataset")
@@ -110,15 +177,16 @@ def _evaluate(session: Session, evaluator: Evaluator | ExampleEvaluator, key: st
 
 def _context(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str, examples: Split) -> Context[Split]:
     plan, emit = session.plan, session.emit
+    training = session.training() if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None
     return Context(
         checkpoint=session.checkpoint,
         examples=examples,
-        training=session.training() if Need.TRAINING_SPLIT in evaluator.needs | evaluator.uses else None,
+        training=None if training is None else training.copied(),
         seed=plan.seed,
         batch_size=plan.batch_size,
         deadline=session.deadline,
         scratch=session.store.work(key),
-        progress=lambda done, total: emit(Progress(evaluator.name, done, total)),
+        progress=lambda done, total: emit(Progress(evaluator.name, int(done), int(total))),
         artefacts=session.store.work(ARTEFACTS),
         shifts=() if session.dataset is None else session.dataset.shifts,
         others=session.others(evaluator.others()),
@@ -142,35 +210,3 @@ def _require(session: Session, evaluator: Evaluator | ExampleEvaluator) -> None:
         raise Unsupported("deployed", f"an artefact gives logits only, and this wants {wanted}", "evaluate the checkpoint itself, without --as")
     if Need.FEATURES in needs and isinstance(session.model, TorchModel):
         session.model.require_features()
-
-
-def checked(evaluator: Evaluator | ExampleEvaluator, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """The outcomes as they come, as long as they keep the contract.
-
-    Raises:
-        PluginError: None at all, an undeclared metric or one in another unit than declared, or the same metric twice under the same conditions.
-    """
-    declared = {metric.name: metric for metric in evaluator.metrics}
-    yielded: set[tuple[str, frozenset[tuple[str, object]]]] = set()
-    empty = True
-    for outcome in outcomes:
-        empty = False
-        if outcome.metric is not None:
-            _require_declared(evaluator, declared, outcome.metric)
-            identity = outcome.metric.name, frozenset(outcome.conditions.items())
-            if identity in yielded:
-                message = f"{evaluator.name} yields {outcome.metric.name} twice under the same conditions"
-                raise PluginError("repeated-metric", message, "tell them apart by conditions")
-            yielded.add(identity)
-        yield outcome
-    if empty:
-        raise PluginError("no-outcome", f"{evaluator.name} yields nothing", "yield a Measurement or a Failure")
-
-
-def _require_declared(evaluator: Evaluator | ExampleEvaluator, declared: Mapping[str, Metric], metric: Metric) -> None:
-    own = declared.get(metric.name)
-    if own is None:
-        raise PluginError("undeclared-metric", f"{evaluator.name} yields {metric.name}, which it does not declare", "add it to metrics")
-    if (own.unit, own.better) != (metric.unit, metric.better):
-        message = f"{evaluator.name} yields {metric.name} in {metric.unit} ({metric.better} is better) and declares it in {own.unit} ({own.better})"
-        raise PluginError("wrong-unit", message, "yield the metric that is declared")

@@ -8,8 +8,10 @@ import torch
 
 from efficient360.core.measurement import Conditions, Measurement, Metric, Outcome
 from efficient360.core.statistics import mean_interval
+from efficient360.core.text import reason
 from efficient360.errors import PluginError
 from efficient360.evaluator import Context, ExampleEvaluator, Examples, Scores, ScoreTable
+from efficient360.execution.contract import conditions_of
 from efficient360.models.model import Model
 from efficient360.storage.per_example import ScoreLog
 
@@ -49,19 +51,38 @@ def score_all(evaluator: ExampleEvaluator, model: Model, examples: Examples, con
 def _checked(evaluator: ExampleEvaluator, scores: Sequence[Scores], size: int) -> tuple[list[tuple[str, Conditions]], Any]:
     declared = {m.name for m in (*evaluator.metrics, *evaluator.columns)}
     names: list[tuple[str, Conditions]] = []
+    columns: list[Any] = []
     for score in scores:
+        if not isinstance(score, Scores) or not isinstance(score.metric, Metric) or not isinstance(score.values, torch.Tensor | np.ndarray):
+            raise PluginError("bad-score", f"{evaluator.name} yields {_kind(score)}", "yield Scores of a Metric and a tensor of values")
         if score.metric.name not in declared:
             raise PluginError("undeclared-metric", f"{evaluator.name} yields {score.metric.name}, which it does not declare", "add it to metrics or columns")
         if tuple(score.values.shape) != (size,):
             raise PluginError(
                 "wrong-shape", f"{evaluator.name} yields {score.metric.name} of shape {tuple(score.values.shape)} for {size} examples", "yield one for each"
             )
-        if not bool(torch.isfinite(score.values.float()).all()):
+        values = torch.as_tensor(score.values).detach().cpu()
+        if values.is_complex():
+            raise PluginError("bad-score", f"{evaluator.name} yields complex values of {score.metric.name}", "yield real numbers")
+        if not bool(torch.isfinite(values.double()).all()):
             raise PluginError("non-finite-score", f"{evaluator.name} yields NaN or infinite values of {score.metric.name}", "what can't be scored is a Failure")
-        names.append((score.metric.name, dict(score.conditions)))
+        try:
+            names.append((score.metric.name, conditions_of(score.conditions)))
+        except (AttributeError, TypeError, ValueError) as error:
+            message = f"{evaluator.name} yields {score.metric.name}, whose conditions can't be stored: {reason(error)}"
+            raise PluginError("bad-outcome", message, "yield plain finite numbers and texts") from error
+        columns.append(values.double().numpy())
     if len({(name, frozenset(conditions.items())) for name, conditions in names}) != len(names) or not names:
         raise PluginError("repeated-score", f"{evaluator.name} yields no score, or one twice under the same conditions", "yield each once a batch")
-    return names, np.stack([score.values.detach().cpu().numpy().astype(np.float64) for score in scores], axis=1)
+    return names, np.stack(columns, axis=1)
+
+
+def _kind(score: Any) -> str:
+    if not isinstance(score, Scores):
+        return f"{type(score).__name__}, which is no Scores"
+    if not isinstance(score.metric, Metric):
+        return f"Scores whose metric is {type(score.metric).__name__}"
+    return f"{score.metric.name} with values of {type(score.values).__name__}"
 
 
 def _table(kept: ScoreLog, model: Model, examples: Examples) -> ScoreTable:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, final
 
 from torch import nn
@@ -47,6 +48,10 @@ class Session:
     emit: Emit
     evaluators: Mapping[str, Evaluator | ExampleEvaluator] = field(default_factory=dict)
     """Evaluators that were handed over, which no name stands for."""
+    reload: Callable[[], Model] | None = None
+    """Makes the model anew; ``None`` for an artefact."""
+    beside: str = ""
+    """Set once foreign code has run in this process: names the folders of what is computed here, which the package's own evaluators never take up."""
 
     def training(self) -> ExampleSet | None:
         """The split that the checkpoint was trained on, where the data set has one beside the evaluated split."""
@@ -97,17 +102,20 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     Raises:
         Efficient360Error: The checkpoint or the data are no good.
     """
-    deadline = Deadline(None if plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes)
+    until = plan.until if plan.until is not None or plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes
+    deadline = Deadline(until)
     if given.network is not None and given.preprocessing is not None:
         checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names)
     else:
         checkpoint = resolve(plan.checkpoint)
     dataset = _open_data(plan, given, checkpoint)
     keep = None if dataset is None else kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
-    model = load_model(checkpoint, plan.device, keep) if given.network is None else model_in_memory(given.network, checkpoint, plan.device, keep)
+    network = given.network
+    reload = partial(load_model, checkpoint, plan.device, keep) if network is None else partial(model_in_memory, network, checkpoint, plan.device, keep)
+    model = reload()
     preflight(model, plan.seed)
     if not plan.deployment:
-        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit, given.evaluators)
+        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit, given.evaluators, reload)
     work = f"deployment as {plan.deployment}"
     emit(Progress(work, 0, 1))
     calibration = None if dataset is None else _calibration(dataset)

@@ -13,12 +13,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, final
 
+from efficient360.core.text import reason
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
+from efficient360.plugins.dimension_file import dimensions_in
 from efficient360.plugins.plugin_file import imported
 
 EVALUATORS = "efficient360.evaluators"
 DIMENSIONS = "efficient360.dimensions"
+BUILT_IN = "built in"
+"""Origin of the package's own evaluators."""
 _HERE = Path(__file__).parents[1]
 
 
@@ -75,11 +79,11 @@ def dimensions(plugins: Sequence[Path] = ()) -> list[Dimension]:
         PluginError: Two of the same name, or a plug-in that can't be imported.
     """
     modules = [importlib.import_module(f"{DIMENSIONS}.{stem}") for stem in _stems("dimensions") if stem != "dimension"]
-    named = [(module.DIMENSION, "built in") for module in modules]
+    named = [(module.DIMENSION, BUILT_IN) for module in modules]
     named += [(_loaded(point), str(point.value)) for point in entry_points(DIMENSIONS)]
     for path in plugins:
         if "Dimension(" in _source(path):
-            named += [(value, str(path)) for value in vars(imported(path, "plugin")).values() if isinstance(value, Dimension)]
+            named += [(dimension, str(path)) for dimension in dimensions_in(path)]
     origins: dict[str, str] = {}
     for dimension, origin in named:
         if not isinstance(dimension, Dimension):
@@ -99,7 +103,7 @@ def _built_in() -> Iterable[Entry]:
     for stem in _stems("evaluators"):
         module = f"{EVALUATORS}.{stem}"
         summary = next((c.summary for c in _classes((_HERE / "evaluators" / f"{stem}.py").read_text(encoding="utf-8")) if c.name == stem), "")
-        yield Entry(stem, summary, "built in", lambda module=module, stem=stem: _named(importlib.import_module(module), stem))  # type: ignore[misc]
+        yield Entry(stem, summary, BUILT_IN, lambda module=module, stem=stem: _named(importlib.import_module(module), stem))  # type: ignore[misc]
 
 
 def _installed() -> Iterable[Entry]:
@@ -109,8 +113,14 @@ def _installed() -> Iterable[Entry]:
 
 
 def _in_file(path: Path) -> Iterable[Entry]:
-    for cls in _classes(_source(path)):
+    try:
+        classes = _classes(_source(path))
+    except RecursionError as error:
+        raise PluginError("broken-plugin", f"the plug-in {path} is nested too deep to be read", "mend the file") from error
+    for cls in classes:
         if cls.name:
+            if not cls.name.isidentifier():  # it becomes part of keys and of folders' names
+                raise PluginError("broken-plugin", f"the plug-in {path} names an evaluator {cls.name!a}, which is no identifier", "give it a snake_case name")
             yield Entry(cls.name, cls.summary, str(path), lambda name=cls.name: _named(imported(path, "plugin"), name))  # type: ignore[misc]
 
 
@@ -145,16 +155,18 @@ def _source(path: Path) -> str:
         ast.parse(text)
     except OSError as error:
         raise PluginError("no-plugin", f"the plug-in {path} can't be read: {error.strerror}", "check the path") from error
-    except (SyntaxError, ValueError) as error:
-        raise PluginError("broken-plugin", f"the plug-in {path} is no Python: {error}", "mend the file") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deep for Python's parser
+        raise PluginError("broken-plugin", f"the plug-in {path} is no Python: {reason(error)}", "mend the file") from error
     return text
 
 
 def _loaded(point: Any) -> Any:
     try:
         return point.load()
-    except Exception as error:  # a package's own code may raise anything
-        raise PluginError("broken-plugin", f"the entry point {point.value} can't be imported: {type(error).__name__}: {error}", "mend the package") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a package's own code may raise anything
+        raise PluginError("broken-plugin", f"the entry point {point.value} can't be imported: {reason(error)}", "mend the package") from error
 
 
 def _named(module: ModuleType, name: str) -> type[Any]:

@@ -10,13 +10,13 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Better, Conditions, Interval, Measurement, Metric
 from efficient360.core.statistics import bootstrap_mean, holm, paired_p_value
+from efficient360.core.terminal import console
 from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.report import Report
@@ -132,16 +132,16 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
 
 def show(comparison: Comparison) -> None:
     """Print a comparison as a table, one line per metric."""
-    console = Console()
+    out = console()
     first, second = comparison.names
-    console.print(f"A  {first}\nB  {second}", highlight=False, markup=False)
+    out.print(f"A  {first}\nB  {second}", highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)
     for heading, justify in (("", "left"), ("A", "right"), ("B", "right"), ("B − A", "right"), ("evidence", "left"), ("verdict", "left")):
         table.add_column(heading, justify=justify, no_wrap=heading in ("A", "B", "B − A"))  # type: ignore[arg-type]
     for row in comparison.rows:
         table.add_row(*(Text(cell, style=_STYLE[row.verdict]) for cell in _cells(row)))
-    console.print(table)
-    console.print(_note(comparison), style="dim", highlight=False, markup=False)
+    out.print(table)
+    out.print(_note(comparison), style="dim", highlight=False, markup=False)
 
 
 def _frame_row(row: MetricComparison) -> dict[str, Any]:

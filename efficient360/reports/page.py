@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from efficient360.core import formatting
+from efficient360.core.text import shown
 from efficient360.reports import theme
 from efficient360.reports.names import title, words
 
@@ -16,11 +17,18 @@ from efficient360.reports.names import title, words
 def environment(package: str) -> jinja2.Environment:
     """Templates of ``package``'s ``templates`` folder, with those of the reports behind them: all output is escaped, an undefined name is an error."""
     loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("efficient360.reports")]
-    templates = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     templates.filters |= {"title_of": title, "cell": cell, "sentence": sentence}
     templates.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
     templates.tests |= {"picture": is_picture, "figures": is_figures}
     return templates
+
+
+def _shown(value: Any) -> Any:
+    """Text of any origin without control characters and bidirectional marks; scripts and markup of our own as they are."""
+    return shown(value) if type(value) is str else value
 
 
 def plotly_script() -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Status
+from efficient360.core.text import one_line
 from efficient360.reports import sections
 from efficient360.reports.html import STATUSES, facts
 from efficient360.reports.report import Axis, Report
@@ -38,8 +39,8 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
 
 
 def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
-    yield Text.assemble("\n", (_line(str(report.checkpoint.get("name", ""))), "bold"))
-    yield Text(" · ".join(_line(fact) for fact in facts(report)), style="dim")
+    yield Text.assemble("\n", (one_line(str(report.checkpoint.get("name", ""))), "bold"))
+    yield Text(" · ".join(one_line(fact) for fact in facts(report)), style="dim")
     if report.state == "incomplete":
         yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
     for section in sections.sections(report):
@@ -64,7 +65,7 @@ def _head(axis: Axis | None) -> list[tuple[str, str]]:
 
 
 def _counted(group: MetricGroup, values: int) -> str:
-    return f"{_line(group.title)} ({values} values)" if values > 1 else _line(group.title)
+    return f"{one_line(group.title)} ({values} values)" if values > 1 else one_line(group.title)
 
 
 def _metrics(groups: Sequence[MetricGroup]) -> Table:
@@ -75,7 +76,7 @@ def _metrics(groups: Sequence[MetricGroup]) -> Table:
     table.add_column(style="dim", no_wrap=True, min_width=7)
     for group in groups:
         if len(group.rows) > 1:
-            table.add_row(Text.assemble(_line(group.title), (f", {_line(group.common)}" if group.common else "", "dim")))
+            table.add_row(Text.assemble(one_line(group.title), (f", {one_line(group.common)}" if group.common else "", "dim")))
         for row in group.rows:
             table.add_row(_label(group, row), Text(row.value, style="bold"), _plain(row.interval), _plain(f"n {row.n}" if row.interval != "exact" else ""))
     return table
@@ -83,8 +84,8 @@ def _metrics(groups: Sequence[MetricGroup]) -> Table:
 
 def _label(group: MetricGroup, row: MetricRow) -> Text:
     if len(group.rows) > 1:
-        return Text(f"  {_line(row.distinct)}", style="dim")
-    return Text.assemble(_line(group.title), (f", {_line(row.conditions)}" if row.conditions else "", "dim"))
+        return Text(f"  {one_line(row.distinct)}", style="dim")
+    return Text.assemble(one_line(group.title), (f", {one_line(row.conditions)}" if row.conditions else "", "dim"))
 
 
 def _missing(report: Report) -> Iterator[RenderableType]:
@@ -96,7 +97,7 @@ def _missing(report: Report) -> Iterator[RenderableType]:
         reason = (missing.failure.status, missing.failure.message, missing.failure.hint)
         by_reason.setdefault(reason, []).append(", ".join(filter(None, (missing.title, missing.conditions))))
     for (status, message, hint), names in by_reason.items():
-        why = Text.assemble((STATUSES[status], "yellow"), f"  {_line(message)}", (f" → {_line(hint)}" if hint else "", "dim"))
+        why = Text.assemble((STATUSES[status], "yellow"), f"  {one_line(message)}", (f" → {one_line(hint)}" if hint else "", "dim"))
         table.add_row(_plain("; ".join(names)), why)
     if table.row_count:
         yield Text("\nMissing metrics", style="bold")
@@ -123,19 +124,14 @@ def _score(axis: Axis, width: int) -> Text:
     first = sections.headline(axis)
     text = sections.no_score(axis) if axis.score is None else f"{first.value}  {first.title}" if first else ""
     return Text.assemble(
-        f"{_line(axis.dimension.title):<{width}}  ",
+        f"{one_line(axis.dimension.title):<{width}}  ",
         ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
         (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"),
-        (_line(text), "dim"),
+        (one_line(text), "dim"),
         no_wrap=True,
         overflow="ellipsis",
     )
 
 
 def _plain(text: str) -> Text:
-    return Text(_line(text))
-
-
-def _line(text: str) -> str:
-    """``text`` without control characters, so that no name can move the cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return Text(one_line(text))

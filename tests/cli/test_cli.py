@@ -89,6 +89,7 @@ def test_a_plugins_evaluator_joins_the_protocol(plan_of, plugin) -> None:
     ("arguments", "subject"),
     [
         (["evaluate", "x", "--only", "acuracy"], "'acuracy'"),
+        (["evaluate", "x", "--only", ","], "names no evaluator"),
         (["evaluate", "x", "--protocol", "fast"], "'fast'"),
         (["evaluate", "x", "--arch-arg", "img_size"], "--arch-arg img_size"),
         (["evaluate", "x", "--max-examples", "0"], "max_examples"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from efficient360.core.batch import Batch
 from efficient360.core.measurement import Outcome
 from efficient360.evaluator import Context, Deadline, ExampleEvaluator
-from efficient360.execution.runner import checked
+from efficient360.execution.contract import checked
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import PixelsToLogits, TorchModel

@@ -19,8 +19,8 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.black_box import BlackBox
+from efficient360.execution.contract import checked
 from efficient360.execution.plan import configure
-from efficient360.execution.runner import checked
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.models.model import Model
 

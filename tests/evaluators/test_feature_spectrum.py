@@ -16,8 +16,8 @@ from efficient360.core.measurement import Failure, Measurement, Outcome, Status
 from efficient360.errors import OutOfTime, SettingsError
 from efficient360.evaluator import Context, Deadline
 from efficient360.evaluators.feature_spectrum import FeatureSpectrum
+from efficient360.execution.contract import checked
 from efficient360.execution.plan import configure
-from efficient360.execution.runner import checked
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import Model, PixelsToLogits, TorchModel

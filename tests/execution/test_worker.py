@@ -29,7 +29,7 @@ def test_a_segmentation_fault_takes_nothing_with_it(make_plan, plugin) -> None:
     assert isinstance(found["brightness"], Failure)
     assert (found["brightness"].code, found["brightness"].message) == ("worker-died", "the process was ended by SIGSEGV")
     assert isinstance(found["parameters"], Measurement)
-    assert [e.evaluator for e in events if isinstance(e, Finished)] == ["brightness", "parameters"]
+    assert [e.evaluator for e in events if isinstance(e, Finished)] == ["parameters", "brightness"]
 
 
 def test_bad_input_crosses_the_process_border(make_plan) -> None:

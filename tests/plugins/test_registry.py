@@ -7,6 +7,7 @@ import pytest
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
 from efficient360.plugins import registry
+from efficient360.plugins.dimension_file import dimensions_in
 
 NAMES = [
     "performance",
@@ -114,12 +115,69 @@ def test_duplicate_dimensions_name_both(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "can't be read: No such file"), ("def f(:", "is no Python"), ("import nowhere_at_all\n", "can't be imported: ModuleNotFoundError")],
+    [
+        (None, "can't be read: No such file"),
+        ("x = " + "-" * 100_000 + "1", "is no Python"),
+        ("raise SystemExit", "can't be imported: SystemExit"),
+        ("def f(:", "is no Python"),
+        ("import nowhere_at_all\n", "can't be imported: ModuleNotFoundError"),
+    ],
 )
 def test_broken_plugins_are_explained(tmp_path: Path, plugin, text: str | None, words: str) -> None:
     path = tmp_path / "missing.py" if text is None else plugin(extra=text)
     with pytest.raises(PluginError, match=words):
         registry.evaluators([path])["brightness"].load()
+
+
+@pytest.mark.parametrize("name", ["\\x1b[31m", "../../x", "two words", "\\ud800"])
+def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "plugin.py"
+    path.write_text(f'class X(Evaluator):\n    name = "{name}"\n')
+    with pytest.raises(PluginError, match="which is no identifier"):
+        registry.evaluators([path])
+
+
+def test_a_sibling_that_is_not_on_the_path_is_explained(tmp_path: Path, plugin) -> None:
+    (tmp_path / "helpers_beside_it.py").write_text("")
+    path = plugin(extra="import helpers_beside_it")
+    with pytest.raises(PluginError) as caught:
+        registry.evaluators([path])["brightness"].load()
+    assert "PYTHONPATH" in caught.value.hint
+
+
+AXIS = "from efficient360.dimensions.dimension import Dimension\n{before}\nMINE = Dimension('mine', 'Mine', 'Is it mine?', 99)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [
+        ("import sys; sys.exit(0)", "broken-plugin"),
+        ("import os; os._exit(0)", "broken-plugin"),
+        ("1 / 0", "broken-plugin"),
+        ("YOURS = Dimension(b'', 1, [], None)", "no-dimension"),
+    ],
+)
+def test_a_file_of_dimensions_that_misbehaves_is_named(tmp_path: Path, before: str, code: str) -> None:
+    path = tmp_path / "axis.py"
+    path.write_text(AXIS.format(before=before))
+    with pytest.raises(PluginError) as caught:
+        registry.dimensions([path])
+    assert caught.value.code == code
+
+
+def test_what_a_file_of_dimensions_prints_and_patches_stays_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "axis.py"
+    path.write_text(AXIS.format(before="import json, os; json.loads = None; print('noise'); os.environ.clear()"))
+    assert registry.dimensions([path])[-1].name == "mine"
+    assert capfd.readouterr().out == ""
+
+
+def test_a_file_of_dimensions_that_hangs_is_ended(tmp_path: Path) -> None:
+    path = tmp_path / "axis.py"
+    path.write_text(AXIS.format(before="while True: pass"))
+    with pytest.raises(PluginError) as caught:
+        dimensions_in(path, seconds=0.0)
+    assert caught.value.code == "plugin-hung"
 
 
 def test_unknown_evaluator_lists_the_known_ones() -> None:

@@ -17,7 +17,7 @@ from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
 from efficient360.reports.report import Report
 from efficient360.reports.wandb import payload
-from efficient360.reports.wandb.log import Upload, WandbMode, WandbOutcome, WandbProject, log, parse_project, run_module, sync, unreachable
+from efficient360.reports.wandb.log import Upload, WandbMode, WandbOutcome, WandbProject, log, mode_of, parse_project, run_module, sync, unreachable
 
 KEY = "0123456789" * 4
 
@@ -118,6 +118,29 @@ def offline(report: Report, tmp_path_factory: pytest.TempPathFactory) -> WandbOu
 def read(offline: WandbOutcome) -> Read:
     assert offline.folder is not None
     return read_run(offline.folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "mode"),
+    [
+        (None, None, WandbMode.ONLINE),
+        (None, "disabled", WandbMode.DISABLED),
+        (None, "dryrun", WandbMode.OFFLINE),
+        ("online", "disabled", WandbMode.ONLINE),
+    ],
+)
+def test_the_mode_is_the_commands_or_the_environments(monkeypatch: pytest.MonkeyPatch, given: str | None, variable: str | None, mode: WandbMode) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("WANDB_MODE", variable)
+    assert mode_of(given) is mode
+
+
+def test_a_mode_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "sometimes")
+    with pytest.raises(SettingsError) as caught:
+        mode_of(None)
+    assert caught.value.code == "wandb-mode"
 
 
 def test_offline_says_where_and_how_to_upload(offline: WandbOutcome) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
 
+from efficient360.core import processes
 from efficient360.core.measurement import Failure
 from efficient360.deployment.devices.device import Device, DeviceDescription, DeviceReading, Job, OnProgress, Schedule
 from efficient360.deployment.devices.interleaving import interleaved, operators
@@ -53,7 +54,7 @@ class LocalWorkspace(Workspace):
         shutil.copyfile(self.folder / name, path)
 
     def start(self) -> WorkerProcess:
-        ours = {key: value for key, value in os.environ.items() if key not in THREAD_VARIABLES}
+        ours = {key: value for key, value in processes.environment().items() if key not in THREAD_VARIABLES}
         environment = ours | {"PYTHONPATH": str(self.folder)} | dict(self.variables)
         return WorkerProcess(COMMAND, environment, self.prepare, self.folder, self.explain)
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from efficient360.core.measurement import Failure, Status
+from efficient360.core.processes import environment
 from efficient360.deployment.runtimes.runtime import Artefact
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.deployment.hardware_fit.npu_process")
@@ -52,7 +53,9 @@ def estimate(artefact: Artefact, images: Path, timeout: float) -> Estimate | Fai
         model = artefact.folder / str(artefact.converted.settings["model"])
         request = {"model": str(model.resolve()), "images": str(images.resolve()), "folder": folder, "accelerator": ACCELERATOR}
         try:
-            done = subprocess.run(COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace")
+            done = subprocess.run(
+                COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace", env=environment()
+            )
         except subprocess.TimeoutExpired:
             return Failure(Status.FAILED, "npu-slow", f"{COMPILER} took longer than {timeout:.0f} s and was ended", "the other numbers do not need it")
         summaries = sorted(Path(folder).glob("*_summary_*.csv"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.paths import file_name
-from efficient360.core.processes import ending, last_words
+from efficient360.core.processes import ending, environment, last_words
 from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
@@ -170,7 +170,9 @@ def _keep(part: Path, folder: Path, record: dict[str, Any], calibration: Path | 
 def _ask(request: dict[str, Any], timeout: float) -> dict[str, Any] | Failure:
     title = catalogue.runtime(request["runtime"]).title
     try:
-        done = subprocess.run(COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace")
+        done = subprocess.run(
+            COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace", env=environment()
+        )
     except subprocess.TimeoutExpired:
         return Failure(Status.FAILED, "conversion-hung", f"converting for {title} took longer than {timeout:.0f} s", "raise the time limit")
     answer = Path(request["folder"]).parent / "answer.json"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
-from efficient360.core.processes import ending, last_words
+from efficient360.core.processes import ending, environment, last_words
 from efficient360.models.checkpoint import CheckpointSpec
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.methods.complexity.memory_worker")
@@ -82,7 +82,7 @@ def measure_process(request: MemoryRequest, timeout: float, command: Sequence[st
         Its peak memory; or a failure ``worker-timeout``, ``worker-crashed``, or with the code of the worker's own error.
     """
     try:
-        completed = subprocess.run(command, input=request.to_json(), capture_output=True, text=True, timeout=timeout, check=False)
+        completed = subprocess.run(command, input=request.to_json(), capture_output=True, text=True, timeout=timeout, check=False, env=environment())
     except subprocess.TimeoutExpired:
         return Failure(
             Status.FAILED, "worker-timeout", f"loading and one forward pass at batch {request.batch} took longer than {timeout:.0f} s", "raise timeout"

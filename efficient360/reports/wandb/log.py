@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, final
 
+from efficient360.core import processes
 from efficient360.core.parsing import parse_json
 from efficient360.errors import SettingsError
 from efficient360.reports.report import Report
@@ -40,6 +41,19 @@ class WandbMode(StrEnum):
     """Write it locally; ``wandb sync`` uploads it later."""
     DISABLED = "disabled"
     """Do nothing."""
+
+
+def mode_of(given: str | None) -> WandbMode:
+    """The mode asked for: what was given, else what ``WANDB_MODE`` says, as in W&B's own programs.
+
+    Raises:
+        SettingsError: Neither is a mode.
+    """
+    name = given or os.environ.get("WANDB_MODE") or WandbMode.ONLINE.value
+    known = {mode.value: mode for mode in WandbMode} | {"dryrun": WandbMode.OFFLINE, "run": WandbMode.ONLINE, "shared": WandbMode.ONLINE}
+    if name not in known:
+        raise SettingsError("wandb-mode", f"the W&B mode is {name!r}", f"give --wandb-mode, or WANDB_MODE, one of: {', '.join(WandbMode)}")
+    return known[name]
 
 
 @final
@@ -181,8 +195,8 @@ def run_module(module: Sequence[str], folder: Path, seconds: float, environment:
     Returns:
         Standard output and error together; ``None`` if it was killed.
     """
-    # WANDB_MODE would override what was asked for on our command line.
-    inherited = {key: value for key, value in os.environ.items() if key != "WANDB_MODE"}
+    # WANDB_MODE is settled already; its own programs would look at it once more.
+    inherited = {key: value for key, value in processes.environment(environment).items() if key != "WANDB_MODE"}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", *module],
         stdin=subprocess.PIPE,
@@ -192,7 +206,7 @@ def run_module(module: Sequence[str], folder: Path, seconds: float, environment:
         encoding="utf-8",
         errors="replace",
         cwd=folder,
-        env={**inherited, **environment},
+        env=inherited,
         start_new_session=True,
     )
     try:

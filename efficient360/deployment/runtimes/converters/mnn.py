@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 from typing import ClassVar, final
 
+from efficient360.core.processes import environment
 from efficient360.deployment.runtimes.onnx_file import NEEDS, onnx_file
 from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
 from efficient360.errors import Unsupported
 
 MODEL = "model.mnn"
 # The console script mnnconvert installs packages and reports to its makers before it converts; the native module beneath it only converts.
-CONVERTER = (sys.executable, "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)")
+CONVERTER = (sys.executable, "-P", "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)")
 
 
 @final
@@ -32,7 +33,7 @@ class Mnn(Runtime):
 
 def _write(source: Path, target: Path) -> None:
     command = [*CONVERTER, "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "efficient360"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace", env=environment())
     if done.returncode or "onverted Success" not in done.stdout or not target.is_file():
         words = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip() and "The device supports" not in line]
         output = " ".join(words[-4:])[-300:]

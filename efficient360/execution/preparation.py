@@ -1,0 +1,119 @@
+"""From the steps of a plan to evaluators with keys. One that can't be had, of those that are not ours, is one failure and costs nobody else anything."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from efficient360.core.measurement import Failure, Status
+from efficient360.core.plain import plain
+from efficient360.core.text import reason
+from efficient360.errors import Efficient360Error
+from efficient360.evaluator import Evaluator, ExampleEvaluator
+from efficient360.execution.cache_key import key_of
+from efficient360.execution.contract import require_declaration
+from efficient360.execution.plan import Step, configure
+from efficient360.execution.session import Session
+from efficient360.plugins.registry import BUILT_IN, Entry, evaluator_class
+
+
+@final
+@dataclass(frozen=True)
+class Prepared:
+    """A step ready to run, or why it can't.
+
+    Args:
+        name: The evaluator's name.
+        key: Of its outcomes.
+        evaluator: The evaluator, ``None`` where there is a failure.
+        failure: Why it can't run.
+        foreign: Whether its code is none of the package's own.
+    """
+
+    name: str
+    key: str
+    evaluator: Evaluator | ExampleEvaluator | None
+    failure: Failure | None = None
+    foreign: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """Steps that share a process: the package's own, or those of one foreign file or package.
+
+    Args:
+        origin: Where they come from.
+        steps: In the plan's order.
+    """
+
+    origin: str
+    steps: tuple[Step, ...]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether their code is none of the package's own."""
+        return self.origin != BUILT_IN
+
+
+def groups_of(steps: Sequence[Step], known: Mapping[str, Entry], given: Mapping[str, object] | None = None) -> list[Group]:
+    """The steps by where their code comes from: the package's own first, so that nothing foreign has run in their process.
+
+    Args:
+        steps: Of a plan.
+        known: All evaluators by name.
+        given: Evaluators handed over in memory, by name.
+    """
+    by_origin: dict[str, list[Step]] = {}
+    for step in steps:
+        handed_over = step.evaluator in (given or {})
+        entry = known.get(step.evaluator)
+        origin = "memory" if handed_over else BUILT_IN if entry is None else entry.origin  # an unknown name is refused where it is looked up
+        by_origin.setdefault(origin, []).append(step)
+    return [Group(origin, tuple(by_origin[origin])) for origin in sorted(by_origin, key=lambda origin: origin != BUILT_IN)]
+
+
+def own(session: Session, evaluators: Sequence[Evaluator | ExampleEvaluator]) -> list[Prepared]:
+    """The package's own evaluators with their keys.
+
+    Raises:
+        Efficient360Error: Other data that their settings name is not there.
+    """
+    return [Prepared(evaluator.name, key_of(session, evaluator), evaluator) for evaluator in evaluators]
+
+
+def foreign(session: Session, steps: Sequence[Step], known: dict[str, Entry]) -> list[Prepared]:
+    """Evaluators whose code is none of the package's own, imported here. Raises nothing that their code does."""
+    return [_foreign(session, step, known) for step in steps]
+
+
+def _foreign(session: Session, step: Step, known: dict[str, Entry]) -> Prepared:
+    name = step.evaluator
+    try:
+        evaluator: Any = session.evaluators.get(name)
+        cls = evaluator_class(name, known) if evaluator is None else type(evaluator)
+        require_declaration(name, cls)
+        evaluator = configure(cls, step.settings) if evaluator is None else evaluator
+        plain(dataclasses.asdict(evaluator))  # settings are stored
+        return Prepared(name, key_of(session, evaluator), evaluator, foreign=True)
+    except KeyboardInterrupt:
+        raise
+    except Efficient360Error as error:
+        failure = Failure.of(Status.FAILED, error)
+    except BaseException as error:  # its code may raise anything, SystemExit too
+        failure = Failure(Status.FAILED, "broken-plugin", f"the evaluator {name} can't be prepared: {reason(error)}", "mend the plug-in")
+    return Prepared(name, unkeyed(name), None, failure, foreign=True)
+
+
+def unkeyed(name: str) -> str:
+    """Key of the failure of an evaluator that never came to have one."""
+    return f"{name}-unprepared"
+
+
+def source_digest(group: Group) -> str:
+    """Changes with the source of a group's code: its file's content, or its package's name."""
+    path = Path(group.origin)
+    source = path.read_bytes() if path.is_file() else b""
+    return hashlib.sha256(group.origin.encode() + b"\0" + source).hexdigest()[:24]

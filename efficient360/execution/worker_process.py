@@ -1,0 +1,63 @@
+"""The program of a worker: takes its part of a plan from the standard input, and sends events where it is told."""
+
+import contextlib
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import traceback
+import warnings
+from multiprocessing.connection import Connection
+from typing import Any
+
+from efficient360.errors import Efficient360Error
+from efficient360.execution.events import Event, Opened
+from efficient360.execution.plan import Plan
+from efficient360.execution.worker import END, SPOILED
+
+
+def _work(plan: Plan, before: Opened | None, sending: Connection, parent: int) -> None:
+    _die_with(parent)
+    for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
+        warnings.simplefilter("ignore", category)
+    own = os.getpid()
+
+    def emit(event: Event | str | Exception) -> None:
+        if os.getpid() != own:  # a process that an evaluator forked has nothing to say
+            os._exit(0)
+        sending.send(event)
+
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        try:
+            from efficient360.execution.runner import run
+
+            run(plan, emit, before=before)
+            emit(END)
+        except Efficient360Error as error:
+            emit(SPOILED if error.code == "spoiled-process" else error)
+        except Exception:  # a bug of ours: the command shows this process's traceback as its own
+            emit(RuntimeError(traceback.format_exc()))
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent is gone: a kill -9 of the command must not leave a worker writing."""
+    if sys.platform == "linux":
+        die: Any = ctypes.CDLL(None, use_errno=True).prctl
+        die(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    """Run what came in."""
+    descriptor, parent = map(int, sys.argv[1:])
+    plan, before = pickle.load(sys.stdin.buffer)
+    _work(plan, before, Connection(descriptor, readable=False), parent)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # neither threads nor exit handlers that foreign code left behind hold the end up
+
+
+if __name__ == "__main__":
+    main()
