@@ -1,10 +1,8 @@
 """From the steps of a plan to evaluators with keys. One that can't be had, of those that are not ours, is one failure and costs nobody else anything."""
 
 import dataclasses
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.measurement import Failure, Status
@@ -14,9 +12,10 @@ from efficient360.errors import Efficient360Error
 from efficient360.evaluator import Evaluator, ExampleEvaluator
 from efficient360.execution.cache_key import key_of
 from efficient360.execution.contract import require_declaration
+from efficient360.execution.origins import unkeyed
 from efficient360.execution.plan import Step, configure
 from efficient360.execution.session import Session
-from efficient360.plugins.registry import BUILT_IN, Entry, evaluator_class
+from efficient360.plugins.registry import Entry, evaluator_class
 
 
 @final
@@ -37,42 +36,6 @@ class Prepared:
     evaluator: Evaluator | ExampleEvaluator | None
     failure: Failure | None = None
     foreign: bool = False
-
-
-@final
-@dataclass(frozen=True)
-class Group:
-    """Steps that share a process: the package's own, or those of one foreign file or package.
-
-    Args:
-        origin: Where they come from.
-        steps: In the plan's order.
-    """
-
-    origin: str
-    steps: tuple[Step, ...]
-
-    @property
-    def foreign(self) -> bool:
-        """Whether their code is none of the package's own."""
-        return self.origin != BUILT_IN
-
-
-def groups_of(steps: Sequence[Step], known: Mapping[str, Entry], given: Mapping[str, object] | None = None) -> list[Group]:
-    """The steps by where their code comes from: the package's own first, so that nothing foreign has run in their process.
-
-    Args:
-        steps: Of a plan.
-        known: All evaluators by name.
-        given: Evaluators handed over in memory, by name.
-    """
-    by_origin: dict[str, list[Step]] = {}
-    for step in steps:
-        handed_over = step.evaluator in (given or {})
-        entry = known.get(step.evaluator)
-        origin = "memory" if handed_over else BUILT_IN if entry is None else entry.origin  # an unknown name is refused where it is looked up
-        by_origin.setdefault(origin, []).append(step)
-    return [Group(origin, tuple(by_origin[origin])) for origin in sorted(by_origin, key=lambda origin: origin != BUILT_IN)]
 
 
 def own(session: Session, evaluators: Sequence[Evaluator | ExampleEvaluator]) -> list[Prepared]:
@@ -105,15 +68,3 @@ def _foreign(session: Session, step: Step, known: dict[str, Entry]) -> Prepared:
     except BaseException as error:  # its code may raise anything, SystemExit too
         failure = Failure(Status.FAILED, "broken-plugin", f"the evaluator {name} can't be prepared: {reason(error)}", "mend the plug-in")
     return Prepared(name, unkeyed(name), None, failure, foreign=True)
-
-
-def unkeyed(name: str) -> str:
-    """Key of the failure of an evaluator that never came to have one."""
-    return f"{name}-unprepared"
-
-
-def source_digest(group: Group) -> str:
-    """Changes with the source of a group's code: its file's content, or its package's name."""
-    path = Path(group.origin)
-    source = path.read_bytes() if path.is_file() else b""
-    return hashlib.sha256(group.origin.encode() + b"\0" + source).hexdigest()[:24]

@@ -21,9 +21,10 @@ from efficient360.execution.cache_key import header_of
 from efficient360.execution.contract import checked, failure_of
 from efficient360.execution.events import Finished, Importing, Opened, Progress, Started
 from efficient360.execution.guard import Baseline, changed_model, guarded, spoiled
+from efficient360.execution.origins import groups_of, source_digest
 from efficient360.execution.plan import Plan, configure
 from efficient360.execution.predictions import shared
-from efficient360.execution.preparation import Prepared, groups_of, source_digest
+from efficient360.execution.preparation import Prepared
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.execution.session import ARTEFACTS, Emit, InMemory, Session, open_session
 from efficient360.models.model import TorchModel

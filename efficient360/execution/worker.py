@@ -26,8 +26,8 @@ from efficient360.core.terminal import Terminal
 from efficient360.core.text import one_line
 from efficient360.errors import RunError
 from efficient360.execution.events import Event, Finished, Importing, Opened, Started
+from efficient360.execution.origins import Group, groups_of, unkeyed
 from efficient360.execution.plan import Plan
-from efficient360.execution.preparation import Group, groups_of, unkeyed
 from efficient360.plugins.registry import evaluators
 from efficient360.storage.outcomes import Store
 
