@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Failure
-from efficient360.execution.events import Event, Finished, Opened, Progress, Started
+from efficient360.execution.events import Event, Finished, Found, Opened, Progress, Started
 from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
@@ -111,6 +111,8 @@ class _Live:
             self.bars.console.print("  " + _finished(event), highlight=False, markup=False)
             self._forget()
             self.bars.advance(tasks[0])
+        elif isinstance(event, Found):
+            pass  # the summary begins with them
         elif event.work == self.work and len(tasks) > 1:
             self.bars.update(tasks[1], completed=event.done)
         else:

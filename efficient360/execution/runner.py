@@ -8,13 +8,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
+from efficient360.core.findings import findings_from_json
 from efficient360.core.measurement import Failure, Metric, Outcome, Status
 from efficient360.core.outcome import Record
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.cache_key import header_of, key_of
-from efficient360.execution.events import Finished, Opened, Progress, Started
+from efficient360.execution.events import Finished, Found, Opened, Progress, Started
 from efficient360.execution.plan import Plan, configure
+from efficient360.execution.prediction_checks import findings_of_predictions
 from efficient360.execution.predictions import shared
 from efficient360.execution.scoring import outcomes_of, score_all
 from efficient360.execution.session import ARTEFACTS, Emit, InMemory, Session, open_session
@@ -46,8 +48,13 @@ def run(plan: Plan, emit: Emit, given: InMemory | None = None) -> None:
         header = header_of(session, planned)
         store.require_same(header)
         emit(Opened(header, keys, store.corrupt_lines()))
+        opened = findings_from_json(header["findings"])
+        told = False
         for index, evaluator in enumerate(planned):
             _step(session, evaluator, keys[evaluator.name], index, len(planned))
+            if not told and (found := findings_of_predictions(session)) is not None:
+                told = True
+                emit(Found((*found, *opened)))
         if session.dataset is not None:
             scored = {name: store.work(group[0].key) for name, group in store.newest(keys).items() if not is_retried(group)}
             write_examples(plan.out, session.dataset.examples.ids, scored)
@@ -133,8 +140,8 @@ def _require(session: Session, evaluator: Evaluator | ExampleEvaluator) -> None:
         raise Unsupported("no-dataset", "no data set was given", "add --dataset")
     if Need.GROUPS in needs and (dataset is None or not dataset.examples.groups):
         raise Unsupported("no-groups", "the data set names no groups", "choose a column with --group-column")
-    if Need.TRAINING_SPLIT in needs and (dataset is None or dataset.training is None):
-        raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
+    if Need.TRAINING_SPLIT in needs:
+        session.require_training()
     if needs & {Need.GRADIENTS, Need.FEATURES} and not isinstance(session.model, TorchModel):
         wanted = "gradients" if Need.GRADIENTS in needs else "features"
         raise Unsupported("deployed", f"an artefact gives logits only, and this wants {wanted}", "evaluate the checkpoint itself, without --as")

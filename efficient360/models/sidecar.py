@@ -32,6 +32,7 @@ class Sidecar:
         num_classes: Number of classes.
         class_names: Name of each class.
         card: Everything else.
+        assumed: Values among ``preprocessing`` that are defaults, which no file names.
     """
 
     name: str = ""
@@ -41,6 +42,7 @@ class Sidecar:
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 def read_json(path: Path) -> dict[str, Any]:

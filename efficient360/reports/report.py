@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from efficient360.core import outcome as codec
+from efficient360.core.findings import Finding, findings_from_json, findings_to_json
 from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Json, Record
 from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
@@ -60,6 +61,7 @@ class Report:
         protocol: Name, evaluators with their settings, seed, time budget.
         records: Stored outcomes in the protocol's order.
         axes: The dimensions in radar order.
+        findings: Reasons to trust the run less, of the data, the classes, the preprocessing and the predictions; the worst first.
     """
 
     state: State
@@ -72,6 +74,7 @@ class Report:
     protocol: Mapping[str, Any]
     records: Sequence[Record]
     axes: Sequence[Axis]
+    findings: Sequence[Finding] = ()
 
     @property
     def failures(self) -> Sequence[Record]:
@@ -110,10 +113,11 @@ def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
 
 def to_json(report: Report) -> Json:
     """The report as ``report.json`` holds it."""
-    plain = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name not in ("records", "axes")}
+    plain = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name not in ("records", "axes", "findings")}
     return {
         "schema_version": SCHEMA_VERSION,
         **plain,
+        "findings": findings_to_json(report.findings),
         "outcomes": [codec.to_json(r) for r in report.records],
         "dimensions": [_axis_json(a) for a in report.axes],
     }
@@ -146,5 +150,6 @@ def from_json(data: Mapping[str, Any], dimensions: Iterable[Dimension]) -> Repor
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
     records = [codec.from_json(o) for o in data["outcomes"]]
-    names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes")]
-    return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records))
+    names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes", "findings")]
+    findings = findings_from_json(data.get("findings", []))  # reports of earlier versions have none
+    return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records), findings=findings)
