@@ -92,7 +92,7 @@ def open_image(encoded: bytes) -> Image.Image:
         OSError, SyntaxError, ValueError: It is of none of :data:`FORMATS`, broken, or larger than can be right.
     """
     if not encoded:
-        raise ValueError("it is empty")
+        raise ValueError("it is no image but empty")
     if not is_image(encoded[:HEAD]):
         raise ValueError(f"it is no image in one of the formats that are read ({', '.join(FORMATS)})")
     image = Image.open(io.BytesIO(encoded), formats=FORMATS)

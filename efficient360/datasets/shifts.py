@@ -60,7 +60,8 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], checkpoint:
         DatasetError: It can't be had, lacks a column or an example, or its labels can't be matched to the data set's classes.
     """
     _require_classes(card, shift, class_names)
-    inner = Card(shift.name, shift.title, shift.source, splits={shift.name: shift.split}, evaluate=shift.name, image=shift.image, label=shift.label)
+    splits = {shift.name: shift.split}
+    inner = Card(shift.name, shift.title, shift.source, splits, evaluate=shift.name, image=shift.image, label=shift.label, groups=tuple(shift.where or ()))
     opened = _table(inner, shift)
     table = opened.rows
     for column in (shift.image, shift.label, *(shift.where or ())):
