@@ -12,7 +12,7 @@ import numpy as np
 from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card, Source, parse_card, read_card
 from efficient360.datasets.class_matching import known_part, unseen_classes
-from efficient360.datasets.data_findings import data_findings, files_found, left_out, nameless
+from efficient360.datasets.data_findings import files_found, left_out, nameless
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
@@ -136,8 +136,7 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     split = next((name for name in card.splits if kind_of(name) == "train"), "train")
     if kind_of(card.evaluate) != "train" and has_split(card, split, spec.data_dir):
         training = partial(open_split, card, split, spec.data_dir, checkpoint, seed)
-    findings = (*opened.findings, *data_findings(card, card.evaluate, chosen))
-    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen, training, spare, opened.files, findings)
+    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen, training, spare, opened.files, opened.findings)
 
 
 def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:

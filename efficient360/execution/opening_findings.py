@@ -5,6 +5,7 @@ from typing import Final
 
 from efficient360.core.findings import Finding
 from efficient360.core.formatting import significant
+from efficient360.datasets.data_findings import data_findings
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
 from efficient360.execution.session import Session
 from efficient360.models.checkpoint import Checkpoint, Preprocessing
@@ -22,6 +23,7 @@ def opening_findings(session: Session, planned: Sequence[Evaluator | ExampleEval
         *(() if session.match is None else session.match.findings),
         *assumed_preprocessing(session.checkpoint),
         *session.dataset.findings,
+        *data_findings(session.dataset.card, session.dataset.split, session.dataset.examples),
         *(session.training_split().findings if trains else ()),
     )
 

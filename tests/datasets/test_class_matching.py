@@ -76,7 +76,7 @@ def test_matching_by_name_follows_the_names(order: list[int], spellings: list[Ca
     assert list(found.outputs or range(6)) == order
 
 
-@pytest.mark.parametrize("names", [["plane", "dog", "owl"], ["chat", "chien", "hibou"], ["cat", "dog"][:1] + ["newt"], ["cat", "Cat", "dog"]])
+@pytest.mark.parametrize("names", [["plane", "dog", "owl"], ["chat", "chien", "hibou"], ["cat", "newt"], ["cat", "Cat", "dog"]])
 def test_names_that_do_not_match_are_an_error_never_positions(names: list[str]) -> None:
     error = refused(names)
     assert error.code == "class-names-differ"

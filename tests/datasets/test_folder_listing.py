@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from efficient360.datasets import folder_listing
+from efficient360.datasets.data_findings import data_findings
 from efficient360.datasets.folder_listing import HIDDEN, LOOP, NO_IMAGE, OUTSIDE, UNREAD, in_order, list_classes, list_images
 from efficient360.datasets.loader import card_of, open_dataset
 from efficient360.datasets.spec import DatasetSpec
@@ -199,6 +200,13 @@ def test_the_report_is_told_what_was_found(tmp_path: Path) -> None:
 def test_the_same_image_under_two_labels_is_a_finding(tmp_path: Path) -> None:
     put(tmp_path, "cat/a.png", "cat/c.png", "dog/b.png")
     (tmp_path / "dog" / "b.png").write_bytes((tmp_path / "cat" / "a.png").read_bytes())
-    (finding,) = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), NETWORK, 0).findings
+    dataset = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), NETWORK, 0)
+    (finding,) = data_findings(dataset.card, dataset.split, dataset.examples)
     assert finding.code == "contradicting-labels"
     assert "cat/a.png (cat) and dog/b.png (dog)" in finding.message
+
+
+def test_a_training_split_that_is_evaluated_is_told(tmp_path: Path) -> None:
+    put(tmp_path, "train/cat/a.png", "train/dog/b.png")
+    dataset = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), NETWORK, 0)
+    assert [f.code for f in data_findings(dataset.card, dataset.split, dataset.examples)] == ["training-split-evaluated"]
