@@ -1,5 +1,6 @@
 """A split of a data set: examples in a fixed order with stable ids, decoded only batch by batch."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -38,6 +39,7 @@ class ExampleSet:
         decoder: From the bytes of an image to its pixels.
         seed: The run's seed, handed on in every batch.
         roots: Folders that must hold the image files which a table names by path; empty where the paths are our own listing's.
+        trouble: Kind of error that an unreadable image is raised as.
         white: Value of white in images of more than 8 bits, where the split has some: it changes what the same bytes mean.
     """
 
@@ -52,6 +54,7 @@ class ExampleSet:
     seed: int
     roots: tuple[Path, ...] = ()
     white: float | None = None
+    trouble: type[DatasetError] = DatasetError
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -124,7 +127,8 @@ class ExampleSet:
 
     def _images(self, first: int, last: int) -> Tensor:
         encoded = self.encoded(first, last)
-        return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
+        with self._named():
+            return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
 
     def encoded(self, first: int, last: int) -> list[bytes]:
         """The images at positions ``first`` … ``last - 1`` as they are stored.
@@ -133,7 +137,16 @@ class ExampleSet:
             DatasetError: One is missing, is no regular file, or lies outside the data's folders.
         """
         cells = self.table[self.positions[first:last]][self.image]
-        return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+        with self._named():
+            return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raise what can't be read as the kind of error that it is for this split."""
+        try:
+            yield
+        except DatasetError as error:
+            raise self.trouble(error.code, error.message, error.hint) from error
 
     def _bytes(self, cell: Any, name: str) -> bytes:
         if isinstance(cell, bytes):

@@ -11,7 +11,7 @@ from typing import TypeVar
 from efficient360.core.findings import findings_from_json
 from efficient360.core.measurement import Failure, Metric, Outcome, Status
 from efficient360.core.outcome import Record
-from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
+from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, TrainingDataError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.cache_key import header_of, key_of
 from efficient360.execution.events import Finished, Found, Opened, Progress, Started
@@ -85,6 +85,8 @@ def _outcomes(session: Session, evaluator: Evaluator | ExampleEvaluator, key: st
         yield Failure.of(Status.UNSUPPORTED, error)
     except OutOfTime as error:
         yield Failure.of(Status.NOT_RUN, error)
+    except TrainingDataError as error:
+        yield Failure.of(Status.FAILED, error)
     except DatasetError:
         raise
     except Efficient360Error as error:

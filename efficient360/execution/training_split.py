@@ -14,7 +14,7 @@ from efficient360.deployment.artefact import CalibrationImages
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.calibration_images import CALIBRATION
 from efficient360.deployment.runtimes.runtime import Precision
-from efficient360.errors import DatasetError, RunError
+from efficient360.errors import DatasetError, RunError, TrainingDataError
 
 FEWEST: Final = 16
 """Images that int8 is calibrated with at least where they must be held back from the evaluated split."""
@@ -68,6 +68,7 @@ def training_split(dataset: Dataset | None, names: Sequence[str]) -> TrainingSpl
     examples = with_classes(whole, names, dataset.examples.class_names)
     if examples is None:
         return TrainingSplit(None, "the training split has none of the evaluated classes", HINT)
+    examples = dataclasses.replace(examples, trouble=TrainingDataError)
     return TrainingSplit(examples, findings=(_leak(found, looked),) if found else ())
 
 

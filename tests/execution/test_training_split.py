@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from efficient360.core.measurement import Failure
 from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.runtimes.calibration_images import CALIBRATION
@@ -82,6 +83,21 @@ def test_a_broken_training_split_is_missing_not_the_end(tmp_path: Path, network:
     found = training_split(opened(tmp_path, network), NAMES)
     assert found.examples is None
     assert "can't be had" in found.missing
+
+
+def test_a_training_image_that_can_not_be_read_costs_its_evaluator_alone(tmp_path: Path, tiny: Path) -> None:
+    """Broken among so many that the look at its opening misses it."""
+    fill(tmp_path / "test", 2, 0)
+    train = fill(tmp_path / "train", 240, 1)
+    for name in NAMES:
+        for path in sorted((train / name).iterdir())[100:103]:
+            path.write_bytes(b"broken")
+    events: list[Event] = []
+    steps = (Step("uncertainty", {"training_examples": 2400}), Step("accuracy", {}))
+    runner.run(Plan(CheckpointSpec(str(tiny)), DatasetSpec(f"imagefolder:{tmp_path}"), "test", steps, tmp_path / "run"), events.append)
+    done = {event.evaluator: event.records for event in events if isinstance(event, Finished)}
+    assert "corrupt-image" in [record.outcome.code for record in done["uncertainty"] if isinstance(record.outcome, Failure)]
+    assert any(record.metric is not None and record.metric.name == "top1" for record in done["accuracy"])
 
 
 def test_int8_is_calibrated_with_the_training_split_where_there_is_one(tmp_path: Path, network: Checkpoint) -> None:
