@@ -22,6 +22,7 @@ def opening_findings(session: Session, planned: Sequence[Evaluator | ExampleEval
     return (
         *(() if session.match is None else session.match.findings),
         *assumed_preprocessing(session.checkpoint),
+        *other_weights(session.checkpoint),
         *session.dataset.findings,
         *data_findings(session.dataset.card, session.dataset.split, session.dataset.examples),
         *(session.training_split().findings if trains else ()),
@@ -39,6 +40,15 @@ def assumed_preprocessing(checkpoint: Checkpoint) -> tuple[Finding, ...]:
         missing = ", ".join(WORDS[name] for name in checkpoint.assumed)
         told = f"the checkpoint does not say its {missing}; {checkpoint.architecture}'s defaults are taken: {taken}"
     return (Finding("preprocessing-assumed", told, "write what it was trained with into its sidecar: input_size, mean, std, interpolation, crop_pct"),)
+
+
+def other_weights(checkpoint: Checkpoint) -> tuple[Finding, ...]:
+    """The finding of a file with two sets of weights."""
+    other = checkpoint.card.get("other_weights")
+    if not other:
+        return ()
+    told = f"the file holds other weights, {other}, beside those that are evaluated, {checkpoint.card.get('taken_from') or 'the plain ones'}"
+    return (Finding("two-sets-of-weights", told, "leave out --ema to evaluate them" if checkpoint.spec.ema else "--ema evaluates the moving average's"),)
 
 
 def _value(shape: Preprocessing, name: str) -> str:

@@ -132,10 +132,11 @@ class Store:
         if not path.is_file():
             return
         try:
-            stored = _identity(json.loads(path.read_text(encoding="utf-8")))
+            report = json.loads(path.read_text(encoding="utf-8"))
+            stored = _identity(report)
         except (ValueError, KeyError, TypeError):
             return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-        for what, old, new in zip(("of another checkpoint", "on other data"), stored, _identity(header), strict=True):
+        for what, old, new in zip(("of another checkpoint", _other_data(report, header)), stored, _identity(header), strict=True):
             if old != new:
                 message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
                 raise RunError("another-run", message, "choose another folder with --out")
@@ -175,6 +176,14 @@ def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
     as_what = header["checkpoint"].get("deployment")
     deployed = f" as {as_what['runtime']}:{as_what['precision']}" if as_what else ""
     return header["checkpoint"]["digest"] + deployed, None if header["dataset"] is None else header["dataset"]["digest"]
+
+
+def _other_data(stored: Mapping[str, Any], header: Mapping[str, Any]) -> str:
+    """What to call the data of a stored report that differ from a new one's."""
+    old, new = stored.get("dataset"), header.get("dataset")
+    same = isinstance(old, dict) and isinstance(new, dict) and all(old.get(key) == new.get(key) for key in ("name", "title", "split", "available", "source"))
+    whole = same and old.get("examples") == old.get("available") == new.get("examples")
+    return "on another subset of the same data" if same and not whole else "on other data"
 
 
 def _short(digest: str | None) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 import efficient360 as e360
@@ -16,9 +17,9 @@ from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime
 from efficient360.evaluator import Deadline
+from efficient360.execution.alternatives import better_normalisation
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
-from efficient360.execution.prediction_checks import better_normalisation
 from efficient360.execution.runner import run
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import Model
@@ -107,6 +108,22 @@ def test_what_a_checkpoint_leaves_unsaid_is_a_finding(tiny: Path, tmp_path: Path
     assert finding.code == "preprocessing-assumed"
     assert "mean 0.500 0.500 0.500" in finding.message
     assert assumed_preprocessing(dataclasses.replace(bare, origin=Origin.RANDOM)) == ()
+
+
+def test_the_other_weights_of_a_file_are_seen_and_tried(tmp_path: Path) -> None:
+    """The plain weights are noise, the moving average's are a trained network's."""
+    zoo = resolve(CheckpointSpec("digits-vit"))
+    assert zoo.path is not None
+    trained = load_file(zoo.path)
+    noise = {name: torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)) * 0.02 for name, tensor in trained.items()}
+    torch.save({"state_dict": noise, "state_dict_ema": trained}, tmp_path / "both.pth")
+    (tmp_path / "both.json").write_text(zoo.path.with_suffix(".json").read_text())
+    plain = e360.evaluate(tmp_path / "both.pth", "digits", only=["accuracy"], max_examples=100, out=tmp_path / "plain")
+    codes = [finding.code for finding in plain.findings]
+    assert codes[0] == "other-weights-better"
+    assert "two-sets-of-weights" in codes
+    averaged = e360.evaluate(tmp_path / "both.pth", "digits", ema=True, only=["accuracy"], max_examples=100, out=tmp_path / "ema")
+    assert [finding.code for finding in averaged.findings] == ["two-sets-of-weights"]
 
 
 def test_findings_are_kept_and_come_again(make_plan, plugin) -> None:
