@@ -10,7 +10,7 @@ from typing import Final, final
 IMAGENET_SIZES: Final = (1000, 11221, 11821, 21841, 21843)
 """Numbers of classes by which timm knows the ImageNet subsets."""
 _SYNSET = re.compile(r"n\d{8}")
-_PLACEHOLDER = re.compile(r"(?:label|class)?[ _-]?(\d+)", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"(?:label|class)[ _-]?(\d+)", re.IGNORECASE)
 
 
 @final
@@ -43,7 +43,7 @@ def common_names(data: Sequence[str], outputs: Sequence[str]) -> CommonNames | N
 
 
 def are_placeholders(names: Sequence[str]) -> bool:
-    """Whether names say nothing but their own index: 0, 1 …, ``LABEL_0``, ``LABEL_1`` …, or there are none."""
+    """Whether names say nothing but their own index: ``LABEL_0``, ``LABEL_1`` … as Hugging Face writes them, or there are none."""
     numbers = [_PLACEHOLDER.fullmatch(name) for name in names]
     return all(match is not None and int(match[1]) == i for i, match in enumerate(numbers))
 

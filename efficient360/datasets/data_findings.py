@@ -53,7 +53,7 @@ def left_out(listing: Listing) -> list[Finding]:
 
 def nameless(card: Card, names: Sequence[str], checkpoint: Checkpoint) -> Finding:
     """The finding of labels that are bare numbers."""
-    if are_placeholders(checkpoint.class_names):
+    if are_placeholders(checkpoint.class_names) or list(names) == [str(i) for i in range(len(names))]:
         told = f"the labels of {card.name} are numbers without names; they are taken for the checkpoint's outputs of these indices"
     else:
         pairs = ", ".join(f"{i} = {name}" for i, name in enumerate(names[:NAMED]))
