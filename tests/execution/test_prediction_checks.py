@@ -20,6 +20,7 @@ from efficient360.evaluator import Deadline
 from efficient360.execution.alternatives import better_normalisation
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
+from efficient360.execution.plan import Plan, Step
 from efficient360.execution.runner import run
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import Model
@@ -118,12 +119,16 @@ def test_the_other_weights_of_a_file_are_seen_and_tried(tmp_path: Path) -> None:
     noise = {name: torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)) * 0.02 for name, tensor in trained.items()}
     torch.save({"state_dict": noise, "state_dict_ema": trained}, tmp_path / "both.pth")
     (tmp_path / "both.json").write_text(zoo.path.with_suffix(".json").read_text())
-    plain = e360.evaluate(tmp_path / "both.pth", "digits", only=["accuracy"], max_examples=100, out=tmp_path / "plain")
-    codes = [finding.code for finding in plain.findings]
-    assert codes[0] == "other-weights-better"
-    assert "two-sets-of-weights" in codes
-    averaged = e360.evaluate(tmp_path / "both.pth", "digits", ema=True, only=["accuracy"], max_examples=100, out=tmp_path / "ema")
-    assert [finding.code for finding in averaged.findings] == ["two-sets-of-weights"]
+
+    def found(name: str, ema: bool) -> list[str]:
+        spec = CheckpointSpec(str(tmp_path / "both.pth"), ema=ema)
+        events: list = []
+        run(Plan(spec, DatasetSpec("digits", max_examples=100), "test", (Step("accuracy", {}),), tmp_path / name), events.append)
+        return [finding.code for event in events if isinstance(event, Found) for finding in event.findings]
+
+    assert found("plain", ema=False)[0] == "other-weights-better"
+    assert "two-sets-of-weights" in found("plain", ema=False)
+    assert found("ema", ema=True) == ["two-sets-of-weights"]
 
 
 def test_findings_are_kept_and_come_again(make_plan, plugin) -> None:
@@ -132,17 +137,17 @@ def test_findings_are_kept_and_come_again(make_plan, plugin) -> None:
         events: list = []
         run(plan, events.append)
         (found,) = [event for event in events if isinstance(event, Found)]
-        assert [finding.code for finding in found.findings] == ["near-chance"]
+        assert [finding.code for finding in found.findings] == ["one-class-predicted", "near-chance"]
         for log in (plan.out / "work").glob("predictions-*/*"):
             log.unlink()
 
 
 def test_a_report_begins_with_them_and_is_read_back_with_them(tiny: Path, tmp_path: Path) -> None:
     report = e360.evaluate(tiny, "digits", only=["accuracy"], max_examples=60, out=tmp_path / "run")
-    assert [finding.code for finding in report.findings] == ["near-chance"]
+    assert [finding.code for finding in report.findings] == ["one-class-predicted", "near-chance"]
     assert e360.load_report(tmp_path / "run").findings == report.findings
     stored = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert [finding["code"] for finding in stored["findings"]] == ["near-chance"]
+    assert [finding["code"] for finding in stored["findings"]] == ["one-class-predicted", "near-chance"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.index("Check first") < page.index('id="dimensions"')
     del stored["findings"]
