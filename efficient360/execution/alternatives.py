@@ -1,7 +1,7 @@
-"""What nobody named, tried the other way on a few hundred images: another normalisation, the other weights of the file. What is evaluated stays."""
+"""What nobody named, tried the other way on a few hundred images: another preprocessing, the other weights of the file. What is evaluated stays."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from efficient360.core.findings import Finding
 from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.images import decoder_for
+from efficient360.datasets.in_memory import unpacked
 from efficient360.evaluator import Deadline
 from efficient360.execution.prediction_findings import Bools, far_better, percent
 from efficient360.models.building import load_model
@@ -18,7 +20,7 @@ from efficient360.models.model import Model
 from efficient360.models.references import resolve
 
 FIRST: Final = 64
-"""Images on which every other normalisation is tried; the best of them is judged on more."""
+"""Images on which everything is tried; the best is judged on more."""
 NORMALISATIONS: Final = {
     "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "Inception's (0.5)": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -29,33 +31,60 @@ NORMALISATIONS: Final = {
 """The usual means and deviations, by whose they are."""
 
 
-def better_normalisation(model: Model, examples: ExampleSet, right: Bools, own: Preprocessing, batch_size: int, deadline: Deadline) -> Finding | None:
-    """Whether one of the usual normalisations does far better than the one that was assumed. What is evaluated stays as it is.
+def better_preprocessing(
+    model: Model, examples: ExampleSet, right: Bools, own: Preprocessing, assumed: Collection[str], batch_size: int, deadline: Deadline
+) -> Finding | None:
+    """Whether another usual preprocessing does far better than the assumed one: another mean and deviation, no crop, or both. What is evaluated stays.
 
     Args:
         model: Normalises inside, with ``own``.
         examples: Images to try it on.
         right: Whether each is classified correctly as it is, bool ``(n,)``.
-        own: The assumed preprocessing.
+        own: The preprocessing that is evaluated.
+        assumed: Which of its values nobody named; only these are tried otherwise.
         batch_size: Images a forward pass.
         deadline: When to stop.
 
     Raises:
         OutOfTime: From the deadline.
     """
-    others = {name: values for name, values in NORMALISATIONS.items() if not np.allclose(values, (own.mean, own.std), atol=0.01)}
     first = examples.subset(FIRST, examples.seed)
-    scores = {name: float(_right(model, first, own, values, batch_size, deadline).mean()) for name, values in others.items()}
-    best = max(scores, key=lambda name: scores[name])
     place = {name: i for i, name in enumerate(examples.ids)}
-    if scores[best] <= float(right[[place[name] for name in first.ids]].mean()):
+
+    def score(other: Preprocessing) -> float:
+        return float(_right(model, first, own, other, batch_size, deadline).mean())
+
+    tried = {own: float(right[[place[name] for name in first.ids]].mean())}
+    if {"mean", "std"} & set(assumed):
+        tried |= {other: score(other) for other in _normalised(own)}
+    if "crop_pct" in assumed and own.crop_pct < 1 and examples.decoder is not unpacked:
+        for other in {own, max(tried, key=lambda other: tried[other])}:
+            whole = dataclasses.replace(other, crop_pct=1.0)
+            tried[whole] = score(whole)
+    best = max(tried, key=lambda other: tried[other])
+    if best == own:
         return None
-    other = _right(model, examples, own, others[best], batch_size, deadline)
-    if not far_better(right, other, len(others)):
+    correct = _right(model, examples, own, best, batch_size, deadline)
+    if not far_better(right, correct, len(tried) - 1):
         return None
-    mean, std = (" ".join(f"{value:g}" for value in values) for values in others[best])
-    told = f"with {best} normalisation (mean {mean}, std {std}) the accuracy on {len(right)} images would be {percent(other)} instead of {percent(right)}"
-    return Finding("other-normalisation-better", told, "write the mean and std it was trained with into its sidecar, and evaluate it again")
+    told = f"with {_described(own, best)} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
+    return Finding("other-preprocessing-better", told, "write what it was trained with into its sidecar, and evaluate it again")
+
+
+def _normalised(own: Preprocessing) -> list[Preprocessing]:
+    others = [values for values in NORMALISATIONS.values() if not np.allclose(values, (own.mean, own.std), atol=0.01)]
+    return [dataclasses.replace(own, mean=mean, std=std) for mean, std in others]
+
+
+def _described(own: Preprocessing, other: Preprocessing) -> str:
+    parts = []
+    if (own.mean, own.std) != (other.mean, other.std):
+        whose = next(name for name, values in NORMALISATIONS.items() if values == (other.mean, other.std))
+        mean, std = (" ".join(f"{value:g}" for value in values) for values in (other.mean, other.std))
+        parts.append(f"{whose} normalisation (mean {mean}, std {std})")
+    if own.crop_pct != other.crop_pct:
+        parts.append(f"crop {other.crop_pct:g} instead of {own.crop_pct:g}")
+    return " and ".join(parts)
 
 
 def better_weights(
@@ -78,18 +107,18 @@ def better_weights(
     """
     other = load_model(resolve(dataclasses.replace(checkpoint.spec, ema=not checkpoint.spec.ema)), device, keep)
     shape = checkpoint.preprocessing
-    correct = _right(other, examples, shape, (shape.mean, shape.std), batch_size, deadline)
+    correct = _right(other, examples, shape, shape, batch_size, deadline)
     if not far_better(right, correct, 1):
         return None
     told = f"with the file's {checkpoint.card['other_weights']} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
     return Finding("other-weights-better", told, "leave out --ema" if checkpoint.spec.ema else "evaluate them with --ema")
 
 
-def _right(
-    model: Model, examples: ExampleSet, own: Preprocessing, other: tuple[Sequence[float], Sequence[float]], batch_size: int, deadline: Deadline
-) -> Bools:
-    """Whether each example is classified correctly under another normalisation, bool ``(n,)``."""
-    mean, std, own_mean, own_std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (*other, own.mean, own.std))
+def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:
+    """Whether each example is classified correctly under another preprocessing, bool ``(n,)``."""
+    if other.crop_pct != own.crop_pct:
+        examples = dataclasses.replace(examples, decoder=decoder_for(other, examples.white))
+    mean, std, own_mean, own_std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (other.mean, other.std, own.mean, own.std))
     right: list[Tensor] = []
     for batch in examples.batches(batch_size):
         deadline.check()

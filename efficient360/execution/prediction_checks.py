@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from efficient360.core.findings import Finding, findings_from_json, findings_to_json
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import Efficient360Error
-from efficient360.execution.alternatives import better_normalisation, better_weights
+from efficient360.execution.alternatives import better_preprocessing, better_weights
 from efficient360.execution.cache_key import digest, identity_of
 from efficient360.execution.prediction_findings import prediction_findings
 from efficient360.execution.predictions import stored_logits
@@ -55,8 +55,9 @@ def _alternatives(session: Session, examples: ExampleSet, logits: NDArray[np.flo
     chosen = examples.subset(TRIED, plan.seed)
     right = logits[[row[name] for name in chosen.ids]].argmax(axis=1) == chosen.labels
     tries: list[Callable[[], Finding | None]] = []
-    if {"mean", "std"} & set(checkpoint.assumed):
-        tries.append(partial(better_normalisation, session.model, chosen, right, checkpoint.preprocessing, plan.batch_size, session.deadline))
+    if checkpoint.assumed:
+        shape = checkpoint.preprocessing
+        tries.append(partial(better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
     if checkpoint.card.get("other_weights") and session.deployment is None:
         tries.append(partial(better_weights, checkpoint, session.keep, plan.device, chosen, right, plan.batch_size, session.deadline))
     found = []

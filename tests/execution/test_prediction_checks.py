@@ -17,7 +17,7 @@ from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime
 from efficient360.evaluator import Deadline
-from efficient360.execution.alternatives import better_normalisation
+from efficient360.execution.alternatives import better_preprocessing
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
 from efficient360.execution.plan import Plan, Step
@@ -27,6 +27,7 @@ from efficient360.models.model import Model
 from efficient360.models.references import resolve
 
 HALF = Preprocessing((3, 8, 8), (0.5,) * 3, (0.5,) * 3)
+UNSAID = ("mean", "std", "crop_pct")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -53,6 +54,15 @@ class Thresholds(Model):
         return -((grey[:, None] - (torch.arange(8) + 0.5) / 8) ** 2)
 
 
+@dataclasses.dataclass(frozen=True)
+class Corners(Thresholds):
+    """Looks at the corners alone."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        corners = images[..., [0, 0, -1, -1], [0, -1, 0, -1]]
+        return super().__call__(corners[..., None, :])
+
+
 @pytest.fixture
 def greys(tmp_path: Path):
     """128 plain images of eight greys, a class each."""
@@ -73,9 +83,9 @@ def test_the_normalisation_that_was_trained_with_is_found(greys) -> None:
     model = Thresholds(HALF, (MEAN, STD), [])
     before = right(model, greys)
     assert before.mean() < 0.5
-    finding = better_normalisation(model, greys, before, HALF, 32, Deadline())
+    finding = better_preprocessing(model, greys, before, HALF, UNSAID, 32, Deadline())
     assert finding is not None
-    assert finding.code == "other-normalisation-better"
+    assert finding.code == "other-preprocessing-better"
     assert "ImageNet's" in finding.message
     assert "100.0 %" in finding.message
 
@@ -84,14 +94,39 @@ def test_the_right_one_gives_no_finding_and_is_tried_on_few_images_only(greys) -
     model = Thresholds(HALF, (HALF.mean, HALF.std), [])
     before = right(model, greys)
     model.calls.clear()
-    assert better_normalisation(model, greys, before, HALF, 32, Deadline()) is None
+    assert better_preprocessing(model, greys, before, HALF, UNSAID, 32, Deadline()) is None
     assert sum(model.calls) == 64 * 4
+
+
+def test_only_what_nobody_named_is_tried_otherwise(greys) -> None:
+    model = Thresholds(HALF, (MEAN, STD), [])
+    before = right(model, greys)
+    model.calls.clear()
+    assert better_preprocessing(model, greys, before, HALF, ("interpolation",), 32, Deadline()) is None
+    assert model.calls == []
+
+
+def test_a_crop_that_nobody_named_is_tried_without(tmp_path: Path) -> None:
+    """The class is the brightness of the border, which the crop cuts off."""
+    for label in range(8):
+        (tmp_path / str(label)).mkdir()
+        for i in range(16):
+            pixels = np.full((16, 16, 3), round(255 * (label + 0.5) / 8), np.uint8)
+            pixels[4:12, 4:12] = 7 * i
+            Image.fromarray(pixels).save(tmp_path / str(label) / f"{i}.png")
+    cropped = dataclasses.replace(HALF, input_size=(3, 8, 8), interpolation="bilinear", crop_pct=0.5)
+    network = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", cropped, 8)
+    examples = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), network, 0).examples
+    model = Corners(cropped, (cropped.mean, cropped.std), [])
+    finding = better_preprocessing(model, examples, right(model, examples), cropped, ("crop_pct",), 32, Deadline())
+    assert finding is not None
+    assert "crop 1 instead of 0.5" in finding.message
 
 
 def test_the_check_stops_when_time_is_up(greys) -> None:
     model = Thresholds(HALF, (MEAN, STD), [])
     with pytest.raises(OutOfTime):
-        better_normalisation(model, greys, np.zeros(len(greys), dtype=bool), HALF, 32, Deadline(0.0))
+        better_preprocessing(model, greys, np.zeros(len(greys), dtype=bool), HALF, UNSAID, 32, Deadline(0.0))
 
 
 def test_what_a_checkpoint_leaves_unsaid_is_a_finding(tiny: Path, tmp_path: Path) -> None:
