@@ -225,6 +225,19 @@ def test_another_set_has_labels_of_its_own(part: Checkpoint, tmp_path: Path) -> 
     assert other.identity == other_set("digits", part, 1).identity
 
 
+def test_files_that_a_setting_names_enter_the_identity(part: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.png").write_bytes(b"one")
+    before = other_set(f"imagefolder:{tmp_path}", part, 0).identity
+    assert other_set(f"imagefolder:{tmp_path}", part, 0).identity == before
+    (tmp_path / "cat" / "a.png").write_bytes(b"another")
+    assert other_set(f"imagefolder:{tmp_path}", part, 0).identity != before
+    (tmp_path / "a.parquet").write_bytes(b"one")
+    first = other_set(f"parquet:{tmp_path}/*.parquet", part, 0).identity
+    (tmp_path / "a.parquet").write_bytes(b"another")
+    assert other_set(f"parquet:{tmp_path}/*.parquet", part, 0).identity != first
+
+
 def test_a_local_copy_enters_the_identity_and_what_is_not_there_is_told(part: Checkpoint, tmp_path: Path) -> None:
     there = other_set(f"cifar100={tmp_path}", part, 0)
     assert there.name == "cifar100"
