@@ -181,8 +181,10 @@ def _identity(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _other_data(stored: Mapping[str, Any], header: Mapping[str, Any]) -> str:
     """What to call the data of a stored report that differ from a new one's."""
     old, new = stored.get("dataset"), header.get("dataset")
-    same = isinstance(old, dict) and isinstance(new, dict) and all(old.get(key) == new.get(key) for key in ("name", "title", "split", "available", "source"))
-    whole = same and old.get("examples") == old.get("available") == new.get("examples")
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return "on other data"
+    same = all(old.get(key) == new.get(key) for key in ("name", "title", "split", "available", "source"))
+    whole = old.get("examples") == old.get("available") == new.get("examples")
     return "on another subset of the same data" if same and not whole else "on other data"
 
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from efficient360.datasets import folder_listing
 from efficient360.datasets.data_findings import data_findings
 from efficient360.datasets.folder_listing import HIDDEN, LOOP, NO_IMAGE, OUTSIDE, UNREAD, in_order, list_classes, list_images
 from efficient360.datasets.loader import card_of, open_dataset
@@ -92,7 +91,7 @@ def test_what_can_not_be_read_is_an_error_that_names_it(tmp_path: Path, monkeypa
         return real(folder)
 
     real = os.scandir
-    monkeypatch.setattr(folder_listing.os, "scandir", forbidden)
+    monkeypatch.setattr(os, "scandir", forbidden)
     assert code(ids, tmp_path) == "unreadable-folder"
 
 

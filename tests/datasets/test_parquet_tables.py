@@ -32,9 +32,9 @@ def image(value: int, dtype: type = np.uint8, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
-def opened(path: Path, images: list, labels: list, **changes: object) -> Dataset:
+def opened(path: Path, images: list, labels: list) -> Dataset:
     pq.write_table(pa.table({"image": images, "label": labels, "other": [b"x" * 100] * len(labels)}), path / "a.parquet")
-    return open_dataset(DatasetSpec(f"parquet:{path}/a.parquet"), dataclasses.replace(NETWORK, **changes), 0)
+    return open_dataset(DatasetSpec(f"parquet:{path}/a.parquet"), NETWORK, 0)
 
 
 def greys(dataset: Dataset) -> list[float]:

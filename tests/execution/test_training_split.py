@@ -35,8 +35,8 @@ def fill(folder: Path, per_class: int, seed: int) -> Path:
     return folder
 
 
-def opened(folder: Path, network: Checkpoint, **options: object) -> Dataset:
-    return open_dataset(DatasetSpec(f"imagefolder:{folder}", **options), network, 0)
+def opened(folder: Path, network: Checkpoint, max_examples: int | None = None) -> Dataset:
+    return open_dataset(DatasetSpec(f"imagefolder:{folder}", max_examples=max_examples), network, 0)
 
 
 def test_no_folder_no_split(tmp_path: Path, network: Checkpoint) -> None:
