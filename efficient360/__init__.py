@@ -11,6 +11,7 @@ _PUBLIC = {
     "Evaluator": "efficient360.evaluator",
     "ExampleEvaluator": "efficient360.evaluator",
     "Failure": "efficient360.core.measurement",
+    "Finding": "efficient360.core.findings",
     "Measurement": "efficient360.core.measurement",
     "Metric": "efficient360.core.measurement",
     "Plan": "efficient360.execution.plan",

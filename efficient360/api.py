@@ -12,14 +12,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
+from efficient360.core.findings import Finding, findings_from_json
 from efficient360.core.paths import file_name, possible_path, user_path
 from efficient360.core.reading import shown
 from efficient360.core.settings import LARGEST_SEED
+from efficient360.datasets.class_map import read_class_map
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import RunError, SettingsError
-from efficient360.execution.events import Event, Finished, Opened
+from efficient360.execution.events import Event, Finished, Found, Opened
 from efficient360.execution.plan import Plan, Protocol, Step, chosen, configure, read_protocol, with_settings
 from efficient360.execution.progress import listener
 from efficient360.execution.worker import isolated
@@ -64,6 +66,8 @@ def evaluate(
     image_column: str = "",
     label_column: str = "",
     group_columns: Sequence[str] = (),
+    class_map: str | Path | Mapping[str, str | int] | None = None,
+    class_order: Literal["", "data", "checkpoint"] = "",
     max_examples: int | None = None,
     seed: int = 0,
     batch_size: int = 64,
@@ -105,6 +109,9 @@ def evaluate(
         image_column: Image column.
         label_column: Label column.
         group_columns: Group columns for fairness.
+        class_map: Which of the checkpoint's outputs, by name or index, answers each class of the data: a mapping, or a CSV, JSON or YAML file.
+            Without it classes are matched by name, and names that don't match are an error.
+        class_order: ``"data"`` or ``"checkpoint"`` takes classes to be in the same order on both sides, whatever their names, and shows that side's.
         max_examples: Size of a stratified, seeded subset.
         seed: Of all randomness.
         batch_size: Examples held at a time.
@@ -145,6 +152,11 @@ def evaluate(
         if given.network is not None:
             reference, name = reference_of(given.network), folder_name(given.network)
     spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
+    if class_order not in ("", "data", "checkpoint"):
+        raise SettingsError("bad-option", f"class_order is {class_order!r}", "give data or checkpoint, or leave it out")
+    if spec is not None and (class_map is not None or class_order):
+        named = read_class_map(Path(class_map)) if isinstance(class_map, str | Path) else dict(class_map or {})
+        spec = dataclasses.replace(spec, class_map=named, class_order=class_order)
     plan = Plan(
         checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, ema=ema, seed=seed),
         dataset=spec,
@@ -231,15 +243,21 @@ class _ReportWriter:
         self._plan, self._listen = plan, listen
         self._axes, self._store = dimensions(plan.plugins), Store(plan.out)
         self._opened: Opened | None = None
+        self._findings: tuple[Finding, ...] = ()
         self._report: Report | None = None
 
     def take(self, event: Event) -> None:
         """Bring the report up to date and pass the event on."""
         if isinstance(event, Opened):
+            if self._opened is None:
+                self._findings = findings_from_json(event.header.get("findings", []))
             self._opened = event
-        if isinstance(event, Opened | Finished) and self._opened is not None:
+        if isinstance(event, Found):
+            self._findings = tuple(event.findings)
+        if isinstance(event, Opened | Finished | Found) and self._opened is not None:
             keys = self._opened.keys
-            self._report = assemble(self._opened.header, stored_records(self._store, keys), self._axes, list(keys))
+            header = {**self._opened.header, "findings": self._findings}
+            self._report = assemble(header, stored_records(self._store, keys), self._axes, list(keys))
             save(self._report, self._plan.out)
         self._listen(event)
 

@@ -35,6 +35,10 @@ class DatasetError(Efficient360Error):
     """The data set can't be found, read, or matched to the checkpoint."""
 
 
+class TrainingDataError(DatasetError):
+    """An image of the training split can't be read: it costs the evaluators that look at that split, and no other."""
+
+
 class SettingsError(Efficient360Error):
     """A protocol, an evaluator's settings or the command line asks for something that doesn't exist."""
 

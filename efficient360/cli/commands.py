@@ -42,6 +42,8 @@ def evaluate(options: argparse.Namespace) -> int:
             image_column=options.image_column,
             label_column=options.label_column,
             group_columns=options.group_column,
+            class_map=options.class_map,
+            class_order=options.class_order,
             max_examples=options.max_examples,
             seed=options.seed,
             batch_size=options.batch_size,

@@ -109,6 +109,12 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     data.add_argument("--image-column", default="", metavar="COLUMN")
     data.add_argument("--label-column", default="", metavar="COLUMN")
     data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
+    data.add_argument(
+        "--class-map", type=Path, metavar="FILE", help="CSV, JSON or YAML: a class of the data, and the checkpoint's class (name or index) that it is"
+    )
+    data.add_argument(
+        "--class-order", default="", choices=("data", "checkpoint"), help="take classes to be in the same order on both sides, and show that side's names"
+    )
     data.add_argument("--max-examples", type=int, metavar="N", help="size of a stratified, seeded subset")
     what.add_argument(
         "--as",

@@ -1,5 +1,6 @@
 """A split of a data set: examples in a fixed order with stable ids, decoded only batch by batch."""
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from efficient360.core.batch import Batch
 from efficient360.datasets.images import Decoder, stack
+from efficient360.datasets.regular_files import path_within, read_file
 from efficient360.errors import DatasetError
 
 _READ = 256
@@ -38,6 +40,9 @@ class ExampleSet:
         class_names: Name of each class.
         decoder: From the bytes of an image to its pixels.
         seed: The run's seed, handed on in every batch.
+        roots: Folders that must hold the image files which a table names by path; empty where the paths are our own listing's.
+        trouble: Kind of error that an unreadable image is raised as.
+        white: Value of white in images of more than 8 bits, where the split has some: it changes what the same bytes mean.
     """
 
     table: Any
@@ -49,6 +54,9 @@ class ExampleSet:
     class_names: Sequence[str]
     decoder: Decoder
     seed: int
+    roots: tuple[Path, ...] = ()
+    white: float | None = None
+    trouble: type[DatasetError] = DatasetError
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -56,20 +64,32 @@ class ExampleSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over ids, labels and encoded images, in order."""
-        state = hashlib.sha256()
+        return self._read[0]
+
+    @property
+    def hashes(self) -> Sequence[bytes]:
+        """SHA-1 of each encoded image: equal for the same file twice."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[str, Sequence[bytes]]:
+        """Digest and hashes, from one pass over the images."""
+        state = hashlib.sha256() if self.white is None else hashlib.sha256(f"white {self.white:g}\0".encode())
+        hashes = []
         for start in range(0, len(self), _READ):
             window = slice(start, start + _READ)
-            for name, label, encoded in zip(self.ids[window], self.labels[window], self._encoded(start, start + _READ), strict=True):
+            for name, label, encoded in zip(self.ids[window], self.labels[window], self.encoded(start, start + _READ), strict=True):
                 state.update(f"{name}\0{label}\0{len(encoded)}\0".encode())
                 state.update(encoded)
-        return state.hexdigest()
+                hashes.append(hashlib.sha1(encoded, usedforsecurity=False).digest())
+        return state.hexdigest(), hashes
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over ids, labels and the encoded images at 1,000 evenly spaced places: for splits that are too large to be read whole."""
-        state = hashlib.sha256(json.dumps([list(self.ids), self.labels.tolist()]).encode())
+        state = hashlib.sha256(json.dumps([list(self.ids), self.labels.tolist(), *([] if self.white is None else [self.white])]).encode())
         for place in np.unique(np.linspace(0, len(self) - 1, min(len(self), 1000)).astype(int)).tolist():
-            (encoded,) = self._encoded(place, place + 1)
+            (encoded,) = self.encoded(place, place + 1)
             state.update(encoded)
         return state.hexdigest()
 
@@ -118,23 +138,36 @@ class ExampleSet:
         )
 
     def _images(self, first: int, last: int) -> Tensor:
-        encoded = self._encoded(first, last)
-        return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
+        encoded = self.encoded(first, last)
+        with self._named():
+            return stack([self.decoder(data, name) for data, name in zip(encoded, self.ids[first:last], strict=True)])
 
-    def _encoded(self, first: int, last: int) -> list[bytes]:
+    def encoded(self, first: int, last: int) -> list[bytes]:
+        """The images at positions ``first`` … ``last - 1`` as they are stored.
+
+        Raises:
+            DatasetError: One is missing, is no regular file, or lies outside the data's folders.
+        """
         cells = self.table[self.positions[first:last]][self.image]
-        return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+        with self._named():
+            return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raise what can't be read as the kind of error that it is for this split."""
+        try:
+            yield
+        except DatasetError as error:
+            raise self.trouble(error.code, error.message, error.hint) from error
 
     def _bytes(self, cell: Any, name: str) -> bytes:
+        if isinstance(cell, bytes):
+            return cell
         if isinstance(cell, Mapping) and cell.get("bytes") is not None:
             return bytes(cell["bytes"])
-        if isinstance(cell, Mapping) and cell.get("path"):
-            try:
-                return Path(cell["path"]).read_bytes()
-            except OSError as error:
-                raise DatasetError(
-                    "missing-image", f"the image file of example {name} can't be read: {error.strerror}", "restore the file, then run the same command again"
-                ) from error
+        path = cell.get("path") if isinstance(cell, Mapping) else cell
+        if isinstance(path, str) and path:
+            return read_file(path_within(path, self.roots, name), f"the image file of example {name}")
         raise DatasetError("missing-image", f"example {name} has no image", "repair or remove it; an example is never skipped in silence")
 
 

@@ -6,25 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from efficient360.datasets.card import Card
 
-
-def ids_of(table: Any, card: Card, split: str) -> list[str]:
-    """An id for each row: its ``id`` column where every value is different, its path in an image folder, else split and row.
+def ids_of(table: Any, split: str) -> list[str]:
+    """An id for each row: its ``id`` column where every value is different (in an image folder, the paths in it), else split and row.
 
     Args:
         table: A ``datasets.Dataset`` whose image column is left encoded.
-        card: Whose table it is.
         split: Our name of the split.
     """
     if "id" in table.column_names:
         ids = [str(value) for value in table["id"]]
         if len(set(ids)) == len(ids):
             return ids
-    if card.source.kind == "imagefolder":
-        paths = [cell["path"] for cell in table.select_columns([card.image])[:][card.image]]
-        root = Path(card.source.location).resolve()
-        return [str(Path(path).resolve().relative_to(root)) if Path(path).resolve().is_relative_to(root) else path for path in paths]
     width = len(str(len(table) - 1))
     return [f"{split}/{i:0{width}d}" for i in range(len(table))]
 

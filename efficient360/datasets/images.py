@@ -1,10 +1,10 @@
 """From an encoded image to the pixels a checkpoint expects."""
 
-import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from efficient360.core.batch import Batch
+from efficient360.datasets.image_formats import open_image
 from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Preprocessing
 
@@ -20,6 +21,8 @@ Transform = Callable[[Image.Image], NDArray[np.uint8]]
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 Decoder = Callable[[bytes, str], Pixels]
 """From the bytes of an example, and its id for messages, to pixels ``(3, H, W)``: uint8, or float32 in [0, 1]."""
+TOLERANCE: Final = 1e-3
+"""How far beyond black and white rounding may carry a pixel, as a share of white."""
 
 
 def transform_for(preprocessing: Preprocessing) -> Transform:
@@ -51,10 +54,15 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
     return transform
 
 
-def decoder_for(preprocessing: Preprocessing) -> Decoder:
-    """Decodes an encoded image and brings it to the size that a checkpoint wants."""
+def decoder_for(preprocessing: Preprocessing, white: float | None = None) -> Decoder:
+    """Decodes an encoded image and brings it to the size that a checkpoint wants.
+
+    Args:
+        preprocessing: Of the checkpoint.
+        white: As :func:`decode`.
+    """
     transform = transform_for(preprocessing)
-    return lambda encoded, example: transform(decode(encoded, example))
+    return lambda encoded, example: transform(decode(encoded, example, white))
 
 
 def stack(images: list[Pixels]) -> Tensor:
@@ -63,35 +71,46 @@ def stack(images: list[Pixels]) -> Tensor:
     return pixels.float().div_(255.0) if pixels.dtype == torch.uint8 else pixels.float()
 
 
-def decode(encoded: bytes, example: str) -> Image.Image:
+def decode(encoded: bytes, example: str, white: float | None = None) -> Image.Image:
     """The image as a person sees it: upright (EXIF), RGB, 8 bits a channel.
 
-    Grey, palette, CMYK and 16-bit images are converted; transparency is dropped, as timm's and torchvision's loaders do.
+    Grey, palette, CMYK and deeper images are converted; transparency is dropped, as timm's and torchvision's loaders do.
+
+    Args:
+        encoded: Of one of the formats that are read, by content.
+        example: Its id, for messages.
+        white: Value of white in images of more than 8 bits; ``None`` takes 65535 for whole numbers and 1 for others.
 
     Raises:
-        DatasetError: The bytes are no image, or a broken one.
+        DatasetError: The bytes are no image, a broken one, one larger than can be right, or one with values beyond white.
     """
     try:
-        image = Image.open(io.BytesIO(encoded))
+        image = open_image(encoded)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        return image if image.mode == "RGB" else _eight_bits(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        return image if image.mode == "RGB" else _eight_bits(image, white).convert("RGB")
+    except (OSError, SyntaxError, ValueError, MemoryError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
         raise DatasetError(
             "corrupt-image", f"the image of example {example} can't be read: {reason}", "repair or remove it; an example is never skipped in silence"
         ) from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    # PIL clips 16-bit grey to white on conversion instead of scaling it.
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image).astype(np.float64)
-        scale = 257.0 if pixels.max(initial=0) > 255 else 1.0
-        return Image.fromarray(np.clip(pixels / scale, 0, 255).round().astype(np.uint8))
-    if image.mode == "F":
-        return Image.fromarray(np.clip(np.asarray(image) * 255.0, 0, 255).round().astype(np.uint8))
-    return image
+def is_deep(mode: str) -> bool:
+    """Whether images of a Pillow mode have more than 8 bits a channel."""
+    return mode.startswith(("I", "F"))
+
+
+def _eight_bits(image: Image.Image, white: float | None) -> Image.Image:
+    # PIL clips deep images to white on conversion instead of scaling them.
+    if not is_deep(image.mode):
+        return image
+    pixels = np.asarray(image).astype(np.float64)
+    top = white if white is not None else 1.0 if image.mode.startswith("F") else 65535.0
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (np.isfinite(pixels).all() and low >= -TOLERANCE * top and high <= top * (1 + TOLERANCE)):
+        raise ValueError(f"it holds values from {low:g} to {high:g}, where 0 is black and {top:g} white")
+    return Image.fromarray(np.clip(pixels / top * 255.0, 0, 255).round().astype(np.uint8))
 
 
 def decoders_for(device: str) -> int:

@@ -1,6 +1,7 @@
 """Data sets beside the evaluated one: those that a setting names, and the classes of the evaluated one that the checkpoint does not know."""
 
 import dataclasses
+import glob
 from functools import partial
 from pathlib import Path
 
@@ -28,11 +29,19 @@ def other_set(reference: str, checkpoint: Checkpoint, seed: int) -> OtherSet:
     name, _, folder = reference.partition("=")
     card = card_of(DatasetSpec(name))
     data_dir = Path(folder) if folder else None
-    files = [] if data_dir is None else [file for file in data_dir.rglob("*") if file.is_file()]
+    files = local_files(card, data_dir)
     # Labels of another data set are its own: nameless ones must not borrow the checkpoint's names.
     nameless = dataclasses.replace(checkpoint, class_names=())
     split = partial(open_whole, card, data_dir=data_dir, checkpoint=nameless, seed=seed)
     return OtherSet(name, card.title, stamp(dataclasses.asdict(card), files), partial(split, card.evaluate), partial(split, "train"))
+
+
+def local_files(card: Card, data_dir: Path | None) -> list[Path]:
+    """The files on this machine that a data set is read from; empty for one from the hub."""
+    if data_dir is None and card.source.kind == "parquet":
+        return [Path(name) for name in glob.glob(card.source.location, recursive=True)]  # noqa: PTH207 - as the source itself is read
+    folder = Path(card.source.location) if data_dir is None and card.source.kind == "imagefolder" else data_dir
+    return [] if folder is None else [file for file in folder.rglob("*") if file.is_file()]
 
 
 def unseen_set(dataset: Dataset, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> OtherSet:

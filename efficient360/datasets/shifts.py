@@ -14,7 +14,7 @@ from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.identity import ids_of, stamp
 from efficient360.datasets.images import decoder_for
-from efficient360.datasets.sources import open_table
+from efficient360.datasets.sources import OpenedTable, open_table
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 from efficient360.models.checkpoint import Checkpoint
@@ -60,13 +60,15 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], checkpoint:
         DatasetError: It can't be had, lacks a column or an example, or its labels can't be matched to the data set's classes.
     """
     _require_classes(card, shift, class_names)
-    inner = Card(shift.name, shift.title, shift.source, splits={shift.name: shift.split}, image=shift.image, label=shift.label)
-    table = _table(inner, shift)
+    splits = {shift.name: shift.split}
+    inner = Card(shift.name, shift.title, shift.source, splits, evaluate=shift.name, image=shift.image, label=shift.label, groups=tuple(shift.where or ()))
+    opened = _table(inner, shift)
+    table = opened.rows
     for column in (shift.image, shift.label, *(shift.where or ())):
         if column not in table.column_names:
             raise DatasetError("no-column", f"{shift.title} has no column {column!r}", f"its columns are: {', '.join(table.column_names)}; mend the card")
     rows = _rows(table, shift)
-    ids = ids_of(table, inner, shift.name)
+    ids = ids_of(table, shift.name)
     return ExampleSet(
         table=table.select_columns([shift.image]),
         image=shift.image,
@@ -77,6 +79,7 @@ def open_shift(card: Card, shift: Shift, class_names: Sequence[str], checkpoint:
         class_names=class_names,
         decoder=decoder_for(checkpoint.preprocessing),
         seed=seed,
+        roots=opened.roots,
     )
 
 
@@ -112,7 +115,7 @@ def _require_classes(card: Card, shift: Shift, class_names: Sequence[str]) -> No
         raise DatasetError("bad-card", f"{shift.title} names {len(set(shift.labels))} different labels for {expected} classes", "give each class one label")
 
 
-def _table(inner: Card, shift: Shift) -> Any:
+def _table(inner: Card, shift: Shift) -> OpenedTable:
     try:
         return open_table(inner, shift.name, None)
     except DatasetError as error:

@@ -1,8 +1,9 @@
 """What the user asked for of a data set, before anything is opened."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 
 @final
@@ -18,6 +19,8 @@ class DatasetSpec:
         label_column: Over the card's; ``""`` keeps it.
         group_columns: Over the card's; empty keeps them.
         max_examples: Size of the stratified subset; ``None`` takes all.
+        class_map: The checkpoint's output, by name or index, of each class of the data; empty matches by name.
+        class_order: ``data`` or ``checkpoint`` matches classes by position, knowingly, and shows that side's names.
     """
 
     reference: str
@@ -27,3 +30,5 @@ class DatasetSpec:
     label_column: str = ""
     group_columns: tuple[str, ...] = ()
     max_examples: int | None = None
+    class_map: Mapping[str, str | int] = field(default_factory=dict)
+    class_order: Literal["", "data", "checkpoint"] = ""

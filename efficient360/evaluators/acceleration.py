@@ -24,6 +24,7 @@ from efficient360.deployment.hardware_fit.npu import estimate
 from efficient360.deployment.hardware_fit.operator_times import OperatorProfile, profile
 from efficient360.deployment.hardware_fit.speed import PEAK_RUNTIMES, peak_of, peak_runtimes, speed_of
 from efficient360.deployment.runtimes import calibration_images, catalogue
+from efficient360.deployment.runtimes.calibration_images import CalibrationChoice
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
@@ -46,7 +47,7 @@ class Acceleration(Evaluator):
     """
 
     name: ClassVar[str] = "acceleration"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
@@ -79,7 +80,9 @@ class Acceleration(Evaluator):
             asked = ", ".join(text.removesuffix("?") for text in self.runtimes)
             raise Unsupported("no-runtime", f"none of the runtimes is installed: {asked}", "pip install 'efficient360[runtimes]'")
         probes = calibration_images.probes(context.examples, model.input_size, context.seed)
-        bench = self._bench(probes, context)
+        int8 = any(precision is Precision.INT8 for _, precision in targets)
+        calibration = calibration_images.choose(context, int8)
+        bench = self._bench(probes, context, calibration)
         own, twin = _networks(model, probes, context)
         yardstick = networks.products(model.input_size, probes)
         plan = self._plan(targets)
@@ -95,7 +98,8 @@ class Acceleration(Evaluator):
             yardsticks += [products] if isinstance(products, ArtefactResult) else []
             if (name, precision) in targets:
                 results.append(_result((name, precision), cells, own, twin, bench))
-        yield from _illustrated(list(self._outcomes(results, yardsticks)), figures(results, peak_of(yardsticks), _facts(own, twin, model)))
+        outcomes = list(calibration.declared(self._outcomes(results, yardsticks)))
+        yield from _illustrated(outcomes, figures(results, peak_of(yardsticks), _facts(own, twin, model)))
 
     def _plan(self, targets: Sequence[Target]) -> list[Target]:
         """What is timed: the targets, and for the peak the runtimes that are good at it where none of those is a target."""
@@ -103,14 +107,11 @@ class Acceleration(Evaluator):
             return list(targets)
         return [*targets, *((name, Precision.FP32) for name in peak_runtimes())]
 
-    def _bench(self, probes: NDArray[np.float32], context: Context) -> NetworkTimer:
+    def _bench(self, probes: NDArray[np.float32], context: Context, calibration: CalibrationChoice) -> NetworkTimer:
         path = context.scratch / "probes.npy"
         np.save(path, probes)
-        data = context.training or context.examples
-        wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
-        calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed) if wanted and data is not None else None
         schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
-        return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
+        return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration.images, context.artefacts or context.scratch)
 
     def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:
         peak = peak_of(yardsticks)

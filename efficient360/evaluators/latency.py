@@ -16,6 +16,7 @@ from efficient360.deployment.devices.latency_metrics import figures
 from efficient360.deployment.devices.timing import ArtefactResult, energy, result_of
 from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
+from efficient360.deployment.runtimes.calibration_images import CalibrationChoice
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 
@@ -41,7 +42,7 @@ class Latency(Evaluator):
     """
 
     name: ClassVar[str] = "latency"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (
         latency_metrics.BEST,
         latency_metrics.P50,
@@ -82,12 +83,17 @@ class Latency(Evaluator):
         """
         if not isinstance(model, TorchModel | DeployedModel):
             raise Unsupported("not-torch", f"{type(model).__name__} is no network that could be converted", "evaluate a checkpoint")
+        int8 = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
+        calibration = calibration_images.choose(context, int8 and isinstance(model, TorchModel))
+        yield from calibration.declared(self._measured(model, context, calibration))
+
+    def _measured(self, model: TorchModel | DeployedModel, context: Context, calibration: CalibrationChoice) -> Iterator[Outcome]:
         place = device_from_address(self.device)
         probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         path = context.scratch / "probes.npy"
         np.save(path, probes)
         reference = calibration_images.logits_of(model, probes) if isinstance(model, TorchModel) else None
-        built = list(self._built(model, context))
+        built = list(self._built(model, context, calibration))
         cells: list[ArtefactResult] = []
         for batch in self.batches:
             context.deadline.check()
@@ -102,17 +108,13 @@ class Latency(Evaluator):
             yield latency_metrics.no_energy(self.device)
         yield from (failed for failed in built if isinstance(failed, Failure))
 
-    def _built(self, model: TorchModel | DeployedModel, context: Context) -> Iterator[Artefact | Failure]:
+    def _built(self, model: TorchModel | DeployedModel, context: Context, calibration: CalibrationChoice) -> Iterator[Artefact | Failure]:
         if isinstance(model, DeployedModel):
             yield model.artefact
             return
-        calibration = None
-        data = context.training or context.examples
         targets = catalogue.wanted(self.runtimes)
-        if data is not None and any(precision is Precision.INT8 for _, precision in targets):
-            calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed)
         identity = calibration_images.program_identity(context.checkpoint, calibration_images.kept_outputs(model))
-        source = ModelSource(identity, model.module, model.input_size, calibration, context.artefacts or context.scratch)
+        source = ModelSource(identity, model.module, model.input_size, calibration.images, context.artefacts or context.scratch)
         total = len(targets) * len(self.batches)
         for index, (batch, (name, precision)) in enumerate((b, t) for b in self.batches for t in targets):
             context.deadline.check()

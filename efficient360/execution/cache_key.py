@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from efficient360.core import environment
+from efficient360.core.findings import findings_to_json
 from efficient360.deployment.artefact import identity as deployment_identity
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
+from efficient360.execution.opening_findings import opening_findings
 from efficient360.execution.session import Session
 from efficient360.models.in_memory import class_source
 
@@ -68,6 +70,7 @@ def header_of(session: Session, planned: Sequence[Evaluator | ExampleEvaluator])
         "command": plan.command,
         "checkpoint": plain,
         "dataset": None,
+        "findings": findings_to_json(opening_findings(session, planned)),
         "environment": session.environment | {"device": plan.device},
         "protocol": {
             "name": plan.protocol,
@@ -94,6 +97,7 @@ def header_of(session: Session, planned: Sequence[Evaluator | ExampleEvaluator])
             "citation": card.citation,
             "notes": card.notes,
             "groups": list(card.groups),
+            **({"files": dict(dataset.files)} if dataset.files else {}),
         }
     plain_json: dict[str, Any] = json.loads(json.dumps(header, default=str))
     return plain_json

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from efficient360.core.findings import Finding
 from efficient360.core.outcome import Record
 
 
@@ -61,4 +62,12 @@ class Finished:
     cached: bool
 
 
-Event = Opened | Importing | Started | Progress | Finished
+@final
+@dataclass(frozen=True)
+class Found:
+    """What the predictions say against trusting the run, together with what was known when it was opened: all findings, to show first."""
+
+    findings: Sequence[Finding]
+
+
+Event = Opened | Importing | Started | Progress | Finished | Found

@@ -170,10 +170,21 @@ def shared(session: Session, examples: Examples) -> Examples:
         return examples
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
-    plan = session.plan
-    identity = {**identity_of(session), "data": examples.fingerprint}
-    folder = session.store.work(f"predictions-{digest(identity)}")
+    plan, folder = session.plan, _folder(session, examples)
     if session.beside and min(map(len, _logs(session.model, folder))) < len(examples):
-        folder = session.store.work(f"predictions-{digest({**identity, 'beside': session.beside})}")  # foreign code may falsify what is computed beside it
+        folder = _folder(session, examples, beside=session.beside)  # foreign code may falsify what is computed beside it
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)
+
+
+def stored_logits(session: Session) -> NDArray[np.float32] | None:
+    """Clean logits of all evaluated examples, float32 ``(n, K)``, where an evaluator has asked for them; ``None`` else."""
+    if session.dataset is None:
+        return None
+    examples = session.dataset.examples
+    log = RowLog(_folder(session, examples) / "logits.f32", session.model.num_classes)
+    return log.take(np.arange(len(examples))) if len(examples) and len(log) >= len(examples) else None
+
+
+def _folder(session: Session, examples: ExampleSet, **more: str) -> Path:
+    return session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint, **more})}")

@@ -13,7 +13,7 @@ from efficient360.core import formatting
 from efficient360.core.measurement import Failure
 from efficient360.core.terminal import Terminal, console
 from efficient360.core.text import one_line
-from efficient360.execution.events import Event, Finished, Importing, Opened, Progress, Started
+from efficient360.execution.events import Event, Finished, Found, Importing, Opened, Progress, Started
 from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
@@ -127,6 +127,8 @@ class _Live:
             self.bars.advance(tasks[0])
         elif isinstance(event, Importing):
             self._forget()
+        elif isinstance(event, Found):
+            pass  # the summary begins with them
         elif event.work == self.work and len(tasks) > 1:
             self.bars.update(tasks[1], completed=event.done)
         else:

@@ -11,18 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from efficient360.core.findings import findings_from_json
 from efficient360.core.measurement import Failure, Outcome, Status
 from efficient360.core.outcome import Record
 from efficient360.core.plain import plain
-from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
+from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, TrainingDataError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution import preparation
 from efficient360.execution.cache_key import header_of
 from efficient360.execution.contract import checked, failure_of
-from efficient360.execution.events import Finished, Importing, Opened, Progress, Started
+from efficient360.execution.events import Finished, Found, Importing, Opened, Progress, Started
 from efficient360.execution.guard import Baseline, changed_model, guarded, spoiled
 from efficient360.execution.origins import groups_of, source_digest
 from efficient360.execution.plan import Plan, configure
+from efficient360.execution.prediction_checks import findings_of_predictions
 from efficient360.execution.predictions import shared
 from efficient360.execution.preparation import Prepared
 from efficient360.execution.scoring import outcomes_of, score_all
@@ -56,7 +58,7 @@ def run(plan: Plan, emit: Emit, given: InMemory | None = None, before: Opened | 
         session = open_session(plan, store, emit, stack, given)
         prepared = preparation.own(session, ours)
         opened, baseline = _open(session, prepared, before), Baseline.of(session.model, any(group.foreign for group in groups))
-        session = _steps(session, prepared, baseline)
+        session = _steps(session, prepared, baseline, opened)
         for group in groups:
             if group.foreign:
                 with guarded(foreign=True):
@@ -64,7 +66,7 @@ def run(plan: Plan, emit: Emit, given: InMemory | None = None, before: Opened | 
                     prepared = preparation.foreign(session, group.steps, known)
                     session = dataclasses.replace(session, beside=source_digest(group))
                     opened = _open(session, prepared, opened)
-                    session = _steps(session, prepared, baseline)
+                    session = _steps(session, prepared, baseline, opened)
         if session.dataset is not None:
             scored = {name: store.work(group[0].key) for name, group in store.newest(opened.keys).items() if not is_retried(group)}
             write_examples(plan.out, session.dataset.examples.ids, scored)
@@ -83,13 +85,15 @@ def _open(session: Session, prepared: Sequence[Prepared], before: Opened | None)
     return opened
 
 
-def _steps(session: Session, prepared: Sequence[Prepared], baseline: Baseline) -> Session:
-    """Run some evaluators; the session has the model that the next one gets."""
+def _steps(session: Session, prepared: Sequence[Prepared], baseline: Baseline, opened: Opened) -> Session:
+    """Run some evaluators; the session has the model that the next one gets. What the predictions say against the run is told as soon as they are there."""
     names = [step.evaluator for step in session.plan.steps]
+    told = False
     for step in prepared:
         session.emit(Started(step.name, names.index(step.name), len(names)))
         if stored := session.store.finished(step.name, step.key):
             session.emit(Finished(step.name, stored, cached=True))
+            told = told or _tell(session, opened)
             continue
         began = time.monotonic()
         with guarded(step.foreign):
@@ -102,7 +106,15 @@ def _steps(session: Session, prepared: Sequence[Prepared], baseline: Baseline) -
         _store(session, step, outcomes, time.monotonic() - began)
         if changes or not whole:
             session = _renewed(session, step.name, baseline)
+        told = told or _tell(session, opened)
     return session
+
+
+def _tell(session: Session, opened: Opened) -> bool:
+    """Whether there are predictions whose findings could be told, with those that were known before."""
+    if (found := findings_of_predictions(session)) is not None:
+        session.emit(Found((*found, *findings_from_json(opened.header["findings"]))))
+    return found is not None
 
 
 def _store(session: Session, step: Prepared, outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -144,6 +156,8 @@ def _outcomes(session: Session, step: Prepared) -> Iterator[Outcome]:
         yield Failure.of(Status.UNSUPPORTED, error)
     except OutOfTime as error:
         yield Failure.of(Status.NOT_RUN, error)
+    except TrainingDataError as error:
+        yield Failure.of(Status.FAILED, error)
     except DatasetError as error:
         if not step.foreign:
             raise
@@ -204,8 +218,8 @@ def _require(session: Session, evaluator: Evaluator | ExampleEvaluator) -> None:
         raise Unsupported("no-dataset", "no data set was given", "add --dataset")
     if Need.GROUPS in needs and (dataset is None or not dataset.examples.groups):
         raise Unsupported("no-groups", "the data set names no groups", "choose a column with --group-column")
-    if Need.TRAINING_SPLIT in needs and (dataset is None or dataset.training is None):
-        raise Unsupported("no-training-split", "the data set has no training split beside the evaluated one", "give a data set with one")
+    if Need.TRAINING_SPLIT in needs:
+        session.require_training()
     if needs & {Need.GRADIENTS, Need.FEATURES} and not isinstance(session.model, TorchModel):
         wanted = "gradients" if Need.GRADIENTS in needs else "features"
         raise Unsupported("deployed", f"an artefact gives logits only, and this wants {wanted}", "evaluate the checkpoint itself, without --as")

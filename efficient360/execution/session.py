@@ -1,25 +1,28 @@
 """All that is open during a run: the checkpoint loaded, its artefact deployed where one was asked for, the data."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, final
 
 from torch import nn
 
 from efficient360.core import environment
-from efficient360.datasets.class_matching import kept_outputs
+from efficient360.datasets.class_matching import ClassMatch, match_examples
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
+from efficient360.errors import Unsupported
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
+from efficient360.execution.training_split import TrainingSplit, calibration_images, training_split
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, Preprocessing
 from efficient360.models.in_memory import checkpoint_in_memory, model_in_memory
@@ -40,12 +43,14 @@ class Session:
     store: Store
     checkpoint: Checkpoint
     model: Model
-    keep: tuple[int, ...] | None
+    match: ClassMatch | None
     deployment: Deployment | None
     dataset: Dataset | None
     environment: dict[str, Any]
     deadline: Deadline
     emit: Emit
+    training_split: Callable[[], TrainingSplit]
+    """Opens the training split once."""
     evaluators: Mapping[str, Evaluator | ExampleEvaluator] = field(default_factory=dict)
     """Evaluators that were handed over, which no name stands for."""
     reload: Callable[[], Model] | None = None
@@ -53,9 +58,25 @@ class Session:
     beside: str = ""
     """Set once foreign code has run in this process: names the folders of what is computed here, which the package's own evaluators never take up."""
 
+    @property
+    def keep(self) -> tuple[int, ...] | None:
+        """Indices of the checkpoint's outputs in the order of the labels; ``None`` for its own order."""
+        return None if self.match is None else self.match.outputs
+
     def training(self) -> ExampleSet | None:
-        """The split that the checkpoint was trained on, where the data set has one beside the evaluated split."""
-        return None if self.dataset is None or self.dataset.training is None else self.dataset.training()
+        """The split that the checkpoint was trained on, where there is one that can be had."""
+        return self.training_split().examples
+
+    def require_training(self) -> ExampleSet:
+        """The same, or why there is none.
+
+        Raises:
+            Unsupported: There is none, or it can't be had.
+        """
+        found = self.training_split()
+        if found.examples is None:
+            raise Unsupported("no-training-split", found.missing, found.hint)
+        return found.examples
 
     def others(self, references: Sequence[str]) -> dict[str, OtherSet]:
         """The data sets of these references, and the classes that the checkpoint does not know, where there are any; none of them opened.
@@ -109,20 +130,30 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     else:
         checkpoint = resolve(plan.checkpoint)
     dataset = _open_data(plan, given, checkpoint)
-    keep = None if dataset is None else kept_outputs(checkpoint, dataset.card, dataset.examples.class_names)
+    match: ClassMatch | None = None
+    names: Sequence[str] = ()
+    if dataset is not None and plan.dataset is not None:
+        examples, match = match_examples(dataset.examples, checkpoint, dataset.card, plan.dataset.class_map, plan.dataset.class_order)
+        names = examples.class_names
+        dataset = dataclasses.replace(dataset, examples=dataclasses.replace(examples, class_names=list(match.class_names)))
+    keep = None if match is None else match.outputs
     network = given.network
     reload = partial(load_model, checkpoint, plan.device, keep) if network is None else partial(model_in_memory, network, checkpoint, plan.device, keep)
     model = reload()
     preflight(model, plan.seed)
+    calibration: CalibrationImages | None = None
+    if dataset is not None and plan.deployment:
+        dataset, calibration = calibration_images(dataset, names, plan.deployment, plan.seed)
+    training = cache(partial(training_split, dataset, names))
+    opened = partial(Session, plan, store, checkpoint, match=match, dataset=dataset, environment=environment.describe(), deadline=deadline, emit=emit)
     if not plan.deployment:
-        return Session(plan, store, checkpoint, model, keep, None, dataset, environment.describe(), deadline, emit, given.evaluators, reload)
+        return opened(model=model, deployment=None, training_split=training, evaluators=given.evaluators, reload=reload)
     work = f"deployment as {plan.deployment}"
     emit(Progress(work, 0, 1))
-    calibration = None if dataset is None else _calibration(dataset)
     probes = None if dataset is None else dataset.examples
     deployment = stack.enter_context(deploy(checkpoint, model, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
     emit(Progress(work, 1, 1))
-    return Session(plan, store, checkpoint, deployment.model, keep, deployment, dataset, environment.describe(), deadline, emit, given.evaluators)
+    return opened(model=deployment.model, deployment=deployment, training_split=training, evaluators=given.evaluators)
 
 
 def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset | None:
@@ -133,10 +164,3 @@ def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset |
     shape = checkpoint.preprocessing
     resize = transform_for(shape)
     return given.data.open(checkpoint.class_names, checkpoint.num_classes, shape.input_size, resize, plan.dataset.max_examples, plan.seed)
-
-
-def _calibration(dataset: Dataset) -> CalibrationImages:
-    """The training split where there is one; else the evaluated examples, which is told because it flatters."""
-    if dataset.training is not None:
-        return CalibrationImages(dataset.training(), "the training split")
-    return CalibrationImages(dataset.examples, "the evaluated split itself, as the data set has no other")

@@ -93,6 +93,7 @@ class Checkpoint:
         num_classes: Length of a row of logits.
         class_names: Name of each class where known, else empty.
         card: Whatever else the sidecar says: training, licence, measured figures.
+        assumed: Values of the preprocessing that nobody named, so that the architecture's defaults stand.
     """
 
     spec: CheckpointSpec
@@ -106,6 +107,7 @@ class Checkpoint:
     num_classes: int
     class_names: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     @property
     def trained(self) -> bool:

@@ -36,6 +36,13 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     )
 
 
+def assumed_values(sidecar: Sidecar, spec: CheckpointSpec) -> tuple[str, ...]:
+    """Values of the preprocessing that neither the sidecar nor the user names: the architecture's defaults, which its training may not have used."""
+    sized = "img_size" in spec.arguments or "img_size" in sidecar.arguments
+    named = {*sidecar.preprocessing, *(["input_size"] if sized else [])} - set(sidecar.assumed)
+    return tuple(name for name in ("input_size", "mean", "std", "interpolation", "crop_pct") if name not in named)
+
+
 def preprocessing_of_timm(network: nn.Module) -> Preprocessing | None:
     """The evaluation data config that a network built by timm carries; ``None`` for any other."""
     config = getattr(network, "pretrained_cfg", None)

@@ -10,7 +10,7 @@ from efficient360.models.architectures import build_network, pretrained_config, 
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
-from efficient360.models.preprocessing import preprocessing_of, require_input_size
+from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
 from efficient360.models.weights import Weights, digest, timm_weights
@@ -98,6 +98,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         num_classes=full["num_classes"],
         class_names=names,
         card=_card(source, architecture, weights, resampled, preprocessing),
+        assumed=assumed_values(source.sidecar, spec),
     )
 
 

@@ -31,6 +31,7 @@ class Sidecar:
         num_classes: Number of classes.
         class_names: Name of each class.
         card: Everything else.
+        assumed: Values among ``preprocessing`` that are defaults, which no file names.
     """
 
     name: str = ""
@@ -40,6 +41,7 @@ class Sidecar:
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 def read_json(path: Path) -> dict[str, Any]:

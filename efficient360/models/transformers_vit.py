@@ -159,6 +159,7 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
         num_classes=arguments["num_classes"],
         class_names=() if placeholder else names,
         card={"format": f"transformers {head}", "preprocessing_source": preprocessing_source},
+        assumed=() if preprocessing_source == PROCESSOR else ("mean", "std", "interpolation", "crop_pct"),
     )
 
 

@@ -26,7 +26,7 @@ def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: S
     """Build a report from stored outcomes.
 
     Args:
-        header: Checkpoint, dataset, environment, protocol, command and creation time.
+        header: Checkpoint, dataset, environment, protocol, command, creation time and, where there are some, findings.
         records: Stored outcomes.
         dimensions: Dimensions of the radar.
         planned: Evaluators that must have an outcome for the report to be complete.
@@ -35,7 +35,8 @@ def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: S
     state: State = "complete" if set(planned) <= reached else "incomplete"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     plain = {key: header[key] for key in ("created", "command", "checkpoint", "dataset", "environment", "protocol")}
-    return Report(state=state, updated=now, records=records, axes=axes_of(dimensions, records), **plain)
+    findings = tuple(header.get("findings", ()))
+    return Report(state=state, updated=now, records=records, axes=axes_of(dimensions, records), findings=findings, **plain)
 
 
 def stored_records(store: Store, keys: Mapping[str, str]) -> list[Record]:

@@ -62,7 +62,7 @@ def facts(report: Report) -> list[str]:
     """The line under the name: architecture, data, protocol, date."""
     parts = [str(report.checkpoint.get("architecture", ""))]
     if report.dataset is not None:
-        parts.append(data(report.dataset))
+        parts += [data(report.dataset), files(report.dataset)]
     protocol = report.protocol.get("name")
     parts.append(f"{protocol} protocol" if protocol else "")
     parts.append(report.created[:10])
@@ -79,6 +79,21 @@ def data(dataset: Mapping[str, Any]) -> str:
     unseen = [str(c) for c in dataset.get("unseen") or ()]
     without = f", without {len(unseen)} classes that the checkpoint does not know ({', '.join(unseen[:5])}{' …' if len(unseen) > 5 else ''})" if unseen else ""
     return f"{name}, {formatting.count(taken)}{total} examples{without}"
+
+
+def files(dataset: Mapping[str, Any]) -> str:
+    """What an image folder holds in one line: ``200 images in 10 class folders, 20 each; left out: 3 hidden``; empty for other sources."""
+    found = dataset.get("files")
+    if not isinstance(found, Mapping) or not isinstance(found.get("images"), int):
+        return ""
+    per_class, left_out = found.get("images per class"), found.get("left out")
+    counts = [n for n in per_class.values() if isinstance(n, int)] if isinstance(per_class, Mapping) else []
+    spread = f", {formatting.count(min(counts))}{'' if min(counts) == max(counts) else f' to {formatting.count(max(counts))}'} each" if counts else ""
+    skipped = left_out.items() if isinstance(left_out, Mapping) else ()
+    parts = [f"{entry['files']} {reason}" for reason, entry in skipped if isinstance(entry, Mapping) and "files" in entry]
+    parts += [f"{found['beside the splits']} beside the splits"] if found.get("beside the splits") else []
+    without = f"; left out: {', '.join(parts)}" if parts else ""
+    return f"{formatting.count(found['images'])} images in {found.get('classes')} class folders{spread}{without}"
 
 
 def provenance(report: Report) -> list[tuple[str, Any]]:

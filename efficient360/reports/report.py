@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, final
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from efficient360.core import outcome as codec
+from efficient360.core.findings import Finding, findings_from_json, findings_to_json
 from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Json, Record
 from efficient360.core.parsing import require_plain
@@ -64,6 +65,7 @@ class Report:
         protocol: Name, evaluators with their settings, seed, time budget.
         records: Stored outcomes in the protocol's order.
         axes: The dimensions in radar order.
+        findings: Reasons to trust the run less, of the data, the classes, the preprocessing and the predictions; the worst first.
     """
 
     state: State
@@ -76,6 +78,7 @@ class Report:
     protocol: Mapping[str, Any]
     records: Sequence[Record]
     axes: Sequence[Axis]
+    findings: Sequence[Finding] = ()
 
     @property
     def failures(self) -> Sequence[Record]:
@@ -114,10 +117,11 @@ def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
 
 def to_json(report: Report) -> Json:
     """The report as ``report.json`` holds it."""
-    plain = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name not in ("records", "axes")}
+    plain = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name not in ("records", "axes", "findings")}
     return {
         "schema_version": SCHEMA_VERSION,
         **plain,
+        "findings": findings_to_json(report.findings),
         "outcomes": [codec.to_json(r) for r in report.records],
         "dimensions": [_axis_json(a) for a in report.axes],
     }
@@ -186,6 +190,7 @@ class _StoredReport(BaseModel):
     environment: dict[str, Any]
     protocol: _ProtocolHeader
     outcomes: list[dict[str, Any]]
+    findings: list[dict[str, str]] = []  # reports of earlier versions have none
 
 
 _REPORT: Final = TypeAdapter(_StoredReport)
@@ -201,10 +206,11 @@ def from_json(data: Mapping[str, Any], dimensions: Iterable[Dimension]) -> Repor
         stored = _REPORT.validate_python(data)
     except ValidationError as error:
         raise ValueError(misfit(error)) from error
-    names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes")]
+    names = [f.name for f in dataclasses.fields(Report) if f.name not in ("records", "axes", "findings")]
     try:
         require_plain({name: data[name] for name in names})
         records = [codec.from_json(outcome) for outcome in stored.outcomes]
+        findings = findings_from_json(stored.findings)
     except ValueError as error:
         raise ValueError(f": {error}") from error
-    return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records))
+    return Report(**{n: data[n] for n in names}, records=records, axes=axes_of(dimensions, records), findings=findings)

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import MetricError
@@ -68,6 +69,11 @@ class RunReport:
     def failures(self) -> Sequence[Record]:
         """Missing metrics: records whose outcome is a :class:`~efficient360.Failure` with its reason."""
         return self.report.failures
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Reasons to trust the run less: of the data, the classes, the preprocessing and the predictions; the worst first."""
+        return self.report.findings
 
     @property
     def axes(self) -> Mapping[str, Axis]:
@@ -132,10 +138,12 @@ class RunReport:
         name = escape(str(self.report.checkpoint.get("name", "")))
         about = escape(" · ".join(facts(self.report)))
         style = f"color:{LIGHT['ink']};background:{LIGHT['paper']};padding:12px;font:14px system-ui,sans-serif;max-width:960px"
+        found = "".join(f"<li><strong>{escape(f.message)}</strong> → {escape(f.advice)}</li>" for f in self.findings)
+        warned = f'<ul style="color:{LIGHT["ink"]};padding-left:1.2em">{found}</ul>' if found else ""
         page = f"<p style='color:{LIGHT['muted']};margin:8px 0 0'>{escape(str(self.folder / PAGE))}</p>"
         return (
             f'<div style="{style}"><strong style="font-size:16px">{name}</strong><div style="color:{LIGHT["muted"]}">{about}</div>'
-            f"{radar_svg(self.report.axes)}"
+            f"{warned}{radar_svg(self.report.axes)}"
             f'<table style="border-collapse:collapse"><thead><tr>{_cells(("axis", "score", "summary metric", "value", "95 % interval"), "th")}</tr></thead>'
             f"<tbody>{rows}</tbody></table>{page}</div>"
         )

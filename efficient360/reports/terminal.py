@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from efficient360.core import formatting
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
 from efficient360.core.text import one_line
 from efficient360.reports import sections
@@ -39,8 +40,11 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
 
 
 def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
-    yield Text.assemble("\n", (one_line(str(report.checkpoint.get("name", ""))), "bold"))
-    yield Text(" · ".join(one_line(fact) for fact in facts(report)), style="dim")
+    yield Text.assemble("\n", (_line(str(report.checkpoint.get("name", ""))), "bold"))
+    yield Text(" · ".join(_line(fact) for fact in facts(report)), style="dim")
+    if report.findings:
+        yield Text.assemble("\n", (f"Check first: {len(report.findings)} {'findings' if len(report.findings) > 1 else 'finding'}", "bold yellow"))
+        yield from (Padding(_finding(finding), (0, 0, 0, 2), expand=False) for finding in report.findings)
     if report.state == "incomplete":
         yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
     for section in sections.sections(report):
@@ -55,6 +59,10 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
     if folder is not None:
         files = [name for name in FILES[1:] if (folder / name).exists()]
         yield Text.assemble("\n", (str(folder / FILES[0]), "bold"), (f"\n  with {', '.join(files)}" if files else "", "dim"), "\n")
+
+
+def _finding(finding: Finding) -> Text:
+    return Text.assemble("- ", _line(finding.message), (f" → {_line(finding.advice)}", "dim"))
 
 
 def _head(axis: Axis | None) -> list[tuple[str, str]]:

@@ -143,10 +143,11 @@ class Store:
         if not is_file(path):
             return
         try:
-            stored = _identity(_STORED.validate_python(parse_json(_READER.read_bytes(path))))
+            report = parse_json(_READER.read_bytes(path))
+            stored = _identity(_STORED.validate_python(report))
         except (ValueError, RunError):
             return  # an unreadable report is simply written anew; outcomes are keyed by themselves
-        for what, old, new in zip(("of another checkpoint", "on other data"), stored, _identity(_STORED.validate_python(header)), strict=True):
+        for what, old, new in zip(("of another checkpoint", _other_data(report, header)), stored, _identity(_STORED.validate_python(header)), strict=True):
             if old != new:
                 message = f"{self.folder} holds an evaluation {what} ({_short(old)}, this one has {_short(new)})"
                 raise RunError("another-run", message, "choose another folder with --out")
@@ -210,6 +211,16 @@ def _identity(header: _Stored) -> tuple[str | None, str | None]:
     as_what = header.checkpoint.deployment
     deployed = f" as {as_what.runtime}:{as_what.precision}" if as_what else ""
     return header.checkpoint.digest + deployed, None if header.dataset is None else header.dataset.digest
+
+
+def _other_data(stored: Mapping[str, Any], header: Mapping[str, Any]) -> str:
+    """What to call the data of a stored report that differ from a new one's."""
+    old, new = stored.get("dataset"), header.get("dataset")
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return "on other data"
+    same = all(old.get(key) == new.get(key) for key in ("name", "title", "split", "available", "source"))
+    whole = old.get("examples") == old.get("available") == new.get("examples")
+    return "on another subset of the same data" if same and not whole else "on other data"
 
 
 def _short(digest: str | None) -> str:

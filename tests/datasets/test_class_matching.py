@@ -1,14 +1,19 @@
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import timm
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
+from timm.data import ImageNetInfo
 
 from efficient360.datasets.card import read_card
-from efficient360.datasets.class_matching import kept_outputs, known_part, unseen_classes, unseen_part
+from efficient360.datasets.class_matching import ClassMatch, known_part, match_classes, match_examples, unseen_classes, unseen_part, with_classes
 from efficient360.datasets.loader import card_of, open_dataset, open_split, open_whole
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
@@ -22,26 +27,139 @@ from efficient360.models.references import resolve
 BASE = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", Preprocessing((3, 8, 8), (0.5,) * 3, (0.5,) * 3), 3, ("cat", "dog", "owl"))
 
 
-def test_equal_names_or_equal_counts_need_nothing() -> None:
-    card = read_card("digits")
-    assert kept_outputs(BASE, card, ["cat", "dog", "owl"]) is None
-    assert kept_outputs(dataclasses.replace(BASE, class_names=()), card, ["a", "b", "c"]) is None
+DIGITS_CARD = read_card("digits")
 
 
-def test_names_are_matched_whatever_their_order_and_number() -> None:
-    assert kept_outputs(BASE, read_card("digits"), ["owl", "cat"]) == (2, 0)
-    assert kept_outputs(BASE, read_card("digits"), ["dog", "owl", "cat"]) == (1, 2, 0)
+def match(names: Sequence[str], outputs: Sequence[str] = BASE.class_names, classes: int | None = None, **options: Any) -> ClassMatch:
+    checkpoint = dataclasses.replace(BASE, class_names=tuple(outputs), num_classes=classes or len(outputs))
+    return match_classes(names, checkpoint, DIGITS_CARD, **options)
 
 
-def test_imagenet_subset_is_matched_by_its_card() -> None:
+def codes(found: ClassMatch) -> list[str]:
+    return [finding.code for finding in found.findings]
+
+
+def refused(*arguments: Any, **options: Any) -> DatasetError:
+    with pytest.raises(DatasetError) as caught:
+        match(*arguments, **options)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_equal_names_need_no_word() -> None:
+    assert match(["cat", "dog", "owl"]) == ClassMatch(None, ("cat", "dog", "owl"))
+
+
+def test_names_are_matched_whatever_their_order() -> None:
+    assert match(["owl", "cat", "dog"]) == ClassMatch((2, 0, 1), ("owl", "cat", "dog"))
+
+
+def test_fewer_classes_compete_with_all_outputs_and_it_is_told() -> None:
+    found = match(["owl", "cat"])
+    assert (found.outputs, found.class_names) == ((2, 0, 1), ("owl", "cat", "dog"))
+    assert codes(found) == ["fewer-classes"]
+
+
+@pytest.mark.parametrize("names", [["Owl", "CAT", "dog"], ["the-owl", "a cat", "big_dog"], ["\uff4fwl", "cat", "dog"]], ids=["case", "spacing", "width"])
+def test_spelling_does_not_matter_and_is_told(names: list[str]) -> None:
+    outputs = ("a_cat", "Big Dog", "The Owl") if "a cat" in names else BASE.class_names
+    found = match(names, outputs)
+    assert found.outputs == (2, 0, 1)
+    assert codes(found) == ["classes-matched-loosely"]
+
+
+@given(st.permutations(range(6)), st.lists(st.sampled_from([str.upper, str.title, str.lower]), min_size=6, max_size=6))
+def test_matching_by_name_follows_the_names(order: list[int], spellings: list[Callable[[str], str]]) -> None:
+    outputs = ["red fox", "sea-lion", "cat", "polar_bear", "newt", "owl"]
+    names = [change(outputs[i]) for i, change in zip(order, spellings, strict=True)]
+    found = match(names, outputs)
+    assert list(found.outputs or range(6)) == order
+
+
+@pytest.mark.parametrize("names", [["plane", "dog", "owl"], ["chat", "chien", "hibou"], ["cat", "newt"], ["cat", "Cat", "dog"]])
+def test_names_that_do_not_match_are_an_error_never_positions(names: list[str]) -> None:
+    error = refused(names)
+    assert error.code == "class-names-differ"
+    assert "only in the data:" in error.message
+    assert "only in the checkpoint:" in error.message
+    assert "--class-map" in error.hint
+
+
+def test_positions_can_be_taken_knowingly() -> None:
+    names = ["chat", "chien", "hibou"]
+    for order, shown in (("data", tuple(names)), ("checkpoint", BASE.class_names)):
+        found = match(names, order=order)
+        assert (found.outputs, found.class_names) == (None, shown)
+        assert codes(found) == ["classes-by-position"]
+    assert refused(["chat"], order="data").code == "class-count-mismatch"
+
+
+def test_a_class_map_decides_by_name_or_index() -> None:
+    found = match(["hibou", "chat", "chien"], class_map={"hibou": "owl", "chat": 0, "chien": "dog"})
+    assert found.outputs == (2, 0, 1)
+    assert codes(found) == ["classes-mapped"]
+
+
+@pytest.mark.parametrize(
+    ("class_map", "code"),
+    [
+        ({"chat": "cat"}, "bad-class-map"),
+        ({"chat": "cat", "chien": "wolf"}, "bad-class-map"),
+        ({"chat": 0, "chien": 3}, "bad-class-map"),
+        ({"chat": 0, "chien": 0}, "class-twice"),
+    ],
+)
+def test_a_class_map_that_does_not_fit_is_refused(class_map: dict, code: str) -> None:
+    assert refused(["chat", "chien"], class_map=class_map).code == code
+
+
+TWELVE = [str(i) for i in range(12)]
+
+
+@pytest.mark.parametrize("outputs", [(), tuple(f"LABEL_{i}" for i in range(12)), tuple("abcdefghijkl")])
+def test_classes_called_by_numbers_are_these_outputs(outputs: tuple[str, ...]) -> None:
+    found = match(TWELVE, outputs, 12)
+    assert found.outputs is None
+    assert "numeric-order" in codes(found)
+    assert ("classes-by-number" in codes(found)) == (outputs == tuple("abcdefghijkl"))
+    assert found.alternatives == {"sorted as text": tuple(sorted(TWELVE).index(name) for name in TWELVE)}
+    assert match(["3", "7"], outputs, 12).outputs == (3, 7, *[i for i in range(12) if i not in (3, 7)])
+
+
+def test_numbers_that_begin_at_one_are_told() -> None:
+    whole = match([str(i) for i in range(1, 10)], (), 9)
+    assert whole.outputs is None
+    assert codes(whole) == ["labels-from-one"]
+    part = match([str(i) for i in range(1, 10)], (), 10)
+    assert part.outputs == (*range(1, 10), 0)
+    assert part.alternatives == {"numbered from 1": tuple(range(9))}
+    assert refused(["0", "12"], (), 12).code == "class-count-mismatch"
+
+
+def test_a_nameless_checkpoint_takes_the_datas_order_and_says_so() -> None:
+    assert codes(match(["a", "b", "c"], (), 3)) == ["classes-by-position"]
+    assert refused(["a", "b"], (), 3).code == "class-count-mismatch"
+
+
+def test_imagenet_is_matched_by_synset_and_by_name() -> None:
+    synsets = ImageNetInfo("imagenet-1k").label_names()
+    found = match([synsets[5], synsets[2]], (), 1000)
+    assert found.outputs is not None
+    assert found.outputs[:2] == (5, 2)
+    assert codes(found) == ["imagenet-order", "fewer-classes"]
+    words = match(["goldfish", "golden retriever"], (), 1000)
+    assert words.outputs is not None
+    assert words.outputs[:2] == (1, 207)
+    named = match([synsets[1], synsets[207]], ("Golden_Retriever", "goldfish"))
+    assert named.outputs == (1, 0)
+    assert codes(named) == ["classes-matched-loosely"]
+
+
+def test_imagenet_subset_is_matched_by_its_card_and_the_restriction_told() -> None:
     imagenet = dataclasses.replace(BASE, num_classes=1000, class_names=())
-    assert kept_outputs(imagenet, read_card("imagenette"), [str(i) for i in range(10)]) == (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
-
-
-def test_unmatched_counts_are_refused() -> None:
-    with pytest.raises(DatasetError, match="answers with 3 classes, digits has 10") as caught:
-        kept_outputs(BASE, read_card("digits"), [str(i) for i in range(10)])
-    assert caught.value.code == "class-count-mismatch"
+    found = match_classes([str(i) for i in range(10)], imagenet, read_card("imagenette"))
+    assert found.outputs == (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
+    assert codes(found) == ["outputs-restricted"]
 
 
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_heads": 2, "num_classes": 7}
@@ -107,6 +225,19 @@ def test_another_set_has_labels_of_its_own(part: Checkpoint, tmp_path: Path) -> 
     assert other.identity == other_set("digits", part, 1).identity
 
 
+def test_files_that_a_setting_names_enter_the_identity(part: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.png").write_bytes(b"one")
+    before = other_set(f"imagefolder:{tmp_path}", part, 0).identity
+    assert other_set(f"imagefolder:{tmp_path}", part, 0).identity == before
+    (tmp_path / "cat" / "a.png").write_bytes(b"another")
+    assert other_set(f"imagefolder:{tmp_path}", part, 0).identity != before
+    (tmp_path / "a.parquet").write_bytes(b"one")
+    first = other_set(f"parquet:{tmp_path}/*.parquet", part, 0).identity
+    (tmp_path / "a.parquet").write_bytes(b"another")
+    assert other_set(f"parquet:{tmp_path}/*.parquet", part, 0).identity != first
+
+
 def test_a_local_copy_enters_the_identity_and_what_is_not_there_is_told(part: Checkpoint, tmp_path: Path) -> None:
     there = other_set(f"cifar100={tmp_path}", part, 0)
     assert there.name == "cifar100"
@@ -116,3 +247,25 @@ def test_a_local_copy_enters_the_identity_and_what_is_not_there_is_told(part: Ch
         there.test()
     with pytest.raises(DatasetError, match="there is no data set called 'cifar1000'"):
         other_set("cifar1000", part, 0)
+
+
+def test_a_class_without_examples_that_the_checkpoint_does_not_know_is_left_out(part: Checkpoint) -> None:
+    whole = open_whole(card_of(DIGITS), "test", None, part, 0)
+    shown = dataclasses.replace(whole, class_names=[*"abcdefghi", "nothing"]).select(
+        [n for n, label in zip(whole.ids, whole.labels, strict=True) if label != 9]
+    )
+    nine = dataclasses.replace(part, class_names=tuple("abcdefghi"), num_classes=9)
+    examples, found = match_examples(shown, nine, card_of(DIGITS))
+    assert list(examples.class_names) == list("abcdefghi")
+    assert found.outputs is None
+
+
+def test_another_split_is_labelled_by_the_same_names(part: Checkpoint) -> None:
+    whole = open_whole(card_of(DIGITS), "train", None, part, 0)
+    names = ["7", "1", "x"]
+    other = with_classes(whole, names, ["7", "1", "x", "y"])
+    assert other is not None
+    assert {whole.class_names[dict(zip(whole.ids, whole.labels, strict=True))[i]] for i in other.ids} == {"7", "1"}
+    assert [names[label] for label in other.labels] == [whole.class_names[dict(zip(whole.ids, whole.labels, strict=True))[i]] for i in other.ids]
+    assert list(other.class_names) == ["7", "1", "x", "y"]
+    assert with_classes(whole, ["a"], ["a"]) is None

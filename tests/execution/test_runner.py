@@ -14,7 +14,7 @@ from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import CheckpointError, DatasetError, RunError, SettingsError
 from efficient360.execution import runner
-from efficient360.execution.events import Event, Finished, Importing, Opened, Progress, Started
+from efficient360.execution.events import Event, Finished, Found, Importing, Opened, Progress, Started
 from efficient360.execution.plan import Plan, Step
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.storage.outcomes import Store
@@ -25,6 +25,10 @@ def run(plan: Plan) -> list[Event]:
     events: list[Event] = []
     runner.run(plan, events.append)
     return events
+
+
+def finished(events: Sequence[Event]) -> list[Finished]:
+    return [event for event in events if isinstance(event, Finished)]
 
 
 def outcomes(events: Sequence[Event], evaluator: str) -> dict:
@@ -67,7 +71,7 @@ def _examples(plan: Plan):
 def test_events_tell_the_whole_story(make_plan, plugin) -> None:
     events = run(make_plan("brightness", "parameters", plugins=(plugin(),)))
     kinds = [type(e) for e in events if not isinstance(e, Progress)]
-    assert kinds == [Opened, Started, Finished, Importing, Opened, Started, Finished]  # ours first, then the plug-in
+    assert kinds == [Opened, Started, Finished, Importing, Opened, Started, Finished, Found]  # ours first, then the plug-in
     assert [e.evaluator for e in events if isinstance(e, Finished)] == ["parameters", "brightness"]
     assert list(next(e for e in reversed(events) if isinstance(e, Opened)).keys) == ["parameters", "brightness"]
     assert Progress("clean predictions", 60, 60) in events
@@ -79,9 +83,9 @@ def test_events_tell_the_whole_story(make_plan, plugin) -> None:
 def test_a_rerun_takes_up_what_is_stored(make_plan, plugin) -> None:
     plan = make_plan("brightness", plugins=(plugin(),))
     first, second = run(plan), run(plan)
-    assert not first[-1].cached
-    assert second[-1].cached
-    assert [r.outcome for r in first[-1].records] == [r.outcome for r in second[-1].records]
+    assert not finished(first)[-1].cached
+    assert finished(second)[-1].cached
+    assert [r.outcome for r in finished(first)[-1].records] == [r.outcome for r in finished(second)[-1].records]
     assert len(Store(plan.out).groups()) == 1
 
 
@@ -100,7 +104,7 @@ def test_nothing_is_taken_up_for_anything_else(make_plan, plugin, tiny: Path, tm
         plan = dataclasses.replace(plan, seed=1)
     else:
         path.write_text(path.read_text().replace("version: ClassVar = 1", "version: ClassVar = 2"))
-    assert not run(plan)[-1].cached
+    assert not finished(run(plan))[-1].cached
 
 
 def _arguments() -> dict:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import synthetic
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Failure
 from efficient360.reports import sections
 from efficient360.reports.terminal import summary
@@ -54,6 +55,15 @@ def test_a_name_is_no_markup_and_moves_no_cursor() -> None:
     assert "[red]name[/red]" in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def test_findings_stand_before_every_number_and_move_no_cursor() -> None:
+    finding = Finding("near-chance", "the accuracy is close to guessing\x1b[2J [red]here[/red]", "check the classes")
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary(dataclasses.replace(synthetic.report("a"), findings=(finding,))))
+    text = " ".join(out.getvalue().split())
+    assert text.index("Check first: 1 finding") < text.index("close to guessing [2J [red]here[/red] → check the classes") < text.index("Performance")
+    assert "\x1b" not in text
 
 
 def test_the_files_that_exist_are_named(tmp_path: Path) -> None:

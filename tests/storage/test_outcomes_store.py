@@ -55,6 +55,17 @@ def test_a_folder_is_one_checkpoints_on_one_data_set(tmp_path: Path) -> None:
     store.require_same(header("b", "d"))
 
 
+def test_another_subset_of_the_same_data_is_called_that(tmp_path: Path) -> None:
+    def drawn(digest: str, examples: int, available: int = 900) -> dict:
+        return {"checkpoint": {"digest": "a"}, "dataset": {"digest": digest, "name": "digits", "split": "test", "examples": examples, "available": available}}
+
+    (tmp_path / "report.json").write_text(json.dumps(drawn("d", 100)))
+    with pytest.raises(RunError, match="on another subset of the same data"):
+        Store(tmp_path).require_same(drawn("e", 100))
+    with pytest.raises(RunError, match="on other data"):
+        Store(tmp_path).require_same(drawn("e", 100, available=901))
+
+
 def test_latest_and_finished(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(group("a", 1, 0.1, "k1"))

@@ -2,17 +2,61 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from efficient360.evaluator import Examples
+from efficient360.core.measurement import Outcome
+from efficient360.deployment.runtimes.runtime import Precision
+from efficient360.evaluator import Context, Examples
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.model import Model, TorchModel
 
 CALIBRATION = 128
 PROBES = 16
+HELD_BACK = "evaluated split without the compared images"
+"""Condition of int8 that was calibrated without a training split."""
+
+
+@final
+@dataclass(frozen=True)
+class CalibrationChoice:
+    """The images int8 is calibrated with.
+
+    Args:
+        images: float32 ``(n, 3, H, W)`` in [0, 1]; ``None`` where there is no data, or none is wanted.
+        source: What is told of them as a condition; ``""`` for the training split.
+    """
+
+    images: NDArray[np.float32] | None
+    source: str = ""
+
+    def declared(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """The outcomes, those of int8 with the images' source among their conditions."""
+        for outcome in outcomes:
+            told = self.source and outcome.conditions.get("precision") == Precision.INT8.value
+            yield replace(outcome, conditions={**outcome.conditions, "calibration": self.source}) if told else outcome
+
+
+def choose(context: Context, wanted: bool) -> CalibrationChoice:
+    """Images of the training split where there is one; else of the evaluated split, without the probes that artefacts are compared on.
+
+    Args:
+        context: Of the evaluator.
+        wanted: Whether anything is to be calibrated.
+    """
+    if not wanted or (context.training is None and context.examples is None):
+        return CalibrationChoice(None)
+    if context.training is not None:
+        return CalibrationChoice(sample_images(context.training, CALIBRATION, context.seed))
+    examples = context.require_examples()
+    compared = set(examples.subset(PROBES, context.seed).ids)
+    others = examples.select([name for name in examples.ids if name not in compared])
+    return CalibrationChoice(sample_images(others, CALIBRATION, context.seed), HELD_BACK) if len(others) else CalibrationChoice(None)
 
 
 def sample_images(examples: Examples, n: int, seed: int) -> NDArray[np.float32]:

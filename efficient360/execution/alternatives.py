@@ -1,0 +1,129 @@
+"""What nobody named, tried the other way on a few hundred images: another preprocessing, the other weights of the file. What is evaluated stays."""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from efficient360.core.findings import Finding
+from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.images import decoder_for
+from efficient360.datasets.in_memory import unpacked
+from efficient360.evaluator import Deadline
+from efficient360.execution.prediction_findings import Bools, far_better, percent
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import Checkpoint, Preprocessing
+from efficient360.models.model import Model
+from efficient360.models.references import resolve
+
+FIRST: Final = 64
+"""Images on which everything is tried; the best is judged on more."""
+NORMALISATIONS: Final = {
+    "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "Inception's (0.5)": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "CLIP's": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "CIFAR-10's": ((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    "no": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+"""The usual means and deviations, by whose they are."""
+
+
+def better_preprocessing(
+    model: Model, examples: ExampleSet, right: Bools, own: Preprocessing, assumed: Collection[str], batch_size: int, deadline: Deadline
+) -> Finding | None:
+    """Whether another usual preprocessing does far better than the assumed one: another mean and deviation, no crop, or both. What is evaluated stays.
+
+    Args:
+        model: Normalises inside, with ``own``.
+        examples: Images to try it on.
+        right: Whether each is classified correctly as it is, bool ``(n,)``.
+        own: The preprocessing that is evaluated.
+        assumed: Which of its values nobody named; only these are tried otherwise.
+        batch_size: Images a forward pass.
+        deadline: When to stop.
+
+    Raises:
+        OutOfTime: From the deadline.
+    """
+    first = examples.subset(FIRST, examples.seed)
+    place = {name: i for i, name in enumerate(examples.ids)}
+
+    def score(other: Preprocessing) -> float:
+        return float(_right(model, first, own, other, batch_size, deadline).mean())
+
+    tried = {own: float(right[[place[name] for name in first.ids]].mean())}
+    if {"mean", "std"} & set(assumed):
+        tried |= {other: score(other) for other in _normalised(own)}
+    if "crop_pct" in assumed and own.crop_pct < 1 and examples.decoder is not unpacked:
+        for other in {own, max(tried, key=lambda other: tried[other])}:
+            whole = dataclasses.replace(other, crop_pct=1.0)
+            tried[whole] = score(whole)
+    best = max(tried, key=lambda other: tried[other])
+    if best == own:
+        return None
+    correct = _right(model, examples, own, best, batch_size, deadline)
+    if not far_better(right, correct, len(tried) - 1):
+        return None
+    told = f"with {_described(own, best)} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
+    return Finding("other-preprocessing-better", told, "write what it was trained with into its sidecar, and evaluate it again")
+
+
+def _normalised(own: Preprocessing) -> list[Preprocessing]:
+    others = [values for values in NORMALISATIONS.values() if not np.allclose(values, (own.mean, own.std), atol=0.01)]
+    return [dataclasses.replace(own, mean=mean, std=std) for mean, std in others]
+
+
+def _described(own: Preprocessing, other: Preprocessing) -> str:
+    parts = []
+    if (own.mean, own.std) != (other.mean, other.std):
+        whose = next(name for name, values in NORMALISATIONS.items() if values == (other.mean, other.std))
+        mean, std = (" ".join(f"{value:g}" for value in values) for values in (other.mean, other.std))
+        parts.append(f"{whose} normalisation (mean {mean}, std {std})")
+    if own.crop_pct != other.crop_pct:
+        parts.append(f"crop {other.crop_pct:g} instead of {own.crop_pct:g}")
+    return " and ".join(parts)
+
+
+def better_weights(
+    checkpoint: Checkpoint, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
+) -> Finding | None:
+    """Whether the other weights in a checkpoint's file (the moving average's, or the plain ones) do far better than those that were taken.
+
+    Args:
+        checkpoint: What is evaluated.
+        keep: As of :func:`efficient360.models.building.load_model`.
+        device: Where to run.
+        examples: Images to try them on.
+        right: Whether each is classified correctly with the weights taken, bool ``(n,)``.
+        batch_size: Images a forward pass.
+        deadline: When to stop.
+
+    Raises:
+        CheckpointError: The other weights are no good.
+        OutOfTime: From the deadline.
+    """
+    other = load_model(resolve(dataclasses.replace(checkpoint.spec, ema=not checkpoint.spec.ema)), device, keep)
+    shape = checkpoint.preprocessing
+    correct = _right(other, examples, shape, shape, batch_size, deadline)
+    if not far_better(right, correct, 1):
+        return None
+    told = f"with the file's {checkpoint.card['other_weights']} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
+    return Finding("other-weights-better", told, "leave out --ema" if checkpoint.spec.ema else "evaluate them with --ema")
+
+
+def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:
+    """Whether each example is classified correctly under another preprocessing, bool ``(n,)``."""
+    if other.crop_pct != own.crop_pct:
+        examples = dataclasses.replace(examples, decoder=decoder_for(other, examples.white))
+    mean, std, own_mean, own_std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (other.mean, other.std, own.mean, own.std))
+    right: list[Tensor] = []
+    for batch in examples.batches(batch_size):
+        deadline.check()
+        with torch.inference_mode():
+            # The model subtracts its own mean and divides by its own deviation: these pixels come out as the other normalisation would have them.
+            logits = model((batch.images - mean) / std * own_std + own_mean)
+        right.append(logits.argmax(dim=1).cpu() == batch.labels)
+    return torch.cat(right).numpy()
