@@ -40,8 +40,8 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
 
 
 def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
-    yield Text.assemble("\n", (_line(str(report.checkpoint.get("name", ""))), "bold"))
-    yield Text(" · ".join(_line(fact) for fact in facts(report)), style="dim")
+    yield Text.assemble("\n", (one_line(str(report.checkpoint.get("name", ""))), "bold"))
+    yield Text(" · ".join(one_line(fact) for fact in facts(report)), style="dim")
     if report.findings:
         yield Text.assemble("\n", (f"Check first: {len(report.findings)} {'findings' if len(report.findings) > 1 else 'finding'}", "bold yellow"))
         yield from (Padding(_finding(finding), (0, 0, 0, 2), expand=False) for finding in report.findings)
@@ -62,7 +62,7 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
 
 
 def _finding(finding: Finding) -> Text:
-    return Text.assemble("- ", _line(finding.message), (f" → {_line(finding.advice)}", "dim"))
+    return Text.assemble("- ", one_line(finding.message), (f" → {one_line(finding.advice)}", "dim"))
 
 
 def _head(axis: Axis | None) -> list[tuple[str, str]]:
