@@ -23,6 +23,8 @@ class Record:
         part: ``(index, count)`` among the outcomes of one evaluation; a group counts only when whole.
         settings: The evaluator's settings.
         seconds: How long the evaluation took.
+        measured_with: What must agree, beside the conditions, before the value is set beside another: settings that change what it means, data, number of
+            examples, machine, the evaluator's version. Empty in files written before it was stored.
     """
 
     evaluator: str
@@ -31,6 +33,7 @@ class Record:
     part: tuple[int, int] = (0, 1)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    measured_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric | None:
@@ -43,7 +46,8 @@ def to_json(record: Record) -> Json:
     outcome = record.outcome
     body = _measurement(outcome) if isinstance(outcome, Measurement) else _failure(outcome)
     kind = "measurement" if isinstance(outcome, Measurement) else "failure"
-    rest = {"key": record.key, "part": list(record.part), "settings": dict(record.settings), "seconds": round(record.seconds, 3)}
+    rest: Json = {"key": record.key, "part": list(record.part), "settings": dict(record.settings), "seconds": round(record.seconds, 3)}
+    rest |= {"measured_with": dict(record.measured_with)} if record.measured_with else {}
     return {"kind": kind, "evaluator": record.evaluator, **body, **rest}
 
 
@@ -73,7 +77,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
     else:
         raise ValueError(f"unknown kind of outcome {data['kind']!r}")
     index, count = data["part"]
-    return Record(data["evaluator"], outcome, data["key"], (index, count), data["settings"], data["seconds"])
+    return Record(data["evaluator"], outcome, data["key"], (index, count), data["settings"], data["seconds"], data.get("measured_with", {}))
 
 
 def _metric(metric: Metric | None) -> Json:

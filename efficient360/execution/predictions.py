@@ -167,6 +167,9 @@ def shared(session: Session, examples: Examples) -> Examples:
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
     plan = session.plan
-    folder = session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}")
+    # The evaluated split was read whole for its digest; a training split may be too large for that.
+    whole = session.dataset is not None and examples is session.dataset.examples
+    identity = identity_of(session) | {"data": examples.digest if whole else examples.fingerprint}
+    folder = session.store.work(f"predictions-{digest(identity, 'the clean predictions')}")
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)

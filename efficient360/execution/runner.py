@@ -8,11 +8,13 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
+from efficient360.core import canonical
 from efficient360.core.measurement import Failure, Metric, Outcome, Status
 from efficient360.core.outcome import Record
 from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, PluginError, Unsupported
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.cache_key import header_of, key_of
+from efficient360.execution.comparable import measured_with
 from efficient360.execution.events import Finished, Opened, Progress, Started
 from efficient360.execution.plan import Plan, configure
 from efficient360.execution.predictions import shared
@@ -42,28 +44,46 @@ def run(plan: Plan, emit: Emit, given: InMemory | None = None) -> None:
         known = evaluators(plan.plugins)
         planned = [given.evaluators.get(step.evaluator) or configure(evaluator_class(step.evaluator, known), step.settings) for step in plan.steps]
         session = open_session(plan, store, emit, stack, given)
-        keys = {evaluator.name: key_of(session, evaluator) for evaluator in planned}
+        identified = {evaluator.name: _identified(session, evaluator) for evaluator in planned}
+        keys = {name: key for name, (key, _) in identified.items()}
         header = header_of(session, planned)
         store.require_same(header)
         emit(Opened(header, keys, store.corrupt_lines()))
         for index, evaluator in enumerate(planned):
-            _step(session, evaluator, keys[evaluator.name], index, len(planned))
+            _step(session, evaluator, identified[evaluator.name], index, len(planned))
         if session.dataset is not None:
             scored = {name: store.work(group[0].key) for name, group in store.newest(keys).items() if not is_retried(group)}
             write_examples(plan.out, session.dataset.examples.ids, scored)
 
 
-def _step(session: Session, evaluator: Evaluator | ExampleEvaluator, key: str, index: int, total: int) -> None:
+def _identified(session: Session, evaluator: Evaluator | ExampleEvaluator) -> tuple[str, Failure | None]:
+    """An evaluator's key; or a key of no stored result, and the failure of an evaluator whose results can't be told apart."""
+    try:
+        return key_of(session, evaluator), None
+    except PluginError as error:
+        failure = Failure.of(Status.FAILED, error)
+    except Efficient360Error:  # a setting names data that are not there
+        raise
+    except Exception as error:  # a plug-in's own code may raise anything
+        failure = Failure(Status.FAILED, "crashed", f"what its numbers depend on can't be told: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+    return f"{evaluator.name}-unknown", failure
+
+
+def _step(session: Session, evaluator: Evaluator | ExampleEvaluator, identified: tuple[str, Failure | None], place: int, total: int) -> None:
     store, emit = session.store, session.emit
-    emit(Started(evaluator.name, index, total))
+    key, failure = identified
+    emit(Started(evaluator.name, place, total))
     if stored := store.finished(evaluator.name, key):
         emit(Finished(evaluator.name, stored, cached=True))
         return
     began = time.monotonic()
-    outcomes = list(_outcomes(session, evaluator, key))
+    outcomes = [failure] if failure is not None else list(_outcomes(session, evaluator, key))
     seconds = time.monotonic() - began
-    settings = dataclasses.asdict(evaluator)
-    records = [Record(evaluator.name, o, key, (i, len(outcomes)), settings, seconds) for i, o in enumerate(outcomes)]
+    settings = canonical.plain(dataclasses.asdict(evaluator), evaluator.name) if failure is None else {}
+    records = []
+    for index, outcome in enumerate(outcomes):
+        facts = measured_with(session, evaluator, outcome.metric) if failure is None else {}
+        records.append(Record(evaluator.name, outcome, key, (index, len(outcomes)), settings, seconds, facts))
     store.append(records)
     emit(Finished(evaluator.name, records, cached=False))
 

@@ -245,7 +245,7 @@ def test_attacks_with_shadow_models_tell_members_from_others(overfitted: Case, t
     assert "lower-bound" not in [row[0] for row in found[0].extra[1].rows]
 
 
-def test_a_list_of_shadows_enters_and_its_files_are_part_of_the_key(overfitted: Case, tmp_path: Path) -> None:
+def test_a_list_of_shadows_enters(overfitted: Case, tmp_path: Path) -> None:
     ids = overfitted.training.ids
     given = {}
     for i in range(2):
@@ -259,9 +259,6 @@ def test_a_list_of_shadows_enters_and_its_files_are_part_of_the_key(overfitted: 
     missing = named(found, "attack_auc", attack="LiRA online")
     assert isinstance(missing, Failure)
     assert missing.code == "no-reference-model"
-    before = evaluator.cache_dependencies()
-    (tmp_path / "0.txt").write_text("\n".join(ids[:3]))
-    assert evaluator.cache_dependencies() != before
 
 
 @pytest.mark.parametrize(

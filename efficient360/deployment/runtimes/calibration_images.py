@@ -1,12 +1,10 @@
 """Images that int8 is calibrated with, and that artefacts are probed and timed with."""
 
-import hashlib
-import json
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from efficient360.core import canonical
 from efficient360.evaluator import Examples
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.model import Model, TorchModel
@@ -54,7 +52,7 @@ def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> st
         keep,
         str(torch.__version__),
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return canonical.digest(parts, "the checkpoint")
 
 
 def kept_outputs(model: TorchModel) -> tuple[int, ...] | None:
