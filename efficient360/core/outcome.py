@@ -71,6 +71,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
             extra=tuple(figure_from_json(f) for f in data.get("extra", ())),
+            void=data.get("void", ""),
         )
     elif data["kind"] == "failure":
         outcome = Failure(Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"])
@@ -108,6 +109,8 @@ def _measurement(m: Measurement) -> Json:
         body["samples"] = list(m.samples)
     if m.extra:
         body["extra"] = [figure_to_json(f) for f in m.extra]
+    if m.void:
+        body["void"] = m.void
     return body
 
 

@@ -1,7 +1,7 @@
 """Membership inference: which images a model was trained on, by threshold attacks on one checkpoint and by LiRA and RMIA with shadow models."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, final
 
@@ -26,6 +26,7 @@ from efficient360.methods.privacy.attack_results import (
     shadow_mismatch,
     split_findings,
     strongest_attack,
+    void_reason,
 )
 from efficient360.methods.privacy.blind_baseline import FINGERPRINT, blind_auc, image_features
 from efficient360.methods.privacy.member_pairs import MIN_MEMBERS, MemberPairs, drop_duplicates, other_training_examples, pair_members
@@ -118,10 +119,11 @@ class MembershipInference(Evaluator):
         results += [] if shadows is None else _shadow_attacks(shadows, signals, context.seed)
         attacks = [result for result in results if isinstance(result, MembershipAttack)]
         findings = [*split_findings(blind, len(selected) - len(pairs)), *_attack_findings(shadows, signals)]
-        yield strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1])))
+        void = void_reason(blind)
+        yield replace(strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1]))), void=void)
         yield blind
         for attack in attacks:
-            yield from attack_outcomes(attack, context.seed)
+            yield from (replace(outcome, void=void) for outcome in attack_outcomes(attack, context.seed))
         yield from (result for result in results if isinstance(result, Failure))
         yield from missing_rates(attacks)
 
