@@ -31,6 +31,7 @@ UNFOLLOWED: Final = (
     "efficient360.core.figures",
     "efficient360.core.outcome",
     "efficient360.core.thumbnails",
+    "efficient360.deployment.runtimes.runtime_code",
     "efficient360.storage.json_lines",
     "efficient360.storage.outcomes",
 )

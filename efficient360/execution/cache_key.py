@@ -11,6 +11,7 @@ from typing import Any, Final
 from efficient360.core import canonical, environment
 from efficient360.core.code_digest import PACKAGE, Code, Module, code_of, module, module_of
 from efficient360.core.written_here import source_of
+from efficient360.datasets.examples import ExampleSet
 from efficient360.deployment.artefact import identity as deployment_identity
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
 from efficient360.execution.session import Session
@@ -24,6 +25,8 @@ MODEL_AND_DATA: Final = (
     "efficient360.execution.scoring",
 )
 """What stands between the weights and images, which have digests of their own, and an evaluator; what averages its scores."""
+READ_EXAMPLES: Final = 20_000
+"""A training split of more examples than this is known by a sample of its images."""
 READ_WHOLE: Final = 2**28
 """A folder of more bytes than this is known by its files' sizes and times."""
 
@@ -70,7 +73,7 @@ def key_of(session: Session, evaluator: Evaluator | ExampleEvaluator) -> str:
     if home is None:  # typed at a prompt or in a notebook
         identity["source"] = source_of(type(evaluator))
     if Need.TRAINING_SPLIT in wanted and (training := session.training()) is not None:
-        identity["training"] = training.fingerprint
+        identity["training"] = split_identity(session, training)
     if Need.SHIFTS in wanted and session.dataset is not None:
         identity["shifts"] = {shift.name: shift.identity for shift in session.dataset.shifts}
     if others:
@@ -92,6 +95,12 @@ def digest(identity: Mapping[str, Any], what: str) -> str:
         PluginError: It is not plain.
     """
     return canonical.digest(identity, what)[:24]
+
+
+def split_identity(session: Session, examples: ExampleSet) -> str:
+    """Digest of a split, or of a part of one: of all its images; of a large one that is not the evaluated split, of a sample of them."""
+    evaluated = session.dataset is not None and examples is session.dataset.examples
+    return examples.digest if evaluated or len(examples) <= READ_EXAMPLES else examples.fingerprint
 
 
 def files_named(value: Any) -> Iterator[tuple[str, str]]:

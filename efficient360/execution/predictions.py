@@ -16,7 +16,7 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import ahead, decoders_for
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Deadline, Examples
-from efficient360.execution.cache_key import digest, identity_of
+from efficient360.execution.cache_key import digest, identity_of, split_identity
 from efficient360.execution.events import Progress
 from efficient360.execution.session import Session
 from efficient360.models.model import Model, TorchModel
@@ -167,9 +167,11 @@ def shared(session: Session, examples: Examples) -> Examples:
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
     plan = session.plan
-    # The evaluated split was read whole for its digest; a training split may be too large for that.
-    whole = session.dataset is not None and examples is session.dataset.examples
-    identity = identity_of(session) | {"data": examples.digest if whole else examples.fingerprint}
-    folder = session.store.work(f"predictions-{digest(identity, 'the clean predictions')}")
+    folder = _folder(session, examples)
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)
+
+
+def _folder(session: Session, examples: ExampleSet) -> Path:
+    identity = identity_of(session) | {"data": split_identity(session, examples)}
+    return session.store.work(f"predictions-{digest(identity, 'the clean predictions')}")
