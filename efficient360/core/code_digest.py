@@ -1,12 +1,10 @@
 """A digest of the code that makes a number: a module with everything it imports, so that nobody has to raise a version for stored results to be retired.
 
-What is read is the syntax tree of each file, without comments, docstrings and formatting. Nothing is imported.
+What counts of a file is in :mod:`efficient360.core.syntax_digest`. Nothing is imported.
 """
 
-import ast
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,9 @@ from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
+
+from efficient360.core.syntax_digest import Source, keep, read
 
 PACKAGE: Final = __name__.partition(".")[0]
 FOLDER: Final = Path(__file__).parents[1]
@@ -30,15 +30,15 @@ UNFOLLOWED: Final = (
     "efficient360.core.code_digest",
     "efficient360.core.figures",
     "efficient360.core.outcome",
+    "efficient360.core.syntax_digest",
     "efficient360.core.thumbnails",
+    "efficient360.core.written_here",
     "efficient360.deployment.runtimes.runtime_code",
     "efficient360.storage.json_lines",
     "efficient360.storage.outcomes",
 )
 """What changes no number: it loads, runs, stores, words or draws. A room stands for all that is in it, ``efficient360`` for its ``__init__`` alone."""
 _ALIASES: Final = {"PIL": "pillow", "ethosu": "ethos-u-vela", "pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "tvm": "apache-tvm", "yaml": "pyyaml"}
-_UNREAD: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
 @final
@@ -103,14 +103,14 @@ def code_of(roots: Collection[Module], members: Mapping[str, Collection[str]] | 
     """
     homes = {PACKAGE: FOLDER.parent} | {_top(root.name): _home(root) for root in roots}
     folders = [_home(root) for root in roots if _top(root.name) != PACKAGE]
-    seen: dict[str, Path] = {}
+    seen: dict[str, Module] = {}
     libraries: set[str] = set()
     pending = [found for root in roots for found in (*_meant(root.name, homes[_top(root.name)], {}), root)]
     while pending:
         current = pending.pop()
         if current.name in seen:
             continue
-        seen[current.name] = current.file
+        seen[current.name] = current
         for target in _targets(current):
             top = _top(target)
             if top not in homes and _top(current.name) != PACKAGE and (home := _own_folder(top, folders)) is not None:
@@ -119,7 +119,8 @@ def code_of(roots: Collection[Module], members: Mapping[str, Collection[str]] | 
                 pending += [found for found in _meant(target, homes[top], members or {}) if found.name not in seen and not _unfollowed(found.name)]
             elif top not in sys.stdlib_module_names:
                 libraries.add(top)
-    body = json.dumps(sorted([name, _read(file).digest] for name, file in seen.items()))
+    keep()
+    body = json.dumps(sorted([name, _said(current).digest] for name, current in seen.items()))
     return Code(hashlib.sha256(body.encode()).hexdigest()[:24], sorted(seen), {name: version(name) for name in sorted(libraries)})
 
 
@@ -136,87 +137,27 @@ def version(name: str) -> str | None:
     return metadata.version(owners[0]) if owners else "unknown"
 
 
-@final
-@dataclass(frozen=True)
-class _Source:
-    """What is kept of a file.
-
-    Args:
-        digest: Of its syntax tree.
-        imports: Modules that it imports, with their leading dots, and what it takes from each; ``""`` for the module itself.
-        texts: Dotted texts in it.
-    """
-
-    digest: str
-    imports: tuple[tuple[str, str], ...] = ()
-    texts: tuple[str, ...] = ()
-
-
-def _read(file: Path) -> _Source:
-    """A file's source: this package's own once in a process, as it runs what it has loaded; a plug-in's again when it was changed."""
-    if file.is_relative_to(FOLDER):
-        return _parsed(file, 0, 0)
-    stat = file.stat()
-    return _parsed(file, stat.st_mtime_ns, stat.st_size)
+def _said(current: Module) -> Source:
+    return _said_by_ours(current) if _top(current.name) == PACKAGE else read(current.file, lasting=False)
 
 
 @cache
-def _parsed(file: Path, _modified: int, _size: int) -> _Source:
-    data = file.read_bytes()
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):  # it can't be run either; whoever runs it is told
-        return _Source(hashlib.sha256(data).hexdigest())
-    imports: list[tuple[str, str]] = []
-    texts: list[str] = []
-    state = hashlib.sha256("\n".join(_normalised(tree, imports, texts)).encode("utf-8", "surrogatepass"))
-    return _Source(state.hexdigest(), tuple(dict.fromkeys(imports)), tuple(dict.fromkeys(texts)))
-
-
-def _normalised(tree: ast.AST, imports: list[tuple[str, str]], texts: list[str]) -> Iterator[str]:
-    """The tree as texts, without strings that stand as statements; what it imports and which dotted texts it holds are added to the lists.
-
-    Empty fields are left out: later versions of Python add such.
-    """
-    stack: list[Any] = [tree]
-    while stack:
-        node = stack.pop()
-        if not isinstance(node, ast.AST):
-            yield node
-            continue
-        yield type(node).__name__
-        if isinstance(node, ast.Constant):
-            yield repr(node.value)
-            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-                texts.append(node.value)
-            continue
-        if isinstance(node, ast.Import):
-            imports += [(alias.name, "") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            imports += [("." * node.level + (node.module or ""), alias.name) for alias in node.names]
-        stack.append(")")
-        for name in reversed(node._fields):
-            if name in _UNREAD or (value := getattr(node, name, None)) is None or value == []:
-                continue
-            if isinstance(value, list):
-                stack += [item if isinstance(item, ast.AST) else repr(item) for item in reversed(value) if not _is_docstring(item)]
-            else:
-                stack.append(value if isinstance(value, ast.AST) else repr(value))
-            stack.append(name)
-
-
-def _is_docstring(item: Any) -> bool:
-    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
+def _said_by_ours(current: Module) -> Source:
+    return read(current.file, lasting=True)
 
 
 def _targets(current: Module) -> Sequence[str]:
     """Absolute names of what a module imports or names; with a dot at its end where all of a package may be meant."""
-    source, package = _read(current.file), current.name if current.file.name == "__init__.py" else current.name.rpartition(".")[0]
-    return _absolute(source, package)
+    return _targets_of_ours(current) if _top(current.name) == PACKAGE else _absolute(current)
 
 
 @cache
-def _absolute(source: _Source, package: str) -> Sequence[str]:
+def _targets_of_ours(current: Module) -> Sequence[str]:
+    return _absolute(current)
+
+
+def _absolute(current: Module) -> Sequence[str]:
+    source, package = _said(current), current.name if current.file.name == "__init__.py" else current.name.rpartition(".")[0]
     targets = [f"{text}." for text in source.texts if text.startswith(f"{PACKAGE}.")]
     for target, item in source.imports:
         level = len(target) - len(target.lstrip("."))
@@ -229,7 +170,7 @@ def _absolute(source: _Source, package: str) -> Sequence[str]:
 
 def _meant(target: str, home: Path, members: Mapping[str, Collection[str]]) -> Sequence[Module]:
     """The modules that run when ``target`` is imported: its packages' ``__init__`` and itself, and all of a package that is meant as a whole."""
-    if home == FOLDER.parent and target.removesuffix(".") not in members:
+    if _top(target) == PACKAGE and target.removesuffix(".") not in members:
         return _meant_of_ours(target)
     return _looked_up(target, home, members)
 
@@ -256,16 +197,18 @@ def _inside(package: str, folder: Path) -> Iterator[str]:
 
 
 def _file(home: Path, name: str) -> Path | None:
+    if _top(name) == PACKAGE:
+        return _our_files().get(name)
     base = home.joinpath(*name.split("."))
     candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
-    if home == FOLDER.parent:
-        return next((file for file in candidates if file in _our_files()), None)
     return next((file for file in candidates if file.is_file()), None)
 
 
 @cache
-def _our_files() -> frozenset[Path]:
-    return frozenset(FOLDER.rglob("*.py"))
+def _our_files() -> Mapping[str, Path]:
+    """Files of this package by dotted name."""
+    parts = ((file, file.relative_to(FOLDER.parent).with_suffix("").parts) for file in FOLDER.rglob("*.py"))
+    return {".".join(names[:-1] if names[-1] == "__init__" else names): file for file, names in parts}
 
 
 def _top(name: str) -> str:
@@ -295,5 +238,6 @@ def _own_folder(top: str, folders: Sequence[Path]) -> Path | None:
     return next((folder for folder in folders if _file(folder, top) is not None), None) or _elsewhere(top)
 
 
+@cache
 def _unfollowed(name: str) -> bool:
     return any(name == room or (room != PACKAGE and name.startswith(f"{room}.")) for room in UNFOLLOWED)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.core import code_digest
+from efficient360.core import code_digest, syntax_digest
 from efficient360.core.code_digest import FOLDER, UNFOLLOWED, Code, Module, code_of, module
 
 EVALUATORS = sorted(file.stem for file in (FOLDER / "evaluators").glob("*.py") if file.stem != "__init__")
@@ -22,7 +22,7 @@ def evaluator(name: str) -> Code:
 
 def lone(folder: Path, text: str, name: str = "own") -> Code:
     (folder / f"{name}.py").write_text(text)
-    code_digest._parsed.cache_clear()  # two writes within one tick of the clock
+    syntax_digest._read.cache_clear()  # two writes within one tick of the clock
     return code_of([Module(name, folder / f"{name}.py")])
 
 
