@@ -88,7 +88,7 @@ class RunReport:
         """Every outcome as a row of a ``pandas.DataFrame``.
 
         Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (95 % interval), ``n``, ``unit``, ``better``, ``interval_method``, ``status``
-        (``measured``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
+        (``measured``, ``void``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
         """
         import pandas as pd
 

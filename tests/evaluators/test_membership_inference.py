@@ -127,6 +127,14 @@ def test_brightened_members_are_warned_of(ignorant: Case, tmp_path: Path) -> Non
     found = run(brighter, tmp_path / "a", gradient_examples=0)
     assert named(found, "pixel_auc").value > 0.8
     assert [row[0] for row in found[0].extra[1].rows] == ["told-by-pixels", "lower-bound"]
+    measured = [outcome for outcome in found if isinstance(outcome, Measurement)]
+    assert {outcome.metric.name for outcome in measured if not outcome.void} == {"pixel_auc"}
+    assert "blind baseline" in measured[0].void
+
+
+def test_attacks_on_splits_that_look_alike_are_not_void(ignorant: Case, tmp_path: Path) -> None:
+    found = run(ignorant, tmp_path / "a", gradient_examples=0)
+    assert not any(outcome.void for outcome in found if isinstance(outcome, Measurement))
 
 
 def test_images_in_both_splits_are_left_out_and_told(overfitted: Case, tmp_path: Path) -> None:
