@@ -211,9 +211,8 @@ def remaining_work(
 
 def cell_code(runtime: str, device: type) -> str:
     """What a cell's numbers depend on in code: the conversion's version, and digests of what converts and what times, with the libraries they import."""
-    parts = [catalogue.runtime(runtime).version]
-    parts += [[code.digest, dict(code.libraries)] for code in (conversion_code(runtime), timing_code(runtime, device))]
-    return canonical.digest(parts, runtime)
+    codes = [[code.digest, dict(code.libraries)] for code in (conversion_code(runtime), timing_code(runtime, device))]
+    return canonical.digest([catalogue.runtime(runtime).version, codes], runtime)
 
 
 def _empty(plan: MatrixPlan, row: MatrixRow, device: Device, facts: DeviceDescription, turn: int, stored: Mapping[str, BenchmarkCell]) -> list[PendingCell]:

@@ -146,6 +146,7 @@ def test_group_columns_count_for_those_who_look_at_groups(make_plan) -> None:
     keys = []
     for groups in ((), ("style",)):
         with opened(make_plan()) as session:
+            assert session.dataset is not None
             examples = dataclasses.replace(session.dataset.examples, groups={name: ["a"] * len(session.dataset.examples) for name in groups})
             grouped = dataclasses.replace(session, dataset=dataclasses.replace(session.dataset, examples=examples))
             keys.append([key_of(grouped, evaluator) for evaluator in (Accuracy(), GroupFairness(), Inclusion(), Calibration(), Conformal())])
@@ -180,7 +181,8 @@ def test_unknown_objects_are_refused(session: Session, unknown: object) -> None:
 
 
 def test_an_evaluator_whose_results_cannot_be_told_apart_fails_alone(make_plan) -> None:
-    plan, events = make_plan("mine", "parameters"), []
+    plan = make_plan("mine", "parameters")
+    events: list[Any] = []
     runner.run(plan, events.append, InMemory(evaluators={"mine": Mine(object())}))
     mine, parameters = (e.records[0].outcome for e in events if isinstance(e, Finished))
     assert (mine.status, mine.code) == (Status.FAILED, "not-plain")

@@ -33,14 +33,16 @@ CORRUPTED = Metric("corruption_accuracy", ONE, Better.HIGHER, "Accuracy under co
 STRONGEST = Metric("strongest_attack_auc", ONE, Better.LOWER, "AUC of the strongest attack.", low=0, high=1)
 TNR = Metric("tnr_at_fnr", ONE, Better.LOWER, "TNR at FNR.", low=0, high=1)
 BLIND = "a blind baseline separates members from non-members by their pixels alone (AUC 60.4 %)"
-AUTOATTACK = {"attacks": ["apgd-ce", "apgd-t", "fab-t", "square"], "steps": 100, "targets": 9, "queries": 5000}
-QUICK = {"attacks": ["apgd-ce", "apgd-t", "square"], "steps": 20, "targets": 3, "queries": 200}
+AUTOATTACK: dict[str, Any] = {"attacks": ["apgd-ce", "apgd-t", "fab-t", "square"], "steps": 100, "targets": 9, "queries": 5000}
+QUICK: dict[str, Any] = {"attacks": ["apgd-ce", "apgd-t", "square"], "steps": 20, "targets": 3, "queries": 200}
 
 
-def robust(value: float, settings: Mapping[str, Any], told: bool = True, **facts: Any) -> Record:
+def robust(value: float, settings: Mapping[str, Any], told: bool = True, facts: Mapping[str, str] | None = None) -> Record:
     conditions = {"norm": "linf", "epsilon": "4/255", "attack": "worst case"}
     outcome = Measurement(ROBUST, value, 64, Interval(value - 0.01, value + 0.01, "wilson"), conditions)
-    return Record("adversarial", outcome, settings=settings, measured_with={"version": 1, "settings": settings, "data": "digits test", **facts} if told else {})
+    return Record(
+        "adversarial", outcome, settings=settings, measured_with={"version": 1, "settings": settings, "data": "digits test", **(facts or {})} if told else {}
+    )
 
 
 def corrupted(value: float) -> Record:
@@ -59,7 +61,7 @@ def private(void: str = "") -> list[Record]:
 def report(*records: Record, name: str = "model", digest: str = "d") -> Report:
     base = synthetic.report(name)
     axes = axes_of([ROBUSTNESS, PRIVACY], records)
-    return dataclasses.replace(base, records=list(records), axes=axes, dataset={**base.dataset, "digest": digest})
+    return dataclasses.replace(base, records=list(records), axes=axes, dataset={**(base.dataset or {}), "digest": digest})
 
 
 def folders(tmp_path: Path, *names: str) -> list[Path]:
@@ -101,7 +103,7 @@ def test_an_old_run_is_compared_by_the_settings_that_matter_to_the_new_one(tmp_p
 
 @pytest.mark.parametrize("fact", ["data", "examples", "machine", "version"])
 def test_data_examples_machine_and_version_are_compared(fact: str) -> None:
-    found = differences(robust(0.9, QUICK, **{fact: "this"}), robust(0.9, QUICK, **{fact: "that"}))
+    found = differences(robust(0.9, QUICK, facts={fact: "this"}), robust(0.9, QUICK, facts={fact: "that"}))
     assert in_words(found) == f"{fact} this against that"
 
 
