@@ -70,7 +70,7 @@ def key_of(session: Session, evaluator: Evaluator | ExampleEvaluator) -> str:
         "data": _data_identity(session, groups=Need.GROUPS in wanted or not built_in),
         **_code(roots),
     }
-    if home is None:  # typed at a prompt or in a notebook
+    if home is None or evaluator.name in session.evaluators:  # typed at a prompt or in a notebook, whatever module it says it is of
         identity["source"] = source_of(type(evaluator))
     if Need.TRAINING_SPLIT in wanted and (training := session.training()) is not None:
         identity["training"] = split_identity(session, training)
