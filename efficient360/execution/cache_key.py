@@ -124,12 +124,18 @@ def _content(text: str) -> Iterator[tuple[str, str]]:
             code = code_of([Module(path.stem, path)])
             yield text, canonical.digest([code.digest, dict(code.libraries)], text)
         elif path.is_file():
-            with path.open("rb") as file:
-                yield text, hashlib.file_digest(file, "sha256").hexdigest()
+            yield text, _file_digest(path)
+            if (sidecar := path.with_suffix(".json")) != path and sidecar.is_file():  # weights are read as it says
+                yield str(sidecar), _file_digest(sidecar)
         elif path.is_dir():
             yield text, _folder_digest(path)
     except OSError:  # too long for a name, not ours to read: whoever opens it says so
         return
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder_digest(folder: Path) -> str:
@@ -137,7 +143,7 @@ def _folder_digest(folder: Path) -> str:
     files = [(file.relative_to(folder).as_posix(), file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
     if sum(stat.st_size for *_, stat in files) > READ_WHOLE:
         return canonical.digest([[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, _, stat in files], str(folder))
-    return canonical.digest([[name, hashlib.sha256(file.read_bytes()).hexdigest()] for name, file, _ in files], str(folder))
+    return canonical.digest([[name, _file_digest(file)] for name, file, _ in files], str(folder))
 
 
 def _common_code(session: Session) -> list[Module]:
