@@ -105,7 +105,8 @@ def code_of(roots: Collection[Module], members: Mapping[str, Collection[str]] | 
     folders = [_home(root) for root in roots if _top(root.name) != PACKAGE]
     seen: dict[str, Module] = {}
     libraries: set[str] = set()
-    pending = [found for root in roots for found in (*_meant(root.name, homes[_top(root.name)], {}), root)]
+    packages = [found for root in roots for found in _meant(root.name, homes[_top(root.name)], {}) if not _unfollowed(found.name)]
+    pending = [*packages, *roots]
     while pending:
         current = pending.pop()
         if current.name in seen:

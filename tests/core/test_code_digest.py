@@ -122,7 +122,14 @@ def test_a_method_belongs_to_those_who_use_it_alone() -> None:
 
 @pytest.mark.parametrize("name", EVALUATORS)
 def test_what_changes_no_number_does_not_belong_to_it(name: str) -> None:
-    assert not [m for m in evaluator(name).modules if any(m == room or m.startswith(f"{room}.") for room in UNFOLLOWED if room != "efficient360")]
+    modules = evaluator(name).modules
+    assert "efficient360" not in modules
+    assert not [m for m in modules if any(m == room or m.startswith(f"{room}.") for room in (*UNFOLLOWED, "efficient360.api") if room != "efficient360")]
+
+
+def test_accuracy_rests_on_little() -> None:
+    rooms = {module.split(".")[1] for module in evaluator("accuracy").modules}
+    assert rooms == {"core", "evaluator", "evaluators", "models"}
 
 
 def test_libraries_that_are_imported_lazily_are_named() -> None:
