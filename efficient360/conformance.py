@@ -15,11 +15,12 @@ from typing import Any, final
 import numpy as np
 import torch
 
+from efficient360.core import canonical
 from efficient360.core.measurement import Failure, Measurement, Metric, Outcome, Status
 from efficient360.core.outcome import Record, from_json, to_json
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import decoder_for
-from efficient360.errors import Efficient360Error, Unsupported
+from efficient360.errors import Efficient360Error, PluginError, Unsupported
 from efficient360.evaluator import Context, Deadline, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution.contract import checked, declaration_faults
 from efficient360.execution.plan import configure
@@ -122,10 +123,24 @@ def _declaration(evaluator: object) -> Iterator[str]:
         yield "it declares two metrics of the same name"
     if not (inspect.getdoc(cls) or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):
         yield "it has no docstring: its first line is what a listing shows"
+    yield from _settings(evaluator)
+
+
+def _settings(evaluator: Evaluator | ExampleEvaluator) -> Iterator[str]:
+    cls: type[Any] = type(evaluator)
     settings = {f.name: getattr(evaluator, f.name) for f in dataclasses.fields(cls)}
+    declared = {metric.name for metric in evaluator.metrics}
+    yield from (f"it has no setting {name!r} that its drawing_settings could name" for name in sorted(evaluator.drawing_settings - settings.keys()))
+    for name, of in evaluator.settings_scope.items():
+        if name not in (*settings, "data", "machine"):
+            yield f"it has no setting {name!r} that its settings_scope could name"
+        yield from (f"its settings_scope names a metric {metric!r} that it does not declare" for metric in of if metric not in declared)
     try:
         if configure(cls, json.loads(json.dumps(settings))) != evaluator:
             yield "its settings change when written to YAML and read back"
+        canonical.digest(evaluator.cache_dependencies(), "what it depends on")
+    except PluginError as error:
+        yield error.message
     except (TypeError, Efficient360Error) as error:
         yield f"its settings can't be written to YAML and read back: {error}"
 

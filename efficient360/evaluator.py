@@ -8,7 +8,7 @@ Both are frozen dataclasses: their fields are their settings, taken from YAML an
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -232,20 +232,28 @@ class _Contract(ABC):
     name: ClassVar[str]
     """Stable snake_case name; also the name of the file."""
     version: ClassVar[int]
-    """Raised whenever the numbers change for the same input: it retires stored results."""
+    """Retires stored results when raised. A change of the code does so by itself; raise it where the numbers change and the code does not tell."""
     metrics: ClassVar[tuple[Metric, ...]]
     """Every metric it can yield."""
     needs: ClassVar[frozenset[Need]]
     """What it cannot do without."""
     uses: ClassVar[frozenset[Need]] = frozenset()
     """What it takes where there is some."""
+    drawing_settings: ClassVar[frozenset[str]] = frozenset()
+    """Settings that change no number, only what is shown: how many pictures. Stored results are reused whatever they are."""
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {}
+    """Two values are only set side by side if all settings agree. Here stand the settings that matter to some metrics only, with the names of those: with none
+    where conditions tell the setting, or where it changes speed and intervals alone. ``data`` and ``machine`` stand for these."""
 
     def others(self) -> Sequence[str]:
         """Other data sets that it looks at: a card's name, a card's path, or ``NAME=DIR`` to read a local copy. What they are enters the key."""
         return ()
 
     def cache_dependencies(self) -> Mapping[str, object]:
-        """What else its numbers depend on, plain JSON: versions of the libraries it calls, a device. It enters the key of stored outcomes."""
+        """What else its numbers depend on, plain JSON: a device, whether something is installed. It enters the key of stored outcomes.
+
+        Its code, the versions of the libraries that it imports and what the files hold that its settings name enter by themselves.
+        """
         return self.surroundings()
 
     def surroundings(self) -> Mapping[str, object]:

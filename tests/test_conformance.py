@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -182,6 +182,35 @@ class SetSetting(_Base):
 
 
 @dataclass(frozen=True)
+class NoSuchDrawing(_Base):
+    """Names a setting that it has not."""
+
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"pictures"})
+
+
+@dataclass(frozen=True)
+class NoSuchScope(_Base):
+    """Names a setting that it has not."""
+
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"size": ()}
+
+
+@dataclass(frozen=True)
+class NoSuchMetric(_Base):
+    """Names a metric that it has not."""
+
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"data": ("darkness",)}
+
+
+@dataclass(frozen=True)
+class Opaque(_Base):
+    """Depends on what nobody can tell apart."""
+
+    def cache_dependencies(self) -> Mapping[str, object]:
+        return {"depends": object()}
+
+
+@dataclass(frozen=True)
 class Undeclared(_Base):
     """Undeclared."""
 
@@ -283,6 +312,10 @@ class Failing(_Whole):
         (NoMetrics(), "no tuple of Metric"),
         (Undescribed(), "brightness has no description"),
         (SetSetting(), "can't be written to YAML"),
+        (NoSuchDrawing(), "no setting 'pictures' that its drawing_settings"),
+        (NoSuchScope(), "no setting 'size' that its settings_scope"),
+        (NoSuchMetric(), "names a metric 'darkness'"),
+        (Opaque(), "by which stored results can't be told apart"),
         (Undeclared(), "yields brightness, which it does not declare"),
         (BatchBound(), "brightness changes when run with batches of 1"),
         (GlobalDice(), "global random state"),

@@ -227,13 +227,13 @@ class BenchmarkCell:
         return "the device returns no logits to check" if parity is None else parity.reason
 
 
-def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, converter: int, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
+def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, code: str, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
     """Digest of all that a cell depends on.
 
     Args:
         model: Identity and image size of the model.
         target: Which runtime in which version, precision, batch, threads.
-        converter: Our own version of the conversion.
+        code: Digest of the code that converts and times.
         device: Where.
         schedule: How often and how long.
         turn: Which pass.
@@ -241,7 +241,7 @@ def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, conv
     parts = [
         *model,
         dataclasses.asdict(target),
-        converter,
+        code,
         dataclasses.asdict(device),
         [schedule.runs, schedule.seconds, schedule.blocks, schedule.warm_runs, schedule.warm_seconds, schedule.most],
         turn,

@@ -9,11 +9,13 @@ from typing import final
 from efficient360.benchmark.cells import BenchmarkCell, DeviceFacts, RuntimeFacts, cell_key
 from efficient360.benchmark.workloads import Workload, identity_of, matmul_facts, open_matmul, open_workload
 from efficient360.benchmark.zoo import ZooEntry
+from efficient360.core import canonical
 from efficient360.core.measurement import Status
 from efficient360.core.paths import file_name
 from efficient360.deployment.devices.device import Device, DeviceDescription, Schedule
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Precision
+from efficient360.deployment.runtimes.runtime_code import conversion_code, timing_code
 from efficient360.errors import SettingsError
 from efficient360.models.references import resolve
 
@@ -197,19 +199,26 @@ def remaining_work(
     work = []
     for turn in range(1, plan.turns + 1):
         for row in planned:
-            pending = [(device, DeviceFacts.of(facts), _empty(plan, row, facts, turn, stored)) for device, facts in devices]
+            pending = [(device, DeviceFacts.of(facts), _empty(plan, row, device, facts, turn, stored)) for device, facts in devices]
             if incomplete := [entry for entry in pending if entry[2]]:
                 work.append(PendingRow(row, turn, incomplete))
     return work
 
 
-def _empty(plan: MatrixPlan, row: MatrixRow, facts: DeviceDescription, turn: int, stored: Mapping[str, BenchmarkCell]) -> list[PendingCell]:
+def cell_code(runtime: str, device: type) -> str:
+    """What a cell's numbers depend on in code: the conversion's version, and digests of what converts and what times, with the libraries they import."""
+    codes = [[code.digest, dict(code.libraries)] for code in (conversion_code(runtime), timing_code(runtime, device))]
+    return canonical.digest([catalogue.runtime(runtime).version, codes], runtime)
+
+
+def _empty(plan: MatrixPlan, row: MatrixRow, device: Device, facts: DeviceDescription, turn: int, stored: Mapping[str, BenchmarkCell]) -> list[PendingCell]:
     empty = []
     for runtime, precision in row.targets:
         converter = catalogue.runtime(runtime)
         threads = plan.threads or facts.cores
         target = RuntimeFacts(Path(runtime).stem, converter.title, facts.runtimes.get(runtime, ""), precision, plan.batch, threads)
-        key = cell_key((row.identity, row.size), target, converter.version, DeviceFacts.of(facts), plan.schedule, turn)
+        code = cell_code(runtime, type(device))
+        key = cell_key((row.identity, row.size), target, code, DeviceFacts.of(facts), plan.schedule, turn)
         known = stored.get(key)
         failed = known is not None and known.gap is not None and known.gap.status is not Status.UNSUPPORTED
         if known is None or (failed and plan.retry_failed):

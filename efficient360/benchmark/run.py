@@ -23,6 +23,7 @@ from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
+from efficient360.deployment.runtimes.runtime_code import conversion_code
 from efficient360.errors import CheckpointError, RunError
 from efficient360.storage.outcomes import Store
 
@@ -139,8 +140,8 @@ def convert(
 
 def _conversion_key(workload: Workload, runtime: str, precision: Precision, batch: int) -> str:
     converter = catalogue.runtime(runtime)
-    plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
-    parts = [workload.facts.identity, runtime, converter.version, catalogue.versions(converter), precision, batch, plugin]
+    code = conversion_code(runtime)
+    parts = [workload.facts.identity, Path(runtime).stem, converter.version, code.digest, dict(code.libraries), catalogue.versions(converter), precision, batch]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

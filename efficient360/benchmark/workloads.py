@@ -7,25 +7,25 @@ change of cost: same shapes, same operators.
 
 import hashlib
 import json
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from efficient360.benchmark.cells import ModelFacts, RowRole
+from efficient360.benchmark.matrix_products import MATMUL_CLASSES, MATMUL_DEPTH, MATMUL_MACS, MATMUL_SIDE, MATMUL_WIDTH, matmul_network
+from efficient360.benchmark.random_weights import make_sensitive
 from efficient360.benchmark.zoo import Family, ZooEntry
+from efficient360.core.code_digest import code_of, module
 from efficient360.deployment.runtimes.building import ModelSource
 from efficient360.deployment.runtimes.calibration_images import logits_of, program_identity, synthetic_images
 from efficient360.methods.complexity.mac_count import count_macs
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint
-from efficient360.models.model import PixelsToLogits, TorchModel, preflight
+from efficient360.models.model import TorchModel, preflight
 
 PROBES = 8
 CALIBRATION = 32
@@ -55,7 +55,8 @@ def identity_of(checkpoint: Checkpoint, seed: int) -> str:
     whole = program_identity(checkpoint, None)
     if checkpoint.trained:
         return whole
-    return hashlib.sha256(json.dumps([whole, "sensitive", SENSITIVE_RECIPE, seed]).encode()).hexdigest()
+    code = code_of([module("efficient360.benchmark.random_weights")])
+    return hashlib.sha256(json.dumps([whole, code.digest, seed]).encode()).hexdigest()
 
 
 def open_workload(entry: ZooEntry, checkpoint: Checkpoint, seed: int, folder: Path) -> Workload:
@@ -104,89 +105,13 @@ def _macs(model: TorchModel) -> int | None:
     return None if counted.uncounted else counted.macs
 
 
-SENSITIVE_RECIPE = 1
-"""Raised whenever the weights change for the same seed."""
-LAYER_SCALE = re.compile(r"(gamma|layer_scale)\w*")
-HEAD_DEVIATION = 0.05
-IMAGES = 16
-
-
-def make_sensitive(module: PixelsToLogits, size: tuple[int, int, int], seed: int) -> None:
-    """Give a randomly initialised network weights that all count, in place and seeded.
-
-    Layer scales and gains that are zero become U(0.5, 1.5), the head's weights N(0, 0.05), and BatchNorm's running statistics those of seeded images.
-
-    Args:
-        module: Pixels to logits around a network with random weights; never a trained one.
-        size: ``(3, H, W)``.
-        seed: Of the values.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for part in module.network.modules():
-            for name, parameter in part.named_parameters(recurse=False):
-                gain = name == "weight" and parameter.ndim == 1 and not bool(parameter.any())
-                if gain or LAYER_SCALE.fullmatch(name):
-                    nn.init.uniform_(parameter, 0.5, 1.5, generator)
-        for part in _heads(module.network):
-            nn.init.normal_(part.weight, 0, HEAD_DEVIATION, generator)
-    _recalibrate(module, torch.from_numpy(synthetic_images(size, IMAGES, seed)))
-
-
-def _heads(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
-    """The layers that put out the logits."""
-    get_classifier: Any = getattr(network, "get_classifier", None)
-    classifier = get_classifier() if get_classifier is not None else None
-    heads: Any = classifier if isinstance(classifier, tuple | list) else [classifier]
-    return [part for head in heads if isinstance(head, nn.Module) for part in head.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
-
-
-def _recalibrate(module: nn.Module, images: torch.Tensor) -> None:
-    """Set BatchNorm's running statistics to those of the images."""
-    norms: list[Any] = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.track_running_stats]
-    if not norms:
-        return
-    momenta = [part.momentum for part in norms]
-    for part in norms:
-        part.reset_running_stats()
-        part.momentum = None  # a plain average over the passes
-        part.train()
-    with torch.no_grad():
-        module(images)
-    for part, momentum in zip(norms, momenta, strict=True):
-        part.momentum = momentum
-        part.eval()
-
-
 MATMUL_NAME = "matrix products"
-MATMUL_SIDE, MATMUL_WIDTH, MATMUL_DEPTH, MATMUL_CLASSES = 256, 512, 14, 16
-MATMUL_MACS = MATMUL_DEPTH * 3 * MATMUL_SIDE * MATMUL_SIDE * MATMUL_WIDTH + MATMUL_WIDTH * MATMUL_CLASSES
-"""1.4 G: the rows ``3 · SIDE² / MATMUL_WIDTH`` times ``WIDTH²`` a layer, and the head."""
-MATMUL_RECIPE = 1
-
-
-@final
-class MatmulStack(nn.Module):
-    """An image seen as a matrix, then linear layers of equal width with ReLU between, which no converter can merge.
-
-    The layers are square and large enough that reading weights costs little beside multiplying, small enough that each stays in a core's cache.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*[part for _ in range(MATMUL_DEPTH) for part in (nn.Linear(MATMUL_WIDTH, MATMUL_WIDTH), nn.ReLU())])
-        self.head = nn.Linear(MATMUL_WIDTH, MATMUL_CLASSES)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, MATMUL_CLASSES)`` of images ``(B, 3, MATMUL_SIDE, MATMUL_SIDE)``."""
-        rows = images.reshape(images.shape[0], -1, MATMUL_WIDTH)
-        logits: Tensor = self.head(self.layers(rows).mean(1))
-        return logits
 
 
 def matmul_facts(seed: int) -> ModelFacts:
     """What a reader should know of it."""
-    parts = ["matrix products", MATMUL_RECIPE, MATMUL_SIDE, MATMUL_WIDTH, MATMUL_DEPTH, MATMUL_CLASSES, seed, str(torch.__version__)]
+    code = code_of([module("efficient360.benchmark.matrix_products")])
+    parts = ["matrix products", code.digest, seed, str(torch.__version__)]
     identity = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return ModelFacts(
         name=MATMUL_NAME,
@@ -203,12 +128,5 @@ def matmul_facts(seed: int) -> ModelFacts:
 
 def open_matmul(seed: int, folder: Path) -> Workload:
     """The matrix-product reference, opened like a model."""
-    module = MatmulStack()
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            # He et al. 2015: keeps the signal's size from layer to layer, so that the logits depend on all of them.
-            deviation = math.sqrt(2 / MATMUL_WIDTH) if parameter.ndim == 2 else 0.1
-            parameter.normal_(0, deviation, generator=generator)
-    whole = PixelsToLogits(module, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), None).eval().requires_grad_(requires_grad=False)
-    return workload_from(matmul_facts(seed), TorchModel(whole, (3, MATMUL_SIDE, MATMUL_SIDE), MATMUL_CLASSES), seed, folder)
+    model = TorchModel(matmul_network(seed), (3, MATMUL_SIDE, MATMUL_SIDE), MATMUL_CLASSES)
+    return workload_from(matmul_facts(seed), model, seed, folder)

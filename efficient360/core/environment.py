@@ -30,13 +30,8 @@ def describe() -> dict[str, Any]:
     }
 
 
-def software(environment: dict[str, Any]) -> dict[str, Any]:
-    """What must agree before a stored outcome is taken up again: the versions that compute."""
-    return {name: environment["versions"][name] for name in ("torch", "torchvision", "timm", "pillow")}
-
-
 def machine(environment: dict[str, Any]) -> dict[str, Any]:
-    """What must agree besides, for numbers that depend on the machine."""
+    """What must agree before a stored outcome that depends on the machine is taken up again."""
     return {key: environment[key] for key in ("os", "python", "cpu", "cores", "threads", "memory", "gpus")}
 
 

@@ -101,6 +101,7 @@ class Measurement:
         conditions: What else was fixed.
         samples: Raw repeats where repeats were taken, in the metric's unit.
         extra: Curves, tables and pictures that a report draws beside the number.
+        void: Why the number means nothing here, in the evaluator's own judgement; ``""`` where it does. It is shown with the reason, and has no score.
     """
 
     metric: Metric
@@ -110,6 +111,7 @@ class Measurement:
     conditions: Conditions = field(default_factory=dict)
     samples: tuple[float, ...] = ()
     extra: tuple[Figure, ...] = ()
+    void: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -128,7 +130,8 @@ class Measurement:
         unit = "" if self.metric.unit == ONE else f" {self.metric.unit}"
         interval = "exact" if self.interval is None else f"95 % [{self.interval.low:.6g}, {self.interval.high:.6g}]"
         conditions = "".join(f", {key}={value}" for key, value in self.conditions.items())
-        return f"<Measurement {self.metric.name} {self.value:.6g}{unit}, {interval}, n={self.n}{conditions}>"
+        void = f", void: {self.void}" if self.void else ""
+        return f"<Measurement {self.metric.name} {self.value:.6g}{unit}, {interval}, n={self.n}{conditions}{void}>"
 
 
 @final

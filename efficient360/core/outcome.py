@@ -27,6 +27,8 @@ class Record:
         part: ``(index, count)`` among the outcomes of one evaluation; a group counts only when whole.
         settings: The evaluator's settings.
         seconds: How long the evaluation took.
+        measured_with: What must agree, beside the conditions, before the value is set beside another: settings that change what it means, data, number of
+            examples, machine, the evaluator's version. Empty in files written before it was stored.
     """
 
     evaluator: str
@@ -35,6 +37,7 @@ class Record:
     part: tuple[int, int] = (0, 1)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    measured_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric | None:
@@ -47,7 +50,8 @@ def to_json(record: Record) -> Json:
     outcome = record.outcome
     body = _measurement(outcome) if isinstance(outcome, Measurement) else _failure(outcome)
     kind = "measurement" if isinstance(outcome, Measurement) else "failure"
-    rest = {"key": record.key, "part": list(record.part), "settings": dict(record.settings), "seconds": round(record.seconds, 3)}
+    rest: Json = {"key": record.key, "part": list(record.part), "settings": dict(record.settings), "seconds": round(record.seconds, 3)}
+    rest |= {"measured_with": dict(record.measured_with)} if record.measured_with else {}
     return {"kind": kind, "evaluator": record.evaluator, **body, **rest}
 
 
@@ -72,6 +76,7 @@ class _Line(BaseModel):
     part: tuple[_Whole, _Whole]
     settings: dict[str, Any]
     seconds: _Finite
+    measured_with: dict[str, Any] = Field(default_factory=dict)  # not in files written before it was stored
 
 
 @final
@@ -89,6 +94,7 @@ class _MeasurementLine(_Line):
     interval_method: str
     samples: tuple[_Finite, ...] = ()
     extra: tuple[dict[str, Any], ...] = ()
+    void: str = ""
 
 
 @final
@@ -113,7 +119,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
         line = _LINE.validate_python(data)
     except ValidationError as error:
         raise ValueError(f"an outcome{misfit(error)}") from error
-    require_plain((line.settings, getattr(line, "extra", ())))
+    require_plain((line.settings, line.measured_with, getattr(line, "extra", ())))
     metric = (
         None if line.metric is None else Metric(line.metric, Unit(line.unit), line.better, line.description, line.source, *data.get("bounds", (None, None)))
     )
@@ -128,10 +134,11 @@ def from_json(data: Mapping[str, Any]) -> Record:
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
             extra=tuple(figure_from_json(figure) for figure in line.extra),
+            void=line.void,
         )
     elif isinstance(line, _FailureLine):
         outcome = Failure(line.status, line.code, line.message, line.hint, metric=metric, conditions=data["conditions"])
-    return Record(line.evaluator, outcome, line.key, line.part, line.settings, data["seconds"])
+    return Record(line.evaluator, outcome, line.key, line.part, line.settings, data["seconds"], line.measured_with)
 
 
 def _metric(metric: Metric | None) -> Json:
@@ -155,6 +162,8 @@ def _measurement(m: Measurement) -> Json:
         body["samples"] = list(m.samples)
     if m.extra:
         body["extra"] = [figure_to_json(f) for f in m.extra]
+    if m.void:
+        body["void"] = m.void
     return body
 
 

@@ -23,6 +23,6 @@ def ids_of(table: Any, split: str) -> list[str]:
 
 
 def stamp(card: Any, files: Iterable[Path]) -> str:
-    """SHA-256 over an entry of a card, plain JSON, and the path, size and time of files."""
-    stats = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    """SHA-256 over an entry of a card, plain JSON, and the path, size and times of files: of the last change of all that a copy can't set back too."""
+    stats = sorted((str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for file in files for stat in [file.stat()])
     return hashlib.sha256(json.dumps([card, stats]).encode()).hexdigest()

@@ -1,6 +1,15 @@
 """The approximation axis: how far the model compresses."""
 
-from efficient360.dimensions.dimension import Anchor, Dimension, Scale
+from efficient360.dimensions.dimension import Anchor, Bound, Dimension, Scale
+
+_VARIANTS = (
+    *("half", "two_of_four"),
+    *(f"quantization:{bits}" for bits in (8, 6, 5, 4, 3, 2)),
+    *(f"clustering:{clusters}" for clusters in (256, 64, 32, 16, 8, 4)),
+    *(f"pruning:{percent}" for percent in (30, 50, 60, 70, 80)),
+    *(f"low_rank:{percent}" for percent in (75, 50, 25)),
+    *(f"token_merging:{percent}" for percent in (10, 20, 40, 60, 80)),
+)
 
 DIMENSION = Dimension(
     name="approximation",
@@ -14,6 +23,8 @@ DIMENSION = Dimension(
             zero=2.0,
             one=16.0,
             scale=Scale.LOG,
+            settings={"variants": _VARIANTS, "tolerance": 0.01},
+            otherwise=Bound.LOWER,
             source="0: ratio 2, 16-bit weights, which cost practically no accuracy (Micikevicius et al. 2018); "
             "1: ratio 16, 2-bit weights, the fewest at which quantization-aware training keeps accuracy (Zhu et al. 2017, Trained Ternary Quantization)",
         ),

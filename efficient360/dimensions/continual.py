@@ -3,6 +3,15 @@
 from efficient360.dimensions.dimension import Anchor, Dimension
 
 _CONDITIONS = {"stream": "corruptions", "scenario": "domain-incremental", "method": "naive"}
+_SETTINGS = {
+    "corruptions": ("gaussian_noise", "motion_blur", "fog", "contrast"),
+    "severity": 5,
+    "images": 300,
+    "steps": 25,
+    "batch": 32,
+    "rate": 5e-4,
+    "head_rate": 3e-3,
+}
 
 DIMENSION = Dimension(
     name="continual",
@@ -16,6 +25,7 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions=_CONDITIONS,
+            settings=_SETTINGS,
             source="bounds of the metric: none and all of the original accuracy retained (forgetting of the original task, Li & Hoiem 2018)",
         ),
         Anchor(
@@ -24,6 +34,7 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions=_CONDITIONS,
+            settings=_SETTINGS,
             source="bounds of the metric: no accuracy, and as much as joint training on all tasks "
             "(Lopez-Paz & Ranzato 2017; van de Ven, Tuytelaars & Tolias 2022)",
         ),

@@ -1,10 +1,10 @@
 """A dimension: one axis of the 360° view, computed from stored outcomes; it measures nothing itself."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import final
+from typing import Any, final
 
 from efficient360.core.measurement import Conditions
 
@@ -16,6 +16,17 @@ class Scale(StrEnum):
 
     LINEAR = "linear"
     LOG = "log"
+
+
+class Bound(StrEnum):
+    """What a score stands for where its value was measured with other settings than the anchor takes."""
+
+    UPPER = "upper bound"
+    """The score under the anchor's settings is at most this: weaker attacks were run."""
+    LOWER = "lower bound"
+    """It is at least this: less was tried to find the best."""
+    OTHER = "other settings"
+    """Nobody knows on which side it is."""
 
 
 @final
@@ -33,6 +44,8 @@ class Anchor:
         source: Source of the two values.
         scale: Linear or logarithmic between them.
         conditions: Conditions that the outcome must have; it may have more.
+        settings: Settings of the evaluator that the score takes, such as the strength of attacks; the order of a list does not matter.
+        otherwise: What the score stands for where the value was measured with others. It is marked so wherever it is shown.
     """
 
     evaluator: str
@@ -42,6 +55,8 @@ class Anchor:
     source: str
     scale: Scale = Scale.LINEAR
     conditions: Conditions = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    otherwise: Bound = Bound.OTHER
 
     def __post_init__(self) -> None:
         if self.zero == self.one or (self.scale is Scale.LOG and min(self.zero, self.one) <= 0):

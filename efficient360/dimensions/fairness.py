@@ -2,6 +2,8 @@
 
 from efficient360.dimensions.dimension import Anchor, Dimension
 
+_SETTINGS = {"derived": ("brightness", "contrast", "object_scale", "stroke_width"), "levels": 3, "crossing": 2, "minimum": 30}
+
 DIMENSION = Dimension(
     name="fairness",
     title="Fairness",
@@ -13,6 +15,7 @@ DIMENSION = Dimension(
             "largest_gap_excess",
             zero=0.2,
             one=0.0,
+            settings=_SETTINGS,
             source="1: no accuracy difference beyond chance; 0: 20 points, the four-fifths rule for adverse impact at 100 % accuracy of the best group "
             "(US Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D), 1978)",
         ),
@@ -21,6 +24,7 @@ DIMENSION = Dimension(
             "largest_odds_excess",
             zero=0.2,
             one=0.0,
+            settings=_SETTINGS,
             source="1: no difference in per-class true or false positive rates beyond chance; 0: 20 points, as for accuracy",
         ),
     ),

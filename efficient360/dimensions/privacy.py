@@ -13,6 +13,7 @@ DIMENSION = Dimension(
             "strongest_attack_auc",
             zero=1.0,
             one=0.5,
+            settings={"shadows": 0, "shadow_checkpoints": {}},
             source="bounds of the metric: perfect membership inference, and chance",
         ),
         Anchor(
@@ -27,6 +28,6 @@ DIMENSION = Dimension(
         ),
     ),
     caveat="Attacks give a lower bound on leakage: a high score is no evidence of privacy, least of all without shadow models. Only compare models under the "
-    "same attacks. The score is meaningless if a blind baseline on the pixels alone separates members from non-members.",
+    "same attacks. There is no score where a blind baseline on the pixels alone separates members from non-members.",
     related=("private_training",),
 )

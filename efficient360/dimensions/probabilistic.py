@@ -13,6 +13,7 @@ DIMENSION = Dimension(
             "ece_excess",
             zero=0.17,
             one=0.0,
+            settings={"bins": 15},
             source="0: the worst-calibrated vision model of Guo et al. 2017, Table 1 (ResNet-110 on CIFAR-100, ECE 16.5 %); 1: perfectly calibrated",
         ),
         Anchor(

@@ -1,6 +1,6 @@
 """The robustness axis: common corruptions and adversarial attacks."""
 
-from efficient360.dimensions.dimension import Anchor, Dimension
+from efficient360.dimensions.dimension import Anchor, Bound, Dimension
 
 DIMENSION = Dimension(
     name="robustness",
@@ -22,7 +22,9 @@ DIMENSION = Dimension(
             zero=0.0,
             one=1.0,
             conditions={"norm": "linf", "epsilon": "4/255", "attack": "worst case"},
-            source="bounds of the metric, at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
+            settings={"attacks": ("apgd-ce", "apgd-t", "fab-t", "square"), "steps": 100, "targets": 9, "queries": 5000},
+            otherwise=Bound.UPPER,
+            source="bounds of the metric; AutoAttack's standard attacks (Croce & Hein 2020), at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
         ),
     ),
     caveat="Without adversarial training, robust accuracy at this ε is close to zero, which limits the score to about 0.5; "

@@ -13,6 +13,11 @@ DIMENSION = Dimension(
             "best_faithfulness",
             zero=0.0,
             one=1.0,
+            settings={
+                "explainers": ("integrated-gradients", "gradient-x-input", "gradcam", "attention-rollout", "chefer", "occlusion"),
+                "baselines": ("mean", "blur"),
+                "points": 10,
+            },
             source="0: random ranking of patches; 1: the top patch alone makes the class certain and removing it makes it impossible, the maximum of "
             "insertion − deletion AUC (Petsiuk, Das & Saenko 2018)",
         ),

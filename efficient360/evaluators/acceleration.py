@@ -1,6 +1,6 @@
 """How well a network suits fast paths: what they take of it, where its time goes, how near it comes to the peak and to a convolutional network."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, final
@@ -51,6 +51,7 @@ class Acceleration(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"runtimes": (), "device": (), "runs": (), "seconds": ()}
     runtimes: Annotated[tuple[str, ...], NotEmpty] = ("onnxruntime?", "openvino?", "litert?", "executorch?")
     device: str = "local"
     threads: Count = 0

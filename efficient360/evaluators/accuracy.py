@@ -1,6 +1,6 @@
 """Accuracy on clean images: top-1, top-5, balanced accuracy, per-class recall, and the most confident mistakes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -71,6 +71,8 @@ class Accuracy(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (TOP1, TOP5, BALANCED_ACCURACY)
     columns: ClassVar[tuple[Metric, ...]] = (CONFIDENCE, PREDICTION)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"mistakes"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"resamples": ()}
     mistakes: Count = 12
     resamples: AtLeast2 = 1000
 

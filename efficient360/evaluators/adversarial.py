@@ -1,9 +1,7 @@
 """Robust accuracy under gradient attacks: the share classified correctly in the worst case over several attacks within an ε-ball."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar, final
 
 import numpy as np
@@ -31,7 +29,7 @@ from efficient360.methods.adversarial.attack_curve import (
     per_attack,
     worst_case,
 )
-from efficient360.methods.adversarial.catalogue import Budget, attack, dependencies
+from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.ensemble import run_ensemble
 from efficient360.methods.adversarial.gallery import SuccessfulAttack, gallery
 from efficient360.methods.adversarial.gradient_masking import black_box_findings, clean_image_findings, transfer_findings
@@ -72,6 +70,16 @@ class Adversarial(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (ROBUST, MEDIAN)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT, EPSILON_INDEX, ATTACK_INDEX)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"shown"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "linf": ("median_epsilon",),
+        "l2": ("median_epsilon",),
+        "scout_linf": ("median_epsilon",),
+        "scout_l2": ("median_epsilon",),
+        "examples": (),
+        "surrogate": (),
+        "rows": (),
+    }
     linf: Epsilons = (4, 8)
     l2: Epsilons = ()
     scout_linf: Epsilons = (0.25, 0.5, 1, 2)
@@ -102,11 +110,6 @@ class Adversarial(ExampleEvaluator):
     def batch_limit(self) -> int:
         """Four passes at once: enough to refill passes as examples are broken, and little to lose."""
         return 4 * self.rows
-
-    def cache_dependencies(self) -> Mapping[str, object]:
-        """What the files of your own attacks and of the surrogate hold, and the version of torchattacks where one of its attacks is named."""
-        files = {"surrogate": hashlib.sha256(Path(self.surrogate).read_bytes()).hexdigest()} if Path(self.surrogate).is_file() else {}
-        return {**dependencies(self.attacks), **files}
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Whether each clean example is classified correctly, at which ε it was broken and by which attack; a misclassified one at ε 0, by none."""

@@ -1,6 +1,6 @@
 """Robust accuracy from logits or predictions alone: what an attacker without the weights reaches, on a checkpoint or on a deployed artefact."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -42,7 +42,7 @@ from efficient360.methods.adversarial.attack_curve import (
     per_attack,
     worst_case,
 )
-from efficient360.methods.adversarial.catalogue import Budget, attack, dependencies
+from efficient360.methods.adversarial.catalogue import Budget, attack
 from efficient360.methods.adversarial.ensemble import run_query_attack
 from efficient360.methods.adversarial.gallery import SuccessfulAttack, gallery
 from efficient360.methods.adversarial.query_attack import QueryAttack
@@ -80,6 +80,8 @@ class BlackBox(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (ROBUST, MEDIAN, MEDIAN_QUERIES)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT, EPSILON_INDEX, QUERIES)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"shown"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"norm": (), "epsilons": ("median_epsilon",), "examples": (), "rows": ()}
     norm: Norm = Norm.LINF
     epsilons: Annotated[tuple[Positive, ...], NotEmpty, Rising] = (1, 2, 4, 8)
     attacks: Annotated[tuple[str, ...], NotEmpty, EachOnce] = ("square", "rays")
@@ -97,10 +99,6 @@ class BlackBox(ExampleEvaluator):
     def batch_limit(self) -> int:
         """Four passes at once: enough to refill passes as examples are broken, and little to lose."""
         return 4 * self.rows
-
-    def cache_dependencies(self) -> Mapping[str, object]:
-        """What the files of your own attacks hold."""
-        return dependencies(self.attacks)
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Whether each clean example is correct, at which ε each attack broke it and after how many queries; a misclassified one at ε 0 after none."""

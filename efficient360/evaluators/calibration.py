@@ -1,6 +1,6 @@
 """Calibration: proper scores, ECE before and after temperature scaling, class-wise and by group, and selective classification."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -82,6 +82,14 @@ class Calibration(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = calibration_metrics.ALL
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "bins": ("ece", "ece_null", "ece_excess", "classwise_ece", "classwise_ece_excess", "groupwise_ece_excess"),
+        "resamples": (),
+        "draws": (),
+        "minimum": (),
+        "coverages": (),
+    }
     bins: AtLeast1 = 15
     resamples: AtLeast2 = 1000
     draws: AtLeast2 = 200

@@ -1,6 +1,6 @@
 """Accuracy under the capture conditions of low-end cameras, storage and links, relative to the clean accuracy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -79,6 +79,8 @@ class CaptureConditions(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_RATIO, RATIO, ACCURACY)
     columns: ClassVar[tuple[Metric, ...]] = (CLEAN,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"pictures"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"conditions": ("mean_capture_ratio",), "images": (), "resamples": ()}
     conditions: Annotated[tuple[Annotated[str, among(lambda: CONDITIONS)], ...], NotEmpty, EachOnce] = tuple(CONDITIONS)
     images: Count = 1000
     resamples: Annotated[int, Field(ge=99)] = 1000

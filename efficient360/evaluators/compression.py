@@ -1,6 +1,6 @@
 """Approximation: how far the checkpoint can be compressed before its accuracy drops."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, final
@@ -50,6 +50,7 @@ class Compression(Evaluator):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = metrics.METRICS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"variants": ("best_compression",), "tolerance": ("best_compression",), "resamples": ()}
     variants: Annotated[tuple[Variant, ...], NotEmpty, EachOnce] = LADDER
     examples: AtLeast1 = 2000
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01

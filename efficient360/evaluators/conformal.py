@@ -1,7 +1,7 @@
 """Conformal prediction: prediction-set size at a given coverage, and coverage by set size, class and group."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -77,6 +77,7 @@ class Conformal(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = conformal_metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"methods": (), "alphas": (), "resamples": ()}
     methods: Annotated[tuple[Annotated[str, among(lambda: SCORE_NAMES)], ...], EachOnce, NotEmpty] = SCORE_NAMES
     alphas: Annotated[tuple[Level, ...], EachOnce, NotEmpty] = (0.1, 0.05)
     splits: AtLeast1 = 20

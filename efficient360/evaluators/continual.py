@@ -1,6 +1,6 @@
 """Continual learning: what a copy of the checkpoint retains when it learns one new task after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,8 @@ class Continual(Evaluator):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
-    uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT})
+    uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT, Need.GROUPS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"streams": (), "scenarios": (), "methods": ()}
     streams: Annotated[tuple[str, ...], NotEmpty, EachOnce] = (AUTO,)
     scenarios: Annotated[tuple[Annotated[str, among(lambda: tuple(Scenario))], ...], EachOnce] = ()
     methods: Annotated[tuple[Annotated[str, among(lambda: METHODS)], ...], EachOnce, AfterValidator(_one_beside_joint)] = METHODS

@@ -1,9 +1,7 @@
 """Corruption robustness: accuracy and corruption errors under the corruptions of ImageNet-C."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from pydantic import AfterValidator, Field
 
 from efficient360.core.arrays import Floats
+from efficient360.core.code_digest import version
 from efficient360.core.figures import Figure
 from efficient360.core.settings import AtLeast1, EachOnce, NotEmpty, among
 from efficient360.core.statistics import bootstrap_mean, wilson
@@ -34,7 +33,7 @@ from efficient360.evaluator import (
     Unsupported,
 )
 from efficient360.methods.corruptions import frost
-from efficient360.methods.corruptions.corruption_error import ALEXNET, CorruptionProtocol, CorruptionResults, known_reference, load_reference
+from efficient360.methods.corruptions.corruption_error import CorruptionProtocol, CorruptionResults, known_reference, load_reference
 from efficient360.methods.corruptions.imagenet_c import (
     COMMON,
     EXTRA,
@@ -108,6 +107,7 @@ class Corruption(ExampleEvaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (CORRUPTION_ACCURACY, MEAN_CORRUPTION_ERROR, RELATIVE_CORRUPTION_ERROR, MCE, RELATIVE_MCE)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"corruptions": (), "severities": (), "examples": (), "reference": ()}
     corruptions: Annotated[tuple[Annotated[str, among(lambda: (*COMMON, *EXTRA))], ...], NotEmpty, EachOnce] = COMMON
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], NotEmpty, EachOnce] = SEVERITIES
     table: Annotated[str, among(lambda: ("auto", *TABLES))] = "auto"
@@ -115,13 +115,8 @@ class Corruption(ExampleEvaluator):
     reference: Annotated[str, AfterValidator(known_reference)] = ""
 
     def cache_dependencies(self) -> Mapping[str, Any]:
-        """Versions that random numbers and resampling depend on, whether frost is installed, and the digest of the reference's report."""
-        import scipy
-
-        dependencies = {"numpy": np.__version__, "scipy": scipy.__version__, "frost": frost.photograph_folder() is not None}
-        if self.reference not in ("", ALEXNET.name):
-            dependencies["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
-        return dependencies
+        """Which version of the photographs of frost is installed."""
+        return {"frost": version(frost.PACKAGE) if frost.photograph_folder() is not None else None}
 
     def sample_size(self) -> int | None:
         """As set."""

@@ -1,6 +1,6 @@
 """Device reach: share of a ladder of device profiles on which the model meets a latency budget and fits into memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, final
 
@@ -51,6 +51,7 @@ class DeviceReach(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (REACH, latency_metrics.BEST)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"profiles": ("device_reach",), "runs": (), "seconds": ()}
     profiles: Annotated[tuple[str, ...], NotEmpty, EachOnce] = (
         "limited:1core-256mb-quota10",
         "limited:1core-512mb-quota25",

@@ -1,10 +1,8 @@
 """Faithfulness of attribution methods: whether the regions they highlight are those that the model's prediction depends on."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, ClassVar, final
 
@@ -52,7 +50,7 @@ from efficient360.methods.attribution.metrics import (
     SPARSENESS,
 )
 from efficient360.methods.attribution.occlusion import BASELINES
-from efficient360.methods.attribution.regions import Regions, fingerprint, read_regions
+from efficient360.methods.attribution.regions import Regions, read_regions
 from efficient360.methods.attribution.sanity_checks import SanityChecks
 from efficient360.methods.attribution.scoring import AttributionScorer, cross_fitted_best
 
@@ -97,6 +95,17 @@ class Faithfulness(ExampleEvaluator):
     )
     columns: ClassVar[tuple[Metric, ...]] = (PROBABILITY, MARKED, POINTED, INSIDE)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"shown"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "explainers": ("best_faithfulness",),
+        "examples": (),
+        "squares": ("infidelity",),
+        "checked": ("max_sensitivity", "randomised_similarity"),
+        "radius": ("max_sensitivity",),
+        "draws": ("max_sensitivity",),
+        "regions": ("pointing_accuracy", "localisation"),
+        "rows": (),
+    }
     explainers: Annotated[tuple[str, ...], NotEmpty, EachOnce] = (
         "integrated-gradients",
         "gradient-x-input",
@@ -130,13 +139,6 @@ class Faithfulness(ExampleEvaluator):
     def batch_limit(self) -> int:
         """One forward pass."""
         return self.rows
-
-    def cache_dependencies(self) -> Mapping[str, object]:
-        """The version of captum, and digests of the regions and of the files with attribution methods."""
-        digests = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in self.explainers if name.endswith(".py")}
-        if self.regions:
-            digests[self.regions] = fingerprint(Path(self.regions))
-        return {"captum": metadata.version("captum"), "files": digests}
 
     def score(self, model: Model, batch: Batch) -> Iterator[Scores]:
         """Curves, areas, infidelity and sparseness of every attribution method that the model supports, and of random attributions."""

@@ -1,6 +1,6 @@
 """Spectra of a network's features: high frequencies and rank of the tokens through depth, filtered images, attention, and the Hessian of the loss."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Final, final
 
@@ -62,6 +62,15 @@ class FeatureSpectrum(ExampleEvaluator):
     columns: ClassVar[tuple[Metric, ...]] = COLUMNS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "examples": (),
+        "bands": (),
+        "attention_examples": ("attention_entropy", "attention_distance", "attention_response"),
+        "hessian_examples": ("hessian_top_eigenvalue", "hessian_trace"),
+        "steps": ("hessian_top_eigenvalue",),
+        "probes": ("hessian_trace",),
+        "rows": (),
+    }
     examples: AtLeast1 | None = 256
     bands: Annotated[tuple[Level, ...], NotEmpty, EachOnce, AfterValidator(_ascending)] = (0.0625, 0.125, 0.25, 0.5)
     attention_examples: Count = 128

@@ -1,7 +1,7 @@
 """Group fairness: accuracy, error rates, selection rates and calibration between groups, each difference tested against chance."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -55,6 +55,12 @@ class GroupFairness(ExampleEvaluator):
     columns: ClassVar[tuple[Metric, ...]] = (PREDICTION, CONFIDENCE, *TRAITS.values())
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "derived": ("largest_gap_excess", "largest_odds_excess"),
+        "crossing": ("largest_gap_excess", "largest_odds_excess"),
+        "permutations": (),
+        "resamples": (),
+    }
     derived: Annotated[tuple[Annotated[str, among(lambda: tuple(PROXIES))], ...], EachOnce] = tuple(PROXIES)
     levels: AtLeast2 = 3
     crossing: AtLeast1 = 2

@@ -1,7 +1,7 @@
 """Worst-class and worst-group accuracy, compared with what chance alone would give."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -112,6 +112,7 @@ class Inclusion(ExampleEvaluator):
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"permutations": ()}
     minimum_class: AtLeast1 = 10
     minimum_group: AtLeast1 = 30
     crossing: AtLeast1 = 2

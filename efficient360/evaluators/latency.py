@@ -1,6 +1,6 @@
 """Measured latency: the checkpoint converted for each runtime, its artefacts checked against it, and timed in turns on a device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, final
 
@@ -59,6 +59,24 @@ class Latency(Evaluator):
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINING_SPLIT})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "runtimes": ("best_latency", "best_throughput"),
+        "device": (),
+        "batches": ("best_throughput",),
+        "runs": (),
+        "seconds": (),
+        "machine": (
+            "best_latency",
+            "latency_p50",
+            "latency_p90",
+            "latency_p99",
+            "throughput",
+            "best_throughput",
+            "cold_start",
+            "runtime_memory",
+            "energy_per_image",
+        ),
+    }
     runtimes: tuple[str, ...] = ("installed",)
     device: str = "local"
     threads: Count = 0

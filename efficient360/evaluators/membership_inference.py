@@ -1,10 +1,8 @@
 """Membership inference: which images a model was trained on, by threshold attacks on one checkpoint and by LiRA and RMIA with shadow models."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
@@ -28,6 +26,7 @@ from efficient360.methods.privacy.attack_results import (
     shadow_mismatch,
     split_findings,
     strongest_attack,
+    void_reason,
 )
 from efficient360.methods.privacy.blind_baseline import FINGERPRINT, blind_auc, image_features
 from efficient360.methods.privacy.member_pairs import MIN_MEMBERS, MemberPairs, drop_duplicates, other_training_examples, pair_members
@@ -76,6 +75,7 @@ class MembershipInference(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (STRONGEST, AUC, BALANCED, TPR, TNR, BLIND)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"shadows": ("strongest_attack_auc",)}
     examples: Annotated[int, Field(ge=MIN_MEMBERS)] | None = 10_000
     gradient_examples: Annotated[Count, AfterValidator(_zero_or_enough)] = 1000
     shadows: Annotated[Count, AfterValidator(_even)] = 0
@@ -89,10 +89,6 @@ class MembershipInference(Evaluator):
     def __post_init__(self) -> None:
         if self.shadows and self.shadow_checkpoints:
             raise SettingsError("bad-setting", "membership_inference was given both shadows and shadow_checkpoints", "give one of them")
-
-    def cache_dependencies(self) -> Mapping[str, object]:
-        """Digests of the files of ``shadow_checkpoints``."""
-        return {reference: [_digest(reference), _digest(file)] for reference, file in self.shadow_checkpoints.items()}
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
         """Select members and non-members, run the blind baseline and every attack; the strongest first.
@@ -123,10 +119,11 @@ class MembershipInference(Evaluator):
         results += [] if shadows is None else _shadow_attacks(shadows, signals, context.seed)
         attacks = [result for result in results if isinstance(result, MembershipAttack)]
         findings = [*split_findings(blind, len(selected) - len(pairs)), *_attack_findings(shadows, signals)]
-        yield strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1])))
+        void = void_reason(blind)
+        yield replace(strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1]))), void=void)
         yield blind
         for attack in attacks:
-            yield from attack_outcomes(attack, context.seed)
+            yield from (replace(outcome, void=void) for outcome in attack_outcomes(attack, context.seed))
         yield from (result for result in results if isinstance(result, Failure))
         yield from missing_rates(attacks)
 
@@ -186,8 +183,3 @@ def _attack_findings(shadows: ShadowOutputs | None, signals: Sequence[NDArray[An
         yield lower_bound_finding()
     else:
         yield from shadow_mismatch(shadows.test_accuracy, float((signals[1][:, MARGIN] > 0).mean()))
-
-
-def _digest(path: str) -> str:
-    file = Path(path)
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""

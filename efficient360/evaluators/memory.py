@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
@@ -72,6 +72,7 @@ class Memory(Evaluator):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (WEIGHT_MEMORY, ACTIVATION_PEAK, PROCESS_PEAK, CUDA_PEAK)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"batches": (), "timeout": (), "machine": ("process_peak", "cuda_peak")}
     batches: Annotated[tuple[AtLeast1, ...], NotEmpty, EachOnce] = (1, 32)
     timeout: Positive = 600.0
 

@@ -1,6 +1,6 @@
 """Natural distribution shift: accuracy on shifted versions of the test set, and the gap to the clean one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
@@ -82,6 +82,8 @@ class NaturalShift(ExampleEvaluator):
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.SHIFTS})
+    drawing_settings: ClassVar[frozenset[str]] = frozenset({"mistakes"})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"shifts": ()}
     shifts: tuple[str, ...] = ()
     examples: AtLeast1 | None = None
     mistakes: Count = 6

@@ -1,6 +1,6 @@
 """Out-of-distribution detection: AUROC, AUPR and FPR95 of common detectors on noise, photographs, other data sets and unseen classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, final
 
@@ -56,6 +56,7 @@ class OutOfDistribution(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (AUROC, AUPR, FPR95)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES, Need.TRAINING_SPLIT})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"detectors": (), "resamples": ()}
     detectors: Annotated[tuple[Annotated[str, among(lambda: DETECTORS)], ...], NotEmpty] = DETECTORS
     datasets: tuple[str, ...] = ()
     near: tuple[str, ...] = ()

@@ -1,9 +1,8 @@
 """Private training: the accuracy kept when a model is fine-tuned with DP-SGD."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import Annotated, Any, ClassVar, Final, final
 
 import numpy as np
@@ -43,6 +42,7 @@ class PrivateTraining(Evaluator):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (PRIVATE_ACCURACY, KEPT, SPENT)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT, Need.GRADIENTS})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"epsilons": (), "layers": ()}
     epsilons: Annotated[tuple[Positive, ...], NotEmpty, EachOnce] = (1.0, 3.0, 8.0)
     layers: Annotated[tuple[Annotated[str, among(lambda: tuple(_FINE_TUNINGS))], ...], NotEmpty, EachOnce] = (HEAD, ALL)
     delta: Level | None = None
@@ -53,10 +53,6 @@ class PrivateTraining(Evaluator):
     clip: Positive = 1.0
     head_rate: Positive = 0.01
     all_rate: Positive = 2e-4
-
-    def cache_dependencies(self) -> Mapping[str, object]:
-        """The version of opacus."""
-        return {"opacus": metadata.version("opacus")}
 
     def evaluate(self, model: Model, context: Context) -> Iterator[Outcome]:
         """Fine-tune without noise and under each ε, largest first; failures for layers that can't be trained.

@@ -1,10 +1,9 @@
 """Stability: how often the prediction flips along the perturbation sequences of ImageNet-P (mFR)."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 import torch
@@ -76,18 +75,12 @@ class Stability(ExampleEvaluator):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_FLIP_RATE, FLIP_RATE, MFR)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"perturbations": (), "frames": (), "table": (), "examples": (), "reference": ()}
     perturbations: Annotated[tuple[Annotated[str, among(lambda: PERTURBATIONS)], ...], NotEmpty, EachOnce] = PERTURBATIONS
     table: Annotated[str, among(lambda: ("auto", *TABLES))] = "auto"
     frames: AtLeast2 | None = None
     examples: AtLeast1 | None = 200
     reference: FileOrNone = ""
-
-    def cache_dependencies(self) -> Mapping[str, Any]:
-        """The version that random numbers depend on, and the digest of the reference's report."""
-        dependencies = {"numpy": np.__version__}
-        if self.reference:
-            dependencies["reference"] = hashlib.sha256(Path(self.reference).read_bytes()).hexdigest()
-        return dependencies
 
     def sample_size(self) -> int | None:
         """As set."""

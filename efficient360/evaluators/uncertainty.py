@@ -1,6 +1,6 @@
 """Bayesian approximations: whether averaging over weights improves predictions, and whether uncertainty detects misclassification."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -55,6 +55,7 @@ class Uncertainty(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (NLL_CHANGE, NLL, BRIER, ECE, ENTROPY, MUTUAL_INFORMATION, ERROR_AUROC)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.FEATURES})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"resamples": ()}
     examples: AtLeast1 = 2000
     training_examples: AtLeast2 = 5000
     weight_draws: AtLeast2 = 100

@@ -1,6 +1,6 @@
 """Spectral complexity of the weights: norms, ranks and power-law tails of every layer's spectrum, and the sensitivity of the whole network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, final
 
@@ -70,6 +70,12 @@ class WeightSpectrum(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
+    settings_scope: ClassVar[Mapping[str, Collection[str]]] = {
+        "smallest": ("alpha", "alpha_within", "alpha_distance"),
+        "images": ("local_lipschitz",),
+        "steps": ("local_lipschitz",),
+        "training_examples": ("log10_normalised_margin",),
+    }
     smallest: Annotated[int, Field(ge=16)] = 128
     images: Count = 24
     steps: AtLeast2 = 12

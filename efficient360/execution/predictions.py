@@ -16,7 +16,7 @@ from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import ahead, decoders_for
 from efficient360.errors import CheckpointError
 from efficient360.evaluator import Deadline, Examples
-from efficient360.execution.cache_key import digest, identity_of
+from efficient360.execution.cache_key import digest, identity_of, split_identity
 from efficient360.execution.events import Progress
 from efficient360.execution.session import Session
 from efficient360.models.model import Model, TorchModel
@@ -187,4 +187,5 @@ def stored_logits(session: Session) -> NDArray[np.float32] | None:
 
 
 def _folder(session: Session, examples: ExampleSet, **more: str) -> Path:
-    return session.store.work(f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint, **more})}")
+    identity = {**identity_of(session), "data": split_identity(session, examples), **more}
+    return session.store.work(f"predictions-{digest(identity, 'the clean predictions')}")

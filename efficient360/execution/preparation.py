@@ -11,6 +11,7 @@ from efficient360.core.text import reason
 from efficient360.errors import Efficient360Error
 from efficient360.evaluator import Evaluator, ExampleEvaluator
 from efficient360.execution.cache_key import key_of
+from efficient360.execution.comparable import measured_with
 from efficient360.execution.contract import require_declaration
 from efficient360.execution.origins import unkeyed
 from efficient360.execution.plan import Step, configure
@@ -60,6 +61,7 @@ def _foreign(session: Session, step: Step, known: dict[str, Entry]) -> Prepared:
         require_declaration(name, cls)
         evaluator = configure(cls, step.settings) if evaluator is None else evaluator
         plain(dataclasses.asdict(evaluator))  # settings are stored
+        measured_with(session, evaluator, None)  # so are these
         return Prepared(name, key_of(session, evaluator), evaluator, foreign=True)
     except KeyboardInterrupt:
         raise

@@ -19,6 +19,7 @@ from efficient360.errors import DatasetError, Efficient360Error, OutOfTime, Plug
 from efficient360.evaluator import Context, Evaluator, ExampleEvaluator, Examples, Need
 from efficient360.execution import preparation
 from efficient360.execution.cache_key import header_of
+from efficient360.execution.comparable import measured_with
 from efficient360.execution.contract import checked, failure_of
 from efficient360.execution.events import Finished, Found, Importing, Opened, Progress, Started
 from efficient360.execution.guard import Baseline, changed_model, guarded, spoiled
@@ -119,7 +120,10 @@ def _tell(session: Session, opened: Opened) -> bool:
 
 def _store(session: Session, step: Prepared, outcomes: Sequence[Outcome], seconds: float) -> None:
     settings = {} if step.evaluator is None else plain(dataclasses.asdict(step.evaluator))
-    records = [Record(step.name, o, step.key, (i, len(outcomes)), settings, seconds) for i, o in enumerate(outcomes)]
+    records = []
+    for index, outcome in enumerate(outcomes):
+        facts = {} if step.evaluator is None else measured_with(session, step.evaluator, outcome.metric)
+        records.append(Record(step.name, outcome, step.key, (index, len(outcomes)), settings, seconds, facts))
     session.store.append(records)
     session.emit(Finished(step.name, records, cached=False))
 

@@ -3,18 +3,20 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Better, Conditions, Measurement, Metric
+from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.errors import RunError
 from efficient360.reports import html, names, page
 from efficient360.reports.charts import escape
+from efficient360.reports.comparability import differences
 from efficient360.reports.radar import hover, outline, overlay
-from efficient360.reports.report import Report
+from efficient360.reports.report import Report, summary_record
 from efficient360.reports.theme import LIGHT, SERIES
 
 PACKAGE = "efficient360.leaderboard"
@@ -54,6 +56,16 @@ class LeaderboardCell:
 
 @final
 @dataclass(frozen=True)
+class ColumnValue:
+    """What one run has to put into a column."""
+
+    column: LeaderboardColumn
+    record: Record
+    measurement: Measurement
+
+
+@final
+@dataclass(frozen=True)
 class LeaderboardEntry:
     """One run.
 
@@ -62,12 +74,14 @@ class LeaderboardEntry:
         report: Its report.
         link: Relative path of its ``report.html``, empty if it has none.
         cells: Values by column key; missing columns were not measured.
+        void: Why a value is void, by column key.
     """
 
     id: str
     report: Report
     link: str
     cells: Mapping[str, LeaderboardCell]
+    void: Mapping[str, str]
 
 
 @final
@@ -146,35 +160,64 @@ def boards(runs: Sequence[Run], out: Path) -> list[Leaderboard]:
 
 
 def _board(digest: str, runs: Sequence[Run], out: Path, used: set[str]) -> Leaderboard:
-    columns: dict[str, LeaderboardColumn] = {}
+    measured = like_beside_like([_measured(report) for _, report in runs])
+    columns = {key: value.column for values in measured for key, value in values.items()}
     entries = []
-    for folder, report in runs:
-        measured = _measured(report)
-        for key, (column, _) in measured.items():
-            columns.setdefault(key, column)
-        cells = {key: _cell(m) for key, (_, m) in measured.items()}
+    for (folder, report), values in zip(runs, measured, strict=True):
+        cells = {key: _cell(value.measurement) for key, value in values.items() if not value.measurement.void}
+        void = {key: value.measurement.void for key, value in values.items() if value.measurement.void}
         link = Path(os.path.relpath(folder / "report.html", out)).as_posix() if (folder / "report.html").is_file() else ""
-        entries.append(LeaderboardEntry(_id(folder, report, used), report, link, cells))
+        entries.append(LeaderboardEntry(_id(folder, report, used), report, link, cells, void))
     dataset = runs[0][1].dataset
     order = {d.dimension.title: d.dimension.order for _, report in runs for d in report.axes}
     ordered = sorted(columns.values(), key=lambda c: (c.dimension == "", order.get(c.dimension, 0)))
     return Leaderboard("Without data" if dataset is None else html.data(dataset), digest, ordered, entries)
 
 
-def _measured(report: Report) -> dict[str, tuple[LeaderboardColumn, Measurement]]:
-    """The dimensions' summary metrics, then every metric measured without conditions."""
-    measured: dict[str, tuple[LeaderboardColumn, Measurement]] = {}
+def like_beside_like(runs: Sequence[Mapping[str, ColumnValue]]) -> list[dict[str, ColumnValue]]:
+    """Values by column, each run's, such that no column holds values that were measured differently.
+
+    The most frequent way keeps the column; every other has one of its own, named by what differs.
+
+    Args:
+        runs: Each run's values by column key.
+    """
+    parted: list[dict[str, ColumnValue]] = [{} for _ in runs]
+    for key in dict.fromkeys(key for values in runs for key in values):
+        alike: list[list[int]] = []
+        for place, values in enumerate(runs):
+            if key in values:
+                home = next((group for group in alike if not differences(runs[group[0]][key].record, values[key].record)), None)
+                alike.append([place]) if home is None else home.append(place)
+        alike.sort(key=len, reverse=True)
+        for group in alike:
+            found = differences(runs[group[0]][key].record, runs[alike[0][0]][key].record)
+            for place in group:
+                value = runs[place][key]
+                column = _renamed(value.column, ", ".join(f"{name.replace('_', ' ')} {text}" for name, text, _ in found)) if found else value.column
+                parted[place][column.key] = replace(value, column=column)
+    return parted
+
+
+def _renamed(column: LeaderboardColumn, how: str) -> LeaderboardColumn:
+    return replace(column, key=f"{column.key}{{{how}}}", title=f"{column.title} · {how}")
+
+
+def _measured(report: Report) -> dict[str, ColumnValue]:
+    """The dimensions' summary metrics, void ones included, then every metric measured without conditions."""
+    measured: dict[str, ColumnValue] = {}
     for axis in report.axes:
-        for part in axis.parts:
-            if part.measurement is not None:
-                key = _key(part.anchor.evaluator, part.anchor.metric, part.anchor.conditions)
-                conditions = names.conditions(part.anchor.conditions)
-                measured.setdefault(key, (_column(key, part.measurement.metric, conditions, axis.dimension.title), part.measurement))
+        for anchor in (part.anchor for part in axis.parts):
+            if (found := summary_record(anchor, report.records)) is not None:
+                record, measurement = found
+                key = _key(anchor.evaluator, anchor.metric, anchor.conditions)
+                column = _column(key, measurement.metric, names.conditions(anchor.conditions), axis.dimension.title)
+                measured.setdefault(key, ColumnValue(column, record, measurement))
     for record in report.records:
         m = record.outcome
         if isinstance(m, Measurement) and not m.conditions:
             key = _key(record.evaluator, m.metric.name, {})
-            measured.setdefault(key, (_column(key, m.metric, "", ""), m))
+            measured.setdefault(key, ColumnValue(_column(key, m.metric, "", ""), record, m))
     return measured
 
 
@@ -229,7 +272,9 @@ def _plain_entry(entry: LeaderboardEntry) -> dict[str, Any]:
         "created": entry.report.created,
         "report": entry.link or None,
         "values": {key: {"value": cell.value, "interval": cell.interval or None, "n": cell.n} for key, cell in entry.cells.items()},
+        "void": dict(entry.void),
         "scores": {axis.dimension.name: axis.score for axis in entry.report.axes},
+        "bounds": {axis.dimension.name: axis.bound_text for axis in entry.report.axes if axis.bound_text},
     }
 
 

@@ -15,10 +15,12 @@ from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Better, Conditions, Interval, Measurement, Metric
+from efficient360.core.outcome import Record
 from efficient360.core.statistics import bootstrap_mean, holm, paired_p_value
 from efficient360.core.terminal import console
 from efficient360.errors import RunError
 from efficient360.reports import names
+from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.report import Report
 from efficient360.storage.per_example import read_examples
 
@@ -36,10 +38,11 @@ class Verdict(StrEnum):
     SECOND = "second is better"
     DIFFERENT = "different"
     TIE = "tie"
+    NOT_TESTED = "not tested"
     NOT_COMPARABLE = "not comparable"
 
 
-_STYLE = {Verdict.TIE: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}
+_STYLE = {Verdict.TIE: "dim", Verdict.NOT_TESTED: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}
 
 
 @final
@@ -116,16 +119,21 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     Raises:
         RunError: The two runs share no metric.
     """
-    in_first, in_second = _measurements(first), _measurements(second)
-    shared = [identity for identity in in_first if identity in in_second]
-    if not shared:
+    of_first, of_second = _records(first), _records(second)
+    in_first, in_second = _measurements(of_first), _measurements(of_second)
+    if not any(identity in in_second for identity in in_first):
         raise RunError("nothing-shared", "the two runs share no metric", "evaluate both with the same protocol")
+    untested = {identity: row for identity, record in of_first.items() if (row := _untested(record, of_second.get(identity))) is not None}
+    shared = [identity for identity in in_first if identity in in_second and identity not in untested]
     same_data = first.dataset is not None and second.dataset is not None and first.dataset["digest"] == second.dataset["digest"]
     pairs = _pairs(first_folder, second_folder) if same_data else {}
     tested = [identity for identity in shared if identity in pairs]
     adjusted = dict(zip(tested, holm([paired_p_value(*pairs[i]) for i in tested]), strict=True))
     order = list(dict.fromkeys([*in_first, *in_second]))
-    rows = [_row(identity, in_first.get(identity), in_second.get(identity), pairs.get(identity), adjusted.get(identity), same_data) for identity in order]
+    rows = [
+        untested.get(identity) or _row(identity, in_first.get(identity), in_second.get(identity), pairs.get(identity), adjusted.get(identity), same_data)
+        for identity in order
+    ]
     checkpoints = str(first.checkpoint["name"]), str(second.checkpoint["name"])
     return Comparison(checkpoints, rows, same_data, max((len(a) for a, _ in pairs.values()), default=0))
 
@@ -160,13 +168,31 @@ def _frame_row(row: MetricComparison) -> dict[str, Any]:
     }
 
 
-def _measurements(report: Report) -> dict[Identity, Measurement]:
-    measurements = {}
+def _records(report: Report) -> dict[Identity, Record]:
+    records = {}
     for record in report.records:
         if isinstance(record.outcome, Measurement):
             conditions = json.dumps(dict(record.outcome.conditions), sort_keys=True)
-            measurements[record.evaluator, record.outcome.metric.name, conditions] = record.outcome
-    return measurements
+            records[record.evaluator, record.outcome.metric.name, conditions] = record
+    return records
+
+
+def _measurements(records: Mapping[Identity, Record]) -> dict[Identity, Measurement]:
+    return {identity: record.outcome for identity, record in records.items() if isinstance(record.outcome, Measurement)}
+
+
+def _untested(first: Record, second: Record | None) -> MetricComparison | None:
+    """The row of two values that are not set against each other: measured differently, or void."""
+    if second is None or not isinstance(first.outcome, Measurement) or not isinstance(second.outcome, Measurement):
+        return None
+    a, b = first.outcome, second.outcome
+    if found := differences(first, second):
+        verdict, basis = Verdict.NOT_COMPARABLE, in_words(found)
+    elif a.void or b.void:
+        verdict, basis = Verdict.NOT_TESTED, f"void: {a.void or b.void}"
+    else:
+        return None
+    return MetricComparison(first.evaluator, a.metric, a.conditions, a, b, None, None, None, verdict, basis)
 
 
 def _pairs(first: Path, second: Path) -> Mapping[Identity, Pair]:

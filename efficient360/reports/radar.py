@@ -109,7 +109,7 @@ def label(axis: Axis) -> str:
     """An axis's title over its score; in grey over the reason if it has none."""
     title = breaking(axis.dimension.title)
     if axis.score is not None:
-        return f"{title}<br><b>{axis.score:.2f}</b>"
+        return f"{title}<br><b>{axis.score_text}</b>"
     return greyed(f"{title}<br><i>{missing(axis)}</i>")
 
 
@@ -120,14 +120,16 @@ def greyed(text: str) -> str:
 
 def missing(axis: Axis) -> str:
     """Why an axis has no score, in a few words."""
+    if any(part.reason.startswith("void: ") for part in axis.parts):
+        return "void"
     measured = sum(part.measurement is not None for part in axis.parts)
     return f"{measured} of {len(axis.parts)} measured" if measured else "not measured"
 
 
 def hover(axis: Axis) -> str:
     """Hover text of an axis."""
-    score = "" if axis.score is None else f"{axis.score:.2f}"
-    return f"<b>{escape(axis.dimension.title)}</b> {score}<br>{escape(axis.dimension.question)}"
+    bound = f"<br>{escape(axis.bound_text)}" if axis.bound_text else ""
+    return f"<b>{escape(axis.dimension.title)}</b> {axis.score_text}<br>{escape(axis.dimension.question)}{bound}"
 
 
 def layout(labels: Sequence[str]) -> Chart:

@@ -23,12 +23,13 @@ def radar_svg(axes: Sequence[Axis]) -> str:
     whole = len(stretches) == 1 and len(stretches[0]) == len(scores) > 2
     shapes = "".join(_stretch(stretch, scores, step, whole) for stretch in stretches)
     dots = "".join(
-        f'<circle {_xy(score, i * step, "", "c")} r="4" fill="{LIGHT["accent"]}"><title>{escape(axes[i].dimension.title)}: {score:.2f}</title></circle>'
+        f'<circle {_xy(score, i * step, "", "c")} r="4" fill="{LIGHT["accent"]}">'
+        f"<title>{escape(f'{axes[i].dimension.title}: {axes[i].score_text}')}</title></circle>"
         for i, score in enumerate(scores)
         if score is not None
     )
     labels = "".join(_label(axis, i * step) for i, axis in enumerate(axes))
-    summary = "; ".join(f"{axis.dimension.title} {missing(axis) if axis.score is None else f'{axis.score:.2f}'}" for axis in axes)
+    summary = "; ".join(f"{axis.dimension.title} {axis.score_text or missing(axis)}" for axis in axes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-WIDTH // 2} {-HEIGHT // 2} {WIDTH} {HEIGHT}" width="{WIDTH}" role="img"'
         f' aria-label="{escape(f"Radar of scores. {summary}", quote=True)}" style="max-width:100%;font:12px system-ui,sans-serif;background:{LIGHT["paper"]}">'
@@ -59,7 +60,7 @@ def _label(axis: Axis, angle: float) -> str:
     x, y = _point(1.13, angle)
     side = math.sin(angle)
     anchor = "middle" if abs(side) < 0.15 else "start" if side > 0 else "end"
-    second = f'<tspan font-weight="600">{axis.score:.2f}</tspan>' if axis.score is not None else f'<tspan font-style="italic">{escape(missing(axis))}</tspan>'
+    second = f'<tspan font-weight="600">{axis.score_text}</tspan>' if axis.score is not None else f'<tspan font-style="italic">{escape(missing(axis))}</tspan>'
     fill = LIGHT["ink"] if axis.score is not None else LIGHT["faint"]
     first = f'<tspan x="{x:.1f}">{escape(axis.dimension.title)}</tspan>'
     second = second.replace("<tspan", f'<tspan x="{x:.1f}" dy="1.2em"', 1)

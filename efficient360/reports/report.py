@@ -13,7 +13,8 @@ from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Json, Record
 from efficient360.core.parsing import require_plain
 from efficient360.core.reading import misfit
-from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Dimension
+from efficient360.dimensions.dimension import ANCHORS_VERSION, Anchor, Bound, Dimension
+from efficient360.reports.comparability import setting_differences
 
 SCHEMA_VERSION = 1
 
@@ -23,12 +24,23 @@ State = Literal["complete", "incomplete"]
 @final
 @dataclass(frozen=True)
 class SummaryMetric:
-    """One summary metric of an axis: its measurement and score, or why it is missing."""
+    """One summary metric of an axis: its measurement and score, or why it is missing.
+
+    Args:
+        anchor: The metric and the settings it is scored for.
+        measurement: What was measured; ``None`` where nothing was, or what was is void.
+        score: In [0, 1].
+        reason: Why there is no score.
+        bound: What the score stands for where the value was measured with other settings.
+        settings: Those settings with both values.
+    """
 
     anchor: Anchor
     measurement: Measurement | None
     score: float | None
     reason: str
+    bound: Bound | None = None
+    settings: str = ""
 
 
 @final
@@ -47,6 +59,26 @@ class Axis:
     parts: Sequence[SummaryMetric]
     score: float | None
     coverage: float
+
+    @property
+    def bound(self) -> Bound | None:
+        """What the score stands for where some of its values were measured with other settings than the axis takes."""
+        bounds = {part.bound for part in self.parts if part.bound is not None}
+        return None if self.score is None or not bounds else bounds.pop() if len(bounds) == 1 else Bound.OTHER
+
+    @property
+    def score_text(self) -> str:
+        """The score with two digits, ``≤`` or ``≥`` before a bound, ``*`` after one of other settings; empty without one."""
+        if self.score is None:
+            return ""
+        before = {Bound.UPPER: "≤ ", Bound.LOWER: "≥ "}
+        return f"{before.get(self.bound, '')}{self.score:.2f}{'*' if self.bound is Bound.OTHER else ''}" if self.bound else f"{self.score:.2f}"
+
+    @property
+    def bound_text(self) -> str:
+        """What the mark of :attr:`score_text` means, with the settings that differ; empty without one."""
+        told = "; ".join(f"{part.anchor.evaluator} {part.settings}" for part in self.parts if part.settings)
+        return f"{self.bound}: {told}" if self.bound else ""
 
 
 @final
@@ -98,21 +130,42 @@ def _axis(dimension: Dimension, records: Sequence[Record]) -> Axis:
     return Axis(dimension, parts, sum(scores) / len(scores) if whole else None, len(scores) / len(parts) if parts else 0.0)
 
 
+def summary_record(anchor: Anchor, records: Sequence[Record]) -> tuple[Record, Measurement] | None:
+    """The value that an anchor scores, void or not: the first of its metric that has its conditions."""
+    for record in records:
+        m = record.outcome
+        if not isinstance(m, Measurement) or (record.evaluator, m.metric.name) != (anchor.evaluator, anchor.metric):
+            continue
+        if anchor.conditions.items() <= m.conditions.items():
+            return record, m
+    return None
+
+
 def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
+    found = summary_record(anchor, records)
+    if found is None:
+        return SummaryMetric(anchor, None, None, _reason(anchor, records))
+    record, measurement = found
+    if measurement.void:
+        return SummaryMetric(anchor, None, None, f"void: {measurement.void}")
+    others = setting_differences(record.settings, anchor.settings)
+    told = ", ".join(f"{name} {value} (the axis takes {wanted})" for name, value, wanted in others)
+    return SummaryMetric(anchor, measurement, anchor.score(measurement.value), "", anchor.otherwise if others else None, told)
+
+
+def _reason(anchor: Anchor, records: Sequence[Record]) -> str:
+    """Why an anchor's metric has no value."""
     reason = f"{anchor.evaluator} was not part of this run"
     failure = ""
     for record in records:
-        outcome = record.outcome
         if record.evaluator != anchor.evaluator or (record.metric is not None and record.metric.name != anchor.metric):
             continue
         reason = f"{anchor.evaluator} reported no {anchor.metric} under these conditions"
-        if isinstance(outcome, Failure):
-            # A failure that names fewer conditions than the anchor covers it too.
-            if all(outcome.conditions.get(key, value) == value for key, value in anchor.conditions.items()):
-                failure = outcome.message
-        elif anchor.conditions.items() <= outcome.conditions.items():
-            return SummaryMetric(anchor, outcome, anchor.score(outcome.value), "")
-    return SummaryMetric(anchor, None, None, failure or reason)
+        # A failure that names fewer conditions than the anchor covers it too.
+        conditions = record.outcome.conditions
+        if isinstance(record.outcome, Failure) and all(conditions.get(key, value) == value for key, value in anchor.conditions.items()):
+            failure = record.outcome.message
+    return failure or reason
 
 
 def to_json(report: Report) -> Json:
@@ -131,6 +184,7 @@ def _axis_json(axis: Axis) -> Json:
     d = axis.dimension
     parts = [
         {**dataclasses.asdict(p.anchor), "value": None if p.measurement is None else p.measurement.value, "score": p.score, "reason": p.reason}
+        | ({"bound": p.bound.value, "other_settings": p.settings} if p.bound else {})
         for p in axis.parts
     ]
     return {
@@ -139,6 +193,7 @@ def _axis_json(axis: Axis) -> Json:
         "question": d.question,
         "caveat": d.caveat,
         "score": axis.score,
+        "bound": None if axis.bound is None else axis.bound.value,
         "coverage": axis.coverage,
         "anchors_version": ANCHORS_VERSION,
         "parts": parts,

@@ -94,7 +94,7 @@ class RunReport:
         """Every outcome as a row of a ``pandas.DataFrame``.
 
         Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (95 % interval), ``n``, ``unit``, ``better``, ``interval_method``, ``status``
-        (``measured``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
+        (``measured``, ``void``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
         """
         import pandas as pd
 
@@ -187,15 +187,15 @@ def _row(record: Record) -> dict[str, Any]:
         "unit": None if metric is None else str(metric.unit),
         "better": None if metric is None else metric.better.value,
         "interval_method": None if interval is None else interval.method,
-        "status": outcome.status.value if isinstance(outcome, Failure) else "measured",
-        "reason": outcome.message if isinstance(outcome, Failure) else "",
+        "status": outcome.status.value if isinstance(outcome, Failure) else "void" if outcome.void else "measured",
+        "reason": outcome.message if isinstance(outcome, Failure) else outcome.void,
         "conditions": json.loads(json.dumps(dict(outcome.conditions))),
     }
 
 
 def _axis_row(axis: Axis) -> str:
     top = headline(axis)
-    score = "–" if axis.score is None else f"{axis.score:.2f}"
+    score = axis.score_text or "–"
     values = (top.title, top.value, top.interval) if top else (no_score(axis) if axis.parts else "not measured", "", "")
     return f"<tr>{_cells((axis.dimension.title, score, *values), 'td')}</tr>"
 

@@ -160,6 +160,8 @@ def reasons(axis: Axis) -> list[str]:
 def no_score(axis: Axis) -> str:
     """Why an axis has no score: the summary metrics that are missing, with their conditions."""
     missing = []
+    if void := [part.reason for part in axis.parts if part.reason.startswith("void: ")]:
+        return f"no score, {'; '.join(dict.fromkeys(void))}"
     for part in axis.parts:
         if part.measurement is None:
             conditions = names.conditions(part.anchor.conditions)
@@ -243,5 +245,6 @@ def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence
 
 def _row(m: Measurement, differing: Sequence[str]) -> MetricRow:
     value, interval = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
+    value = f"void ({value})" if m.void else value
     distinct = names.distinct({key: m.conditions[key] for key in differing if key in m.conditions}, differing)
     return MetricRow(names.conditions(m.conditions), distinct, value, interval, formatting.count(m.n), strip(m))

@@ -68,7 +68,9 @@ def _finding(finding: Finding) -> Text:
 def _head(axis: Axis | None) -> list[tuple[str, str]]:
     if axis is None:
         return [("Other metrics", "bold cyan")]
-    score = f"score {axis.score:.2f}" if axis.score is not None else sections.no_score(axis)
+    score = f"score {axis.score_text}" if axis.score is not None else sections.no_score(axis)
+    if axis.bound_text:
+        score += f"  {axis.bound_text}"
     return [(axis.dimension.title, "bold cyan"), (f"  {score}", "dim")]
 
 
@@ -133,7 +135,7 @@ def _score(axis: Axis, width: int) -> Text:
     text = sections.no_score(axis) if axis.score is None else f"{first.value}  {first.title}" if first else ""
     return Text.assemble(
         f"{one_line(axis.dimension.title):<{width}}  ",
-        ("   –" if axis.score is None else f"{axis.score:.2f}", "bold"),
+        (f"{axis.score_text or '–':>6}", "bold"),
         (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"),
         (one_line(text), "dim"),
         no_wrap=True,

@@ -7,7 +7,8 @@ import pytest
 import timm
 import torch
 
-from efficient360.benchmark.workloads import MATMUL_MACS, MatmulStack, make_sensitive
+from efficient360.benchmark.matrix_products import MATMUL_MACS, MatmulStack
+from efficient360.benchmark.random_weights import make_sensitive
 from efficient360.deployment.runtimes.calibration_images import synthetic_images
 from efficient360.models.model import PixelsToLogits
 

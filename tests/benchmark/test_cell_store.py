@@ -64,13 +64,13 @@ def test_a_cell_has_numbers_or_a_reason():
 
 def test_a_key_changes_with_all_that_a_number_depends_on():
     one = made_cell()
-    base = (("id", (3, 32, 32)), one.target, 1, one.device, one.schedule, 1)
+    base = (("id", (3, 32, 32)), one.target, "code", one.device, one.schedule, 1)
     others = [
         (("other", (3, 32, 32)), *base[1:]),
         (("id", (3, 64, 64)), *base[1:]),
         (base[0], type(one.target)(**{**vars(one.target), "version": "2"}), *base[2:]),
         (base[0], type(one.target)(**{**vars(one.target), "threads": 1}), *base[2:]),
-        (*base[:2], 2, *base[3:]),
+        (*base[:2], "other code", *base[3:]),
         (*base[:3], type(one.device)(**{**vars(one.device), "cores": 1}), *base[4:]),
         (*base[:4], type(one.schedule)(runs=7), 1),
         (*base[:5], 2),

@@ -1,7 +1,6 @@
 """Robust accuracy end to end: linear models against theory, masked gradients reported, settings refused."""
 
 import textwrap
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -199,22 +198,6 @@ def test_two_files_with_attacks_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         configure(Adversarial, {"attacks": [str(tmp_path / "a.py"), str(tmp_path / "b.py")]})
     assert caught.value.code == "bad-setting"
-
-
-def test_the_key_holds_what_the_attacks_depend_on_and_nothing_else(tmp_path: Path) -> None:
-    assert Adversarial().cache_dependencies() == {}
-    assert Adversarial(attacks=("apgd-ce", "pgd")).cache_dependencies() == {"torchattacks": version("torchattacks")}
-    own, weights = tmp_path / "own.py", tmp_path / "surrogate.safetensors"
-    own.write_text("from efficient360.methods.adversarial.square import Square\nATTACK = Square()\n")
-    weights.write_bytes(b"weights")
-    evaluator = Adversarial(attacks=(str(own),), surrogate=str(weights))
-    before = evaluator.cache_dependencies()
-    assert set(before) == {str(own), "surrogate"}
-    own.write_text(own.read_text() + "\n")
-    middle = evaluator.cache_dependencies()
-    assert middle != before
-    weights.write_bytes(b"other weights")
-    assert evaluator.cache_dependencies() not in (before, middle)
 
 
 def test_attacks_of_torchattacks_stand_beside_ours(tmp_path: Path) -> None:

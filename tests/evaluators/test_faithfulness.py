@@ -1,6 +1,5 @@
 """Faithfulness end to end: planted objects, linear models, networks without attention, invalid settings."""
 
-import json
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -267,16 +266,6 @@ def test_a_users_own_method_is_loaded_from_a_file(tmp_path: Path) -> None:
     assert value(outcomes["randomised_similarity", "centre all"]) == pytest.approx(1)
     assert value(outcomes["max_sensitivity", "centre"]) == 0
     assert value(outcomes["faithfulness", "centre"]) < value(outcomes["faithfulness", "occlusion"])
-    assert len(Faithfulness(explainers=(str(path),)).cache_dependencies()["files"]) == 1  # type: ignore[arg-type]
-
-
-def test_the_cache_key_depends_on_the_contents_of_the_regions_file(tmp_path: Path) -> None:
-    regions = tmp_path / "boxes.csv"
-    kept = []
-    for right in ("1", "0.5"):
-        regions.write_text(f"id,left,top,right,bottom\na,0,0,{right},1\n")
-        kept.append(json.dumps(Faithfulness(regions=str(regions)).cache_dependencies()))
-    assert len({*kept, json.dumps(Faithfulness().cache_dependencies())}) == 3
 
 
 def test_the_sanity_checks_stop_at_the_deadline(tmp_path: Path) -> None:

@@ -185,15 +185,6 @@ def test_a_report_without_stability_is_told_so(tmp_path: Path) -> None:
     assert raised.value.code == "bad-reference"
 
 
-def test_the_reports_content_enters_the_key(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    path.write_text("{}")
-    before = Stability(reference=str(path)).cache_dependencies()
-    path.write_text("[]")
-    assert Stability(reference=str(path)).cache_dependencies()["reference"] != before["reference"]
-    assert "reference" not in Stability().cache_dependencies()
-
-
 def test_it_takes_two_hundred_examples_by_default() -> None:
     assert (Stability().sample_size(), Stability(examples=None).sample_size()) == (200, None)
 

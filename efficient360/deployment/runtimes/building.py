@@ -21,6 +21,7 @@ from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
 from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
+from efficient360.deployment.runtimes.runtime_code import conversion_code
 from efficient360.errors import RunError, Unsupported
 
 COMMAND = (sys.executable, "-P", "-m", "efficient360.deployment.runtimes.build_process")
@@ -100,8 +101,9 @@ _READER: Final = Reader(RunError, "unreadable-run", "delete it, and convert agai
 def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
     converter = catalogue.runtime(runtime)
     calibration = "" if precision is not Precision.INT8 or source.calibration is None else hashlib.sha256(source.calibration.tobytes()).hexdigest()
-    plugin = Path(runtime).read_text(encoding="utf-8") if runtime.endswith(".py") else ""
-    parts = [source.identity, list(source.size), runtime, converter.version, catalogue.versions(converter), precision, batch, calibration, plugin]
+    code = conversion_code(runtime)
+    versions = [dict(code.libraries), catalogue.versions(converter)]
+    parts = [source.identity, list(source.size), Path(runtime).stem, converter.version, code.digest, versions, precision, batch, calibration]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,5 @@
 """Images that int8 is calibrated with, and that artefacts are probed and timed with."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import final
@@ -10,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from efficient360.core import canonical
 from efficient360.core.measurement import Outcome
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Examples
@@ -98,7 +97,7 @@ def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> st
         keep,
         str(torch.__version__),
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return canonical.digest(parts, "the checkpoint")
 
 
 def kept_outputs(model: TorchModel) -> tuple[int, ...] | None:

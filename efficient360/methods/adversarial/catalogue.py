@@ -1,9 +1,7 @@
 """Attacks by name: ours, those of torchattacks, and a user's own from a file."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import final
 
@@ -58,12 +56,6 @@ def attack(name: str, budget: Budget) -> Attack:
         return TorchattacksAttack(name, budget.steps)
     hint = f"known: {', '.join(BUILT_IN)}; from torchattacks: {', '.join(RECIPES)}; or a file.py with one"
     raise SettingsError("unknown-attack", f"there is no attack called {name!r}", hint)
-
-
-def dependencies(names: Sequence[str]) -> Mapping[str, object]:
-    """What the attacks of these names depend on beside our own code: the SHA-256 of a user's file, the version of torchattacks."""
-    files: dict[str, object] = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in names if name.endswith(".py")}
-    return files | ({"torchattacks": metadata.version("torchattacks")} if any(name in RECIPES for name in names) else {})
 
 
 def _from_file(path: Path) -> Attack:

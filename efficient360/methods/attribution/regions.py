@@ -1,7 +1,6 @@
 """Annotated object regions: bounding boxes from a CSV file, or segmentation masks from a folder of PNG images."""
 
 import csv
-import hashlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -206,12 +205,3 @@ def _read_masks(folder: Path) -> Mapping[str, Mask]:
 def _mask_files(folder: Path) -> list[Path]:
     """The PNG files of a folder and its subfolders, sorted by path."""
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".png" and file.is_file())
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of the contents of a file of boxes or a folder of masks."""
-    digest = hashlib.sha256()
-    for file in _mask_files(path) if path.is_dir() else [path]:
-        digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()

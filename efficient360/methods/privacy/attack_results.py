@@ -11,7 +11,7 @@ from efficient360.core import formatting
 from efficient360.core.arrays import Floats
 from efficient360.core.figures import Curve, Figure, Series, Table
 from efficient360.core.findings import Finding
-from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Outcome, Status
+from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Status
 from efficient360.core.statistics import clopper_pearson
 from efficient360.methods.privacy.blind_baseline import splits_differ
 from efficient360.methods.privacy.metrics import AUC, BALANCED, STRONGEST, TNR, TPR
@@ -92,7 +92,7 @@ def missing_rates(attacks: Sequence[MembershipAttack]) -> Iterator[Failure]:
                 yield Failure(Status.UNSUPPORTED, "too-few-examples", message, "evaluate more examples", metric, {**conditions, key: percent})
 
 
-def strongest_attack(attacks: Sequence[MembershipAttack], figures: Sequence[Figure]) -> Outcome:
+def strongest_attack(attacks: Sequence[MembershipAttack], figures: Sequence[Figure]) -> Measurement:
     """The highest AUC among the attacks, the first of equal ones.
 
     Args:
@@ -132,6 +132,17 @@ def generalisation_table(members: NDArray[Any], nonmembers: NDArray[Any]) -> Tab
         for name, s in (("members (training images)", members), ("non-members", nonmembers))
     )
     return Table("Accuracy and loss of the model on members and non-members", ("images", "n", "accuracy", "mean loss", "median loss"), rows)
+
+
+def void_reason(blind: Measurement) -> str:
+    """Why the attacks' numbers mean nothing: the two splits can be told apart without the model; ``""`` where they can't.
+
+    Args:
+        blind: The blind baseline's AUC.
+    """
+    if not splits_differ(blind):
+        return ""
+    return f"a blind baseline separates members from non-members by their pixels alone (AUC {formatting.number(blind.value, blind.metric)})"
 
 
 def split_findings(blind: Measurement, duplicates: int) -> Iterator[Finding]:

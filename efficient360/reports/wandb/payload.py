@@ -107,7 +107,7 @@ def _measured(report: Report) -> Iterator[tuple[str, Measurement]]:
     """Each measurement under ``evaluator/metric/condition_value…``; a number is appended where plain names collide."""
     seen: dict[str, int] = {}
     for record in report.records:
-        if isinstance(record.outcome, Measurement):
+        if isinstance(record.outcome, Measurement) and not record.outcome.void:
             key = _key(record.evaluator, record.outcome.metric.name, record.outcome.conditions)
             seen[key] = seen.get(key, 0) + 1
             yield (key if seen[key] == 1 else f"{key}_{seen[key]}"), record.outcome
@@ -123,7 +123,7 @@ def _row(record: Record) -> list[Any]:
     identity.append(", ".join(f"{name}={value}" for name, value in sorted(outcome.conditions.items())))
     if isinstance(outcome, Measurement):
         ends = [None, None] if outcome.interval is None else [outcome.interval.low, outcome.interval.high]
-        return [*identity, float(outcome.value), outcome.metric.unit, *ends, outcome.n, "measured", ""]
+        return [*identity, float(outcome.value), outcome.metric.unit, *ends, outcome.n, "void" if outcome.void else "measured", outcome.void]
     unit = None if record.metric is None else record.metric.unit
     return [*identity, None, unit, None, None, None, outcome.status.value, outcome.message]
 

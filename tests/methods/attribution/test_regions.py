@@ -15,7 +15,7 @@ from toy_models import GRID
 from efficient360.errors import SettingsError
 from efficient360.methods.attribution.grid import Grid
 from efficient360.methods.attribution.localisation import AnnotatedObjects, annotated_objects, pointing_hits, relevance_mass_accuracy
-from efficient360.methods.attribution.regions import Box, Boxes, Mask, fingerprint, read_regions
+from efficient360.methods.attribution.regions import Box, Boxes, Mask, read_regions
 
 HEAD = "id,left,top,right,bottom\n"
 WIDE = Grid(2, 3, 6, 12)
@@ -201,16 +201,3 @@ def test_a_mask_that_is_not_a_png_is_refused(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=rf"the mask .*{name}\.png can't be read: .*{reason}") as caught:
             Mask(tmp_path / f"{name}.png").on_grid(GRID)
         assert caught.value.code == "bad-regions"
-
-
-def test_the_fingerprint_depends_on_names_and_contents(tmp_path: Path) -> None:
-    kept = set()
-    for name, value in (("a", 1), ("a", 2), ("b", 2)):
-        folder = tmp_path / f"{name}{value}"
-        saved(np.full((2, 2), value, np.uint8), folder / f"{name}.png")
-        kept.add(fingerprint(folder))
-        (folder / "notes.txt").write_text("not read")
-        assert fingerprint(folder) in kept
-    file = tmp_path / "boxes.csv"
-    file.write_text(HEAD)
-    assert len({*kept, fingerprint(file)}) == 4
