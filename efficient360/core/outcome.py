@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from efficient360.core.figures import FIGURES, Figure, Picture, Series
-from efficient360.core.measurement import Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
+from efficient360.core.measurement import LEVEL, Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
 
 Json = dict[str, Any]
+EXACT, NO_INTERVAL = "exact", "none"
+"""The interval method of a value without an interval: exact, or one that a rerun would change."""
+WITHOUT_LEVEL = ("range", "lanczos-residual", "intervals of the latencies")
+"""Interval methods without a confidence level, in files written before the level was stored."""
 
 
 @final
@@ -58,15 +62,15 @@ def from_json(data: Mapping[str, Any]) -> Record:
         metric = _metric_from(data)
         if metric is None:
             raise ValueError("a measurement without a metric")
-        ends = data["interval"]
         outcome = Measurement(
             metric=metric,
             value=data["value"],
             n=data["n"],
-            interval=None if ends is None else Interval(ends[0], ends[1], data["interval_method"]),
+            interval=_interval_from(data),
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
             extra=tuple(figure_from_json(f) for f in data.get("extra", ())),
+            repeatable=data["interval_method"] != NO_INTERVAL,
         )
     elif data["kind"] == "failure":
         outcome = Failure(Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"])
@@ -96,10 +100,24 @@ def _metric_from(data: Mapping[str, Any]) -> Metric | None:
     return Metric(data["metric"], Unit(data["unit"]), Better(data["better"]), data["description"], data["source"], low, high)
 
 
+def _interval(m: Measurement) -> Json:
+    interval = m.interval
+    if interval is None:
+        return {"interval": None, "interval_method": EXACT if m.repeatable else NO_INTERVAL, "interval_level": None}
+    body = {"interval": [interval.low, interval.high], "interval_method": interval.method, "interval_level": interval.level}
+    return body | ({"interval_conditional_on": interval.conditional_on} if interval.conditional_on else {})
+
+
+def _interval_from(data: Mapping[str, Any]) -> Interval | None:
+    ends, method = data["interval"], data["interval_method"]
+    if ends is None:
+        return None
+    level = data.get("interval_level", None if method in WITHOUT_LEVEL else LEVEL)
+    return Interval(ends[0], ends[1], method, level, data.get("interval_conditional_on", ""))
+
+
 def _measurement(m: Measurement) -> Json:
-    body = _metric(m.metric)
-    body |= {"value": m.value, "n": m.n, "interval": None if m.interval is None else [m.interval.low, m.interval.high]}
-    body |= {"interval_method": "exact" if m.interval is None else m.interval.method, "conditions": dict(m.conditions)}
+    body = _metric(m.metric) | {"value": m.value, "n": m.n} | _interval(m) | {"conditions": dict(m.conditions)}
     if m.samples:
         body["samples"] = list(m.samples)
     if m.extra:

@@ -109,7 +109,7 @@ class Acceleration(Evaluator):
         data = context.training or context.examples
         wanted = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
         calibration = calibration_images.sample_images(data, calibration_images.CALIBRATION, context.seed) if wanted and data is not None else None
-        schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
+        schedule = Schedule(runs=self.runs, seconds=self.seconds)
         return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration, context.artefacts or context.scratch)
 
     def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:

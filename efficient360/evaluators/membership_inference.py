@@ -72,7 +72,7 @@ class MembershipInference(Evaluator):
     """
 
     name: ClassVar[str] = "membership_inference"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (STRONGEST, AUC, BALANCED, TPR, TNR, BLIND)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
@@ -123,7 +123,7 @@ class MembershipInference(Evaluator):
         results += [] if shadows is None else _shadow_attacks(shadows, signals, context.seed)
         attacks = [result for result in results if isinstance(result, MembershipAttack)]
         findings = [*split_findings(blind, len(selected) - len(pairs)), *_attack_findings(shadows, signals)]
-        yield strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1])))
+        yield strongest_attack(attacks, context.seed, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1])))
         yield blind
         for attack in attacks:
             yield from attack_outcomes(attack, context.seed)

@@ -40,7 +40,7 @@ class PrivateTraining(Evaluator):
     """
 
     name: ClassVar[str] = "private_training"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (PRIVATE_ACCURACY, KEPT, SPENT)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT, Need.GRADIENTS})
     epsilons: Annotated[tuple[Positive, ...], NotEmpty, EachOnce] = (1.0, 3.0, 8.0)

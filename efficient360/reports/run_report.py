@@ -87,8 +87,9 @@ class RunReport:
     def to_frame(self) -> Any:
         """Every outcome as a row of a ``pandas.DataFrame``.
 
-        Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (95 % interval), ``n``, ``unit``, ``better``, ``interval_method``, ``status``
-        (``measured``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
+        Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (the interval), ``n``, ``unit``, ``better``, ``interval_method``, ``interval_level``
+        (0.95; missing for a range, which is no confidence interval), ``interval_conditional_on`` (what a rerun would vary and the interval holds fixed),
+        ``status`` (``measured``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
         """
         import pandas as pd
 
@@ -179,6 +180,8 @@ def _row(record: Record) -> dict[str, Any]:
         "unit": None if metric is None else str(metric.unit),
         "better": None if metric is None else metric.better.value,
         "interval_method": None if interval is None else interval.method,
+        "interval_level": None if interval is None else interval.level,
+        "interval_conditional_on": "" if interval is None else interval.conditional_on,
         "status": outcome.status.value if isinstance(outcome, Failure) else "measured",
         "reason": outcome.message if isinstance(outcome, Failure) else "",
         "conditions": json.loads(json.dumps(dict(outcome.conditions))),

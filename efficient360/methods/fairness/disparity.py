@@ -77,6 +77,10 @@ class Disparity(ABC):
         """Rates ``(draws, G, Q)`` of examples resampled with replacement within each group."""
 
     @abstractmethod
+    def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Errors ``(draws, G, Q)`` by which rates of as many examples differ from the true ones."""
+
+    @abstractmethod
     def differences(self, rates: Floats) -> Floats:
         """Differences ``(r, S)``, non-negative, between the groups of rates ``(r, G, Q)``."""
 
@@ -123,9 +127,8 @@ def measure_disparity(
         null_chunks.append(disparity.differences(disparity.null(rows, rng)))
     for rows in chunk_sizes(resamples, disparity.width):
         check()
-        rates = disparity.resampled(rows, rng)
-        resampled_chunks.append(disparity.differences(rates))
-        error_chunks.append(disparity.differences(rates - observed))
+        resampled_chunks.append(disparity.differences(disparity.resampled(rows, rng)))
+        error_chunks.append(disparity.differences(disparity.sampling_errors(rows, rng)))
     values, null, resampled, errors = (disparity.differences(observed)[0], *map(np.concatenate, (null_chunks, resampled_chunks, error_chunks)))
     tests = []
     for i, summary in enumerate(disparity.summaries):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
-from efficient360.core.measurement import Interval
+from efficient360.core.measurement import LEVEL, Interval
 from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test, wilson
 from efficient360.methods.fairness.disparity import GroupedPredictions
 from efficient360.methods.fairness.resampling import SIMULTANEOUS, chunk_sizes
@@ -107,6 +107,24 @@ class GroupCounts:
     def interval(self, group: int) -> Interval:
         """Wilson interval of one group's rate."""
         return wilson(int(self.hits[group]), int(self.sizes[group]))
+
+
+def lowest_interval(*families: GroupCounts) -> Interval:
+    """Interval of the lowest true rate of any group, whichever it is: the selection of the lowest one is part of it.
+
+    The true lowest rate is at most every group's, so its upper end is the lowest of the groups' upper ends, which must hold for all at once (Šidák 1967); its
+    lower end is the lowest of their lower ends, each by itself, since only the truly lowest group's has to hold.
+
+    Args:
+        families: Groups of one column each, at least one group in total.
+    """
+    groups = [(int(hits), int(size)) for counts in families for hits, size in zip(counts.hits, counts.sizes, strict=True)]
+    tail = (1 - LEVEL) / 2
+    simultaneous = 1 - 2 * (1 - (1 - tail) ** (1 / len(groups)))
+    low = min(wilson(hits, size).low for hits, size in groups)
+    high = min(wilson(hits, size, simultaneous).high for hits, size in groups)
+    value = min(hits / size for hits, size in groups)
+    return Interval(min(low, value), max(high, value), "wilson-simultaneous")
 
 
 def count_hits(codes: NDArray[np.int64], correct: NDArray[np.floating[Any]], groups: int) -> GroupCounts:
