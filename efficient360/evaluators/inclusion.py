@@ -30,7 +30,7 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.methods.fairness.group_accuracy import GroupCounts, count_hits
+from efficient360.methods.fairness.group_accuracy import GroupCounts, count_hits, lowest_interval
 from efficient360.methods.fairness.worst_groups import sorted_accuracy_curve, worst_k, worst_table
 
 MIN_CLASSES = 20

@@ -36,7 +36,9 @@ BEST_THROUGHPUT = Metric(
     low=0,
 )
 COLD_START = Metric("cold_start", SECOND, Better.LOWER, "Loading the artefact and the first inference in a fresh process, the runtime already imported.", low=0)
-RUNTIME_MEMORY = Metric("runtime_memory", BYTE, Better.LOWER, "Peak resident memory of a process that runs the artefact, Python and runtime included; the median of several.", low=0)
+RUNTIME_MEMORY = Metric(
+    "runtime_memory", BYTE, Better.LOWER, "Peak resident memory of a process that runs the artefact, Python and runtime included; the median of several.", low=0
+)
 ARTEFACT_BYTES = Metric("artefact_bytes", BYTE, Better.LOWER, "Size of the files that a device needs to run it.", low=0)
 LOGIT_DIFFERENCE = Metric(
     "logit_difference",

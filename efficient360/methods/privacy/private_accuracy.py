@@ -57,7 +57,9 @@ def accuracy_outcomes(layers: str, runs: Sequence[PrivateRun], examples: int, se
     for i, run in enumerate(runs):
         given: Conditions = {"layers": layers, "epsilon": _epsilon_condition(run.epsilon)}
         n = len(run.correct)
-        yield Measurement(PRIVATE_ACCURACY, run.accuracy, n, wilson(int(run.correct.sum()), n).given(ONE_TRAINING), given, extra=tuple(figures) if i == 0 else ())
+        yield Measurement(
+            PRIVATE_ACCURACY, run.accuracy, n, wilson(int(run.correct.sum()), n).given(ONE_TRAINING), given, extra=tuple(figures) if i == 0 else ()
+        )
         if run.epsilon_spent is None:
             continue
         if baseline.correct.any():

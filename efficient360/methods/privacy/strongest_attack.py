@@ -51,7 +51,7 @@ def _correlation(attacks: Sequence[tuple[Floats, Floats]]) -> Floats:
     for side in (0, 1):
         lengths = np.array([len(scores[side]) for scores in attacks])
         for length in np.unique(lengths):
-            rows = np.flatnonzero(lengths == length)
+            rows = np.flatnonzero(lengths == length).tolist()
             covariance[np.ix_(rows, rows)] += np.atleast_2d(np.cov([placements(*attacks[row])[side] for row in rows])) / length
     spread = np.sqrt(np.diag(covariance))
     spread[spread == 0] = 1.0
