@@ -97,14 +97,15 @@ def bootstrap_mean(values: Values, seed: int, resamples: int = 1000) -> Interval
     """
     values = np.asarray(values, dtype=np.float64)
     n, mean = len(values), float(values.mean())
-    if n < 2 or np.ptp(values) == 0:
+    if n < 2 or np.ptp(values) <= ROUNDING * np.abs(values).max():
         return Interval(mean, mean, "bootstrap-t")
     if n < FEWEST_FOR_BOOTSTRAP:
         return student(values, "student-t")
     deviations = _studentised(values - mean, resamples, np.random.default_rng(seed))
     error = float(values.std(ddof=1)) / math.sqrt(n)
     low, high = np.quantile(deviations, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Interval(max(mean - error * max(high, 0.0), float(values.min())), min(mean - error * min(low, 0.0), float(values.max())), "bootstrap-t")
+    ends = np.clip([mean - error * max(high, 0.0), mean - error * min(low, 0.0)], values.min(), values.max())
+    return Interval(min(float(ends[0]), mean), max(float(ends[1]), mean), "bootstrap-t")
 
 
 def _studentised(centred: Floats, resamples: int, rng: np.random.Generator) -> Floats:

@@ -212,6 +212,7 @@ class AccuracyDisparity:
         versus_null: The accuracy difference against its permutation null.
         interval: Of the true difference.
         excess_interval: Of the difference minus its mean under the null.
+        resampled: The difference of bootstrap resamples, ``(resamples,)``.
         ratio_interval: Of the true ratio; ``None`` where there is no ratio.
         worst_null: Lowest accuracy of each draw of the null, ``(permutations,)``.
         p_values: Of each group against the rest, corrected for their number, ``(G,)``.
@@ -221,6 +222,7 @@ class AccuracyDisparity:
     versus_null: MonteCarloTest
     interval: Interval
     excess_interval: Interval
+    resampled: Floats
     ratio_interval: Interval | None
     worst_null: Floats
     p_values: Floats
@@ -251,6 +253,7 @@ def accuracy_disparity(counts: GroupCounts, permutations: int, resamples: int, r
         versus_null,
         difference_interval(counts, errors),
         centred_bootstrap(versus_null.excess, resampled, -1.0, 1.0),
+        resampled,
         None if ratio(counts) is None else ratio_interval(counts, errors),
         null.min(axis=1),
         p_values_against_rest(counts, null),

@@ -14,7 +14,7 @@ from efficient360.core.statistics import holm, percentiles, wilson
 from efficient360.methods.fairness import metrics
 from efficient360.methods.fairness.analysis import FairnessOptions, GroupingAnalysis
 from efficient360.methods.fairness.criteria import MEAN
-from efficient360.methods.fairness.disparity import DisparityTest
+from efficient360.methods.fairness.disparity import DisparityTest, largest_excess_interval
 from efficient360.methods.fairness.group_accuracy import lowest_interval
 from efficient360.methods.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
 
@@ -123,7 +123,8 @@ def largest_accuracy_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence
     worst, accuracy = max(compared, key=lambda pair: pair[1].versus_null.excess)
     extra = _accuracy_figures([*declared, *proxies], {name: p for (name, *key), p in p_values.items() if tuple(key) == ACCURACY})
     conditions = {"groups": worst.grouping.name}
-    interval = accuracy.excess_interval.given(_choice(len(compared)))
+    every = [accuracy for _, accuracy in compared]
+    interval = largest_excess_interval([a.versus_null.excess for a in every], [a.resampled for a in every], 1.0)
     return Measurement(metrics.LARGEST, accuracy.versus_null.excess, accuracy.counts.n, interval, conditions, extra=extra)
 
 
@@ -136,13 +137,9 @@ def largest_odds_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence[Gro
     test, worst = max(tested, key=lambda pair: pair[0].versus_null.excess)
     tables = tuple(table for analysis in (*declared, *proxies) if (table := class_rates_table(analysis, class_names)) is not None)
     n = 1 if worst.accuracy is None else worst.accuracy.counts.n
-    interval = test.excess_interval.given(_choice(len(tested)))
+    every = [test for test, _ in tested]
+    interval = largest_excess_interval([t.versus_null.excess for t in every], [t.resampled for t in every], 1.0)
     return Measurement(metrics.LARGEST_ODDS, test.versus_null.excess, n, interval, {"groups": worst.grouping.name}, extra=tables)
-
-
-def _choice(groupings: int) -> str:
-    """What the interval of the largest gap holds fixed."""
-    return f"the choice among {groupings} groupings" if groupings > 1 else ""
 
 
 def _accuracy_figures(analyses: Sequence[GroupingAnalysis], p_values: Mapping[str, float]) -> tuple[Figure, ...]:
