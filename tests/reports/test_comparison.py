@@ -100,6 +100,13 @@ def test_what_cannot_decide_between_two_models(n: int, interval: Interval | None
     assert (interval_p_value(low, high) is None) == bool(reason)
 
 
+def test_the_longer_side_of_a_skewed_interval_counts() -> None:
+    first = measurement(0.954, 100, Interval(0.926, 0.972, "bootstrap-t"))
+    second = measurement(0.994, 100, Interval(0.987, 0.999, "bootstrap-t"))
+    error = np.hypot(0.028, 0.007) / stats.norm.ppf(0.975)
+    assert interval_p_value(first, second) == interval_p_value(second, first) == pytest.approx(2 * stats.norm.sf(0.04 / error))
+
+
 def test_two_points_without_width_are_not_tested() -> None:
     first, second = (measurement(value, 50, Interval(value, value, "bootstrap")) for value in (0.1, 0.2))
     assert interval_p_value(first, second) is None
