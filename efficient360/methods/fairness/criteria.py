@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.methods.fairness.disparity import Disparity, GroupedPredictions
-from efficient360.methods.fairness.resampling import binomial_errors, permutations, permuted_tables, stratified_resamples
+from efficient360.methods.fairness.resampling import binomial_errors, multinomial_errors, permutations, permuted_tables, stratified_resamples
 
 MEAN, WORST = "mean", "worst"
 
@@ -46,7 +46,7 @@ class DemographicParity(Disparity):
         return np.stack(rates, axis=1)
 
     def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
-        return binomial_errors(self.counts, np.broadcast_to(self.predictions.sizes[:, None], self.counts.shape), draws, rng)
+        return multinomial_errors(self.counts, draws, rng)
 
     def differences(self, rates: Floats) -> Floats:
         return _mean_and_worst(self.class_differences(rates))

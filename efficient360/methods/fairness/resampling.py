@@ -49,6 +49,22 @@ def binomial_errors(hits: Integers, sizes: Integers, draws: int, rng: np.random.
     return errors
 
 
+def multinomial_errors(counts: Integers, draws: int, rng: np.random.Generator) -> Floats:
+    """As :func:`binomial_errors` for shares that add up to 1 in each group, ``(draws, G, K)``: what one class gains the others lose.
+
+    Args:
+        counts: Examples of each group by class, ``(G, K)``; every group has an example.
+        draws: Number of resamples.
+        rng: Source of randomness.
+    """
+    errors = []
+    for row in counts:
+        size = int(row.sum())
+        share = (row + 1 / len(row)) / (size + 1)
+        errors.append((rng.multinomial(size, share, draws) / size - share) * np.sqrt(size / max(size - 1, 1)))
+    return np.stack(errors, axis=1)
+
+
 def permuted_tables(categories: Integers, groups: Integers, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Contingency tables of group against category under permuted group labels, ``(draws, G, P)``.
 

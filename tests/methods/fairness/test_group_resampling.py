@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from efficient360.methods.fairness import resampling
-from efficient360.methods.fairness.resampling import binomial_errors, chunk_sizes, permutations, permuted_tables, stratified_resamples
+from efficient360.methods.fairness.resampling import binomial_errors, chunk_sizes, multinomial_errors, permutations, permuted_tables, stratified_resamples
 
 STRATA = np.array([0, 0, 0, 1, 2, 2, 2])
 
@@ -79,3 +79,12 @@ def test_a_rate_of_one_has_errors_and_a_rate_of_nothing_has_none() -> None:
     errors = binomial_errors(np.array([9, 0]), np.array([9, 0]), 200, rng())
     assert errors[:, 0].std() > 0.03
     assert (errors[:, 1] == 0).all()
+
+
+def test_errors_of_shares_add_up_to_nothing_and_spread_as_multinomial_ones() -> None:
+    counts = np.array([[40, 50, 0], [10, 10, 80]])
+    errors = multinomial_errors(counts, 20_000, rng())
+    np.testing.assert_allclose(errors.sum(axis=2), 0, atol=1e-12)
+    share = (counts[0] + 1 / 3) / 91
+    expected = (np.diag(share) - np.outer(share, share)) / 89
+    np.testing.assert_allclose(np.cov(errors[:, 0].T), expected, atol=8e-5)
