@@ -132,7 +132,9 @@ def peer_of(name: str, training: ModelOutputs, labels: np.ndarray) -> Callable[[
 
 
 def ours_on_all(name: str, data: dict[str, Any]) -> list[tuple[float, float]]:
-    score = LOGIT_DETECTORS.get(name) or fit_feature_detector(name, data["training"].features, data["training_labels"], NEIGHBOURS)
+    score = (
+        LOGIT_DETECTORS[name].score if name in LOGIT_DETECTORS else fit_feature_detector(name, data["training"].features, data["training_labels"], NEIGHBOURS)
+    )
     own = score(data["inside"])
     return [measured(own, score(outputs)) for _, _, outputs in data["sets"]]
 

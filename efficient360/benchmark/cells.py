@@ -13,6 +13,7 @@ from efficient360.benchmark.zoo import Family
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
 from efficient360.deployment.devices.device import ColdStart, DeviceDescription, Schedule
+from efficient360.deployment.devices.timing import UNCHECKED
 from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -129,7 +130,7 @@ class CellNumbers:
 
     Args:
         p50: Median latency of a call.
-        low: Lower end of its 95 % interval.
+        low: Lower end of its 95 % interval, for what a rerun would show.
         high: Upper end.
         p90: 90th percentile; ``None`` with too few runs.
         p99: 99th percentile; ``None`` with too few runs.
@@ -224,7 +225,7 @@ class BenchmarkCell:
         if self.gap is not None:
             return self.gap.message
         parity = None if self.measured is None else self.measured.parity
-        return "the device returns no logits to check" if parity is None else parity.reason
+        return UNCHECKED if parity is None else parity.reason
 
 
 def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, code: str, device: DeviceFacts, schedule: Schedule, turn: int) -> str:
@@ -243,7 +244,7 @@ def cell_key(model: tuple[str, tuple[int, int, int]], target: RuntimeFacts, code
         dataclasses.asdict(target),
         code,
         dataclasses.asdict(device),
-        [schedule.runs, schedule.seconds, schedule.blocks, schedule.warm_runs, schedule.warm_seconds, schedule.most],
+        [schedule.runs, schedule.seconds, schedule.blocks, schedule.warm_runs, schedule.warm_seconds, schedule.most, schedule.starts],
         turn,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]

@@ -21,7 +21,7 @@ from efficient360.models.references import resolve
 
 RuntimeChoice = tuple[str, Precision]
 """A runtime, by name or a plug-in's file, and its arithmetic."""
-SCHEDULE = Schedule(runs=30, seconds=0.8, blocks=5, warm_runs=3, warm_seconds=0.3, most=6.0, repeats=1, starts=1, timeout=300.0)
+SCHEDULE = Schedule(runs=30, seconds=0.8, blocks=6, warm_runs=3, warm_seconds=0.3, most=6.0, repeats=1, starts=3, timeout=300.0)
 """Short enough for hundreds of cells, long enough for an interval of the median: thirty runs or six seconds."""
 
 PEAK_RUNTIMES = ("onnxruntime", "openvino", "litert")

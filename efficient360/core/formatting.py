@@ -1,11 +1,13 @@
 """Number formatting for every report: significant digits, SI prefixes, percent, intervals, durations."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from efficient360.core.measurement import ONE, Interval, Metric
+from efficient360.core.measurement import LEVEL, ONE, Interval, Measurement, Metric
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 MINUS = "−"
+NO_INTERVAL = "no interval"
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -46,13 +48,28 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
 
 
 def interval(ends: Interval | None, metric: Metric) -> str:
-    """An interval as ``87.1 – 91.1 %``, with as many digits as its ends need to differ; ``exact`` where the value has none."""
+    """An interval as ``87.1 – 91.1 %``, with as many digits as its ends need to differ; a range without a level says so; ``exact`` where there is none."""
     if ends is None:
         return "exact"
+    if ends.level is None:
+        return f"range {interval(replace(ends, level=LEVEL), metric)}"
     printed = [(number(ends.low, metric, digits), number(ends.high, metric, digits)) for digits in (3, 4, 5, 6)]
     low, high = next(((a, b) for a, b in printed if a != b), printed[0])
     low_number, _, low_unit = low.partition(" ")
     return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
+
+
+def uncertainty(m: Measurement) -> str:
+    """The interval of a measurement, ``exact``, or ``no interval`` where a rerun would change a value that has none."""
+    return NO_INTERVAL if m.interval is None and not m.exact else interval(m.interval, m.metric)
+
+
+def interval_note(m: Measurement) -> str:
+    """Level and method of a measurement's interval, and what it holds fixed: ``95 %, wilson``; empty where there is none."""
+    if m.interval is None:
+        return ""
+    level = "no confidence level" if m.interval.level is None else f"{100 * m.interval.level:g} %"
+    return f"{level}, {m.interval.method}" + (f"; holds fixed {m.interval.conditional_on}" if m.interval.conditional_on else "")
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType, final
 
@@ -18,6 +18,9 @@ MAC = Unit("MAC")
 SECOND = Unit("s")
 JOULE = Unit("J")
 NAT = Unit("nat")
+
+LEVEL = 0.95
+"""Confidence level of an interval that doesn't say another."""
 
 Scalar = str | int | float | bool
 Conditions = Mapping[str, Scalar]
@@ -71,21 +74,32 @@ class Metric:
 @final
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval of a measured value, in the metric's unit.
+    """An interval of a measured value, in the metric's unit: a confidence interval, or a range without a level.
 
     Args:
         low: Lower end.
         high: Upper end, at least ``low``.
         method: How it was made (``wilson``, ``bootstrap``, ``clopper-pearson`` …).
+        level: Confidence level in (0, 1); ``None`` for what has none, such as the range of a few repeats.
+        conditional_on: What a rerun with another seed would draw anew while the interval holds it fixed (``"one shuffle of the weights"``); ``""`` where it
+            holds all the variation of a rerun. Two intervals that hold something fixed can't tell two models apart.
     """
 
     low: float
     high: float
     method: str
+    level: float | None = LEVEL
+    conditional_on: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             raise ValueError(f"not an interval: [{self.low}, {self.high}]")
+        if self.level is not None and not 0 < self.level < 1:
+            raise ValueError(f"not a confidence level: {self.level}")
+
+    def given(self, conditional_on: str) -> "Interval":
+        """The same, saying what it holds fixed."""
+        return replace(self, conditional_on=conditional_on)
 
 
 @final
@@ -97,11 +111,12 @@ class Measurement:
         metric: What was measured.
         value: The number, finite and within the metric's bounds.
         n: How many examples or repeats it rests on, at least 1.
-        interval: 95 % interval; ``None`` only where the value is exact (a parameter count).
+        interval: Interval, 95 % unless it says otherwise; ``None`` where the value is exact (a parameter count) or has none.
         conditions: What else was fixed.
         samples: Raw repeats where repeats were taken, in the metric's unit.
         extra: Curves, tables and pictures that a report draws beside the number.
         void: Why the number means nothing here, in the evaluator's own judgement; ``""`` where it does. It is shown with the reason, and has no score.
+        repeatable: Whether a rerun with another seed gives the same number. A value without an interval is exact only then.
     """
 
     metric: Metric
@@ -112,6 +127,12 @@ class Measurement:
     samples: tuple[float, ...] = ()
     extra: tuple[Figure, ...] = ()
     void: str = ""
+    repeatable: bool = True
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value has no uncertainty."""
+        return self.interval is None and self.repeatable
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -128,10 +149,15 @@ class Measurement:
     def __repr__(self) -> str:
         """One line: the number with its unit, interval, ``n`` and conditions; not its samples and figures."""
         unit = "" if self.metric.unit == ONE else f" {self.metric.unit}"
-        interval = "exact" if self.interval is None else f"95 % [{self.interval.low:.6g}, {self.interval.high:.6g}]"
+        interval = "exact" if self.exact else "no interval" if self.interval is None else _ends(self.interval)
         conditions = "".join(f", {key}={value}" for key, value in self.conditions.items())
         void = f", void: {self.void}" if self.void else ""
         return f"<Measurement {self.metric.name} {self.value:.6g}{unit}, {interval}, n={self.n}{conditions}{void}>"
+
+
+def _ends(interval: Interval) -> str:
+    level = "range" if interval.level is None else f"{100 * interval.level:g} %"
+    return f"{level} [{interval.low:.6g}, {interval.high:.6g}]"
 
 
 @final

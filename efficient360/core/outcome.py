@@ -8,11 +8,15 @@ from typing import Annotated, Any, Final, Literal, final
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from efficient360.core.figures import FIGURES, Bars, Curve, Figure, Table
-from efficient360.core.measurement import Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
+from efficient360.core.measurement import LEVEL, Better, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
 from efficient360.core.parsing import LARGEST_WHOLE, require_plain
 from efficient360.core.reading import misfit, shown
 
 Json = dict[str, Any]
+EXACT, NO_INTERVAL = "exact", "none"
+"""The interval method of a value without an interval: exact, or one that a rerun would change."""
+WITHOUT_LEVEL = ("range", "lanczos-residual", "intervals of the latencies")
+"""Interval methods without a confidence level, in files written before the level was stored."""
 
 
 @final
@@ -92,6 +96,9 @@ class _MeasurementLine(_Line):
     n: _Whole
     interval: tuple[_Finite, _Finite] | None
     interval_method: str
+    interval_level: Annotated[float, Field(strict=True, gt=0, lt=1)] | None = None  # this and the next not in files written before they were stored
+    interval_conditional_on: str = ""
+    repeatable: Annotated[bool, Field(strict=True)] = True
     samples: tuple[_Finite, ...] = ()
     extra: tuple[dict[str, Any], ...] = ()
     void: str = ""
@@ -125,15 +132,15 @@ def from_json(data: Mapping[str, Any]) -> Record:
     )
     outcome: Outcome
     if isinstance(line, _MeasurementLine) and metric is not None:
-        ends = data["interval"]
         outcome = Measurement(
             metric=metric,
             value=data["value"],
             n=line.n,
-            interval=None if ends is None else Interval(ends[0], ends[1], line.interval_method),
+            interval=_interval_from(line),
             conditions=data["conditions"],
             samples=tuple(data.get("samples", ())),
             extra=tuple(figure_from_json(figure) for figure in line.extra),
+            repeatable=line.repeatable,
             void=line.void,
         )
     elif isinstance(line, _FailureLine):
@@ -154,10 +161,26 @@ def _metric(metric: Metric | None) -> Json:
     }
 
 
+def _interval(m: Measurement) -> Json:
+    interval = m.interval
+    if interval is None:
+        return {"interval": None, "interval_method": EXACT if m.repeatable else NO_INTERVAL, "interval_level": None}
+    body = {"interval": [interval.low, interval.high], "interval_method": interval.method, "interval_level": interval.level}
+    return body | ({"interval_conditional_on": interval.conditional_on} if interval.conditional_on else {})
+
+
+def _interval_from(line: _MeasurementLine) -> Interval | None:
+    if line.interval is None:
+        return None
+    unsaid = None if line.interval_method in WITHOUT_LEVEL else LEVEL
+    level = line.interval_level if "interval_level" in line.model_fields_set else unsaid
+    return Interval(*line.interval, line.interval_method, level, line.interval_conditional_on)
+
+
 def _measurement(m: Measurement) -> Json:
-    body = _metric(m.metric)
-    body |= {"value": m.value, "n": m.n, "interval": None if m.interval is None else [m.interval.low, m.interval.high]}
-    body |= {"interval_method": "exact" if m.interval is None else m.interval.method, "conditions": dict(m.conditions)}
+    body = _metric(m.metric) | {"value": m.value, "n": m.n} | _interval(m) | {"conditions": dict(m.conditions)}
+    if not m.repeatable:
+        body["repeatable"] = False
     if m.samples:
         body["samples"] = list(m.samples)
     if m.extra:

@@ -1,11 +1,12 @@
-"""Confidence intervals and significance tests, thin over scipy. All intervals are 95 %, two-sided.
+"""Confidence intervals and significance tests, thin over scipy. Intervals are 95 %, two-sided; a range says that it is none.
 
 Intervals of a proportion, of a difference of two proportions, of a mean, of a median and of any bootstrapped statistic; paired tests, Monte Carlo tests
 against a null distribution, and Holm's correction for several tests.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -13,24 +14,25 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from efficient360.core.arrays import Floats
-from efficient360.core.measurement import Interval
+from efficient360.core.measurement import LEVEL, Interval, Metric
 
-LEVEL = 0.95
 FEWEST_FOR_MEDIAN = 6
 """Fewest values whose smallest and largest enclose the median with at least 95 % confidence."""
+FEWEST_FOR_BOOTSTRAP = 10
+"""Fewest values of which resamples are taken: a bootstrap never leaves their range, which misses the mean of four in one case of eight."""
 ROUNDING = 1e-12
 """Relative difference below which a null draw counts as equal to the observed statistic."""
 Values = NDArray[np.floating[Any]]
 
 
-def wilson(successes: int, n: int) -> Interval:
+def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     """Wilson score interval of a proportion (Wilson 1927), within [0, 1].
 
     Raises:
         ValueError: ``n`` is 0 or ``successes`` is outside ``0 … n``.
     """
-    result = stats.binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(result.low), float(result.high), "wilson")
+    result = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return Interval(float(result.low), float(result.high), "wilson", level)
 
 
 def clopper_pearson(successes: int, n: int) -> Interval:
@@ -87,18 +89,43 @@ def _correlated_distance(a: float, b: float, correlation: float) -> float:
 
 
 def bootstrap_mean(values: Values, seed: int, resamples: int = 1000) -> Interval:
-    """Percentile bootstrap interval (Efron 1979) of the mean of ``values``, shape ``(n,)``.
+    """Bootstrap-t interval (Efron & Tibshirani 1993, section 12.5) of the mean of ``values``, shape ``(n,)``, within their range.
 
+    Each resample's mean is divided by its own standard error, so that skewed values get the uneven interval they need: of means of twenty losses, most near 0
+    and a few large, percentiles cover some 88 % and this 95 %. Fewer than :data:`FEWEST_FOR_BOOTSTRAP` values can't show their own tails: Student's t there.
     The resampling is seeded, so the same values give the same interval. A constant sample gives a point.
     """
     values = np.asarray(values, dtype=np.float64)
-    if len(values) < 2 or np.ptp(values) == 0:
-        return Interval(float(values.mean()), float(values.mean()), "bootstrap")
-    batch = max(1, min(resamples, 4_000_000 // len(values)))
-    result = stats.bootstrap(
-        (values,), np.mean, n_resamples=resamples, batch=batch, confidence_level=LEVEL, method="percentile", rng=np.random.default_rng(seed)
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high), "bootstrap")
+    n, mean = len(values), float(values.mean())
+    if n < 2 or np.ptp(values) <= ROUNDING * np.abs(values).max():
+        return Interval(mean, mean, "bootstrap-t")
+    if n < FEWEST_FOR_BOOTSTRAP:
+        return student(values, "student-t")
+    deviations = _studentised(values - mean, resamples, np.random.default_rng(seed))
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    low, high = np.quantile(deviations, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    ends = np.clip([mean - error * max(high, 0.0), mean - error * min(low, 0.0)], values.min(), values.max())
+    return Interval(min(float(ends[0]), mean), max(float(ends[1]), mean), "bootstrap-t")
+
+
+def _studentised(centred: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """Means of resamples of values ``(n,)`` with mean 0, each over its own standard error, ``(r,)``; constant resamples are left out."""
+    n, chunks = len(centred), []
+    rows = max(1, min(resamples, 4_000_000 // n))
+    for start in range(0, resamples, rows):
+        drawn = centred[rng.integers(0, n, (min(rows, resamples - start), n))]
+        spread = drawn.std(axis=1, ddof=1)
+        varied = spread > ROUNDING * np.abs(centred).max()
+        chunks.append(drawn.mean(axis=1)[varied] * math.sqrt(n) / spread[varied])
+    deviations = np.concatenate(chunks)
+    return deviations if len(deviations) else np.zeros(1)
+
+
+def within(interval: Interval, metric: Metric) -> Interval:
+    """The interval cut at the bounds of its metric."""
+    low = interval.low if metric.low is None else max(interval.low, metric.low)
+    high = interval.high if metric.high is None else min(interval.high, metric.high)
+    return replace(interval, low=low, high=high)
 
 
 def mean_interval(values: Values, seed: int) -> Interval:
@@ -136,6 +163,11 @@ def centred_bootstrap(value: float, draws: Floats, low: float, high: float) -> I
     """
     lower, upper = np.quantile(draws - draws.mean(), (0.025, 0.975))
     return Interval(min(value, max(low, value + float(lower))), max(value, min(high, value + float(upper))), "centred-bootstrap")
+
+
+def value_range(values: Sequence[float]) -> Interval | None:
+    """Smallest to largest of a few repeats, which is no confidence interval and says so; ``None`` for a single one, which has no range."""
+    return Interval(min(values), max(values), "range", level=None) if len(values) > 1 else None
 
 
 def median_interval(values: NDArray[Any]) -> Interval:
@@ -207,7 +239,7 @@ class MonteCarloTest:
     def p_interval(self, adjusted: float) -> Interval:
         """Clopper–Pearson interval of the p-value in the limit of infinitely many draws, scaled by the ratio of ``adjusted`` to ``p_value``."""
         exact, factor = clopper_pearson(self.exceedances, self.draws), adjusted / self.p_value
-        return Interval(min(exact.low * factor, adjusted), min(1.0, max(exact.high * factor, adjusted)), "clopper-pearson")
+        return Interval(min(exact.low * factor, adjusted), min(1.0, max(exact.high * factor, adjusted)), "clopper-pearson").given("the examples")
 
 
 def monte_carlo_test(value: float, null: Floats) -> MonteCarloTest:

@@ -39,6 +39,7 @@ class DeployedModel(Model):
         link: Its worker, with the artefact loaded.
         folder: The worker's folder, where images and logits are exchanged.
         version: Of the runtime that runs it.
+        parity: How its answers compare with the checkpoint's; ``None`` where they were not compared.
     """
 
     artefact: Artefact
@@ -46,6 +47,7 @@ class DeployedModel(Model):
     link: WorkerProcess
     folder: Path
     version: str
+    parity: Parity | None = None
 
     @property
     def num_classes(self) -> int:
@@ -162,7 +164,8 @@ def deploy(
     with run_artefact(artefact, model.num_classes) as running:
         answers = calibration_images.logits_of(running, questions)
         described = "" if wanted is None or chosen is None else f"{len(chosen)} images of {wanted.described}"
-        yield Deployment(running, parity(reference, answers, precision), described)
+        compared = parity(reference, answers, precision)
+        yield Deployment(dataclasses.replace(running, parity=compared), compared, described)
 
 
 def identity(target: str) -> dict[str, Any]:

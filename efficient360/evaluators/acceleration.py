@@ -111,7 +111,7 @@ class Acceleration(Evaluator):
     def _bench(self, probes: NDArray[np.float32], context: Context, calibration: CalibrationChoice) -> NetworkTimer:
         path = context.scratch / "probes.npy"
         np.save(path, probes)
-        schedule = Schedule(runs=self.runs, seconds=self.seconds, starts=1)
+        schedule = Schedule(runs=self.runs, seconds=self.seconds)
         return NetworkTimer(device_from_address(self.device), self.threads, schedule, path, calibration.images, context.artefacts or context.scratch)
 
     def _outcomes(self, results: Sequence[RuntimeFit], yardsticks: Sequence[ArtefactResult]) -> Iterator[Outcome]:

@@ -78,7 +78,7 @@ class Calibration(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "calibration"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     metrics: ClassVar[tuple[Metric, ...]] = calibration_metrics.ALL
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})

@@ -73,7 +73,7 @@ class Conformal(Evaluator):
     """
 
     name: ClassVar[str] = "conformal"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = conformal_metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GROUPS})

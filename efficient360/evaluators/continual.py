@@ -84,7 +84,7 @@ class Continual(Evaluator):
     """
 
     name: ClassVar[str] = "continual"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.GRADIENTS})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT, Need.GROUPS})

@@ -103,7 +103,7 @@ class Corruption(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "corruption"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (CORRUPTION_ACCURACY, MEAN_CORRUPTION_ERROR, RELATIVE_CORRUPTION_ERROR, MCE, RELATIVE_MCE)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})

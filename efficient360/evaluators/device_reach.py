@@ -47,7 +47,7 @@ class DeviceReach(Evaluator):
     """
 
     name: ClassVar[str] = "device_reach"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (REACH, latency_metrics.BEST)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.MACHINE})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})
@@ -121,7 +121,7 @@ class DeviceReach(Evaluator):
         latencies = [o for _, o in results if isinstance(o, Measurement)]
         ends = [(o.value, o.interval.low, o.interval.high) if o.interval else (o.value,) * 3 for o in latencies]
         value, optimistic, pessimistic = (sum(row[i] <= self.budget for row in ends) / len(results) for i in range(3))
-        bounds = Interval(min(value, pessimistic), max(value, optimistic), "intervals of the latencies")
+        bounds = Interval(min(value, pessimistic), max(value, optimistic), "intervals of the latencies", level=None)
         budget = {"budget": f"{round(1000 * self.budget)} ms"}
         return Measurement(REACH, value, len(results), bounds, budget, extra=(self._table(results),))
 

@@ -79,7 +79,7 @@ class Faithfulness(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     metrics: ClassVar[tuple[Metric, ...]] = (
         BEST,
         FAITHFULNESS,

@@ -57,7 +57,7 @@ class FeatureSpectrum(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "feature_spectrum"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     columns: ClassVar[tuple[Metric, ...]] = COLUMNS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES})

@@ -50,7 +50,7 @@ class GroupFairness(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "group_fairness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = metrics.ALL
     columns: ClassVar[tuple[Metric, ...]] = (PREDICTION, CONFIDENCE, *TRAITS.values())
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})

@@ -30,7 +30,7 @@ from efficient360.evaluator import (
     ScoreTable,
     Status,
 )
-from efficient360.methods.fairness.group_accuracy import GroupCounts, count_hits
+from efficient360.methods.fairness.group_accuracy import GroupCounts, count_hits, lowest_interval
 from efficient360.methods.fairness.worst_groups import sorted_accuracy_curve, worst_k, worst_table
 
 MIN_CLASSES = 20
@@ -107,7 +107,7 @@ class Inclusion(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "inclusion"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (WORST_CLASS, WORST_CLASS_NULL, LOWEST_TENTH, LOWEST_TENTH_NULL, WORST_GROUP, WORST_GROUP_NULL)
     columns: ClassVar[tuple[Metric, ...]] = (CORRECT,)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
@@ -166,7 +166,8 @@ class Inclusion(ExampleEvaluator):
             return
         column, names, accuracies = min(comparable, key=lambda entry: float(entry[2].rates.min()))
         worst = worst_k(accuracies, 1, self.permutations, seed)
-        yield Measurement(WORST_GROUP, worst.value, worst.n, worst.interval, {"groups": column, "group": names[accuracies.worst]})
+        interval = lowest_interval(*(entry[2] for entry in comparable))
+        yield Measurement(WORST_GROUP, worst.value, worst.n, interval, {"groups": column, "group": names[accuracies.worst]})
         yield Measurement(WORST_GROUP_NULL, worst.null_mean, accuracies.n, worst.null_interval, {"groups": column})
 
 

@@ -110,14 +110,14 @@ class Latency(Evaluator):
         probes = calibration_images.probes(context.examples, model.input_size, context.seed)
         path = context.scratch / "probes.npy"
         np.save(path, probes)
-        reference = calibration_images.logits_of(model, probes) if isinstance(model, TorchModel) else None
+        reference = calibration_images.logits_of(model, probes)
         built = list(self._built(model, context, calibration))
         cells: list[ArtefactResult] = []
         for batch in self.batches:
             context.deadline.check()
             jobs = [Job(artefact, self.threads) for artefact in built if isinstance(artefact, Artefact) and artefact.batch == batch]
             measured = place.measure(jobs, path, Schedule(runs=self.runs, seconds=self.seconds), context.progress) if jobs else ()
-            cells += [result_of(job.artefact, outcome, reference) for job, outcome in measured]
+            cells += [_checked(result_of(job.artefact, outcome, reference), model) for job, outcome in measured]
         yield self._best(cells, place.describe())
         yield from self._most(cells)
         for cell in cells:
@@ -155,9 +155,17 @@ class Latency(Evaluator):
     def _best(self, cells: list[ArtefactResult], facts: DeviceDescription) -> Outcome:
         ranked = [(cell, cell.timing) for cell in cells if cell.artefact.batch == 1 and cell.rankable and cell.timing is not None]
         if not ranked:
-            reason = "no runtime could be measured with answers that agree with the checkpoint's"
-            return Failure(Status.FAILED, "no-latency", reason, "see the reason of each runtime", latency_metrics.BEST)
+            reason = "no runtime could be measured with answers that are known to agree with the checkpoint's"
+            excluded = dict.fromkeys(f"{cell.artefact.label}: {cell.exclusion_reason}" for cell in cells if cell.artefact.batch == 1)
+            hint = "; ".join(excluded) or "see the reason of each runtime"
+            return Failure(Status.FAILED, "no-latency", reason, hint, latency_metrics.BEST)
         best, timing = min(ranked, key=lambda pair: pair[1].p50)
         artefact = best.artefact
         where = latency_metrics.conditions(artefact.runtime, artefact.precision, self.device, 1)
         return Measurement(latency_metrics.BEST, timing.p50, len(timing.samples), timing.interval, where, extra=figures(cells, facts))
+
+
+def _checked(cell: ArtefactResult, model: TorchModel | DeployedModel) -> ArtefactResult:
+    """An artefact that is evaluated in a checkpoint's place must have agreed with the checkpoint, not only with itself on the device."""
+    original = model.parity if isinstance(model, DeployedModel) else None
+    return cell if cell.parity is None or original is None or original.passed else replace(cell, parity=original)

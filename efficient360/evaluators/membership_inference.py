@@ -71,7 +71,7 @@ class MembershipInference(Evaluator):
     """
 
     name: ClassVar[str] = "membership_inference"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (STRONGEST, AUC, BALANCED, TPR, TNR, BLIND)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
@@ -120,7 +120,8 @@ class MembershipInference(Evaluator):
         attacks = [result for result in results if isinstance(result, MembershipAttack)]
         findings = [*split_findings(blind, len(selected) - len(pairs)), *_attack_findings(shadows, signals)]
         void = void_reason(blind)
-        yield replace(strongest_attack(attacks, (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1]))), void=void)
+        figures = (roc_figure(attacks), findings_table(findings), generalisation_table(signals[0], signals[1]))
+        yield replace(strongest_attack(attacks, context.seed, figures), void=void)
         yield blind
         for attack in attacks:
             yield from (replace(outcome, void=void) for outcome in attack_outcomes(attack, context.seed))

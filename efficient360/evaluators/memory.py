@@ -12,13 +12,13 @@ import torch
 from efficient360.core.figures import Table
 from efficient360.core.formatting import scaled
 from efficient360.core.settings import AtLeast1, EachOnce, NotEmpty, Positive
+from efficient360.core.statistics import value_range
 from efficient360.evaluator import (
     BYTE,
     Better,
     Context,
     Evaluator,
     Failure,
-    Interval,
     Measurement,
     Metric,
     Model,
@@ -61,7 +61,7 @@ REPEATS = 3
 class Memory(Evaluator):
     """Memory of weights (exact), activations (counted) and a whole process (measured).
 
-    Each process is run three times; the value is the median and the interval from the lowest to the highest, called ``range``.
+    Each process is run three times; the value is the median, with the range from the lowest to the highest, which is no confidence interval.
 
     Args:
         batches: Batch sizes of the forward pass, each at least 1.
@@ -136,8 +136,8 @@ def _activations(model: TorchModel, batch: int, seed: int) -> Outcome:
 
 
 def _repeated(metric: Metric, samples: list[int], batch: int, *extra: Table) -> Measurement:
-    interval = Interval(min(samples), max(samples), "range")
-    return Measurement(metric, statistics.median(samples), len(samples), interval, {"batch": batch}, tuple(float(s) for s in samples), extra)
+    repeats = tuple(float(s) for s in samples)
+    return Measurement(metric, statistics.median(samples), len(samples), value_range(repeats), {"batch": batch}, repeats, extra, repeatable=False)
 
 
 def _stages(runs: list[PeakMemory], batch: int) -> Table:

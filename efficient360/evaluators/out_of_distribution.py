@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from efficient360.core.arrays import Floats
 from efficient360.core.findings import Finding, findings_table
 from efficient360.core.paths import file_name
+from efficient360.core.seeding import generators
 from efficient360.core.settings import AtLeast1, AtLeast2, NotEmpty, among
 from efficient360.errors import DatasetError, Efficient360Error, SettingsError, Unsupported
 from efficient360.evaluator import UNSEEN, Conditions, Context, Evaluator, Examples, Failure, Metric, Model, Need, OtherSet, Outcome, Status
 from efficient360.methods.uncertainty.model_outputs import ModelOutputs, predict_batch, predict_examples
 from efficient360.methods.uncertainty.ood_datasets import OodDataset, OodKind, generated_datasets, ood_dataset, openood_kind, short_name
-from efficient360.methods.uncertainty.ood_detectors import DETECTORS, LOGIT_DETECTORS, DetectorScore, fit_feature_detector
+from efficient360.methods.uncertainty.ood_detectors import DETECTORS, LOGIT_DETECTORS, Detector, DetectorScore, feature_detector
 from efficient360.methods.uncertainty.ood_generated import GAUSSIAN, PHOTOGRAPHS, UNIFORM, GeneratedExamples
 from efficient360.methods.uncertainty.ood_metrics import AUPR, AUROC, FPR95
 from efficient360.methods.uncertainty.ood_summary import (
@@ -49,10 +50,11 @@ class OutOfDistribution(Evaluator):
         training_examples: At most so many training images for Mahalanobis and KNN.
         neighbours: k of KNN: the distance to the k-th nearest training image is used.
         resamples: Bootstrap resamples for the intervals.
+        refits: Fits of Mahalanobis and KNN on resampled training images, so that the intervals carry their choice; at least 2.
     """
 
     name: ClassVar[str] = "out_of_distribution"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (AUROC, AUPR, FPR95)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES, Need.TRAINING_SPLIT})
@@ -65,6 +67,7 @@ class OutOfDistribution(Evaluator):
     training_examples: AtLeast2 = 5000
     neighbours: AtLeast1 = 10
     resamples: AtLeast2 = 300
+    refits: AtLeast2 = 20
 
     def __post_init__(self) -> None:
         names = [short_name(reference) for reference in self.datasets]
@@ -134,18 +137,18 @@ class OutOfDistribution(Evaluator):
         rows = recorded(log, dataset.examples, context.batch_size, to_rows, context.deadline, context.progress)
         return ModelOutputs.from_rows(rows, model.num_classes)
 
-    def _detectors(self, model: Model, id_outputs: ModelOutputs, context: Context) -> Iterator[tuple[str, DetectorScore | Failure]]:
+    def _detectors(self, model: Model, id_outputs: ModelOutputs, context: Context) -> Iterator[tuple[str, Detector | Failure]]:
         """Each detector by name, fitted if it needs to be, or why there is none."""
         training: tuple[Floats, NDArray[np.int64]] | None = None
         for name in self.detectors:
             context.deadline.check()
-            detector: DetectorScore | Failure
+            detector: Detector | Failure
             if name in LOGIT_DETECTORS:
                 detector = LOGIT_DETECTORS[name]
             else:
                 try:
                     training = training or self._training_features(model, id_outputs, context)
-                    detector = fit_feature_detector(name, *training, self.neighbours)
+                    detector = feature_detector(name, *training, self.neighbours)
                 except Unsupported as error:
                     detector = _failure(error, {"detector": name})
             yield name, detector
@@ -158,21 +161,39 @@ class OutOfDistribution(Evaluator):
 
     def _results(
         self,
-        detectors: Mapping[str, DetectorScore | Failure],
+        detectors: Mapping[str, Detector | Failure],
         id_outputs: ModelOutputs,
         datasets: Sequence[tuple[OodDataset, ModelOutputs]],
         context: Context,
     ) -> list[DetectorResult]:
         """Every detector on every data set, detector by detector."""
         bootstrap, results = shared_bootstrap(len(id_outputs.logits), self.resamples, context.seed), []
-        for name, score in detectors.items():
-            if isinstance(score, Failure):
+        for name, detector in detectors.items():
+            if isinstance(detector, Failure):
                 continue
-            id_scores = score(id_outputs)
+            own, refits = detector.score, self._refits(name, detector, id_outputs, datasets, context)
+            id_scores = own(id_outputs)
             for dataset, outputs in datasets:
                 context.deadline.check()
-                results.append(evaluate_detector(name, dataset.name, dataset.kind, id_scores, score(outputs), bootstrap))
+                refitted = [(id_refitted, by_dataset[dataset.name]) for id_refitted, by_dataset in refits]
+                results.append(evaluate_detector(name, dataset.name, dataset.kind, (id_scores, own(outputs)), refitted, bootstrap))
         return results
+
+    def _refits(
+        self, name: str, detector: Detector, id_outputs: ModelOutputs, datasets: Sequence[tuple[OodDataset, ModelOutputs]], context: Context
+    ) -> list[tuple[Floats, dict[str, Floats]]]:
+        """Scores of the in-distribution images and of each data set by every refit; none for a detector that is not fitted."""
+        if detector.refit is None:
+            return []
+        scored = []
+        for rng in generators("refitted", [f"{name} {i}" for i in range(self.refits)], context.seed):
+            context.deadline.check()
+            try:
+                refit: DetectorScore = detector.refit(rng)
+            except Unsupported:  # a resample of a few images may be all the same one
+                continue
+            scored.append((refit(id_outputs), {dataset.name: refit(outputs) for dataset, outputs in datasets}))
+        return scored
 
     def _refused(self, setting: str, hint: str) -> SettingsError:
         return SettingsError("bad-setting", f"the setting {setting} of {self.name} is {getattr(self, setting)}", hint)

@@ -39,7 +39,7 @@ class PrivateTraining(Evaluator):
     """
 
     name: ClassVar[str] = "private_training"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (PRIVATE_ACCURACY, KEPT, SPENT)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT, Need.GRADIENTS})
     settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"epsilons": (), "layers": ()}

@@ -72,7 +72,7 @@ class Stability(ExampleEvaluator):
     """
 
     name: ClassVar[str] = "stability"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_FLIP_RATE, FLIP_RATE, MFR)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED})
     settings_scope: ClassVar[Mapping[str, Collection[str]]] = {"perturbations": (), "frames": (), "table": (), "examples": (), "reference": ()}

@@ -51,7 +51,7 @@ class Uncertainty(Evaluator):
     """
 
     name: ClassVar[str] = "uncertainty"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (NLL_CHANGE, NLL, BRIER, ECE, ENTROPY, MUTUAL_INFORMATION, ERROR_AUROC)
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.FEATURES})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.TRAINING_SPLIT})

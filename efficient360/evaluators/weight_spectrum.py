@@ -66,7 +66,7 @@ class WeightSpectrum(Evaluator):
     """
 
     name: ClassVar[str] = "weight_spectrum"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENTS})
     uses: ClassVar[frozenset[Need]] = frozenset({Need.EXAMPLES, Need.TRAINED, Need.TRAINING_SPLIT})
@@ -149,8 +149,8 @@ class WeightSpectrum(Evaluator):
         norms = rows[:, 0]
         interval = median_interval(norms) if len(norms) >= FEWEST_FOR_MEDIAN else None
         return rows[:, 1], [
-            Measurement(LOCAL_LIPSCHITZ, float(np.median(norms)), len(norms), interval),
-            Measurement(LIPSCHITZ_LOWER_BOUND, float(norms.max()), len(norms)),
+            Measurement(LOCAL_LIPSCHITZ, float(np.median(norms)), len(norms), interval, repeatable=False),
+            Measurement(LIPSCHITZ_LOWER_BOUND, float(norms.max()), len(norms), repeatable=False),
         ]
 
     def _require_trained_examples(self, context: Context) -> Examples:
@@ -187,7 +187,7 @@ class WeightSpectrum(Evaluator):
             return Failure(Status.UNSUPPORTED, "no-margin", message, "evaluate a model that fits its data", LOG10_NORMALISED_MARGIN)
         rms = float(np.sqrt(np.square(input_norms).mean()))
         value = log10_normalised_margin(median, log10_spectral_complexity(product.log10, layers), rms, len(whole))
-        return Measurement(LOG10_NORMALISED_MARGIN, value, len(margins), conditions={"split": split})
+        return Measurement(LOG10_NORMALISED_MARGIN, value, len(margins), conditions={"split": split}, repeatable=False)
 
 
 def _ranks(layers: Sequence[LayerSpectrum], figures: tuple[Any, ...]) -> Iterator[Outcome]:

@@ -18,6 +18,8 @@ from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
 _QUIET_SECONDS = 10.0
+_TELLING_STEPS, _TELLING_SHARE = 2, 0.05
+"""Steps after the first, and share of all, from which the time left is told: the first step loads, converts and warms up, and says little of the others."""
 
 
 @contextlib.contextmanager
@@ -73,10 +75,11 @@ class _Lines:
     """Plain lines, one a step, and a sign of life every ten seconds."""
 
     stream: Terminal
-    began: float = field(default_factory=time.monotonic)
-    last_line: float = 0.0
+    last_line: float = field(default_factory=time.monotonic)
     work: str = ""
     opened: bool = False
+    steady: tuple[float, int] | None = None
+    """When the first step was done, and how many steps that were."""
 
     def show(self, event: Event) -> None:
         """Print a line where the event deserves one."""
@@ -91,11 +94,24 @@ class _Lines:
     def _progress(self, event: Progress) -> None:
         now = time.monotonic()
         if event.work != self.work:
-            self.work, self.began, self.last_line = event.work, now, now
-        elif now - self.last_line >= _QUIET_SECONDS and event.done:
+            self.work, self.last_line, self.steady = event.work, now, None
+            return
+        left = self._left(now, event)
+        if event.done and self.steady is None:
+            self.steady = now, event.done
+        if now - self.last_line >= _QUIET_SECONDS and event.done:
             self.last_line = now
-            left = (now - self.began) / event.done * (event.total - event.done)
-            self._say(f"{event.work}: {event.done}/{event.total}, about {formatting.duration(left)} left")
+            self._say(f"{event.work}: {event.done}/{event.total}" + (f", about {formatting.duration(left)} left" if left is not None else ""))
+
+    def _left(self, now: float, event: Progress) -> float | None:
+        """Seconds left at the pace since the first step; ``None`` while too few steps tell it."""
+        if self.steady is None:
+            return None
+        since, before = self.steady
+        steps = event.done - before
+        if steps < max(_TELLING_STEPS, _TELLING_SHARE * event.total):
+            return None
+        return (now - since) / steps * (event.total - event.done)
 
     def _say(self, text: str) -> None:
         self.stream.write(text + "\n")

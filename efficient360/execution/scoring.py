@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from efficient360.core.measurement import Conditions, Measurement, Metric, Outcome
-from efficient360.core.statistics import mean_interval
+from efficient360.core.statistics import mean_interval, within
 from efficient360.core.text import reason
 from efficient360.errors import PluginError
 from efficient360.evaluator import Context, ExampleEvaluator, Examples, Scores, ScoreTable
@@ -103,7 +103,8 @@ def outcomes_of(evaluator: ExampleEvaluator, model: Model, table: ScoreTable, co
     for (name, conditions), values in table.columns.items():
         if name in published and (name, conditions) not in taken:
             fixed: Any = dict(conditions)
-            means.append(Measurement(published[name], float(values.mean()), len(values), mean_interval(values, context.seed), fixed))
+            metric = published[name]
+            means.append(Measurement(metric, float(values.mean()), len(values), within(mean_interval(values, context.seed), metric), fixed))
     order = {name: i for i, name in enumerate(published)}
     return sorted([*means, *own], key=lambda o: order.get(o.metric.name, len(order)) if o.metric is not None else -1)
 

@@ -1,6 +1,7 @@
-"""Two runs compared metric by metric: paired tests where both kept per-example values; differences that are not significant are ties."""
+"""Two runs compared metric by metric: paired tests where both kept per-example values, else intervals that hold all that a rerun varies, else no verdict."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
+from scipy import stats
 
 from efficient360.core import formatting
-from efficient360.core.measurement import Better, Conditions, Interval, Measurement, Metric
+from efficient360.core.measurement import LEVEL, Better, Conditions, Interval, Measurement, Metric
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import bootstrap_mean, holm, paired_p_value
 from efficient360.core.terminal import console
@@ -25,6 +27,9 @@ from efficient360.reports.report import Report
 from efficient360.storage.per_example import read_examples
 
 SIGNIFICANCE = 0.05
+FEWEST = 10
+"""Fewest examples behind an interval that may decide; Student's t over processes or seeds allows for few by itself and wants three."""
+FEWEST_STUDENT = 3
 Identity = tuple[str, str, str]
 """Evaluator, metric, and conditions as JSON with sorted keys."""
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -58,7 +63,7 @@ class MetricComparison:
         second: Measurement of the second run, ``None`` if it has none.
         difference: Second minus first, in the metric's unit; ``None`` unless both have it.
         interval: 95 % interval of the difference where a paired test was made.
-        p_value: Holm-adjusted over all paired tests of the comparison; ``None`` where there was no test.
+        p_value: Holm-adjusted over all tests of the same kind in the comparison; ``None`` where there was no test.
         verdict: Which is better.
         basis: How the verdict was reached.
     """
@@ -104,7 +109,8 @@ class Comparison:
         """One row per metric and set of conditions.
 
         Columns: ``evaluator``, ``metric``, ``conditions`` (a dict), ``first``, ``second``, ``difference`` (second minus first), ``low``, ``high`` (95 %
-        interval of the difference where a paired test was made), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``.
+        interval of the difference where a paired test was made), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``. The verdict is ``not tested`` where
+        the intervals don't hold all that a rerun of the same model would vary; ``basis`` says why.
         """
         import pandas as pd
 
@@ -115,6 +121,8 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     """Compare two runs metric by metric.
 
     Paired tests (McNemar for correct/incorrect, paired t otherwise) are Holm-adjusted over the comparison, which controls false positives among many metrics.
+    Values without pairs are compared by their intervals, likewise adjusted, where both hold all that a rerun varies: a model never wins against itself more
+    often than significance allows. Exact values are compared as they are; whatever else there is gets no verdict.
 
     Raises:
         RunError: The two runs share no metric.
@@ -129,6 +137,8 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     pairs = _pairs(first_folder, second_folder) if same_data else {}
     tested = [identity for identity in shared if identity in pairs]
     adjusted = dict(zip(tested, holm([paired_p_value(*pairs[i]) for i in tested]), strict=True))
+    unpaired = {i: p for i in shared if i not in pairs and (p := interval_p_value(in_first[i], in_second[i])) is not None}
+    adjusted |= dict(zip(unpaired, holm(list(unpaired.values())), strict=True))
     order = list(dict.fromkeys([*in_first, *in_second]))
     rows = [
         untested.get(identity) or _row(identity, in_first.get(identity), in_second.get(identity), pairs.get(identity), adjusted.get(identity), same_data)
@@ -217,14 +227,49 @@ def _row(identity: Identity, a: Measurement | None, b: Measurement | None, pair:
         interval = bootstrap_mean(pair[1] - pair[0], seed=0)
         verdict = _direction(metric, difference) if p < SIGNIFICANCE else Verdict.TIE
         return MetricComparison(identity[0], metric, conditions, a, b, difference, interval, p, verdict, f"paired test over {len(pair[0])} examples")
-    if a.interval is None and b.interval is None:
+    if a.exact and b.exact:
         verdict = Verdict.TIE if difference == 0 else _direction(metric, difference)
         return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, verdict, "exact values")
-    disjoint = a.interval is not None and b.interval is not None and (a.interval.high < b.interval.low or b.interval.high < a.interval.low)
-    basis = "disjoint intervals" if disjoint else "overlapping intervals"
-    if not same_data and a.n > 1:
-        basis += ", different data"
-    return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, _direction(metric, difference) if disjoint else Verdict.TIE, basis)
+    if p is None:
+        reason = untested_reason(a) or untested_reason(b) or "intervals of no width"
+        return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, Verdict.NOT_TESTED, reason)
+    verdict = _direction(metric, difference) if p < SIGNIFICANCE else Verdict.TIE
+    basis = "intervals of the two values" if same_data or a.n == 1 else "intervals of the two values, different data"
+    return MetricComparison(identity[0], metric, conditions, a, b, difference, None, p, verdict, basis)
+
+
+def untested_reason(m: Measurement) -> str:
+    """Why a value's interval can't decide between two models; ``""`` where it can."""
+    if m.exact:
+        return ""
+    if m.interval is None:
+        return "measured once" if m.n == 1 else "no interval"
+    if m.interval.level is None:
+        return f"{m.interval.method} of {m.n}, no confidence interval" if m.interval.method == "range" else f"{m.interval.method}, no confidence interval"
+    if m.interval.conditional_on:
+        return f"interval holds fixed: {m.interval.conditional_on}"
+    fewest = FEWEST_STUDENT if m.interval.method.startswith("student-t over") else FEWEST
+    return f"only {m.n} examples or repeats" if m.n < fewest else ""
+
+
+def interval_p_value(a: Measurement, b: Measurement) -> float | None:
+    """Two-sided p-value of "the two values are the same" from their intervals; ``None`` where one of them can't decide, or neither has a width.
+
+    The longer side of each interval stands for its error, and the two are independent as far as anyone knows. The sides that face each other would do for an
+    interval of 95 % (Zou & Donner 2008, Statistics in Medicine 27, 1693–1702), but among hundreds of tests the far tails decide, of which the short side of
+    a skewed interval says nothing.
+    """
+    if untested_reason(a) or untested_reason(b) or (a.exact and b.exact):
+        return None
+    error = math.hypot(_standard_error(a), _standard_error(b))
+    return float(2 * stats.norm.sf(abs(a.value - b.value) / error)) if error > 0 else None
+
+
+def _standard_error(m: Measurement) -> float:
+    if m.interval is None:
+        return 0.0
+    half = max(m.interval.high - m.value, m.value - m.interval.low)
+    return half / float(stats.norm.ppf((1 + (m.interval.level or LEVEL)) / 2))
 
 
 def _direction(metric: Metric, difference: float) -> Verdict:
@@ -247,4 +292,6 @@ def _note(comparison: Comparison) -> str:
     if not comparison.same_data:
         return "The two runs used different data, so per-example values can't be paired."
     tested = sum(row.p_value is not None for row in comparison.rows)
-    return f"{tested} paired tests over {formatting.count(comparison.paired)} examples, Holm-adjusted p-values; tie: p ≥ 0.05 or overlapping intervals."
+    untested = sum(row.verdict is Verdict.NOT_TESTED for row in comparison.rows)
+    tests = f"{tested} tests, paired ones over {formatting.count(comparison.paired)} examples, Holm-adjusted p-values; tie: p ≥ 0.05."
+    return tests + (f" {untested} not tested: a rerun of the same model would vary by more than their intervals hold." if untested else "")

@@ -93,8 +93,9 @@ class RunReport:
     def to_frame(self) -> Any:
         """Every outcome as a row of a ``pandas.DataFrame``.
 
-        Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (95 % interval), ``n``, ``unit``, ``better``, ``interval_method``, ``status``
-        (``measured``, ``void``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
+        Columns: ``evaluator``, ``metric``, ``value``, ``low``, ``high`` (the interval), ``n``, ``unit``, ``better``, ``interval_method``, ``interval_level``
+        (0.95; missing for a range, which is no confidence interval), ``interval_conditional_on`` (what a rerun would vary and the interval holds fixed),
+        ``status`` (``measured``, ``void``, ``failed``, ``unsupported`` or ``not-run``), ``reason``, ``conditions`` (a dict), and one column for each condition.
         """
         import pandas as pd
 
@@ -189,6 +190,8 @@ def _row(record: Record) -> dict[str, Any]:
         "interval_method": None if interval is None else interval.method,
         "status": outcome.status.value if isinstance(outcome, Failure) else "void" if outcome.void else "measured",
         "reason": outcome.message if isinstance(outcome, Failure) else outcome.void,
+        "interval_level": None if interval is None else interval.level,
+        "interval_conditional_on": "" if interval is None else interval.conditional_on,
         "conditions": json.loads(json.dumps(dict(outcome.conditions))),
     }
 

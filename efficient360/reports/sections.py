@@ -39,7 +39,8 @@ class MetricRow:
         conditions: All its conditions, empty where there are none.
         distinct: Those that not all values of the metric share; where it has none of them, what that means (``uncalibrated``, ``clean`` …).
         value: With its unit.
-        interval: 95 % interval, or ``exact``.
+        interval: 95 % interval, range, ``exact`` or ``no interval``.
+        note: Level and method of the interval, and what it holds fixed; empty where there is none.
         n: Number of examples or repeats.
         strip: Value and interval on a line, ``None`` without an interval or a scale.
     """
@@ -48,6 +49,7 @@ class MetricRow:
     distinct: str
     value: str
     interval: str
+    note: str
     n: str
     strip: Strip | None
 
@@ -244,7 +246,7 @@ def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence
 
 
 def _row(m: Measurement, differing: Sequence[str]) -> MetricRow:
-    value, interval = formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric)
+    value, interval, note = formatting.number(m.value, m.metric), formatting.uncertainty(m), formatting.interval_note(m)
     value = f"void ({value})" if m.void else value
     distinct = names.distinct({key: m.conditions[key] for key in differing if key in m.conditions}, differing)
-    return MetricRow(names.conditions(m.conditions), distinct, value, interval, formatting.count(m.n), strip(m))
+    return MetricRow(names.conditions(m.conditions), distinct, value, interval, note, formatting.count(m.n), strip(m))

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.core.formatting import class_name, count, duration, interval, is_fraction, number, scaled, significant
-from efficient360.core.measurement import BYTE, JOULE, MAC, NAT, ONE, SECOND, Better, Interval, Metric, Unit
+from efficient360.core.formatting import class_name, count, duration, interval, interval_note, is_fraction, number, scaled, significant, uncertainty
+from efficient360.core.measurement import BYTE, JOULE, MAC, NAT, ONE, SECOND, Better, Interval, Measurement, Metric, Unit
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "", low=0, high=1)
 CHANGE = Metric("change", ONE, Better.HIGHER, "", low=-1, high=1)
@@ -104,6 +104,7 @@ def test_only_dimensionless_quantities_bounded_by_one_are_percentages() -> None:
         (Interval(1.0e6, 1.2e6, "range"), BYTES, "1.00 – 1.20 MB"),
         (Interval(0.37, 0.46, "bootstrap"), NLL, "0.370 – 0.460 nat"),
         (Interval(12.0, 15.0, "bootstrap"), PARAMETERS, "12.0 – 15.0"),
+        (Interval(12.0, 15.0, "range", None), PARAMETERS, "range 12.0 – 15.0"),
     ],
 )
 def test_intervals(of: Interval | None, metric: Metric, text: str) -> None:
@@ -152,3 +153,16 @@ def test_a_percentage_is_within_half_its_last_digit_and_never_minus_nothing(valu
 
 def test_a_class_without_a_name_goes_by_its_number() -> None:
     assert [class_name(i, ("cat", "dog")) for i in (0, 1, 2)] == ["cat", "dog", "2"]
+
+
+def test_what_stands_in_the_place_of_an_interval() -> None:
+    assert uncertainty(Measurement(PARAMETERS, 12)) == "exact"
+    assert uncertainty(Measurement(PARAMETERS, 12, repeatable=False)) == "no interval"
+    assert uncertainty(Measurement(PARAMETERS, 12, 3, Interval(11, 13, "range", None))) == "range 11.0 – 13.0"
+
+
+def test_an_intervals_note_tells_level_method_and_what_it_holds_fixed() -> None:
+    shuffled = Interval(11, 13, "bootstrap-t", conditional_on="one shuffle of the weights")
+    assert interval_note(Measurement(PARAMETERS, 12, 30, shuffled)) == "95 %, bootstrap-t; holds fixed one shuffle of the weights"
+    assert interval_note(Measurement(PARAMETERS, 12, 3, Interval(11, 13, "range", None))) == "no confidence level, range"
+    assert interval_note(Measurement(PARAMETERS, 12)) == ""

@@ -49,6 +49,20 @@ def test_what_is_no_interval_is_refused(low: float, high: float) -> None:
         Interval(low, high, "wilson")
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0, math.nan])
+def test_a_level_lies_between_0_and_1(level: float) -> None:
+    with pytest.raises(ValueError, match="not a confidence level"):
+        Interval(0.1, 0.2, "wilson", level)
+
+
+def test_only_what_a_rerun_repeats_is_exact_without_an_interval() -> None:
+    assert Measurement(FREE, 1.0).exact
+    assert not Measurement(FREE, 1.0, repeatable=False).exact
+    assert not Measurement(FREE, 1.0, 3, Interval(0.5, 2.0, "range", None)).exact
+    assert "no interval" in repr(Measurement(FREE, 1.0, repeatable=False))
+    assert "range [0.5, 2]" in repr(Measurement(FREE, 1.0, 3, Interval(0.5, 2.0, "range", None)))
+
+
 def test_a_point_is_an_interval() -> None:
     assert Interval(0.5, 0.5, "bootstrap").low == 0.5
 

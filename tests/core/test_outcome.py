@@ -30,8 +30,10 @@ figures = st.one_of(
 )
 conditions = st.dictionaries(text, text | whole | finite | st.booleans(), max_size=3)
 metrics = st.builds(Metric, st.sampled_from(["top1", "ece"]), st.sampled_from([ONE, BYTE]), st.sampled_from(list(Better)), text, text)
-intervals = st.tuples(finite, finite).map(lambda ends: Interval(min(ends), max(ends), "wilson"))
-measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, st.lists(figures, max_size=2).map(tuple))
+levels = st.none() | st.sampled_from([0.9, 0.95])
+intervals = st.builds(lambda ends, level, given: Interval(min(ends), max(ends), "wilson", level, given), st.tuples(finite, finite), levels, text)
+extras = st.lists(figures, max_size=2).map(tuple)
+measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, extras, st.booleans())
 failures = st.builds(Failure, st.sampled_from(list(Status)), text, text, text, st.none() | metrics, conditions)
 records = st.builds(
     Record, text, measurements | failures, text, st.tuples(st.integers(0, 9), st.integers(1, 9)), conditions, st.integers(0, 10**6).map(lambda ms: ms / 1000)
@@ -76,6 +78,7 @@ def test_the_line_that_other_programs_read() -> None:
         "n": 897,
         "interval": [0.871, 0.911],
         "interval_method": "wilson",
+        "interval_level": 0.95,
         "conditions": {},
         "key": "k",
         "part": [1, 2],
@@ -102,6 +105,19 @@ def test_the_line_that_other_programs_read() -> None:
 def test_an_exact_value_says_so() -> None:
     line = to_json(Record("parameters", Measurement(Metric("weights", BYTE, Better.LOWER, ""), 12)))
     assert (line["interval"], line["interval_method"]) == (None, "exact")
+
+
+def test_a_value_that_a_rerun_would_change_is_not_exact() -> None:
+    line = to_json(Record("latency", Measurement(Metric("runtime_memory", BYTE, Better.LOWER, ""), 12, repeatable=False)))
+    assert (line["interval"], line["interval_method"]) == (None, "none")
+
+
+@pytest.mark.parametrize(("method", "level"), [("wilson", 0.95), ("bootstrap", 0.95), ("range", None), ("lanczos-residual", None)])
+def test_a_line_from_before_levels_were_stored(method: str, level: float | None) -> None:
+    line = to_json(Record("accuracy", Measurement(Metric("top1", ONE, Better.HIGHER, ""), 0.5, 9, Interval(0.4, 0.6, method))))
+    outcome = from_json({key: value for key, value in line.items() if key != "interval_level"}).outcome
+    assert isinstance(outcome, Measurement)
+    assert outcome.interval == Interval(0.4, 0.6, method, level)
 
 
 GOOD = to_json(Record("accuracy", Measurement(Metric("top1", ONE, Better.HIGHER, ""), 0.5)))

@@ -146,13 +146,13 @@ def test_every_value_lies_in_its_interval() -> None:
         assert measurement.interval.low <= measurement.value <= measurement.interval.high
         assert measurement.n == 300
     assert {m.metric.name: m.interval.method for m in seen.values()} == {
-        "nll": "bootstrap",
-        "brier": "bootstrap",
-        "confidence": "bootstrap",
+        "nll": "bootstrap-t",
+        "brier": "bootstrap-t",
+        "confidence": "bootstrap-t",
         "ece": "centred-bootstrap",
         "ece_null": "calibrated-resamples",
         "ece_excess": "centred-bootstrap",
-        "overconfidence": "bootstrap",
+        "overconfidence": "bootstrap-t",
         "temperature": "sandwich",
         "classwise_ece": "centred-bootstrap",
         "aurc": "bootstrap",

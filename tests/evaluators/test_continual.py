@@ -66,7 +66,7 @@ def test_corruptions_by_default_with_every_number_and_picture(on: Subject, tmp_p
     assert all(where.items() <= o.conditions.items() for o in found)
     assert {o.metric.name for o in found if isinstance(o, Measurement)} == {m.name for m in Continual.metrics}
     naive = next(o for o in found if isinstance(o, Measurement) and o.metric.name == "average_accuracy")
-    assert (naive.n, len(naive.samples), naive.interval.method) == (3, 3, "t over seeds")
+    assert (naive.n, len(naive.samples), naive.interval.method) == (3, 3, "student-t over seeds")
     assert naive.value == pytest.approx(np.mean(naive.samples))
     before = found[0]
     assert before.conditions["when"] == "before"

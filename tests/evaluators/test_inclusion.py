@@ -24,7 +24,8 @@ def test_worst_class_by_hand() -> None:
     labels, predicted = by_class([20, 12, 18])
     outcomes = run(FEW, listed(logits_of(predicted, 3), labels))
     worst, chance = found(outcomes, "worst_class_accuracy"), found(outcomes, "worst_class_accuracy_null")
-    assert (worst.value, worst.n, worst.interval) == (0.6, 20, wilson(12, 20))
+    assert (worst.value, worst.n, worst.interval.low) == (0.6, 20, wilson(12, 20).low)
+    assert worst.interval.high == wilson(12, 20, 1 - 2 * (1 - 0.975 ** (1 / 3))).high
     assert worst.value < chance.interval.low < chance.value < 50 / 60
     curve, table = worst.extra
     assert isinstance(curve, Curve)

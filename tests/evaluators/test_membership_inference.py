@@ -102,7 +102,7 @@ def test_rates_need_examples_and_say_how_many(overfitted: Case, tmp_path: Path, 
     found = run(overfitted, tmp_path / "b", gradient_examples=60)
     tpr = named(found, "tpr_at_fpr", attack="loss")
     assert (tpr.conditions["fpr"], tpr.n) == ("5 %", N)
-    assert tpr.interval == clopper_pearson(round(tpr.value * N), N)
+    assert tpr.interval == clopper_pearson(round(tpr.value * N), N).given("the threshold")
     assert named(found, "tnr_at_fnr", attack="loss").value > 0.2
     assert isinstance(named(found, "tpr_at_fpr", attack="gradient norm"), Failure)
     assert "there are 60" in named(found, "tpr_at_fpr", attack="gradient norm").message

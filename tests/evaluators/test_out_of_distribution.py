@@ -207,7 +207,7 @@ def test_a_set_that_only_chance_puts_higher_is_no_finding() -> None:
     rng = np.random.default_rng(0)
     own = rng.normal(0, 1, 200)
     close, above = (
-        evaluate_detector("msp", name, OodKind.FAR, own, rng.normal(shift, 1, 200), shared_bootstrap(200, 100, 0))
+        evaluate_detector("msp", name, OodKind.FAR, (own, rng.normal(shift, 1, 200)), (), shared_bootstrap(200, 100, 0))
         for name, shift in (("close", 0.05), ("above", 1.0))
     )
     assert [finding.message.split(" than ")[0] for finding in below_chance([close, above])] == ["msp scores above higher"]

@@ -8,8 +8,9 @@ from scipy import stats
 
 from efficient360.core.measurement import MAC, NAT, ONE, Better, Interval, Measurement, Metric
 from efficient360.core.outcome import Record
+from efficient360.core.statistics import holm
 from efficient360.errors import RunError
-from efficient360.reports.comparison import Verdict, compare, show
+from efficient360.reports.comparison import Verdict, compare, interval_p_value, show, untested_reason
 from efficient360.reports.report import Report
 from efficient360.storage.per_example import write_examples
 from efficient360.storage.row_log import RowLog
@@ -62,10 +63,63 @@ def test_equal_runs_tie_in_everything(tmp_path: Path) -> None:
 
 
 def test_exact_values_and_intervals(tmp_path: Path) -> None:
-    same = {"right": np.ones(9), "nll": np.ones(9)}
+    same = {"right": np.ones(10), "nll": np.ones(10)}
     found = rows(tmp_path, {**same, "macs": 2e9, "ece": 0.1}, {**same, "macs": 1e9, "ece": 0.2})
     assert (found["macs"].verdict, found["macs"].basis) == (Verdict.SECOND, "exact values")
-    assert (found["ece"].verdict, found["ece"].basis) == (Verdict.FIRST, "disjoint intervals")
+    assert (found["ece"].verdict, found["ece"].basis) == (Verdict.FIRST, "intervals of the two values")
+    assert found["ece"].p_value == pytest.approx(2 * stats.norm.sf(0.1 / (0.01 * np.sqrt(2) / stats.norm.ppf(0.975))))
+
+
+def test_fewer_than_ten_examples_are_not_tested(tmp_path: Path) -> None:
+    same = {"right": np.ones(9), "nll": np.ones(9)}
+    found = rows(tmp_path, {**same, "ece": 0.1}, {**same, "ece": 0.2})
+    assert (found["ece"].verdict, found["ece"].basis, found["ece"].p_value) == (Verdict.NOT_TESTED, "only 9 examples or repeats", None)
+
+
+def measurement(value: float, n: int, interval: Interval | None, repeatable: bool = False) -> Measurement:
+    return Measurement(ECE, value, n, interval, repeatable=repeatable)
+
+
+@pytest.mark.parametrize(
+    ("n", "interval", "reason"),
+    [
+        (1, None, "measured once"),
+        (30, None, "no interval"),
+        (3, Interval(0.4, 0.6, "range", None), "range of 3, no confidence interval"),
+        (16, Interval(0.4, 0.6, "lanczos-residual", None), "lanczos-residual, no confidence interval"),
+        (64, Interval(0.4, 0.6, "bootstrap", conditional_on="one shuffle of the weights"), "interval holds fixed: one shuffle of the weights"),
+        (4, Interval(0.4, 0.6, "student-t"), "only 4 examples or repeats"),
+        (2, Interval(0.4, 0.6, "student-t over seeds"), "only 2 examples or repeats"),
+        (3, Interval(0.4, 0.6, "student-t over seeds"), ""),
+        (10, Interval(0.4, 0.6, "bootstrap"), ""),
+    ],
+)
+def test_what_cannot_decide_between_two_models(n: int, interval: Interval | None, reason: str) -> None:
+    low, high = measurement(0.5, n, interval), measurement(0.9, n, None if interval is None else dataclasses.replace(interval, low=0.8, high=1.0))
+    assert untested_reason(low) == reason
+    assert (interval_p_value(low, high) is None) == bool(reason)
+
+
+def test_the_longer_side_of_a_skewed_interval_counts() -> None:
+    first = measurement(0.954, 100, Interval(0.926, 0.972, "bootstrap-t"))
+    second = measurement(0.994, 100, Interval(0.987, 0.999, "bootstrap-t"))
+    error = np.hypot(0.028, 0.007) / stats.norm.ppf(0.975)
+    assert interval_p_value(first, second) == interval_p_value(second, first) == pytest.approx(2 * stats.norm.sf(0.04 / error))
+
+
+def test_two_points_without_width_are_not_tested() -> None:
+    first, second = (measurement(value, 50, Interval(value, value, "bootstrap")) for value in (0.1, 0.2))
+    assert interval_p_value(first, second) is None
+
+
+def test_a_model_wins_against_itself_no_more_often_than_significance_allows() -> None:
+    """Two hundred pairs of runs of twenty metrics each, every interval a true 95 % one."""
+    rng, winners = np.random.default_rng(0), 0
+    for _ in range(200):
+        values = rng.normal(0.5, 0.01, (2, 20))
+        p_values = [interval_p_value(*(measurement(v, 100, Interval(v - 0.0196, v + 0.0196, "wilson")) for v in pair)) for pair in values.T]
+        winners += min(holm([p for p in p_values if p is not None])) < 0.05
+    assert winners <= 20  # 10 expected; more than 20 in one case of a thousand
 
 
 def test_noise_is_called_a_tie(tmp_path: Path) -> None:
@@ -83,9 +137,9 @@ def test_noise_is_called_a_tie(tmp_path: Path) -> None:
 
 
 def test_other_data_are_not_paired(tmp_path: Path) -> None:
-    same = {"right": np.ones(9), "nll": np.ones(9)}
+    same = {"right": np.ones(10), "nll": np.ones(10)}
     found = rows(tmp_path, same, {**same, "data": "other"})
-    assert found["top1"].p_value is None
+    assert found["top1"].interval is None
     assert "different data" in found["top1"].basis
 
 

@@ -200,7 +200,7 @@ def test_many_conditions_are_folded_and_the_scored_value_is_not() -> None:
 
 def brief(*groups: tuple[str, int, bool]) -> Section:
     metric = Metric("m", ONE, Better.HIGHER, "M.")
-    row = MetricRow("", "", "1", "", "1", None)
+    row = MetricRow("", "", "1", "", "", "1", None)
     return Section(None, [MetricGroup("e", title, metric, "", "", [row] * rows, [], scored) for title, rows, scored in groups], [], [])
 
 

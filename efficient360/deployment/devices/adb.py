@@ -147,7 +147,7 @@ def _block(device: Phone, folder: str, running: _Running, schedule: Schedule) ->
     except WorkerFailed as error:
         return Failure.of(Status.FAILED, error)
     running.calls += outputs
-    running.blocks.append(TimingBlock([run for output in outputs for run in output.runs], [], time.monotonic() - began))
+    running.blocks.append(TimingBlock([run for output in outputs for run in output.runs], [], time.monotonic() - began, process=len(running.blocks)))
     return running
 
 

@@ -44,7 +44,7 @@ class DeviceDescription:
 @final
 @dataclass(frozen=True)
 class Schedule:
-    """How often and how long to run. The timed work falls into blocks; the blocks of the artefacts in hand take turns.
+    """How often and how long to run. The timed work falls into blocks, spread over fresh processes; the blocks of the artefacts in hand take turns.
 
     Args:
         runs: Timed runs at least, over all blocks.
@@ -54,7 +54,7 @@ class Schedule:
         warm_seconds: Seconds before it, at least.
         most: Seconds of timed work after which a slow artefact gets no further runs; never fewer than three runs.
         repeats: How often a measurement that is too noisy is taken again.
-        starts: Fresh processes whose cold start is taken; only one where a start takes longer than five seconds.
+        starts: Fresh processes among which the blocks are divided, each with a warm-up and a cold start; only one where a start takes longer than 20 seconds.
         timeout: Seconds a worker may stay without an answer.
     """
 
@@ -80,6 +80,7 @@ class TimingBlock:
         seconds: Wall-clock seconds of the whole block.
         before: The machine's counters before it (``kit/counters.py``).
         after: And after it.
+        process: Which process ran it, from 0; blocks of one process share what differs from one start to the next.
     """
 
     wall: Sequence[float]
@@ -87,6 +88,7 @@ class TimingBlock:
     seconds: float
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
+    process: int = 0
 
 
 @final
@@ -116,12 +118,13 @@ class DeviceReading:
         steady: Whether the warm-up ended in two windows that agree.
         threads: Threads the runtime was given.
         version: Of the runtime as found on the device.
-        memory: Most resident bytes of the worker's process.
+        memory: Most resident bytes of the worker's process, the median where there were several.
         memory_before: Resident bytes before the artefact was loaded, runtime imported.
         logits: Answers to the probe images, float32 ``(n, K)``; ``None`` where the device can't hand them back.
         idle: Watts the machine draws by itself; ``None`` without an energy counter.
         repeated: How often it was taken again because it was noisy.
         facts: What else a reader should know (a benchmark binary's own words).
+        memories: Most resident bytes of each process.
     """
 
     blocks: Sequence[TimingBlock]
@@ -135,6 +138,7 @@ class DeviceReading:
     idle: float | None = None
     repeated: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    memories: Sequence[int] = ()
 
 
 @final

@@ -1,7 +1,8 @@
-"""Blocks that take turns: every artefact in a process of its own, one of them running at a time, so that drift meets all alike."""
+"""Blocks that take turns: every artefact in processes of its own, one of them running at a time, so that drift meets all alike."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,65 +19,113 @@ from efficient360.deployment.runtimes.runtime import Artefact
 
 IMAGES = "images.npy"
 IDLE_SECONDS = 1.0
-SLOW_START = 5.0
+SLOW_START = 20.0
+"""An artefact whose process takes longer to start is started once only."""
 
 
 @final
 @dataclass
 class _Session:
-    """A job in hand: its worker, what it told when it was loaded, and its blocks so far."""
+    """A job in hand: the worker that runs it now, what the first one told, and its blocks so far."""
 
     job: Job
-    worker: WorkerProcess
-    loaded: Mapping[str, Any]
-    steady: bool
-    logits: Any
-    idle: float | None
-    facts: Mapping[str, Any]
+    worker: WorkerProcess | None = None
+    processes: int = 0
+    loaded: Mapping[str, Any] = field(default_factory=dict)
+    steady: bool = True
+    logits: Any = None
+    idle: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     blocks: list[TimingBlock] = field(default_factory=list)
-    memory: int = 0
+    memories: dict[int, int] = field(default_factory=dict)
     repeated: int = 0
     starts: list[ColdStart] = field(default_factory=list)
     failed: Failure | None = None
+
+    @property
+    def slow_start(self) -> bool:
+        """Whether starting it again would take too long."""
+        first = self.starts[0] if self.starts else None
+        return first is not None and first.imports + first.load + first.first > SLOW_START
+
+    def close(self) -> None:
+        """End its worker."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+    def start_over(self) -> None:
+        """Forget its blocks, which were too noisy."""
+        self.blocks, self.memories, self.repeated = [], {}, self.repeated + 1
 
 
 def interleaved(
     workspace: Workspace, jobs: Sequence[Job], images: Path, schedule: Schedule, on_progress: OnProgress
 ) -> Iterator[tuple[Job, DeviceReading | Failure]]:
     """Read jobs on an open place; the semantics of :meth:`efficient360.deployment.devices.device.Device.measure`."""
-    total, done = len(jobs) * (schedule.blocks + 1), 0
     workspace.put(images, IMAGES)
-    with ExitStack() as stack:
-        started: list[_Session | Failure] = []
-        for job in jobs:
-            on_progress(done, total)
-            started.append(_start(workspace, job, schedule, stack))
-            done += 1
-        running = [session for session in started if isinstance(session, _Session)]
-        done = _rounds(running, schedule, on_progress, (done, total))
+    sessions, steps = [_Session(job) for job in jobs], _Steps(len(jobs) * (schedule.blocks + schedule.starts), on_progress)
+    try:
+        _measure(workspace, sessions, schedule, steps)
         for _ in range(schedule.repeats):
-            for session in running:
-                if session.failed is None and noisy(session.blocks, _threads(workspace, session.job)):
-                    session.blocks, session.repeated = [], session.repeated + 1
-            again = [session for session in running if not session.blocks and session.failed is None]
-            _rounds(again, schedule, on_progress, (total, total))
-        for session in running:
-            session.worker.close()
-        for session in running:
-            _start_again(workspace, session, schedule)
-        for job, outcome in zip(jobs, started, strict=True):
-            yield job, outcome if isinstance(outcome, Failure) else _reading(outcome, _threads(workspace, job))
+            again = [session for session in sessions if session.failed is None and noisy(session.blocks, _threads(workspace, session.job))]
+            for session in again:
+                session.start_over()
+            _measure(workspace, again, schedule, steps)
+    finally:
+        for session in sessions:
+            session.close()
+    for session in sessions:
+        yield session.job, _reading(session, _threads(workspace, session.job))
 
 
-def _rounds(running: Sequence[_Session], schedule: Schedule, on_progress: OnProgress, steps: tuple[int, int]) -> int:
-    done, total = steps
-    for _ in range(schedule.blocks):
-        for session in running:
-            on_progress(done, total)
-            done = min(done + 1, total)
-            if session.failed is None and not _spent(session, schedule):
-                _block(session, schedule)
-    return done
+@final
+@dataclass
+class _Steps:
+    total: int
+    on_progress: OnProgress
+    done: int = 0
+
+    def next(self) -> None:
+        """Tell that a step begins."""
+        self.on_progress(self.done, self.total)
+        self.done = min(self.done + 1, self.total)
+
+
+def _measure(workspace: Workspace, sessions: Sequence[_Session], schedule: Schedule, steps: _Steps) -> None:
+    """All blocks, in as many generations of fresh processes as the schedule wants starts: what differs from one process to the next is seen too."""
+    for generation in range(schedule.starts):
+        for session in sessions:
+            steps.next()
+            if session.failed is None and not (generation and _spent(session, schedule)):
+                _renew(workspace, session, schedule)
+        for _ in range(len(range(generation, schedule.blocks, schedule.starts))):
+            for session in sessions:
+                steps.next()
+                if session.failed is None and not _spent(session, schedule):
+                    _block(session, schedule)
+
+
+def _renew(workspace: Workspace, session: _Session, schedule: Schedule) -> None:
+    """Start a fresh process for a job, load, warm up; one that starts slowly stays."""
+    if session.worker is not None and session.slow_start:
+        return
+    session.close()
+    try:
+        session.worker = worker = workspace.start()
+        loaded = load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout)
+        session.starts.append(_cold(loaded))
+        session.memories[session.processes] = loaded["memory"]
+        if not session.processes:
+            session.loaded, session.logits = loaded, probe_logits(workspace, worker, schedule.timeout)
+        warm = worker.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
+        session.steady = session.steady and warm["steady"]
+        if not session.processes:
+            session.idle, session.facts = _idle(worker, schedule)
+        session.processes += 1
+    except WorkerFailed as error:
+        session.failed = Failure.of(Status.FAILED, error)
+        session.close()
 
 
 def _spent(session: _Session, schedule: Schedule) -> bool:
@@ -85,6 +134,8 @@ def _spent(session: _Session, schedule: Schedule) -> bool:
 
 
 def _block(session: _Session, schedule: Schedule) -> None:
+    assert session.worker is not None
+    process = session.processes - 1
     typical = float(np.median(session.blocks[-1].wall)) if session.blocks else float(session.loaded["first"])
     affordable = max(1, int(schedule.most / schedule.blocks / typical))
     runs = min(-(-schedule.runs // schedule.blocks), affordable)
@@ -93,38 +144,12 @@ def _block(session: _Session, schedule: Schedule) -> None:
     except WorkerFailed as error:
         session.failed = Failure.of(Status.FAILED, error)
         return
-    session.blocks.append(TimingBlock(response["wall"], response["cpu"], response["seconds"], response["before"], response["after"]))
-    session.memory = response["memory"]
-
-
-def _start_again(workspace: Workspace, session: _Session, schedule: Schedule) -> None:
-    """More cold starts, in fresh processes, while nothing else runs."""
-    first = session.starts[0]
-    if session.failed is not None or first.imports + first.load + first.first > SLOW_START:
-        return
-    for _ in range(schedule.starts - 1):
-        try:
-            with closing(workspace.start()) as worker:
-                session.starts.append(_cold(load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout)))
-        except WorkerFailed as error:
-            session.failed = Failure.of(Status.FAILED, error)
-            return
+    session.blocks.append(TimingBlock(response["wall"], response["cpu"], response["seconds"], response["before"], response["after"], process))
+    session.memories[process] = response["memory"]
 
 
 def _cold(loaded: Mapping[str, Any]) -> ColdStart:
     return ColdStart(loaded["import"], loaded["load"], loaded["first"])
-
-
-def _start(workspace: Workspace, job: Job, schedule: Schedule, stack: ExitStack) -> _Session | Failure:
-    try:
-        worker = stack.enter_context(closing(workspace.start()))
-        loaded = load(workspace, worker, job.artefact, _threads(workspace, job), schedule.timeout)
-        logits = probe_logits(workspace, worker, schedule.timeout)
-        warm = worker.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
-        idle, facts = _idle(worker, schedule)
-        return _Session(job, worker, loaded, warm["steady"], logits, idle, facts, starts=[_cold(loaded)])
-    except WorkerFailed as error:
-        return Failure.of(Status.FAILED, error)
 
 
 def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
@@ -173,19 +198,20 @@ def _threads(workspace: Workspace, job: Job) -> int:
 def _reading(session: _Session, threads: int) -> DeviceReading | Failure:
     if session.failed is not None:
         return session.failed
-    loaded = session.loaded
+    loaded, memories = session.loaded, tuple(session.memories.values())
     return DeviceReading(
         tuple(session.blocks),
         tuple(session.starts),
         session.steady,
         threads,
         loaded["version"],
-        session.memory,
+        statistics.median_low(memories),
         loaded["memory_imported"],
         session.logits,
         session.idle,
         session.repeated,
         session.facts,
+        memories,
     )
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from efficient360.core.figures import Bars, Curve, Figure, Series, Table
 from efficient360.core.formatting import number, scaled, significant
-from efficient360.core.measurement import BYTE, JOULE, ONE, SECOND, Better, Conditions, Failure, Interval, Measurement, Metric, Outcome, Status, Unit
-from efficient360.core.statistics import bootstrap_mean, wilson
+from efficient360.core.measurement import BYTE, JOULE, ONE, SECOND, Better, Conditions, Failure, Measurement, Metric, Outcome, Status, Unit
+from efficient360.core.statistics import bootstrap_mean, value_range, wilson
 from efficient360.deployment.devices.device import DeviceDescription, DeviceReading
-from efficient360.deployment.devices.timing import ArtefactResult, Timing, energy
+from efficient360.deployment.devices.timing import ArtefactResult, Timing, energy, energy_interval
 from efficient360.deployment.runtimes.parity import Parity
 from efficient360.deployment.runtimes.runtime import Precision
 
@@ -24,7 +24,7 @@ BEST = Metric(
     "Median time of one image, one at a time, in the fastest runtime whose answers agree with the checkpoint's.",
     low=0,
 )
-P50 = Metric("latency_p50", SECOND, Better.LOWER, "Median wall-clock time of one image over undisturbed runs, in a process of its own after warm-up.", low=0)
+P50 = Metric("latency_p50", SECOND, Better.LOWER, "Median wall-clock time of one image over undisturbed runs, in processes of its own after warm-up.", low=0)
 P90 = Metric("latency_p90", SECOND, Better.LOWER, "90th percentile over all runs of one image, disturbed ones included.", low=0)
 P99 = Metric("latency_p99", SECOND, Better.LOWER, "99th percentile over all runs of one image, disturbed ones included; told from 1,000 runs on.", low=0)
 THROUGHPUT = Metric("throughput", PER_SECOND, Better.HIGHER, "Images a second at this batch size: batch over median time of a call.", low=0)
@@ -36,7 +36,9 @@ BEST_THROUGHPUT = Metric(
     low=0,
 )
 COLD_START = Metric("cold_start", SECOND, Better.LOWER, "Loading the artefact and the first inference in a fresh process, the runtime already imported.", low=0)
-RUNTIME_MEMORY = Metric("runtime_memory", BYTE, Better.LOWER, "Peak resident memory of the process that runs the artefact, Python and runtime included.", low=0)
+RUNTIME_MEMORY = Metric(
+    "runtime_memory", BYTE, Better.LOWER, "Peak resident memory of a process that runs the artefact, Python and runtime included; the median of several.", low=0
+)
 ARTEFACT_BYTES = Metric("artefact_bytes", BYTE, Better.LOWER, "Size of the files that a device needs to run it.", low=0)
 LOGIT_DIFFERENCE = Metric(
     "logit_difference",
@@ -90,19 +92,20 @@ def _times(timing: Timing, batch: int, where: Conditions) -> Iterator[Outcome]:
             yield Measurement(P90, timing.p90, timing.runs, timing.p90_interval, where)
         if timing.p99 is not None:
             yield Measurement(P99, timing.p99, timing.runs, timing.p99_interval, where)
-    interval = Interval(batch / timing.interval.high, batch / timing.interval.low, timing.interval.method)
+    interval = replace(timing.interval, low=batch / timing.interval.high, high=batch / timing.interval.low)
     yield Measurement(THROUGHPUT, batch / timing.p50, len(timing.samples), interval, where)
 
 
 def _process(reading: DeviceReading, where: Conditions) -> Iterator[Outcome]:
     if reading.cold:
         starts = tuple(cold.load + cold.first for cold in reading.cold)
-        yield Measurement(COLD_START, statistics.median(starts), len(starts), Interval(min(starts), max(starts), "range"), where, starts)
+        yield Measurement(COLD_START, statistics.median(starts), len(starts), value_range(starts), where, starts, repeatable=False)
     if reading.memory:
-        yield Measurement(RUNTIME_MEMORY, reading.memory, 1, Interval(reading.memory, reading.memory, "range"), where)
+        peaks = tuple(map(float, reading.memories)) or (float(reading.memory),)
+        yield Measurement(RUNTIME_MEMORY, reading.memory, len(peaks), value_range(peaks), where, peaks, repeatable=False)
     joules = energy(reading)
     if joules:
-        yield Measurement(ENERGY, sum(joules) / len(joules), len(joules), bootstrap_mean(np.asarray(joules), 0), where, tuple(joules))
+        yield Measurement(ENERGY, sum(joules) / len(joules), len(joules), energy_interval(reading), where, tuple(joules), repeatable=False)
 
 
 def no_energy(device: str) -> Failure:
@@ -162,7 +165,7 @@ def _row(cell: ArtefactResult) -> tuple[str | int | float, ...]:
     cold = scaled(reading.cold[0].load + reading.cold[0].first, "s") if reading.cold else ""
     parity = cell.parity
     difference = f"{significant(100 * parity.relative, 2)} %" if parity is not None else "not compared"
-    verdict = "counts" if cell.rankable else f"left out: {parity.reason}" if parity is not None else ""
+    verdict = "counts" if cell.rankable else f"left out: {cell.exclusion_reason}"
     return (
         artefact.label,
         reading.version,

@@ -1,15 +1,17 @@
 """Raw times summarised: undisturbed runs, quantiles with intervals, disturbances; and an artefact on a device with its timing and parity."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from efficient360.core.findings import Finding
-from efficient360.core.measurement import Failure, Interval
-from efficient360.core.statistics import percentiles_around
+from efficient360.core.measurement import LEVEL, Failure, Interval
+from efficient360.core.statistics import student
 from efficient360.deployment.devices.device import DeviceReading, TimingBlock
 from efficient360.deployment.runtimes.parity import Parity, parity
 from efficient360.deployment.runtimes.runtime import Artefact
@@ -19,7 +21,14 @@ WAITING = 0.06
 FEWEST = 30
 """Clean runs that a median wants."""
 FEWEST_P90, FEWEST_P99 = 50, 1000
-RESAMPLES = 1000
+BETWEEN_RUNS = 0.05
+"""Relative half-width of what differs from one run to the next on the same machine and is constant within a run: ambient load, temperature, clock."""
+BETWEEN_PROCESSES = 0.10
+"""The same of what differs from one process to the next, told where there was only one."""
+UNCHECKED = "the device returns no logits to check"
+"""Why a latency does not count whose artefact's answers nobody has seen."""
+WIDEST = 10.0
+"""Largest half-width on the log scale: two processes that disagree say nothing, and still in finite numbers."""
 
 
 @final
@@ -29,9 +38,9 @@ class Timing:
 
     Args:
         p50: Median of the clean runs, of all where fewer than three are clean.
-        interval: 95 % interval of the median: bootstrap over whole blocks, so that drift between them counts.
+        interval: 95 % interval of the median as a rerun would show it, by :func:`quantile_interval`.
         p90: 90th percentile of all runs, disturbed ones included; ``None`` under 50 runs.
-        p90_interval: Its 95 % interval, by the same bootstrap.
+        p90_interval: Its 95 % interval, likewise.
         p99: 99th percentile of all runs; ``None`` under 1000 runs.
         p99_interval: Its 95 % interval.
         clean: Number of clean runs.
@@ -64,18 +73,19 @@ def analyse(reading: DeviceReading) -> Timing:
     keep = clean(blocks, reading.threads)
     enough = int(keep.sum()) >= 3
     used = [np.asarray(b.wall)[part] if enough else np.asarray(b.wall) for b, part in zip(blocks, _split(keep, blocks), strict=True)]
-    used = [part for part in used if len(part)]
     samples = np.concatenate(used)
-    whole = [np.asarray(b.wall) for b in blocks]
+    timed = [(b.process, part) for b, part in zip(blocks, used, strict=True) if len(part)]
+    whole = [(b.process, np.asarray(b.wall)) for b in blocks]
+    p50, p90, p99 = float(np.median(samples)), float(np.percentile(wall, 90)), float(np.percentile(wall, 99))
     tail = len(wall) >= FEWEST_P90, len(wall) >= FEWEST_P99
     findings = [*_disturbances(blocks, reading.threads), *_few(reading, keep)]
     return Timing(
-        p50=float(np.median(samples)),
-        interval=quantile_interval(used, 50),
-        p90=float(np.percentile(wall, 90)) if tail[0] else None,
-        p90_interval=quantile_interval(whole, 90) if tail[0] else None,
-        p99=float(np.percentile(wall, 99)) if tail[1] else None,
-        p99_interval=quantile_interval(whole, 99) if tail[1] else None,
+        p50=p50,
+        interval=quantile_interval(p50, timed, 50),
+        p90=p90 if tail[0] else None,
+        p90_interval=quantile_interval(p90, whole, 90) if tail[0] else None,
+        p99=p99 if tail[1] else None,
+        p99_interval=quantile_interval(p99, whole, 99) if tail[1] else None,
         clean=int(keep.sum()),
         runs=len(wall),
         samples=tuple(samples.tolist()),
@@ -107,25 +117,61 @@ def noisy(blocks: Sequence[TimingBlock], threads: int) -> bool:
     return not blocks or float(clean(blocks, threads).mean()) < 0.5
 
 
-def quantile_interval(blocks: Sequence[NDArray[np.float64]], percent: float) -> Interval:
-    """95 % interval of a quantile over all blocks, by a seeded bootstrap that draws whole blocks (Efron & Tibshirani 1993, ch. 8)."""
-    generator = np.random.default_rng(0)
-    middle = float(np.percentile(np.concatenate(blocks), percent))
-    picks = generator.integers(len(blocks), size=(RESAMPLES, len(blocks)))
-    drawn = [np.percentile(np.concatenate([blocks[i] for i in pick]), percent) for pick in picks]
-    return percentiles_around(middle, drawn, "block-bootstrap")
+def quantile_interval(value: float, blocks: Sequence[tuple[int, NDArray[np.float64]]], percent: float) -> Interval:
+    """95 % interval of a quantile, for what a rerun would show: Student's t over processes, and what differs between runs, in quadrature on a log scale.
+
+    Runs within a process are alike in what its start decided (where memory lies, which kernels were chosen) and in the drift of its time, so their number
+    says little: the processes are the repeats. Drift that is slower than the whole measurement can't be seen from within, so it is told:
+    :data:`BETWEEN_RUNS`. With a single process the blocks are the repeats, and what its start decided is told too: :data:`BETWEEN_PROCESSES`.
+
+    Args:
+        value: The quantile over all blocks, above 0.
+        blocks: Process and seconds of each block, at least one.
+        percent: Which quantile.
+    """
+    processes = sorted({process for process, _ in blocks})
+    if len(processes) > 1:
+        parts = [np.concatenate([seconds for process, seconds in blocks if process == p]) for p in processes]
+        method, told = f"student-t over {len(parts)} processes, {BETWEEN_RUNS:.0%} between runs", BETWEEN_RUNS
+    else:
+        parts, told = [seconds for _, seconds in blocks], math.hypot(BETWEEN_PROCESSES, BETWEEN_RUNS)
+        method = f"student-t over {len(parts)} blocks in one process, {told:.0%} between processes and runs"
+    logs = np.log([np.percentile(part, percent) for part in parts])
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(logs) - 1) * np.std(logs, ddof=1) / len(logs) ** 0.5) if len(logs) > 1 else 0.0
+    factor = math.exp(min(math.hypot(half, told), WIDEST))
+    return Interval(value / factor, value * factor, method)
 
 
 def energy(reading: DeviceReading) -> tuple[float, ...]:
     """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
+    return tuple(joules for _, joules in _energies(reading))
+
+
+def energy_interval(reading: DeviceReading) -> Interval | None:
+    """95 % interval of the mean of :func:`energy`: Student's t over the processes, or over the blocks of a single one; ``None`` for a single value."""
+    energies = _energies(reading)
+    processes = {process for process, _ in energies}
+    if len(processes) > 1:
+        values = [float(np.mean([joules for p, joules in energies if p == process])) for process in processes]
+        interval = student(np.asarray(values), f"student-t over {len(values)} processes")
+    elif len(energies) > 1:
+        interval = student(np.asarray([joules for _, joules in energies]), "student-t over blocks").given("one process")
+    else:
+        return None
+    mean = float(np.mean([joules for _, joules in energies]))
+    return replace(interval, low=min(interval.low, mean), high=max(interval.high, mean))
+
+
+def _energies(reading: DeviceReading) -> list[tuple[int, float]]:
+    """Process and joules of one run, of each block."""
     if reading.idle is None:
-        return ()
-    joules_per_image = []
+        return []
+    energies = []
     for block in reading.blocks:
         joules = drawn(block.before, block.after)
         if joules is not None:
-            joules_per_image.append((joules - reading.idle * block.seconds) / len(block.wall))
-    return tuple(joules_per_image)
+            energies.append((block.process, (joules - reading.idle * block.seconds) / len(block.wall)))
+    return energies
 
 
 def drawn(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
@@ -201,8 +247,15 @@ class ArtefactResult:
 
     @property
     def rankable(self) -> bool:
-        """Whether its latency may be ranked: it was measured, and its answers are not known to be wrong."""
-        return self.timing is not None and (self.parity is None or self.parity.passed)
+        """Whether its latency counts: it was measured, and its answers are known to agree with the checkpoint's."""
+        return self.timing is not None and self.parity is not None and self.parity.passed
+
+    @property
+    def exclusion_reason(self) -> str:
+        """Why its latency does not count; ``""`` when it does."""
+        if self.failure is not None:
+            return self.failure.message
+        return UNCHECKED if self.parity is None else self.parity.reason
 
 
 def result_of(artefact: Artefact, outcome: DeviceReading | Failure, reference: NDArray[np.float32] | None) -> ArtefactResult:

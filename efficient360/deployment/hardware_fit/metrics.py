@@ -7,6 +7,7 @@ from dataclasses import replace
 from efficient360.core.figures import Bars, Figure, Table
 from efficient360.core.formatting import scaled, significant
 from efficient360.core.measurement import ONE, SECOND, Better, Conditions, Failure, Interval, Measurement, Metric, Outcome, Unit
+from efficient360.core.statistics import value_range
 from efficient360.deployment.hardware_fit.delegation import DelegationSummary
 from efficient360.deployment.hardware_fit.measurement import RuntimeFit
 from efficient360.deployment.hardware_fit.npu import ACCELERATOR, COMPILER, Estimate
@@ -107,8 +108,7 @@ def profile_outcome(profile: OperatorProfile | Failure, conditions: Conditions) 
     """Share of time in products."""
     if isinstance(profile, Failure):
         return replace(profile, metric=PRODUCT_TIME, conditions=conditions)
-    ends = Interval(min(profile.shares), max(profile.shares), "range")
-    return Measurement(PRODUCT_TIME, profile.share, len(profile.shares), ends, conditions, profile.shares)
+    return Measurement(PRODUCT_TIME, profile.share, len(profile.shares), value_range(profile.shares), conditions, profile.shares, repeatable=False)
 
 
 def delegation_outcomes(delegation: DelegationSummary | Failure, conditions: Conditions) -> Iterator[Outcome]:

@@ -19,16 +19,18 @@ class Speed:
         value: At the median time.
         low: At the upper end of the median's interval.
         high: At its lower end.
+        method: How that interval was made.
     """
 
     value: float
     low: float
     high: float
+    method: str
 
     @property
     def interval(self) -> Interval:
         """That of the median time, turned over."""
-        return Interval(self.low, self.high, "block-bootstrap")
+        return Interval(self.low, self.high, self.method)
 
     def over(self, other: "Speed") -> tuple[float, Interval]:
         """How many times as fast as another, with an interval that holds whenever both speeds' intervals hold: wider than a 95 % one."""
@@ -37,7 +39,7 @@ class Speed:
 
 def speed(macs: int, timing: Timing) -> Speed:
     """Speed of a network that computes ``macs`` multiply-adds for an image."""
-    return Speed(macs / timing.p50, macs / timing.interval.high, macs / timing.interval.low)
+    return Speed(macs / timing.p50, macs / timing.interval.high, macs / timing.interval.low, timing.interval.method)
 
 
 def speed_of(cell: ArtefactResult | Failure, macs: int | None) -> Speed | Failure:
@@ -47,8 +49,10 @@ def speed_of(cell: ArtefactResult | Failure, macs: int | None) -> Speed | Failur
     if cell.failure is not None:
         return cell.failure
     if cell.timing is None or not cell.rankable:
-        reason = cell.parity.reason if cell.parity is not None else ""
-        return Failure(Status.FAILED, "parity", f"the artefact does not answer as the network does: {reason}", "a wrong answer's speed says nothing")
+        if cell.parity is None:
+            return Failure(Status.UNSUPPORTED, "unchecked", f"{cell.exclusion_reason}, so its speed does not count", "take a device that runs the kit")
+        message = f"the artefact does not answer as the network does: {cell.exclusion_reason}"
+        return Failure(Status.FAILED, "parity", message, "a wrong answer's speed says nothing")
     if macs is None:
         return Failure(Status.UNSUPPORTED, "uncounted-operators", "its multiply-adds can't be counted: it has operators whose cost is not known", "see macs")
     return speed(macs, cell.timing)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.core.measurement import Measurement, Metric
-from efficient360.core.statistics import bootstrap_mean
+from efficient360.core.statistics import bootstrap_mean, within
 from efficient360.evaluator import Batch
 from efficient360.methods.attribution.grid import Grid
 from efficient360.methods.attribution.infidelity_and_sensitivity import max_sensitivity
@@ -20,6 +20,7 @@ from efficient360.models.model import TorchModel
 
 STAGES = ("head", "upper half", "all")
 """What is randomised, from the head downwards."""
+ONE_SHUFFLE = "one shuffle of the weights"
 
 
 def parameter_randomised(model: TorchModel, seed: int) -> Iterator[tuple[str, TorchModel]]:
@@ -113,11 +114,13 @@ class SanityChecks:
                 check_deadline()
                 pairs = zip(originals[method.name], batches, strict=True)
                 correlations = [rank_correlation(attributions, method.attribute(randomised, self.grid, part)) for attributions, (part, _) in pairs]
-                yield self._mean(SIMILARITY, correlations, batches, {"explainer": method.name, "randomised": stage})
+                similarity = self._mean(SIMILARITY, correlations, batches, {"explainer": method.name, "randomised": stage})
+                assert similarity.interval is not None
+                yield replace(similarity, interval=similarity.interval.given(ONE_SHUFFLE))
 
     def _sensitivity(self, method: AttributionMethod, attributions: Tensor, batch: AttributionBatch) -> Tensor:
         return max_sensitivity(lambda moved: method.attribute(self.model, self.grid, moved), attributions, batch, self.radius, self.draws)
 
     def _mean(self, metric: Metric, parts: Sequence[Tensor], batches: Sequence[tuple[AttributionBatch, int]], conditions: dict[str, str]) -> Measurement:
         values = torch.cat([part[:real] for part, (_, real) in zip(parts, batches, strict=True)]).cpu().numpy()
-        return Measurement(metric, float(values.mean()), len(values), bootstrap_mean(values, self.seed), conditions)
+        return Measurement(metric, float(values.mean()), len(values), within(bootstrap_mean(values, self.seed), metric), conditions)

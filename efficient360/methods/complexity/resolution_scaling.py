@@ -9,8 +9,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from efficient360.core.measurement import Interval
-from efficient360.core.statistics import LEVEL
+from efficient360.core.measurement import LEVEL, Interval
 from efficient360.errors import Unsupported
 from efficient360.methods.complexity.mac_count import reference_macs, structure_copy
 from efficient360.models.architectures import skeleton

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.figures import Figure
 from efficient360.core.measurement import Conditions, Failure, Interval, Measurement, Metric, Outcome, Scalar, Status
-from efficient360.core.statistics import student, wilson
+from efficient360.core.statistics import student, wilson, within
 from efficient360.methods.continual_learning import forgetting_and_transfer as metrics
 from efficient360.methods.continual_learning.forgetting_and_transfer import (
     AVERAGE,
@@ -150,7 +150,7 @@ def _unsupported(metric: Metric, conditions: Conditions, code: str, message: str
     return Failure(Status.UNSUPPORTED, code, message, "", metric, conditions)
 
 
-INTERVAL_METHOD = "t over seeds"
+INTERVAL_METHOD = "student-t over seeds"
 
 
 def t_interval(values: Sequence[float], metric: Metric) -> Interval:
@@ -160,7 +160,5 @@ def t_interval(values: Sequence[float], metric: Metric) -> Interval:
         values: At least two.
         metric: Gives the bounds.
     """
-    mean, unclipped = float(np.mean(values)), student(np.asarray(values), INTERVAL_METHOD)
-    low = unclipped.low if metric.low is None else max(metric.low, unclipped.low)
-    high = unclipped.high if metric.high is None else min(metric.high, unclipped.high)
-    return Interval(min(low, mean), max(high, mean), INTERVAL_METHOD)
+    mean, clipped = float(np.mean(values)), within(student(np.asarray(values), INTERVAL_METHOD), metric)
+    return Interval(min(clipped.low, mean), max(clipped.high, mean), INTERVAL_METHOD)

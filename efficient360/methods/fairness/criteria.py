@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.methods.fairness.disparity import Disparity, GroupedPredictions
-from efficient360.methods.fairness.resampling import permutations, permuted_tables, stratified_resamples
+from efficient360.methods.fairness.resampling import binomial_errors, multinomial_errors, permutations, permuted_tables, stratified_resamples
 
 MEAN, WORST = "mean", "worst"
 
@@ -44,6 +44,9 @@ class DemographicParity(Disparity):
         sizes = self.predictions.sizes
         rates = [rng.multinomial(size, counts / size, draws) / size for size, counts in zip(sizes, self.counts, strict=True)]
         return np.stack(rates, axis=1)
+
+    def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
+        return multinomial_errors(self.counts, draws, rng)
 
     def differences(self, rates: Floats) -> Floats:
         return _mean_and_worst(self.class_differences(rates))
@@ -132,9 +135,19 @@ class EqualizedOdds(Disparity):
 
         return self._rates(draws, multinomial)
 
+    def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
+        counts, sizes = self._counts(1, lambda row: row.counts[None])
+        return binomial_errors(counts[0], sizes, draws, rng)
+
     def _rates(self, draws: int, draw: Callable[[ConfusionRow], NDArray[np.int64]]) -> Floats:
         """True positive rates of the compared classes, then their false positive rates, ``(draws, G, 2C)``; 0 where a group has no rate."""
-        groups, has_rates = len(self.predictions.sizes), self.has_rates[:, self.compared_classes]
+        counts, sizes = self._counts(draws, draw)
+        has_rates = np.tile(self.has_rates[:, self.compared_classes], 2)
+        return np.where(has_rates, counts / np.maximum(sizes, 1), 0.0)
+
+    def _counts(self, draws: int, draw: Callable[[ConfusionRow], NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """True positives of the compared classes, then their false positives, ``(draws, G, 2C)``, and out of how many, ``(G, 2C)``."""
+        groups = len(self.predictions.sizes)
         hits, selected = (np.zeros((draws, groups, self.predictions.classes), dtype=np.int64) for _ in range(2))
         for row in self.confusion:
             counts = draw(row)
@@ -144,9 +157,7 @@ class EqualizedOdds(Disparity):
                 hits[:, :, row.label] = counts[:, :, correct[0]]
         hits, selected, positives = hits[:, :, self.compared_classes], selected[:, :, self.compared_classes], self.positives[:, self.compared_classes]
         negatives = self.predictions.sizes[:, None] - positives
-        tpr = np.where(has_rates, hits / np.maximum(positives, 1), 0.0)
-        fpr = np.where(has_rates, (selected - hits) / np.maximum(negatives, 1), 0.0)
-        return np.concatenate([tpr, fpr], axis=2)
+        return np.concatenate([hits, selected - hits], axis=2), np.concatenate([positives, negatives], axis=1)
 
     def differences(self, rates: Floats) -> Floats:
         tpr, fpr = self.class_differences(rates)
@@ -189,6 +200,10 @@ class CalibrationWithinGroups(Disparity):
 
     def resampled(self, draws: int, rng: np.random.Generator) -> Floats:
         return self._means(self.residual[stratified_resamples(self.predictions.codes, draws, rng)])
+
+    def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
+        sizes = self.predictions.sizes[None, :, None]
+        return (self.resampled(draws, rng) - self.observed()) * np.sqrt(sizes / np.maximum(sizes - 1, 1))
 
     def _means(self, residuals: Floats) -> Floats:
         starts = np.cumsum(self.predictions.sizes) - self.predictions.sizes

@@ -1,7 +1,7 @@
 """Disparities between groups: largest difference of a rate, its permutation test and its bootstrap intervals."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -77,6 +77,10 @@ class Disparity(ABC):
         """Rates ``(draws, G, Q)`` of examples resampled with replacement within each group."""
 
     @abstractmethod
+    def sampling_errors(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Errors ``(draws, G, Q)`` by which rates of as many examples differ from the true ones."""
+
+    @abstractmethod
     def differences(self, rates: Floats) -> Floats:
         """Differences ``(r, S)``, non-negative, between the groups of rates ``(r, G, Q)``."""
 
@@ -96,12 +100,14 @@ class DisparityTest:
         versus_null: The difference against its permutation null.
         interval: Of the true difference.
         excess_interval: Of the difference minus its mean under the null.
+        resampled: The difference of bootstrap resamples, ``(resamples,)``.
     """
 
     summary: str
     versus_null: MonteCarloTest
     interval: Interval
     excess_interval: Interval
+    resampled: Floats
 
 
 def measure_disparity(
@@ -123,9 +129,8 @@ def measure_disparity(
         null_chunks.append(disparity.differences(disparity.null(rows, rng)))
     for rows in chunk_sizes(resamples, disparity.width):
         check()
-        rates = disparity.resampled(rows, rng)
-        resampled_chunks.append(disparity.differences(rates))
-        error_chunks.append(disparity.differences(rates - observed))
+        resampled_chunks.append(disparity.differences(disparity.resampled(rows, rng)))
+        error_chunks.append(disparity.differences(disparity.sampling_errors(rows, rng)))
     values, null, resampled, errors = (disparity.differences(observed)[0], *map(np.concatenate, (null_chunks, resampled_chunks, error_chunks)))
     tests = []
     for i, summary in enumerate(disparity.summaries):
@@ -133,5 +138,24 @@ def measure_disparity(
         versus_null = monte_carlo_test(value, null[:, i])
         interval = Interval(max(0.0, value - reach), min(disparity.maximum, value + reach), SIMULTANEOUS)
         excess = centred_bootstrap(versus_null.excess, resampled[:, i], -disparity.maximum, disparity.maximum)
-        tests.append(DisparityTest(summary, versus_null, interval, excess))
+        tests.append(DisparityTest(summary, versus_null, interval, excess, resampled[:, i]))
     return tuple(tests)
+
+
+def largest_excess_interval(excesses: Sequence[float], resampled: Sequence[Floats], maximum: float) -> Interval:
+    """Interval of the largest true excess of several groupings, whichever has it: the selection of the largest one is part of it.
+
+    The largest observed excess is also that of the grouping that was unlucky, so its lower end must hold for all groupings at once: it lies below by the
+    97.5 % quantile of the largest of their bootstrapped errors. The upper end is the highest of their upper ends, each by itself.
+
+    Args:
+        excesses: Of each grouping.
+        resampled: The difference of bootstrap resamples of each, ``(r,)``; as many resamples for all.
+        maximum: Largest possible difference.
+    """
+    errors = np.stack([draws - draws.mean() for draws in resampled])
+    below = float(np.quantile(np.maximum(errors, -errors).max(axis=0), 0.95) if len(excesses) > 1 else -np.quantile(errors[0], 0.025))
+    above = np.quantile(errors, 0.975, axis=1)
+    value = max(excesses)
+    high = max(excess + float(reach) for excess, reach in zip(excesses, above, strict=True))
+    return Interval(max(-maximum, min(value, value - below)), min(maximum, max(value, high)), "centred-bootstrap")

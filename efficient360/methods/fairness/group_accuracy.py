@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
-from efficient360.core.measurement import Interval
+from efficient360.core.measurement import LEVEL, Interval
 from efficient360.core.statistics import MonteCarloTest, centred_bootstrap, monte_carlo_test, wilson
 from efficient360.methods.fairness.disparity import GroupedPredictions
 from efficient360.methods.fairness.resampling import SIMULTANEOUS, chunk_sizes
@@ -109,6 +109,24 @@ class GroupCounts:
         return wilson(int(self.hits[group]), int(self.sizes[group]))
 
 
+def lowest_interval(*families: GroupCounts) -> Interval:
+    """Interval of the lowest true rate of any group, whichever it is: the selection of the lowest one is part of it.
+
+    The true lowest rate is at most every group's, so its upper end is the lowest of the groups' upper ends, which must hold for all at once (Šidák 1967); its
+    lower end is the lowest of their lower ends, each by itself, since only the truly lowest group's has to hold.
+
+    Args:
+        families: Groups of one column each, at least one group in total.
+    """
+    groups = [(int(hits), int(size)) for counts in families for hits, size in zip(counts.hits, counts.sizes, strict=True)]
+    tail = (1 - LEVEL) / 2
+    simultaneous = 1 - 2 * (1 - (1 - tail) ** (1 / len(groups)))
+    low = min(wilson(hits, size).low for hits, size in groups)
+    high = min(wilson(hits, size, simultaneous).high for hits, size in groups)
+    value = min(hits / size for hits, size in groups)
+    return Interval(min(low, value), max(high, value), "wilson-simultaneous")
+
+
 def count_hits(codes: NDArray[np.int64], correct: NDArray[np.floating[Any]], groups: int) -> GroupCounts:
     """Hits by group of 0/1 values ``(n,)``; codes ``(n,)`` are 0 … groups − 1, and every group has an example."""
     hits = np.bincount(codes, weights=correct, minlength=groups)
@@ -194,6 +212,7 @@ class AccuracyDisparity:
         versus_null: The accuracy difference against its permutation null.
         interval: Of the true difference.
         excess_interval: Of the difference minus its mean under the null.
+        resampled: The difference of bootstrap resamples, ``(resamples,)``.
         ratio_interval: Of the true ratio; ``None`` where there is no ratio.
         worst_null: Lowest accuracy of each draw of the null, ``(permutations,)``.
         p_values: Of each group against the rest, corrected for their number, ``(G,)``.
@@ -203,6 +222,7 @@ class AccuracyDisparity:
     versus_null: MonteCarloTest
     interval: Interval
     excess_interval: Interval
+    resampled: Floats
     ratio_interval: Interval | None
     worst_null: Floats
     p_values: Floats
@@ -233,6 +253,7 @@ def accuracy_disparity(counts: GroupCounts, permutations: int, resamples: int, r
         versus_null,
         difference_interval(counts, errors),
         centred_bootstrap(versus_null.excess, resampled, -1.0, 1.0),
+        resampled,
         None if ratio(counts) is None else ratio_interval(counts, errors),
         null.min(axis=1),
         p_values_against_rest(counts, null),

@@ -14,7 +14,8 @@ from efficient360.core.statistics import holm, percentiles, wilson
 from efficient360.methods.fairness import metrics
 from efficient360.methods.fairness.analysis import FairnessOptions, GroupingAnalysis
 from efficient360.methods.fairness.criteria import MEAN
-from efficient360.methods.fairness.disparity import DisparityTest
+from efficient360.methods.fairness.disparity import DisparityTest, largest_excess_interval
+from efficient360.methods.fairness.group_accuracy import lowest_interval
 from efficient360.methods.fairness.metrics import DIFFERENCE, EXCESS, GROUP, RATIO
 
 ACCURACY = ("accuracy", "")
@@ -75,7 +76,7 @@ def grouping_outcomes(analysis: GroupingAnalysis, p_values: AdjustedPValues, opt
     else:
         yield Measurement(metrics.RATIO, compared.ratio, n, accuracy.ratio_interval, conditions)
     worst = accuracy.counts.worst
-    yield Measurement(metrics.WORST, compared.group_min, int(accuracy.counts.sizes[worst]), accuracy.counts.interval(worst), conditions)
+    yield Measurement(metrics.WORST, compared.group_min, int(accuracy.counts.sizes[worst]), lowest_interval(accuracy.counts), conditions)
     yield Measurement(metrics.WORST_NULL, float(accuracy.worst_null.mean()), n, percentiles(accuracy.worst_null, "permutations"), conditions)
     yield from _disparities(analysis, n, p_values, options, conditions)
 
@@ -122,7 +123,9 @@ def largest_accuracy_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence
     worst, accuracy = max(compared, key=lambda pair: pair[1].versus_null.excess)
     extra = _accuracy_figures([*declared, *proxies], {name: p for (name, *key), p in p_values.items() if tuple(key) == ACCURACY})
     conditions = {"groups": worst.grouping.name}
-    return Measurement(metrics.LARGEST, accuracy.versus_null.excess, accuracy.counts.n, accuracy.excess_interval, conditions, extra=extra)
+    every = [accuracy for _, accuracy in compared]
+    interval = largest_excess_interval([a.versus_null.excess for a in every], [a.resampled for a in every], 1.0)
+    return Measurement(metrics.LARGEST, accuracy.versus_null.excess, accuracy.counts.n, interval, conditions, extra=extra)
 
 
 def largest_odds_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence[GroupingAnalysis], class_names: Sequence[str]) -> Outcome:
@@ -134,7 +137,9 @@ def largest_odds_gap(declared: Sequence[GroupingAnalysis], proxies: Sequence[Gro
     test, worst = max(tested, key=lambda pair: pair[0].versus_null.excess)
     tables = tuple(table for analysis in (*declared, *proxies) if (table := class_rates_table(analysis, class_names)) is not None)
     n = 1 if worst.accuracy is None else worst.accuracy.counts.n
-    return Measurement(metrics.LARGEST_ODDS, test.versus_null.excess, n, test.excess_interval, {"groups": worst.grouping.name}, extra=tables)
+    every = [test for test, _ in tested]
+    interval = largest_excess_interval([t.versus_null.excess for t in every], [t.resampled for t in every], 1.0)
+    return Measurement(metrics.LARGEST_ODDS, test.versus_null.excess, n, interval, {"groups": worst.grouping.name}, extra=tables)
 
 
 def _accuracy_figures(analyses: Sequence[GroupingAnalysis], p_values: Mapping[str, float]) -> tuple[Figure, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.core.arrays import Integers
+from efficient360.core.arrays import Floats, Integers
 
 CHUNK_VALUES = 2_000_000
 """Values held at a time: some 50 MB with everything computed from them."""
@@ -29,6 +29,40 @@ def stratified_resamples(strata: Integers, draws: int, rng: np.random.Generator)
     sizes = np.bincount(strata)
     starts, size = (np.cumsum(sizes) - sizes)[strata], sizes[strata]
     return starts + (rng.random((draws, len(strata))) * size).astype(np.int64)
+
+
+def binomial_errors(hits: Integers, sizes: Integers, draws: int, rng: np.random.Generator) -> Floats:
+    """Sampling errors of rates ``hits / sizes``, ``(draws, *hits.shape)``: a parametric bootstrap.
+
+    Drawn from ``(hits + 1/2) / (size + 1)``, so that a rate of 0 or 1 has sampling errors too, and scaled by √(n / (n − 1)), by which an estimated rate
+    understates its spread. A mean over many rates is sensitive to either: without them an interval of 95 % covered 92 %.
+
+    Args:
+        hits: Counts of any shape.
+        sizes: Out of how many, of the same shape; a rate of no example has no error.
+        draws: Number of resamples.
+        rng: Source of randomness.
+    """
+    rate = (hits + 0.5) / (sizes + 1)
+    scale = np.sqrt(sizes / np.maximum(sizes - 1, 1)) / np.maximum(sizes, 1)
+    errors: Floats = (rng.binomial(sizes, rate, (draws, *np.shape(hits))) - sizes * rate) * scale
+    return errors
+
+
+def multinomial_errors(counts: Integers, draws: int, rng: np.random.Generator) -> Floats:
+    """As :func:`binomial_errors` for shares that add up to 1 in each group, ``(draws, G, K)``: what one class gains the others lose.
+
+    Args:
+        counts: Examples of each group by class, ``(G, K)``; every group has an example.
+        draws: Number of resamples.
+        rng: Source of randomness.
+    """
+    errors = []
+    for row in counts:
+        size = int(row.sum())
+        share = (row + 1 / len(row)) / (size + 1)
+        errors.append((rng.multinomial(size, share, draws) / size - share) * np.sqrt(size / max(size - 1, 1)))
+    return np.stack(errors, axis=1)
 
 
 def permuted_tables(categories: Integers, groups: Integers, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -12,8 +12,9 @@ from efficient360.core.formatting import count, number
 from efficient360.core.formatting import interval as format_interval
 from efficient360.core.measurement import Interval
 from efficient360.core.statistics import percentiles, wilson
-from efficient360.methods.fairness.group_accuracy import GroupCounts, bootstrap_errors, null_rates
+from efficient360.methods.fairness.group_accuracy import GroupCounts, bootstrap_errors, lowest_interval, null_rates
 from efficient360.methods.fairness.metrics import GROUP
+from efficient360.methods.fairness.resampling import SIMULTANEOUS
 
 TABLE_ROWS = 5
 """Classes that the table lists."""
@@ -42,18 +43,20 @@ class WorstK:
 def worst_k(counts: GroupCounts, k: int, draws: int, seed: list[int]) -> WorstK:
     """Mean rate of the ``k`` lowest groups, ``k`` at least 1.
 
-    The interval is Wilson's for a single group, else percentiles of :func:`~efficient360.methods.fairness.group_accuracy.bootstrap_errors` around the
-    mean. Either takes the selection as given: selecting the lowest lowers the value further, which is what the null shows.
+    The interval is that of the lowest true rates, whichever groups they are: :func:`~efficient360.methods.fairness.group_accuracy.lowest_interval` for a
+    single group; else the value minus the 97.5 % quantile of the selected groups' bootstrapped errors, which the truly lowest ones share, and plus that of
+    the ``k`` most negative errors of any groups, since the selected ones are those that were unlucky. The null shows how far selection alone lowers the value.
     """
     selected = np.argsort(counts.rates, kind="stable")[:k]
     value, n = float(counts.rates[selected].mean()), int(counts.sizes[selected].sum())
     null = np.sort(null_rates(counts, draws, np.random.default_rng([*seed, 0])), axis=1)[:, :k].mean(axis=1)
     if k == 1:
-        interval = counts.interval(int(selected[0]))
+        interval = lowest_interval(counts)
     else:
-        errors = bootstrap_errors(counts, draws, np.random.default_rng([*seed, 1]))[:, selected].mean(axis=1)
-        offset = percentiles(errors, "parametric-bootstrap")
-        interval = Interval(max(0.0, min(value, value + offset.low)), min(1.0, max(value, value + offset.high)), offset.method)
+        errors = bootstrap_errors(counts, draws, np.random.default_rng([*seed, 1]))
+        above = float(np.quantile(errors[:, selected].mean(axis=1), 0.975))
+        below = float(np.quantile(-np.sort(errors, axis=1)[:, :k].mean(axis=1), 0.975))
+        interval = Interval(max(0.0, min(value, value - above)), min(1.0, max(value, value + below)), SIMULTANEOUS)
     return WorstK(value, interval, n, float(null.mean()), percentiles(null, "permutations"))
 
 

@@ -16,6 +16,7 @@ from efficient360.core.statistics import clopper_pearson
 from efficient360.methods.privacy.blind_baseline import splits_differ
 from efficient360.methods.privacy.metrics import AUC, BALANCED, STRONGEST, TNR, TPR
 from efficient360.methods.privacy.roc import Roc, auc_interval, cross_fitted_hits, max_errors, roc
+from efficient360.methods.privacy.strongest_attack import highest_auc_interval
 from efficient360.methods.privacy.threshold_attacks import LOSS, MARGIN
 
 ONE_CHECKPOINT: Final = "one checkpoint, lower bound"
@@ -56,6 +57,11 @@ class MembershipAttack:
         """Conditions of its measurements."""
         return {"attack": self.name, "tier": self.tier}
 
+    @property
+    def held_fixed(self) -> str:
+        """What the intervals of its measurements take as given."""
+        return "" if self.tier == ONE_CHECKPOINT else "the shadow models"
+
 
 def attack_outcomes(attack: MembershipAttack, seed: int) -> Iterator[Measurement]:
     """TPR and TNR at low error rates where there are enough examples, which show the images at most risk; then AUC and balanced accuracy, for the average.
@@ -70,15 +76,19 @@ def attack_outcomes(attack: MembershipAttack, seed: int) -> Iterator[Measurement
     for rate, percent, required in ERROR_RATES:
         if n >= required:
             errors = max_errors(rate, n)
-            yield _proportion(TPR, curve.true_positives_at(errors), n, attack.conditions | {"fpr": percent})
-            yield _proportion(TNR, curve.true_negatives_at(errors), n, attack.conditions | {"fnr": percent})
-    yield Measurement(AUC, curve.auc, 2 * n, auc_interval(curve.auc, n, n), attack.conditions)
+            yield _rate(TPR, curve.true_positives_at(errors), n, attack.conditions | {"fpr": percent})
+            yield _rate(TNR, curve.true_negatives_at(errors), n, attack.conditions | {"fnr": percent})
+    yield Measurement(AUC, curve.auc, 2 * n, auc_interval(curve.auc, n, n).given(attack.held_fixed), attack.conditions)
     hits = cross_fitted_hits(attack.members, attack.nonmembers, seed)
     yield _proportion(BALANCED, hits, 2 * n, attack.conditions)
 
 
 def _proportion(metric: Metric, count: int, n: int, conditions: Conditions) -> Measurement:
     return Measurement(metric, count / n, n, clopper_pearson(count, n), conditions)
+
+
+def _rate(metric: Metric, count: int, n: int, conditions: Conditions) -> Measurement:
+    return Measurement(metric, count / n, n, clopper_pearson(count, n).given("the threshold"), conditions)
 
 
 def missing_rates(attacks: Sequence[MembershipAttack]) -> Iterator[Failure]:
@@ -92,16 +102,18 @@ def missing_rates(attacks: Sequence[MembershipAttack]) -> Iterator[Failure]:
                 yield Failure(Status.UNSUPPORTED, "too-few-examples", message, "evaluate more examples", metric, {**conditions, key: percent})
 
 
-def strongest_attack(attacks: Sequence[MembershipAttack], figures: Sequence[Figure]) -> Measurement:
+def strongest_attack(attacks: Sequence[MembershipAttack], seed: int, figures: Sequence[Figure]) -> Measurement:
     """The highest AUC among the attacks, the first of equal ones.
 
     Args:
         attacks: At least one.
+        seed: Of the interval.
         figures: Shown beside it.
     """
     best = max(attacks, key=lambda attack: attack.roc.auc)
     auc, n = best.roc.auc, len(best.members)
-    return Measurement(STRONGEST, auc, 2 * n, auc_interval(auc, n, n), best.conditions, extra=tuple(figures))
+    interval = highest_auc_interval([(attack.members, attack.nonmembers) for attack in attacks], seed).given(best.held_fixed)
+    return Measurement(STRONGEST, auc, 2 * n, interval, best.conditions, extra=tuple(figures))
 
 
 def roc_figure(attacks: Sequence[MembershipAttack]) -> Curve:

@@ -2,14 +2,11 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 import numpy as np
 
 from efficient360.errors import Unsupported
-
-ORDERS: Final = (1.5, 1.75, 2.5, 3.5, 4.5, *range(2, 65), 80, 96, 128, 192, 256)
-"""Rényi orders α. Each gives a valid bound and the smallest is taken; opacus' own 150 take three times as long for less than 1 % of ε."""
 
 
 @final
@@ -29,14 +26,15 @@ class SamplingSchedule:
 
 
 def noise_multiplier_for(epsilon: float, schedule: SamplingSchedule) -> float:
-    """Noise multiplier (standard deviation in units of the clipping norm) that spends at most ``epsilon``, and at least 99 % of it.
+    """Noise multiplier (standard deviation in units of the clipping norm) that spends at most ``epsilon``, and at least 99 % of it, by :func:`epsilon_spent`.
 
     Raises:
         Unsupported: ε is below what this accountant can certify with any noise.
     """
+    from opacus.accountants import RDPAccountant
     from opacus.accountants.utils import get_noise_multiplier
 
-    orders = np.array(ORDERS)
+    orders = np.array(RDPAccountant.DEFAULT_ALPHAS)
     # The ε of infinite noise under this accountant: the search would take a minute to end here.
     smallest = float((-(np.log(schedule.delta) + np.log(orders)) / (orders - 1) + np.log1p(-1 / orders)).min())
     if epsilon <= smallest:
@@ -52,17 +50,19 @@ def noise_multiplier_for(epsilon: float, schedule: SamplingSchedule) -> float:
                 steps=schedule.steps,
                 accountant="rdp",
                 epsilon_tolerance=epsilon / 100,
-                alphas=list(ORDERS),
             )
         )
 
 
 def epsilon_spent(noise_multiplier: float, schedule: SamplingSchedule) -> float:
-    """ε of Poisson-subsampled Gaussian steps under add/remove-one adjacency (Mironov, Talwar & Zhang 2019)."""
+    """ε of Poisson-subsampled Gaussian steps under add/remove-one adjacency (Mironov, Talwar & Zhang 2019), as opacus tells it with its own Rényi orders.
+
+    A valid bound that is not tight: accountants of the privacy loss distribution give about a fifth less at ε = 8 and an eighth less at ε = 1.
+    """
     from opacus.accountants import RDPAccountant
 
     accountant = RDPAccountant()
     accountant.history = [(noise_multiplier, schedule.sample_rate, schedule.steps)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(accountant.get_epsilon(delta=schedule.delta, alphas=list(ORDERS)))
+        return float(accountant.get_epsilon(delta=schedule.delta))

@@ -6,7 +6,7 @@ STRONGEST = Metric(
     "strongest_attack_auc",
     ONE,
     Better.LOWER,
-    "AUC of the attack that best separates members from non-members, of those that ran; 50 % is guessing. Its interval ignores the selection and leans high.",
+    "AUC of the attack that best separates members from non-members, of those that ran; 50 % is guessing.",
     "Carlini et al. 2022",
     low=0,
     high=1,

@@ -15,6 +15,7 @@ from efficient360.methods.privacy.dp_accounting import SamplingSchedule
 from efficient360.methods.privacy.metrics import KEPT, PRIVATE_ACCURACY, SPENT
 
 RESAMPLES = 1000
+ONE_TRAINING = "one training run"
 WITHOUT = "none"
 """Value of the condition ``epsilon`` for the training without noise."""
 
@@ -56,11 +57,13 @@ def accuracy_outcomes(layers: str, runs: Sequence[PrivateRun], examples: int, se
     for i, run in enumerate(runs):
         given: Conditions = {"layers": layers, "epsilon": _epsilon_condition(run.epsilon)}
         n = len(run.correct)
-        yield Measurement(PRIVATE_ACCURACY, run.accuracy, n, wilson(int(run.correct.sum()), n), given, extra=tuple(figures) if i == 0 else ())
+        yield Measurement(
+            PRIVATE_ACCURACY, run.accuracy, n, wilson(int(run.correct.sum()), n).given(ONE_TRAINING), given, extra=tuple(figures) if i == 0 else ()
+        )
         if run.epsilon_spent is None:
             continue
         if baseline.correct.any():
-            yield Measurement(KEPT, run.accuracy / baseline.accuracy, n, ratio_interval(run.correct, baseline.correct, seed), given)
+            yield Measurement(KEPT, run.accuracy / baseline.accuracy, n, ratio_interval(run.correct, baseline.correct, seed).given(ONE_TRAINING), given)
         else:
             message = "the training without noise has an accuracy of 0, so the relative accuracy is undefined"
             yield Failure(Status.FAILED, "nothing-learned", message, "take more steps or another learning rate", KEPT, given)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from efficient360.core.arrays import Floats
-from efficient360.core.measurement import Interval
-from efficient360.core.statistics import LEVEL
+from efficient360.core.measurement import LEVEL, Interval
 
 Counts = NDArray[np.int64]
 
@@ -71,16 +70,20 @@ def max_errors(rate: float, n: int) -> int:
     return math.floor(rate * n + 1e-9)
 
 
+Z: Final = float(norm.ppf((1 + LEVEL) / 2))
+
+
 def auc_interval(auc: float, members: float, nonmembers: float) -> Interval:
     """Score interval of an AUC (Newcombe 2006, part 2, method 5): within [0, 1] and never a point, also for perfect separation."""
-    low = _lower_end(auc, members, nonmembers)
-    return Interval(min(low, auc), max(1 - _lower_end(1 - auc, members, nonmembers), auc), "newcombe")
+    low = lower_end(auc, members, nonmembers, Z)
+    return Interval(min(low, auc), max(1 - lower_end(1 - auc, members, nonmembers, Z), auc), "newcombe")
 
 
-def _lower_end(auc: float, members: float, nonmembers: float) -> float:
+def lower_end(auc: float, members: float, nonmembers: float, z: float) -> float:
+    """The AUC from which the observed one is ``z`` standard errors away, at most the observed one."""
     if auc <= 0:
         return 0.0
-    z, mean = float(norm.ppf((1 + LEVEL) / 2)), (members + nonmembers) / 2
+    mean = (members + nonmembers) / 2
 
     def distance(at: float) -> float:
         spread = at * (1 - at) * (1 + (mean - 1) * ((1 - at) / (2 - at) + at / (1 + at))) / (members * nonmembers)

@@ -43,10 +43,11 @@ def hessian_outcomes(hessian: LossHessian, max_steps: int, probes: int, seed: in
     except Unsupported as error:
         return unsupported(HESSIAN_METRICS, error)
     mean, interval = mean_with_interval(estimates)
-    trace = Measurement(HESSIAN_TRACE, mean, len(estimates), interval, samples=tuple(estimates))
+    images = f"the {len(hessian.images)} images"
+    trace = Measurement(HESSIAN_TRACE, mean, len(estimates), interval.given(images), samples=tuple(estimates))
     top, _, residual = state.ritz_values()
     table = _curvature_table(state, trace, len(hessian.images), hessian.size)
-    top_interval = Interval(top - residual, top + residual, "lanczos-residual")
+    top_interval = Interval(top - residual, top + residual, "lanczos-residual", None, images)
     largest = Measurement(HESSIAN_TOP_EIGENVALUE, top, len(hessian.images), top_interval, extra=(table,))
     return FeatureOutcomes([largest, trace], list(hessian_findings(state, trace)))
 

@@ -51,12 +51,26 @@ def max_logit(outputs: ModelOutputs) -> Floats:
     return scores
 
 
-LOGIT_DETECTORS: Final[Mapping[str, DetectorScore]] = {MSP: msp, ENERGY: energy, MAX_LOGIT: max_logit}
+@final
+@dataclass(frozen=True)
+class Detector:
+    """A detector as it is scored, and how to fit it anew.
+
+    Args:
+        score: Fitted on all of its training images, or on none where it needs none.
+        refit: The same fitted on a resample of its training images, drawn by the generator; ``None`` where it is not fitted.
+    """
+
+    score: DetectorScore
+    refit: Callable[[np.random.Generator], DetectorScore] | None = None
+
+
+LOGIT_DETECTORS: Final[Mapping[str, Detector]] = {MSP: Detector(msp), ENERGY: Detector(energy), MAX_LOGIT: Detector(max_logit)}
 """Detectors that need only logits."""
 
 
-def fit_feature_detector(name: str, features: Floats, labels: NDArray[np.int64], k: int) -> DetectorScore:
-    """A detector on features, fitted on training images.
+def feature_detector(name: str, features: Floats, labels: NDArray[np.int64], k: int) -> Detector:
+    """A detector on features, fitted on training images, that can be fitted anew on resamples of them.
 
     Args:
         name: ``mahalanobis`` or ``knn``.
@@ -67,6 +81,16 @@ def fit_feature_detector(name: str, features: Floats, labels: NDArray[np.int64],
     Raises:
         Unsupported: The features do not vary; from the detector: the model offers no features.
     """
+
+    def refit(rng: np.random.Generator) -> DetectorScore:
+        rows = rng.integers(0, len(features), len(features))
+        return fit_feature_detector(name, features[rows], labels[rows], k)
+
+    return Detector(fit_feature_detector(name, features, labels, k), refit)
+
+
+def fit_feature_detector(name: str, features: Floats, labels: NDArray[np.int64], k: int) -> DetectorScore:
+    """The score of :func:`feature_detector`."""
     fitted = fit_class_gaussians(features, labels) if name == MAHALANOBIS else fit_nearest_neighbours(features, k)
     return lambda outputs: fitted.score(outputs.require_features())
 

@@ -15,7 +15,7 @@ from efficient360.core.seeding import generators
 from efficient360.methods.uncertainty.bootstrap import ResampleCounts, bootstrap_counts, original_sample
 from efficient360.methods.uncertainty.ood_datasets import KNOWN_CLASSES, OodKind
 from efficient360.methods.uncertainty.ood_detectors import MSP
-from efficient360.methods.uncertainty.ood_metrics import AUPR, AUROC, FPR95, DetectionMetrics, detection_interval, detection_metrics
+from efficient360.methods.uncertainty.ood_metrics import AUPR, AUROC, FPR95, DetectionMetrics, detection_interval, detection_metrics, with_refits
 
 HISTOGRAM_BINS: Final = 30
 MAX_SERIES, MAX_ROWS = 5, 14
@@ -81,10 +81,23 @@ class DetectorResult:
             yield _measurement(metric, values, [self], self.conditions)
 
 
-def evaluate_detector(detector: str, dataset: str, kind: OodKind, id_scores: Floats, ood_scores: Floats, bootstrap: SharedBootstrap) -> DetectorResult:
-    """One detector on one data set, with its metrics."""
-    metrics = detection_metrics(id_scores, ood_scores, bootstrap.id_counts, bootstrap.ood_counts(dataset, len(ood_scores)))
-    return DetectorResult(detector, dataset, kind, id_scores, ood_scores, metrics)
+def evaluate_detector(
+    detector: str, dataset: str, kind: OodKind, scores: tuple[Floats, Floats], refits: Sequence[tuple[Floats, Floats]], bootstrap: SharedBootstrap
+) -> DetectorResult:
+    """One detector on one data set, with its metrics.
+
+    Args:
+        detector: Its name.
+        dataset: Name of the data set.
+        kind: Near or far.
+        scores: Of in-distribution images ``(m,)`` and of the data set's ``(n,)``.
+        refits: The same by the detector fitted anew on resampled training images; none for a detector that is not fitted.
+        bootstrap: Resamples of the images.
+    """
+    metrics = detection_metrics(*scores, bootstrap.id_counts, bootstrap.ood_counts(dataset, len(scores[1])))
+    refitted = [detection_metrics(m, n, original_sample(len(m)), original_sample(len(n))) for m, n in refits]
+    (rng,) = generators("refits", [detector], bootstrap.seed)
+    return DetectorResult(detector, dataset, kind, *scores, with_refits(metrics, refitted, rng))
 
 
 def mean_measurements(over: str, results: Sequence[DetectorResult], figures: Sequence[Figure] = ()) -> Iterator[Measurement]:

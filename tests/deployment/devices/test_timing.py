@@ -1,15 +1,18 @@
-import itertools
+import dataclasses
 import math
 import statistics
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from efficient360.deployment.devices.device import DeviceReading, TimingBlock
-from efficient360.deployment.devices.timing import analyse, clean, drawn, energy, noisy, quantile_interval
+from efficient360.deployment.devices.timing import analyse, clean, drawn, energy, energy_interval, noisy, quantile_interval, result_of
+from efficient360.deployment.runtimes.runtime import Artefact, Converted, Precision
 
 
 def block(wall: list[float], waits: float = 0.0, seconds: float | None = None, **rises: float) -> TimingBlock:
@@ -122,25 +125,75 @@ def test_a_counter_that_starts_again_is_made_up_for() -> None:
     assert energy(reading(counted(95.0, 5.0, 5, 1.0, energy_range=100.0), idle=5.0)) == (1.0,)
 
 
+def taken(rows: list[Any], processes: int) -> list[tuple[int, np.ndarray]]:
+    return [(i * processes // len(rows), np.asarray(row)) for i, row in enumerate(rows)]
+
+
 def test_drift_between_blocks_widens_the_interval() -> None:
     generator = np.random.default_rng(3)
     still = [1.0 + 0.01 * generator.random(20) for _ in range(6)]
     drifting = [still[i] + 0.1 * i for i in range(6)]
-    narrow, wide = quantile_interval(still, 50), quantile_interval(drifting, 50)
-    assert narrow.high - narrow.low < 0.01
-    assert wide.high - wide.low > 0.1
+    narrow, wide = quantile_interval(1.0, taken(still, 3), 50), quantile_interval(1.25, taken(drifting, 3), 50)
+    assert narrow.high / narrow.low < 1.12
+    assert wide.high - wide.low > 0.4
 
 
-def test_the_interval_is_that_of_all_resamples_of_whole_blocks() -> None:
-    blocks = [np.array(values) for values in ([1.0, 1.2, 5.0], [1.1, 1.3, 1.4], [2.0, 2.2, 2.1], [1.6, 9.0, 1.7], [3.0, 1.9, 2.5])]
-    medians = [np.median(np.concatenate(drawn_blocks)) for drawn_blocks in itertools.product(blocks, repeat=len(blocks))]
-    low, high = np.percentile(medians, [2.5, 97.5])
-    interval = quantile_interval(blocks, 50)
-    # a thousand draws in place of all 3125 resamples: between the quantiles a percent of probability to either side
-    assert np.percentile(medians, 1.5) <= interval.low <= np.percentile(medians, 3.5)
-    assert np.percentile(medians, 96.5) <= interval.high <= np.percentile(medians, 98.5)
-    assert np.percentile(medians, 3.5) < np.percentile(medians, 96.5)
-    assert (low, high) != (min(medians), max(medians))  # the whole range would not pass for it
+def test_the_interval_is_students_over_processes_and_what_differs_between_runs() -> None:
+    rows = [[1.0, 1.1, 1.2], [1.1, 1.0, 1.2], [1.3, 1.4, 1.5], [1.4, 1.5, 1.6], [1.0, 1.2, 1.2], [0.9, 1.0, 1.1]]
+    interval = quantile_interval(1.15, taken(rows, 3), 50)
+    logs = np.log([1.1, 1.45, 1.05])
+    half = math.hypot(stats.t.ppf(0.975, 2) * logs.std(ddof=1) / math.sqrt(3), 0.05)
+    assert (interval.low, interval.high) == pytest.approx((1.15 / math.exp(half), 1.15 * math.exp(half)))
+    assert (interval.level, interval.method) == (0.95, "student-t over 3 processes, 5% between runs")
+
+
+def test_a_single_process_tells_what_it_cannot_see() -> None:
+    alone = quantile_interval(1.0, taken([[1.0] * 9] * 6, 1), 50)
+    assert alone.high == pytest.approx(math.exp(math.hypot(0.1, 0.05)))
+    assert "one process" in alone.method
+    assert quantile_interval(1.0, taken([[1.0] * 9] * 6, 3), 50).high == pytest.approx(math.exp(0.05))
+
+
+@given(st.lists(st.floats(1e-4, 10.0), min_size=1, max_size=6), st.integers(1, 3))
+def test_no_interval_is_a_point_by_accident(medians: list[float], processes: int) -> None:
+    interval = quantile_interval(medians[0], taken([[m] for m in medians], processes), 50)
+    assert interval.low <= medians[0] / 1.05 < medians[0] * 1.05 <= interval.high
+
+
+def covered(rng: np.random.Generator, drift: float, process: float, run: float) -> bool:
+    """Whether a run of six blocks of ten calls, two a process, covers the median of many runs; drift lasts about a block."""
+    level, logs = rng.normal(), []
+    shift, starts = rng.normal(0, run), rng.normal(0, process, 3)
+    for call in range(60):
+        level = 0.9 * level + math.sqrt(1 - 0.9**2) * rng.normal()
+        logs.append(shift + starts[call // 20] + drift * level + 0.01 * rng.normal())
+    rows = np.exp(np.array(logs)).reshape(6, 10)
+    interval = quantile_interval(float(np.median(rows)), taken(list(rows), 3), 50)
+    return interval.low <= 1.0 <= interval.high
+
+
+@pytest.mark.parametrize(("drift", "process", "run"), [(0.05, 0.0, 0.0), (0.0, 0.05, 0.0), (0.03, 0.03, 0.025)])
+def test_the_median_of_many_runs_lies_within_the_interval_as_often_as_promised(drift: float, process: float, run: float) -> None:
+    share = np.mean([covered(np.random.default_rng([i, 7]), drift, process, run) for i in range(600)])
+    assert 0.925 <= share <= 0.995
+
+
+def test_energy_is_as_uncertain_as_its_processes() -> None:
+    blocks = [dataclasses.replace(counted(0.0, 10.0 + shift, 5, 1.0), process=p) for p, shift in ((0, 0.0), (0, 1.0), (1, 5.0), (1, 6.0))]
+    interval = energy_interval(reading(*blocks, idle=0.0))
+    assert interval is not None
+    half = stats.t.ppf(0.975, 1) * np.std([2.1, 3.1], ddof=1) / math.sqrt(2)
+    assert (interval.low, interval.high) == pytest.approx((2.6 - half, 2.6 + half))
+    assert energy_interval(reading(blocks[0], idle=0.0)) is None
+    alone = energy_interval(reading(*blocks[:2], idle=0.0))
+    assert alone is not None
+    assert alone.conditional_on == "one process"
+
+
+def test_a_latency_whose_answers_nobody_saw_does_not_count() -> None:
+    artefact = Artefact("litert", Precision.FP32, 1, (3, 4, 4), Path("nowhere"), "d", 1, {}, 0.0, Converted({}, {}))
+    result = result_of(artefact, reading(block([1.0] * 40)), np.zeros((1, 3), np.float32))
+    assert (result.rankable, result.exclusion_reason) == (False, "the device returns no logits to check")
 
 
 @settings(max_examples=50, deadline=None)

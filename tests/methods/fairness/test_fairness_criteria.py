@@ -11,10 +11,11 @@ from fairlearn.metrics import (
     selection_rate,
     true_positive_rate,
 )
+from scipy import stats
 from sklearn.metrics import accuracy_score
 
 from efficient360.methods.fairness.criteria import CalibrationWithinGroups, DemographicParity, EqualizedOdds
-from efficient360.methods.fairness.disparity import Disparity, GroupedPredictions, measure_disparity
+from efficient360.methods.fairness.disparity import Disparity, GroupedPredictions, largest_excess_interval, measure_disparity
 from efficient360.methods.fairness.group_accuracy import group_metrics
 
 
@@ -154,3 +155,12 @@ def test_group_metrics_are_metric_frames() -> None:
     assert result.sizes.tolist() == [200, 150, 250]
     assert result.hits.tolist() == [int(data.correct[data.codes == g].sum()) for g in range(3)]
     assert result.overconfidence == pytest.approx([data.confidence[data.codes == g].mean() - data.correct[data.codes == g].mean() for g in range(3)])
+
+
+def test_the_largest_of_several_gaps_answers_for_all_of_them() -> None:
+    draws = [np.random.default_rng(seed).normal(0.3, 0.1, 4000) for seed in range(4)]
+    one = largest_excess_interval([0.02], draws[:1], 1.0)
+    assert (one.low, one.high) == (pytest.approx(0.02 - 0.196, abs=0.01), pytest.approx(0.02 + 0.196, abs=0.01))
+    four = largest_excess_interval([0.02, 0.0, -0.05, 0.01], draws, 1.0)
+    assert four.low == pytest.approx(0.02 - 0.1 * stats.norm.ppf(1 - (1 - 0.95**0.25) / 2), abs=0.01)
+    assert four.high == pytest.approx(one.high, abs=0.02)

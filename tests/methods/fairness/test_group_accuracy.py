@@ -11,6 +11,7 @@ from efficient360.methods.fairness.group_accuracy import (
     count_hits,
     difference_interval,
     differences,
+    lowest_interval,
     null_rates,
     p_values_against_rest,
     ratio,
@@ -119,7 +120,10 @@ def test_where_all_are_right_nobody_stands_out() -> None:
 def test_worst_k_and_its_null() -> None:
     counts = group_counts([50, 90, 91, 92], [100] * 4)
     result = worst_k(counts, 1, 2000, [0])
-    assert (result.value, result.interval, result.n) == (0.5, wilson(50, 100), 100)
+    assert (result.value, result.n) == (0.5, 100)
+    # Below, the lowest class by itself; above, every class at once: the smallest of four upper ends.
+    simultaneous = wilson(50, 100, 1 - 2 * (1 - 0.975 ** (1 / 4)))
+    assert (result.interval.low, result.interval.high) == (wilson(50, 100).low, simultaneous.high)
     # The least of four nearly normal values lies 1.03 deviations below their mean; that all four make up the mean cancels out.
     overall = 323 / 400
     assert result.null_mean == pytest.approx(overall - 1.03 * np.sqrt(overall * (1 - overall) / 100 * 400 / 399), abs=0.006)
@@ -127,7 +131,23 @@ def test_worst_k_and_its_null() -> None:
     two = worst_k(counts, 2, 2000, [0])
     assert (two.value, two.n) == (0.7, 200)
     half = 1.96 * np.sqrt((0.25 + 0.09) / 100) / 2
-    assert (two.interval.low, two.interval.high) == (pytest.approx(0.7 - half, abs=0.012), pytest.approx(0.7 + half, abs=0.012))
+    assert two.interval.low == pytest.approx(0.7 - half, abs=0.012)
+    assert 0.7 + half - 0.012 < two.interval.high < 0.7 + 1.5 * half
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_the_lowest_of_equal_classes_is_covered(k: int) -> None:
+    """Wilson's interval of the class that came out lowest covers 75 % here: it takes the selection as given."""
+    drawn = np.random.default_rng(0)
+    results = [worst_k(GroupCounts(drawn.binomial(90, np.full(10, 0.89)), np.full(10, 90)), k, 300, [seed]) for seed in range(200)]
+    assert np.mean([r.interval.low <= 0.89 <= r.interval.high for r in results]) >= 0.93
+
+
+def test_the_lowest_over_several_columns_answers_for_all_of_them() -> None:
+    first, second = group_counts([80, 85], [100] * 2), group_counts([50, 90], [100] * 2)
+    both = lowest_interval(first, second)
+    assert both.low == wilson(50, 100).low
+    assert both.high == lowest_interval(group_counts([80, 85, 50, 90], [100] * 4)).high > lowest_interval(second).high
 
 
 def test_the_curve_sorts_classes_over_the_band_of_chance() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from efficient360.methods.fairness import resampling
-from efficient360.methods.fairness.resampling import chunk_sizes, permutations, permuted_tables, stratified_resamples
+from efficient360.methods.fairness.resampling import binomial_errors, chunk_sizes, multinomial_errors, permutations, permuted_tables, stratified_resamples
 
 STRATA = np.array([0, 0, 0, 1, 2, 2, 2])
 
@@ -65,3 +65,26 @@ def test_memory_is_bounded_by_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "CHUNK_VALUES", 70)
     assert list(chunk_sizes(25, 7)) == [10, 10, 5]
     assert list(chunk_sizes(3, 700)) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("rate", "size"), [(0.89, 12), (0.89, 45), (0.5, 12), (0.012, 400)])
+def test_errors_of_rates_spread_as_the_rates_do(rate: float, size: int) -> None:
+    """On average over samples, no less than p (1 − p) / n, and little more: an interval of a mean over many rates rests on it."""
+    hits = rng().binomial(size, rate, 400)
+    errors = binomial_errors(hits, np.full(400, size), 400, rng(1))
+    assert 0.99 <= (errors**2).mean() / (rate * (1 - rate) / size) <= 1.35
+
+
+def test_a_rate_of_one_has_errors_and_a_rate_of_nothing_has_none() -> None:
+    errors = binomial_errors(np.array([9, 0]), np.array([9, 0]), 200, rng())
+    assert errors[:, 0].std() > 0.03
+    assert (errors[:, 1] == 0).all()
+
+
+def test_errors_of_shares_add_up_to_nothing_and_spread_as_multinomial_ones() -> None:
+    counts = np.array([[40, 50, 0], [10, 10, 80]])
+    errors = multinomial_errors(counts, 20_000, rng())
+    np.testing.assert_allclose(errors.sum(axis=2), 0, atol=1e-12)
+    share = (counts[0] + 1 / 3) / 91
+    expected = (np.diag(share) - np.outer(share, share)) / 89
+    np.testing.assert_allclose(np.cov(errors[:, 0].T), expected, atol=8e-5)

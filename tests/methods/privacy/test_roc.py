@@ -6,6 +6,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from efficient360.methods.privacy.roc import auc_interval, cross_fitted_hits, max_errors, roc
+from efficient360.methods.privacy.strongest_attack import critical_value, highest_auc_interval, placements
 
 Sizes = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(2, 30), st.integers(0, 99))
 
@@ -103,3 +104,34 @@ def test_balanced_accuracy_of_perfect_separation_is_whole_and_its_seed_fixes_it(
     rng = np.random.default_rng(3)
     members, nonmembers = rng.normal(size=50), rng.normal(size=50)
     assert cross_fitted_hits(members, nonmembers, 5) == cross_fitted_hits(members, nonmembers, 5)
+
+
+def test_placements_average_to_the_auc() -> None:
+    members, nonmembers = tied((40, 30, 5, 3))
+    above, below = placements(members, nonmembers)
+    assert above.mean() == pytest.approx(roc(members, nonmembers).auc)
+    assert below.mean() == pytest.approx(roc(members, nonmembers).auc)
+
+
+def test_the_interval_of_a_single_attack_is_its_own() -> None:
+    rng = np.random.default_rng(0)
+    members, nonmembers = rng.normal(1, 1, 80), rng.normal(0, 1, 80)
+    assert highest_auc_interval([(members, nonmembers)], 0) == auc_interval(roc(members, nonmembers).auc, 80, 80)
+
+
+def test_the_critical_value_of_equal_and_of_independent_attacks() -> None:
+    rng = np.random.default_rng(1)
+    sides = [(rng.normal(0, 1, 4000), rng.normal(0, 1, 4000)) for _ in range(4)]
+    assert critical_value(sides[:1] * 4, 0) == pytest.approx(1.96, abs=0.04)
+    assert critical_value(sides, 0) == pytest.approx(norm.ppf(0.975**0.25), abs=0.06)
+
+
+def test_the_strongest_of_four_attacks_finds_nothing_where_there_is_nothing() -> None:
+    """One attack's interval around the highest of four excludes 50 % in 10 % of cases."""
+    rng, outside = np.random.default_rng(2), 0
+    for seed in range(250):
+        sides = [(rng.normal(0, 1, 60), rng.normal(0, 1, 60)) for _ in range(4)]
+        interval = highest_auc_interval(sides, seed)
+        outside += not interval.low <= 0.5 <= interval.high
+        assert interval.low <= max(roc(*side).auc for side in sides) <= interval.high
+    assert outside <= 18  # 2.5 to 5 % in truth: at most 12 expected

@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from efficient360.errors import Unsupported
 from efficient360.methods.uncertainty.model_outputs import ModelOutputs
-from efficient360.methods.uncertainty.ood_detectors import KNN, MAHALANOBIS, energy, fit_class_gaussians, fit_feature_detector, max_logit, msp
+from efficient360.methods.uncertainty.ood_detectors import KNN, MAHALANOBIS, energy, feature_detector, fit_class_gaussians, fit_feature_detector, max_logit, msp
 
 RNG = np.random.default_rng(0)
 
@@ -70,3 +70,14 @@ def test_both_on_features_find_what_lies_elsewhere() -> None:
     for name in (MAHALANOBIS, KNN):
         score = fit_feature_detector(name, training, labels, 3)
         assert score(near).min() > score(far).max()
+
+
+@pytest.mark.parametrize("name", [MAHALANOBIS, KNN])
+def test_a_refit_is_the_same_detector_on_training_images_drawn_anew(name: str) -> None:
+    training, labels = RNG.normal(0, 1, (60, 4)), np.arange(60) % 2
+    asked = ModelOutputs(np.zeros((9, 2)), RNG.normal(0, 1, (9, 4)))
+    detector = feature_detector(name, training, labels, 3)
+    np.testing.assert_array_equal(detector.score(asked), fit_feature_detector(name, training, labels, 3)(asked))
+    assert detector.refit is not None
+    rows = np.random.default_rng(5).integers(0, 60, 60)
+    np.testing.assert_array_equal(detector.refit(np.random.default_rng(5))(asked), fit_feature_detector(name, training[rows], labels[rows], 3)(asked))

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from efficient360.methods.uncertainty.bootstrap import bootstrap_counts, original_sample
-from efficient360.methods.uncertainty.ood_metrics import DetectionMetrics, detection_interval, detection_metrics
+from efficient360.methods.uncertainty.ood_metrics import DetectionMetrics, detection_interval, detection_metrics, with_refits
 
 
 def on_sample(id_scores: np.ndarray, ood_scores: np.ndarray) -> DetectionMetrics:
@@ -73,3 +73,25 @@ def test_perfect_separation_still_leaves_something_open() -> None:
     assert interval.method == "clopper-pearson"
     assert interval.low == pytest.approx(0.025 ** (1 / 40))  # the exact lower limit of 40 out of 40
     assert interval.high == 1
+
+
+def of(auroc: list[float]) -> DetectionMetrics:
+    return DetectionMetrics(np.array(auroc), np.array(auroc), 1 - np.array(auroc))
+
+
+def test_refits_widen_by_their_spread_alone() -> None:
+    """Twenty refits whose AUROC lies two points lower on average and spreads by three: only the spread is added, as Student's t of twenty values."""
+    draws = np.random.default_rng(0).normal(0.7, 0.02, 4000)
+    refits = np.random.default_rng(1).normal(0.68, 0.03, 20)
+    both = with_refits(of([0.7, *draws]), [of([value]) for value in refits], np.random.default_rng(2))
+    few = norm.ppf(0.975) ** -1 * 2.093 * np.sqrt(20 / 19)
+    assert both.auroc[0] == 0.7
+    assert both.auroc[1:].mean() == pytest.approx(0.7, abs=0.003)
+    assert both.auroc[1:].std() == pytest.approx(np.hypot(0.02, few * refits.std()), rel=0.05)
+    np.testing.assert_allclose(both.fpr95, 1 - both.auroc)
+
+
+def test_without_refits_nothing_changes() -> None:
+    alone = of([0.7, 0.6, 0.8])
+    assert with_refits(alone, [], np.random.default_rng(0)) is alone
+    assert with_refits(alone, [of([0.5])], np.random.default_rng(0)) is alone
