@@ -123,7 +123,8 @@ def _declaration(evaluator: object) -> Iterator[str]:
         yield "it declares two metrics of the same name"
     if not (inspect.getdoc(cls) or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):
         yield "it has no docstring: its first line is what a listing shows"
-    yield from _settings(evaluator)
+    if isinstance(evaluator, Evaluator | ExampleEvaluator):  # as the faults would say if it weren't
+        yield from _settings(evaluator)
 
 
 def _settings(evaluator: Evaluator | ExampleEvaluator) -> Iterator[str]:

@@ -30,7 +30,8 @@ def findings_of_predictions(session: Session) -> tuple[Finding, ...] | None:
     if session.dataset is None or session.match is None or not session.checkpoint.trained:
         return None
     examples = session.dataset.examples
-    file = session.store.work(f"findings-{digest({**identity_of(session), 'data': examples.fingerprint, 'checks': VERSION})}") / "findings.json"
+    identity = {**identity_of(session), "data": examples.fingerprint, "checks": VERSION}
+    file = session.store.work(f"findings-{digest(identity, 'the checks of predictions')}") / "findings.json"
     try:
         return findings_from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):

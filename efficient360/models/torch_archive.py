@@ -103,9 +103,11 @@ def _sizes(file: BinaryIO) -> Iterator[tuple[int, int]]:
     for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if step > MOST_STEPS:
             raise OverflowError
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if opcode.name == "MEMOIZE" else argument] = stack[-1] or (1, 1)
-        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+        if opcode.name == "MEMOIZE":
+            memo[len(memo)] = stack[-1] or (1, 1)
+        elif isinstance(argument, int) and opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1] or (1, 1)
+        elif isinstance(argument, int) and opcode.name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo.get(argument, (1, 1)))
         elif opcode.name == "MARK":
             stack.append(None)

@@ -43,7 +43,10 @@ class ScoreLog:
             RunError: They can't be read.
         """
         file = self.folder / COLUMNS
-        return _READER.validate(_COLUMNS, _READER.from_json(_READER.read_bytes(file), file), file) if file.exists() else []
+        if not file.exists():
+            return []
+        stored = _READER.validate(_COLUMNS, _READER.from_json(_READER.read_bytes(file), file), file)
+        return [(name, conditions) for name, conditions in stored]
 
     def open(self, columns: Sequence[tuple[str, Conditions]]) -> RowLog:
         """The log of these columns, begun anew if it was kept for others."""
