@@ -107,7 +107,7 @@ class _Loader(yaml.SafeLoader):
         """As PyYAML's, down to the deepest level."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise ComposerError(None, None, f"nested deeper than {DEEPEST} levels", self.peek_event().start_mark)
+            raise ComposerError(None, None, f"nested deeper than {DEEPEST} levels", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         node: Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -59,7 +59,7 @@ def at_most(architecture: str, parts: int) -> Iterator[None]:
         yield
 
 
-class SmallTensors(TorchDispatchMode):  # type: ignore[misc]  # torch leaves it untyped
+class SmallTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it, a tensor is not made that is larger than this machine's memory.
 
     Args:
@@ -67,7 +67,7 @@ class SmallTensors(TorchDispatchMode):  # type: ignore[misc]  # torch leaves it 
     """
 
     def __init__(self, architecture: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._architecture = architecture
         self._most = psutil.virtual_memory().total // 4  # of four bytes each
 

@@ -104,9 +104,9 @@ def _sizes(file: BinaryIO) -> Iterator[tuple[int, int]]:
         if step > MOST_STEPS:
             raise OverflowError
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if opcode.name == "MEMOIZE" else argument] = stack[-1] or (1, 1)
+            memo[len(memo) if opcode.name == "MEMOIZE" else int(argument or 0)] = stack[-1] or (1, 1)
         elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo.get(argument, (1, 1)))
+            stack.append(memo.get(int(argument or 0), (1, 1)))
         elif opcode.name == "MARK":
             stack.append(None)
         else:

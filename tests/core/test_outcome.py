@@ -17,7 +17,7 @@ whole = st.integers(-(2**63) + 1, 2**63 - 1)
 # Positions, values, and both ends of their intervals or neither.
 with_ends = st.lists(st.tuples(finite, finite, finite, finite), max_size=4).map(lambda points: tuple(tuple(p[i] for p in points) for i in range(4)))
 values = st.booleans().flatmap(lambda bare: with_ends.map(lambda v: (*v[:2], (), ()) if bare else v))
-series = st.builds(lambda name, v, style: Series(name, *v, style), text, values, st.sampled_from(["line", "points", "reference"]))
+series = st.builds(lambda name, v, style: Series(name, v[0], v[1], v[2], v[3], style), text, values, st.sampled_from(["line", "points", "reference"]))
 pictures = st.lists(st.builds(Picture, text, text, text), max_size=3).map(tuple)
 cells = st.lists(st.lists(st.none() | finite, max_size=3).map(tuple), max_size=3).map(tuple)
 rows = st.lists(st.lists(text | whole | finite, max_size=3).map(tuple), max_size=3).map(tuple)
