@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic_core import from_json
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.error import MarkedYAMLError
 
@@ -46,8 +47,6 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(_reason(error)) from error
     except KeyError as error:  # a tag that says what its value is not
         raise ValueError(f"{error} is no value of its tag") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
     require_plain(data)
     return data
 
@@ -102,6 +101,17 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own name for them
 
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """As PyYAML's, down to the deepest level."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise ComposerError(None, None, f"nested deeper than {DEEPEST} levels", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node: Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         """As PyYAML's, refusing a key that stands there twice; one that a merge brings in may be given anew."""
         keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, ScalarNode) and key.tag != _MERGE)
@@ -109,6 +119,10 @@ class _Loader(yaml.SafeLoader):
             raise ConstructorError(None, None, f"the key {twice!r} is given twice", node.start_mark)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+    def construct_text(self, node: ScalarNode) -> str:
+        """Two escapes that are halves of one character, as JSON writes it, become that character."""
+        return str(node.value).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def construct_whole(self, node: ScalarNode) -> int:
         text = str(node.value)
@@ -131,6 +145,7 @@ _SCALARS: Final = (
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), [c if c != "\0" else "" for c in _first])
 _TAGS: Final = frozenset({*(tag for tag, *_ in _SCALARS), *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))})
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_text)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 

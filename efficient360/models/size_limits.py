@@ -15,7 +15,7 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 
 OVERSIZED: Final = "architecture-oversized"
-MOST_PARTS: Final = 50_000
+MOST_PARTS: Final = 30_000
 """Modules and parameters of an architecture; timm's largest have some ten thousand."""
 LARGEST_ARGUMENT: Final = 2**20
 """Largest whole number among an architecture's arguments: widths, depths and numbers of classes stay far below."""

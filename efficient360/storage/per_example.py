@@ -142,6 +142,6 @@ MOST_ROWS: Final = 10**8
 ROWS_A_BYTE: Final = 10
 """Rows that a byte of the file can stand for: a row takes some twenty bytes, as ids differ."""
 _IDS: Final = TypeAdapter(list[str])
-_COLUMNS: Final = TypeAdapter(list[tuple[str, dict[str, str | int | float | bool]]])
+_COLUMNS: Final = TypeAdapter(list[tuple[str, Conditions]])
 _READER: Final = Reader(RunError, "unreadable-run", "delete it, and run the same evaluation again", limit=1024 * MEBIBYTE)
 _TABLE: Final = Reader(RunError, "unreadable-examples", "run the same evaluation again, which writes it anew", limit=64 * 1024 * MEBIBYTE)

@@ -224,9 +224,9 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_one_that_refuses_is_left_t
     ("text", "words"),
     [
         ("name: [", "is not YAML"),
-        ("name: a\ntitle: A\nsource: {kind: hub, location: x}\nsplits: {test: test}\ncolour: red", "wrong at colour"),
-        ("name: a\ntitle: A\nsource: {kind: ftp, location: x}\nsplits: {test: test}", "wrong at source.kind"),
-        ("name: a", "wrong at title"),
+        ("name: a\ntitle: A\nsource: {kind: hub, location: x}\nsplits: {test: test}\ncolour: red", "has an unknown key 'colour'"),
+        ("name: a\ntitle: A\nsource: {kind: ftp, location: x}\nsplits: {test: test}", "source.kind is 'ftp', where 'hub'"),
+        ("name: a", "has no title"),
     ],
 )
 def test_bad_cards_are_explained(text: str, words: str) -> None:

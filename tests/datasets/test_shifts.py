@@ -250,12 +250,12 @@ def test_a_card_of_ones_own_names_shifts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Fog", "a fog", "../fog", "''"])
 def test_a_name_that_is_no_plain_word_is_refused(name: str) -> None:
-    with pytest.raises(DatasetError, match=r"wrong at shifts\.0\.name"):
+    with pytest.raises(DatasetError, match=r"shifts\[0\]\.name is"):
         parse_card(CARD.format(clean="a", fog="b", name=name), "mine")
 
 
 def test_an_unknown_key_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"wrong at shifts\.0\.wear"):
+    with pytest.raises(DatasetError, match=r"unknown key 'shifts\[0\]\.wear'"):
         parse_card(CARD.format(clean="a", fog="b", name="fog") + "    wear: {level: 1}\n", "mine")
 
 

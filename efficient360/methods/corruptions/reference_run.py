@@ -73,5 +73,5 @@ def differing_rows(protocol: Table, other: Sequence[Sequence[object]]) -> list[s
         protocol: Of this run.
         other: Rows of the other run's table, as JSON has them.
     """
-    theirs: dict[object, object] = {row[0]: row[1] for row in other if len(row) > 1 and isinstance(row[0], str)}
-    return [str(row[0]) for row in protocol.rows if theirs.get(row[0]) != row[1]]
+    theirs = {row[0]: row[1] for row in other if len(row) > 1 and isinstance(row[0], str)}
+    return [str(row[0]) for row in protocol.rows if theirs.get(str(row[0])) != row[1]]
