@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> int:
     os.environ["PYTHONSAFEPATH"] = "1"  # no process that libraries start imports from its current folder
     _open_descriptors()
     out, err = Terminal(sys.stdout or open(os.devnull, "w")), Terminal(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - None where it was closed
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     code = _run(arguments)
     out.flush()
     if out.lost is not None and out.lost.errno != errno.EPIPE:  # a reader that has seen enough (head) is no failure
