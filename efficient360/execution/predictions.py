@@ -171,14 +171,15 @@ def shared(session: Session, examples: Examples) -> Examples:
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
     plan = session.plan
-    folder = _folder(session, f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}", len(examples))
+    folder = _folder(session, examples)
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)
 
 
-def _folder(session: Session, name: str, examples: int) -> Path:
+def _folder(session: Session, examples: ExampleSet) -> Path:
     """Where a pass is kept. Beside foreign code, which may falsify what is computed, it is the foreign code's own, unless there is nothing left to compute."""
-    if session.beside is None or min(map(len, _logs(session.model, session.store.folder / "work" / name))) >= examples:
+    name = f"predictions-{digest({**identity_of(session), 'data': examples.fingerprint})}"
+    if session.beside is None or min(map(len, _logs(session.model, session.store.folder / "work" / name))) >= len(examples):
         return session.store.work(name)
     folder = session.beside / name
     folder.mkdir(parents=True, exist_ok=True)
