@@ -30,6 +30,7 @@ from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
 from efficient360.models.model import TorchModel
 from efficient360.models.references import resolve
+from efficient360.models.state import changed_parts, state_of
 from efficient360.models.weights import digest
 
 CLASSES = 7
@@ -147,7 +148,7 @@ def _settings(evaluator: Evaluator | ExampleEvaluator) -> Iterator[str]:
 
 
 def _behaviour(evaluator: Evaluator | ExampleEvaluator, on: Subject, folder: Path) -> Iterator[str]:
-    before = digest(on.model.network.state_dict())
+    before, state = digest(on.model.network.state_dict()), state_of(on.model.module)
     randomness = _global_randomness()
     first = _outcomes(evaluator, on, folder / "first", EXAMPLES)
     if digest(on.model.network.state_dict()) != before:
@@ -156,6 +157,8 @@ def _behaviour(evaluator: Evaluator | ExampleEvaluator, on: Subject, folder: Pat
         yield "it left gradients on the model's parameters"
     if on.model.module.training:
         yield "it left the model in training mode"
+    if parts := changed_parts(state, state_of(on.model.module)):
+        yield f"it left the model other than it was: {', '.join(parts[:5])}"
     if _global_randomness() != randomness:
         yield "it drew from the global random state: seed a generator of your own from context.seed or batch.seed and the example's id"
     for outcome in first:

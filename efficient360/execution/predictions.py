@@ -170,22 +170,27 @@ def shared(session: Session, examples: Examples) -> Examples:
         return examples
     if not isinstance(examples, ExampleSet):
         raise TypeError(f"{type(examples).__name__} is no split that a context gave")
-    plan, folder = session.plan, _folder(session, examples)
-    if session.beside and min(map(len, _logs(session.model, folder))) < len(examples):
-        folder = _folder(session, examples, beside=session.beside)  # foreign code may falsify what is computed beside it
+    plan = session.plan
+    folder = _folder(session, examples)
     on_progress = lambda done, total: session.emit(Progress("clean predictions", done, total))  # noqa: E731
     return predict(session.model, examples, folder, plan.batch_size, decoders_for(plan.device), session.deadline, on_progress)
 
 
 def stored_logits(session: Session) -> NDArray[np.float32] | None:
-    """Clean logits of all evaluated examples, float32 ``(n, K)``, where an evaluator has asked for them; ``None`` else."""
-    if session.dataset is None:
+    """Clean logits of all evaluated examples, float32 ``(n, K)``, where an evaluator has asked for them; ``None`` else, and beside foreign code."""
+    if session.dataset is None or session.beside is not None:
         return None
     examples = session.dataset.examples
     log = RowLog(_folder(session, examples) / "logits.f32", session.model.num_classes)
     return log.take(np.arange(len(examples))) if len(examples) and len(log) >= len(examples) else None
 
 
-def _folder(session: Session, examples: ExampleSet, **more: str) -> Path:
-    identity = {**identity_of(session), "data": split_identity(session, examples), **more}
-    return session.store.work(f"predictions-{digest(identity, 'the clean predictions')}")
+def _folder(session: Session, examples: ExampleSet) -> Path:
+    """Where a pass is kept. Beside foreign code, which may falsify what is computed, it is the foreign code's own, unless there is nothing left to compute."""
+    identity = {**identity_of(session), "data": split_identity(session, examples)}
+    name = f"predictions-{digest(identity, 'the clean predictions')}"
+    if session.beside is None or min(map(len, _logs(session.model, session.store.folder / "work" / name))) >= len(examples):
+        return session.store.work(name)
+    folder = session.beside / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -83,7 +83,8 @@ def _set_default_device(name: str) -> None:
 
 
 def _torch_generators() -> tuple[bytes, ...]:
-    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    cuda: Any = torch.cuda
+    on_gpus = cuda.get_rng_state_all() if cuda.is_initialized() else []
     return tuple(state.numpy().tobytes() for state in (torch.default_generator.get_state(), *on_gpus))
 
 

@@ -65,7 +65,7 @@ def run(plan: Plan, emit: Emit, given: InMemory | None = None, before: Opened | 
                 with guarded(foreign=True):
                     emit(Importing(tuple(step.evaluator for step in group.steps)))
                     prepared = preparation.foreign(session, group.steps, known)
-                    session = dataclasses.replace(session, beside=source_digest(group))
+                    session = dataclasses.replace(session, beside=store.work(f"beside-{source_digest(group)}"))
                     opened = _open(session, prepared, opened)
                     session = _steps(session, prepared, baseline, opened)
         if session.dataset is not None:
@@ -103,7 +103,7 @@ def _steps(session: Session, prepared: Sequence[Prepared], baseline: Baseline, o
         whole = not step.foreign or baseline.answers_same(session.model)
         if changes or not whole:
             outcomes = [changed_model(step.name, changes)]
-            _forget(session.store.work(step.key))
+            _forget(session.store.work(step.key), session.beside)
         _store(session, step, outcomes, time.monotonic() - began)
         if changes or not whole:
             session = _renewed(session, step.name, baseline)
@@ -128,9 +128,11 @@ def _store(session: Session, step: Prepared, outcomes: Sequence[Outcome], second
     session.emit(Finished(step.name, records, cached=False))
 
 
-def _forget(folder: Path) -> None:
-    """Drop what an evaluator kept to resume from: it was computed with a model that is none of the run's."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _forget(*folders: Path | None) -> None:
+    """Drop what was kept to resume from: it was computed with a model that is none of the run's."""
+    for folder in folders:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _renewed(session: Session, culprit: str, baseline: Baseline) -> Session:

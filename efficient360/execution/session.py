@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, final
 
 from torch import nn
@@ -55,8 +56,8 @@ class Session:
     """Evaluators that were handed over, which no name stands for."""
     reload: Callable[[], Model] | None = None
     """Makes the model anew; ``None`` for an artefact."""
-    beside: str = ""
-    """Set once foreign code has run in this process: names the folders of what is computed here, which the package's own evaluators never take up."""
+    beside: Path | None = None
+    """Once foreign code has run in this process: the folder of what is computed here, which the package's own evaluators never take up."""
 
     @property
     def keep(self) -> tuple[int, ...] | None:

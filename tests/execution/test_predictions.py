@@ -8,8 +8,8 @@ import torch
 
 from efficient360.conformance import EXAMPLES, context_of, subject
 from efficient360.core.batch import Batch
-from efficient360.core.measurement import Measurement
-from efficient360.errors import DatasetError, OutOfTime, Unsupported
+from efficient360.core.measurement import Failure, Measurement
+from efficient360.errors import OutOfTime, Unsupported
 from efficient360.evaluator import Deadline
 from efficient360.execution import runner
 from efficient360.execution.events import Event, Finished
@@ -168,14 +168,26 @@ def run(plan: Plan) -> list[Event]:
 
 
 def test_two_evaluators_share_every_pass(make_plan, tmp_path: Path) -> None:
-    plan = make_plan("first", "second", plugins=(written(tmp_path, "first"), written(tmp_path, "second")))
+    path = written(tmp_path, "first")
+    path.write_text(path.read_text() + PLUGIN.format(name="Second", name_="second"))
+    plan = make_plan("first", "second", plugins=(path,))
     events = run(plan)
     for done in (e for e in events if isinstance(e, Finished)):
         found = {(r.metric.name, r.outcome.conditions["sort"]): r.outcome for r in done.records}
         assert all(isinstance(o, Measurement) for o in found.values())
         assert {key: o.value for key, o in found.items() if key[0] == "seen"} == {("seen", "clean"): 60, ("seen", "training"): 30, ("seen", "digits"): 20}
         assert {o.value for key, o in found.items() if key[0] == "width"} == {32}
-    assert len(list((plan.out / "work").glob("predictions-*"))) == 3
+    assert len(list((plan.out / "work").glob("beside-*/predictions-*"))) == 3
+    assert not list((plan.out / "work").glob("predictions-*"))  # those are computed without foreign code
+
+
+def test_foreign_code_reads_what_was_computed_without_it_and_writes_beside(make_plan, tmp_path: Path) -> None:
+    plan = make_plan("calibration", "first", plugins=(written(tmp_path, "first"),))
+    run(plan)
+    (ours,) = (plan.out / "work").glob("predictions-*")
+    beside = {path.name for path in (plan.out / "work").glob("beside-*/predictions-*")}
+    assert len(beside) == 2
+    assert ours.name not in beside
 
 
 def test_another_data_set_in_the_settings_is_another_key(make_plan, tmp_path: Path) -> None:
@@ -184,7 +196,8 @@ def test_another_data_set_in_the_settings_is_another_key(make_plan, tmp_path: Pa
     plugins = (written(tmp_path, "first"),)
     run(make_plan("first", plugins=plugins))
     again = run(make_plan("first", plugins=plugins))
-    other = run(make_plan(plugins=plugins, steps=(Step("first", {"beside": ""}),)))
-    assert [event.cached for events in (again, other) for event in events if isinstance(event, Finished)] == [True, False]
-    with pytest.raises(DatasetError, match="there is no data set called 'nowhere'"):
-        run(make_plan(plugins=plugins, steps=(Step("first", {"beside": "nowhere"}),)))
+    assert again[-1].cached
+    assert not run(make_plan(plugins=plugins, steps=(Step("first", {"beside": ""}),)))[-1].cached
+    (record,) = run(make_plan(plugins=plugins, steps=(Step("first", {"beside": "nowhere"}),)))[-1].records
+    assert isinstance(record.outcome, Failure)
+    assert "there is no data set called 'nowhere'" in record.outcome.message

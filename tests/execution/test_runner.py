@@ -14,7 +14,7 @@ from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import CheckpointError, DatasetError, RunError, SettingsError
 from efficient360.execution import runner
-from efficient360.execution.events import Event, Finished, Found, Importing, Opened, Progress, Started
+from efficient360.execution.events import Event, Finished, Importing, Opened, Progress, Started
 from efficient360.execution.plan import Plan, Step
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.storage.outcomes import Store
@@ -71,7 +71,7 @@ def _examples(plan: Plan):
 def test_events_tell_the_whole_story(make_plan, plugin) -> None:
     events = run(make_plan("brightness", "parameters", plugins=(plugin(),)))
     kinds = [type(e) for e in events if not isinstance(e, Progress)]
-    assert kinds == [Opened, Started, Finished, Importing, Opened, Started, Finished, Found]  # ours first, then the plug-in
+    assert kinds == [Opened, Started, Finished, Importing, Opened, Started, Finished]  # ours first, then the plug-in
     assert [e.evaluator for e in events if isinstance(e, Finished)] == ["parameters", "brightness"]
     assert list(next(e for e in reversed(events) if isinstance(e, Opened)).keys) == ["parameters", "brightness"]
     assert Progress("clean predictions", 60, 60) in events
