@@ -66,7 +66,7 @@ def test_the_head_keeps_most_of_its_accuracy_and_loses_more_under_less_epsilon(l
     kept = table(found, "accuracy_kept")
     assert kept["head", 8.0] == pytest.approx(accuracy["head", 8.0] / accuracy["head", "none"])
     first = found[0]
-    assert first.interval == wilson(round(first.value * 100), 100)
+    assert first.interval == wilson(round(first.value * 100), 100).given("one training run")
     curve, spent = first.extra
     assert isinstance(curve, Curve)
     assert curve.series[1].x == (0.2, 8.0)
