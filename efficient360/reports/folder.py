@@ -10,7 +10,7 @@ from typing import Any, Final
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.core.paths import exists
-from efficient360.core.reading import MEBIBYTE, Reader, shown
+from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import RunError
 from efficient360.reports import html
@@ -64,7 +64,7 @@ def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:
     """
     path = folder / REPORT
     if not exists(path):
-        raise RunError("no-run", f"{shown(str(folder))} has no {REPORT}", "give the folder that efficient360 evaluate wrote")
+        raise RunError("no-run", f"{folder} has no {REPORT}", "give the folder that efficient360 evaluate wrote")
     try:
         stored = from_json(_READER.from_json(_READER.read_bytes(path), path), dimensions)
     except ValueError as error:
