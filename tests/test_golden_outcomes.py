@@ -9,7 +9,7 @@ import golden_outcomes as golden
 from efficient360.plugins.registry import evaluators
 
 RECORD = "python scripts/record_golden_outcomes.py"
-SLOW = {"adversarial", "continual", "faithfulness", "capture_conditions", "membership_inference", "memory"}
+SLOW = {"memory"}  # its process loads all libraries again
 
 
 def test_every_evaluator_but_those_that_take_times_has_golden_outcomes() -> None:
