@@ -103,7 +103,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> int:
-    """Modules and parameters that an architecture may have whose weights these are, whatever its card says: some 2.5 a tensor are usual."""
+    """Modules and parameters that an architecture may have whose weights these are, whatever its card says: up to four a tensor are usual."""
     return min(MOST_PARTS, 2000 + 20 * len(tensors))
 
 

@@ -16,7 +16,7 @@ from efficient360.errors import CheckpointError
 
 OVERSIZED: Final = "architecture-oversized"
 MOST_PARTS: Final = 30_000
-"""Modules and parameters of an architecture; timm's largest have some ten thousand."""
+"""Modules and parameters of an architecture; timm's largest have three thousand."""
 LARGEST_ARGUMENT: Final = 2**20
 """Largest whole number among an architecture's arguments: widths, depths and numbers of classes stay far below."""
 LONGEST_ARGUMENT: Final = 1000
