@@ -85,7 +85,7 @@ class Card:
         name: What the user types.
         title: What it is called in print.
         source: Where the examples are.
-        splits: Our split names (``train``, ``test``) to the source's own.
+        splits: Our split names (``train``, ``test``) to the source's own; empty for a folder that is not divided into splits.
         evaluate: The split that is evaluated when none is asked for.
         image: Image column.
         label: Label column, integers or class names.
@@ -102,7 +102,7 @@ class Card:
     name: str
     title: str
     source: Source
-    splits: dict[SplitName, SplitName]
+    splits: dict[SplitName, SplitName | Literal[""]]
     evaluate: str = "test"
     image: str = "image"
     label: str = "label"
