@@ -37,10 +37,8 @@ def declaration_faults(cls: type[Any]) -> Iterator[str]:
             yield f"its {what} are no frozenset of Need"
     for what in ("metrics", "columns") if issubclass(cls, ExampleEvaluator) else ("metrics",):
         declared = getattr(cls, what, None)
-        if not isinstance(declared, tuple) or not all(isinstance(metric, Metric) for metric in declared):
+        if not isinstance(declared, tuple) or not all(isinstance(metric, Metric) for metric in declared) or (what == "metrics" and not declared):
             yield f"its {what} are no tuple of Metric"
-    if getattr(cls, "metrics", None) == ():
-        yield "its metrics are empty"
 
 
 def require_declaration(name: str, cls: type[Any]) -> None:
