@@ -11,7 +11,7 @@ from efficient360.execution.events import Progress
 def lines(monkeypatch: pytest.MonkeyPatch, events: list[tuple[float, int]], total: int, work: str = "latency") -> list[str]:
     """What is printed for ``(seconds, steps done)`` of one work."""
     now, stream = [0.0], io.StringIO()
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("efficient360.execution.progress.time.monotonic", lambda: now[0])
     with progress.listener(stream) as show:
         for seconds, done in events:
             now[0] = seconds
@@ -34,7 +34,7 @@ def test_a_twentieth_of_many_steps_is_wanted(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_each_work_has_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     now, stream = [0.0], io.StringIO()
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("efficient360.execution.progress.time.monotonic", lambda: now[0])
     with progress.listener(stream) as show:
         for seconds, work, done in ((0, "a", 0), (1, "a", 1), (12, "a", 6), (13, "b", 0), (30, "b", 1)):
             now[0] = seconds
