@@ -95,7 +95,7 @@ def _uncounted(counted: OperationCount, metric: Metric) -> Failure:
         Status.FAILED,
         "uncounted-operators",
         f"these operators have no cost formula, so the total would be too low: {listed}",
-        "add a row for each to efficient360/methods/complexity/mac_formulas.py",
+        "report their names to the project: the count stays missing until they have a formula",
         metric,
     )
 

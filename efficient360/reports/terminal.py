@@ -80,7 +80,7 @@ def _counted(group: MetricGroup, values: int) -> str:
 
 def _metrics(groups: Sequence[MetricGroup]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
-    table.add_column(width=32, overflow="fold")
+    table.add_column(min_width=32, max_width=32, overflow="fold")  # the one that gives way: a number that is cut is a wrong number
     table.add_column(justify="right", no_wrap=True, min_width=11)
     table.add_column(style="dim", no_wrap=True, min_width=17)
     table.add_column(style="dim", no_wrap=True, min_width=7)

@@ -9,7 +9,9 @@ from rich.console import Console
 
 import synthetic
 from efficient360.core.findings import Finding
-from efficient360.core.measurement import Failure
+from efficient360.core.measurement import Failure, Measurement
+from efficient360.core.outcome import Record
+from efficient360.core.text import HIDDEN
 from efficient360.reports import sections
 from efficient360.reports.terminal import summary
 
@@ -31,6 +33,20 @@ def test_values_stand_in_one_column() -> None:
     lines = printed().partition(" dimensions\n")[0].splitlines()
     ends = {line.index(unit) + len(unit) for line in lines for unit in ("5.72 M", "22.9 MB", "1.26 GMAC", "0.412 nat", "89.3 %") if unit in line}
     assert len(ends) == 1
+
+
+def test_no_number_is_cut_at_eighty_columns() -> None:
+    long = dataclasses.replace(synthetic.report("m"), records=[_wide(record) for record in synthetic.report("m").records])
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary(long))
+    (line,) = [line for line in out.getvalue().splitlines() if "n 1,234,567" in line]
+    assert line.split()[-8:] == ["89.3", "%", "87.1", "–", "91.1", "%", "n", "1,234,567"]
+    assert "…" not in line
+
+
+def _wide(record: Record) -> Record:
+    top1 = isinstance(record.outcome, Measurement) and record.outcome.metric.name == "top1"
+    return dataclasses.replace(record, outcome=dataclasses.replace(record.outcome, n=1_234_567)) if top1 else record
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -62,7 +78,7 @@ def test_findings_stand_before_every_number_and_move_no_cursor() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(summary(dataclasses.replace(synthetic.report("a"), findings=(finding,))))
     text = " ".join(out.getvalue().split())
-    assert text.index("Check first: 1 finding") < text.index("close to guessing [2J [red]here[/red] → check the classes") < text.index("Performance")
+    assert text.index("Check first: 1 finding") < text.index(f"close to guessing{HIDDEN}[2J [red]here[/red] → check the classes") < text.index("Performance")
     assert "\x1b" not in text
 
 
