@@ -8,7 +8,7 @@ from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 pytest.importorskip("executorch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 MODELS = {"vit": transformer(), "cnn": convolutions()}
 
 

@@ -13,7 +13,7 @@ from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 pytest.importorskip("pnnx")
 pytest.importorskip("ncnn")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 SIZE = (3, 32, 32)
 IMAGES = np.random.default_rng(0).random((4, *SIZE), np.float32)
 

@@ -23,6 +23,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[Precision, Artef
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_half_precision_holds_its_weights_in_half_and_takes_and_gives_float32(artefacts) -> None:
     graph = onnx.load(artefacts[Precision.FP16].folder / "model.onnx").graph
     large = {value.data_type for value in graph.initializer if np.prod(value.dims) > 64}
@@ -31,6 +32,7 @@ def test_half_precision_holds_its_weights_in_half_and_takes_and_gives_float32(ar
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_both_precisions_answer_as_the_network_where_another_provider_runs_them(artefacts) -> None:
     images = np.random.default_rng(0).random((1, *SIZE), dtype=np.float32)
     exact, half = (session.load(str(artefacts[precision].folder), ON_CPU)(images) for precision in (Precision.FP32, Precision.FP16))
@@ -39,6 +41,7 @@ def test_both_precisions_answer_as_the_network_where_another_provider_runs_them(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="refusal of a build without CUDA")
 def test_a_build_without_cuda_says_so(artefacts) -> None:
     settings = {"model": "model.onnx", "provider": onnxruntime_cuda.PROVIDER, "threads": 1}
@@ -59,6 +62,7 @@ def test_with_a_device_it_is_available_exactly_when_the_build_knows_cuda() -> No
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda.is_available() is false: there is no GPU to run on")
 @pytest.mark.skipif(onnxruntime_cuda.PROVIDER not in onnxruntime.get_available_providers(), reason="this build of ONNX Runtime has no CUDAExecutionProvider")
 def test_on_a_gpu_both_precisions_give_the_logits_of_the_cpu(artefacts) -> None:

@@ -34,12 +34,14 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact | 
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_answers_in_float_are_the_networks_own(artefacts, tmp_path: Path) -> None:
     for name, model in MODELS.items():
         assert compared(model, artefacts[name], tmp_path).largest < 1e-4
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_answers_in_int8_pass_the_gate_and_are_quantized(artefacts, tmp_path: Path) -> None:
     for name, model in MODELS.items():
         found = compared(model, artefacts[f"{name}-int8"], tmp_path)
@@ -48,6 +50,7 @@ def test_answers_in_int8_pass_the_gate_and_are_quantized(artefacts, tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_weights_are_stored_in_float32_and_in_int8(artefacts) -> None:
     def stored(name: str, kind: str) -> list[int]:
         layers = ElementTree.parse(artefacts[name].folder / "model.xml").getroot().iter("layer")
@@ -61,6 +64,7 @@ def test_weights_are_stored_in_float32_and_in_int8(artefacts) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_shapes_are_fixed(artefacts) -> None:
     for name, batch in (("vit", 2), ("vit-int8", 2), ("cnn", 1), ("cnn-int8", 1)):
         model = openvino.Core().read_model(artefacts[name].folder / "model.xml")
@@ -70,6 +74,7 @@ def test_shapes_are_fixed(artefacts) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_bf16_is_computed_only_where_the_cpu_has_it(artefacts, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((1, *SIZE), np.float32))
     schedule = Schedule(runs=3, seconds=0.0, blocks=1, warm_runs=1, warm_seconds=0.0, repeats=0)
@@ -82,6 +87,7 @@ def test_bf16_is_computed_only_where_the_cpu_has_it(artefacts, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_operators_are_the_execution_graph_each_with_its_time(artefacts, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((2, *SIZE), np.float32))
     rows = Local().operators(artefacts["vit"], tmp_path / "images.npy", 1, 60.0)
@@ -93,6 +99,7 @@ def test_operators_are_the_execution_graph_each_with_its_time(artefacts, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_operator_that_it_lacks_is_named(tmp_path: Path) -> None:
     class Orthogonal(nn.Module):
         def __init__(self) -> None:

@@ -15,7 +15,7 @@ from efficient360.deployment.runtimes.parity import parity
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 pytest.importorskip("tvm")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 SIZE = (3, 32, 32)
 IMAGES = np.random.default_rng(0).random((4, *SIZE), np.float32)
 
