@@ -31,6 +31,7 @@ UNFOLLOWED: Final = (
     "efficient360.core.figures",
     "efficient360.core.outcome",
     "efficient360.core.syntax_digest",
+    "efficient360.core.text",
     "efficient360.core.thumbnails",
     "efficient360.core.written_here",
     "efficient360.deployment.runtimes.runtime_code",

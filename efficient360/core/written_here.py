@@ -55,7 +55,7 @@ def _used(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 def _text(thing: Any) -> str:
     try:
         return inspect.getsource(thing)
-    except (OSError, TypeError):
+    except (OSError, TypeError, KeyError):  # KeyError: tvm replaces inspect.getfile, and looks a class's module up
         return "".join(_compiled(function.__code__) for function in _functions(thing))
 
 

@@ -60,9 +60,10 @@ def _foreign(session: Session, step: Step, known: dict[str, Entry]) -> Prepared:
         cls = evaluator_class(name, known) if evaluator is None else type(evaluator)
         require_declaration(name, cls)
         evaluator = configure(cls, step.settings) if evaluator is None else evaluator
+        key = key_of(session, evaluator)
         plain(dataclasses.asdict(evaluator))  # settings are stored
         measured_with(session, evaluator, None)  # so are these
-        return Prepared(name, key_of(session, evaluator), evaluator, foreign=True)
+        return Prepared(name, key, evaluator, foreign=True)
     except KeyboardInterrupt:
         raise
     except Efficient360Error as error:

@@ -33,7 +33,7 @@ metrics = st.builds(Metric, st.sampled_from(["top1", "ece"]), st.sampled_from([O
 levels = st.none() | st.sampled_from([0.9, 0.95])
 intervals = st.builds(lambda ends, level, given: Interval(min(ends), max(ends), "wilson", level, given), st.tuples(finite, finite), levels, text)
 extras = st.lists(figures, max_size=2).map(tuple)
-measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, extras, st.booleans())
+measurements = st.builds(Measurement, metrics, finite, st.integers(1, 10**6), st.none() | intervals, conditions, row, extras, text, st.booleans())
 failures = st.builds(Failure, st.sampled_from(list(Status)), text, text, text, st.none() | metrics, conditions)
 records = st.builds(
     Record, text, measurements | failures, text, st.tuples(st.integers(0, 9), st.integers(1, 9)), conditions, st.integers(0, 10**6).map(lambda ms: ms / 1000)

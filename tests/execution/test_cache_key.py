@@ -184,7 +184,7 @@ def test_an_evaluator_whose_results_cannot_be_told_apart_fails_alone(make_plan) 
     plan = make_plan("mine", "parameters")
     events: list[Any] = []
     runner.run(plan, events.append, InMemory(evaluators={"mine": Mine(object())}))
-    mine, parameters = (e.records[0].outcome for e in events if isinstance(e, Finished))
+    parameters, mine = (e.records[0].outcome for e in events if isinstance(e, Finished))
     assert (mine.status, mine.code) == (Status.FAILED, "not-plain")
     assert isinstance(parameters, Measurement)
 

@@ -166,8 +166,8 @@ def test_the_other_weights_of_a_file_are_seen_and_tried(tmp_path: Path) -> None:
     assert found("ema", ema=True) == ["two-sets-of-weights"]
 
 
-def test_findings_are_kept_and_come_again(make_plan, plugin) -> None:
-    plan = make_plan("brightness", plugins=(plugin(),))
+def test_findings_are_kept_and_come_again(make_plan) -> None:
+    plan = make_plan("accuracy")
     for _ in range(2):
         events: list = []
         run(plan, events.append)

@@ -48,7 +48,7 @@ def test_mean_over_examples_with_pixels_counted_by_hand(make_plan, plugin) -> No
 def test_shared_logits_are_the_networks_own(make_plan, plugin, tiny: Path) -> None:
     plan = make_plan("brightness", plugins=(plugin(score="yield Scores(BRIGHTNESS, model.logits(batch).softmax(1).amax(1))"),))
     events = run(plan)
-    (log,) = (plan.out / "work").glob("predictions-*/logits.f32")
+    (log,) = (plan.out / "work").glob("**/logits.f32")
     logits = np.fromfile(log, np.float32).reshape(60, 10)
     network = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=10)
     network.load_state_dict(load_file(tiny))
