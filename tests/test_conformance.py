@@ -55,6 +55,8 @@ SLOW = {
     "memory",
     "private_training",
 }
+EXHAUSTIVE = {"acceleration", "device_reach", "memory"}
+"""Those that start a process for each of their numbers."""
 SMALL: dict[str, dict[str, Any]] = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},
     "black_box": {"epsilons": (4,), "queries": 40, "shown": 1},
@@ -84,7 +86,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def _marked(name: str) -> Any:
-    marks = ([pytest.mark.slow] if name in SLOW else []) + ([pytest.mark.exhaustive] if name == "acceleration" else [])
+    marks = ([pytest.mark.slow] if name in SLOW else []) + ([pytest.mark.exhaustive] if name in EXHAUSTIVE else [])
     return pytest.param(name, marks=marks)
 
 

@@ -17,7 +17,7 @@ def test_every_evaluator_but_those_that_take_times_has_golden_outcomes() -> None
     assert {file.stem for file in golden.FOLDER.glob("*.json")} == set(golden.SETTINGS)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in golden.SETTINGS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.exhaustive] if name in SLOW else []) for name in golden.SETTINGS])
 def test_numbers_are_those_recorded(name: str, tmp_path: Path) -> None:
     before = golden.recorded(name)
     if moved := golden.moved(before["outcomes"], golden.measured(name, tmp_path / "run")):

@@ -47,6 +47,7 @@ def test_nor_does_the_module(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_nor_do_its_workers_and_their_helpers(folder: Path, tiny: Path) -> None:
     out = folder / "runs"
     out.mkdir()

@@ -228,6 +228,7 @@ def test_bad_settings(settings: dict, code: str, named: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_onnx_runtime_for_real(subject, context) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -95,6 +95,7 @@ def test_settings_out_of_range_are_refused(wrong: dict, code: str, message: str)
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_it_keeps_the_contract_on_this_machine() -> None:
     conformance.check(DeviceReach(profiles=("local",), runtimes=("torch",), runs=6, seconds=0.1))
 

@@ -245,6 +245,7 @@ def test_it_keeps_the_contract_with_groups_that_compare() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_false_alarms_come_as_often_as_they_may_and_planted_gaps_are_found() -> None:
     """Sixty data sets each: four groups alike give a p-value below 5 % about three times; a gap of ten points is found, with its interval."""
     rng = np.random.default_rng(0)

@@ -174,6 +174,7 @@ def test_real_processes(checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_weights_that_changed_or_vanished_are_failures_of_the_process_alone(checkpoint: Checkpoint) -> None:
     model = load_model(checkpoint)
     changed = list(Memory(batches=(1,)).evaluate(model, context(replace(checkpoint, digest="0" * 64))))

@@ -110,6 +110,7 @@ def test_its_seed_fixes_it_whatever_the_batch_size(learned: Case, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_interrupted_evaluation_trains_only_what_is_missing(learned: Case, tmp_path: Path) -> None:
     whole = run(learned, tmp_path / "a", layers=("head",))
 

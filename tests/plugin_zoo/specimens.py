@@ -136,7 +136,7 @@ BROKEN = {
     "no_evaluate": (whole("no_evaluate").replace("def evaluate(", "def evaluated("), "broken-plugin"),
     "dependencies_raise": (whole("dependencies_raise", members="def cache_dependencies(self): return 1 / 0"), "broken-plugin"),
     "others_raise": (whole("others_raise", members="def others(self): return 1 / 0"), "broken-plugin"),
-    "object_setting": (whole("object_setting", members="thing: Any = object()"), "broken-plugin"),
+    "object_setting": (whole("object_setting", members="thing: Any = object()"), "not-plain"),
     "nan_setting": (whole("nan_setting", members="thing: float = float('nan')"), "broken-plugin"),
     "exits_at_import": (whole("exits_at_import", extra="sys.exit(0)"), "broken-plugin"),
     "raises_at_import": (whole("raises_at_import", extra="import helpers_that_are_not_there"), "broken-plugin"),

@@ -12,7 +12,7 @@ from efficient360.execution.events import Event, Importing, Started
 from efficient360.execution.plan import Step
 from efficient360.execution.worker import Limits, isolated
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 BODIES = {
     "segfaults": "os.kill(os.getpid(), signal.SIGSEGV)",

@@ -73,6 +73,7 @@ def test_a_compiler_that_fails(artefact: Artefact, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_convolution_for_real(tmp_path: Path) -> None:
     for module in ("ethosu", "ai_edge_quantizer", "litert_torch"):
         pytest.importorskip(module)

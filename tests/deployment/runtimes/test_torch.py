@@ -66,6 +66,7 @@ def made(name: str, precision: Precision, module: nn.Module, folder: Path, batch
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_eager_in_bfloat16_is_half_the_size_and_close(small_vit: nn.Module, tmp_path: Path, logits_of: Callable[..., np.ndarray]) -> None:
     whole, half = (made("torch", p, small_vit, tmp_path, 2) for p in (Precision.FP32, Precision.BF16))
     images = probe(5)
@@ -78,6 +79,7 @@ def test_eager_in_bfloat16_is_half_the_size_and_close(small_vit: nn.Module, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
 def test_compiled(precision: Precision, small_vit: nn.Module, tmp_path: Path, logits_of: Callable[..., np.ndarray]) -> None:
     images = probe(3)
