@@ -45,8 +45,10 @@ def test_no_number_is_cut_at_eighty_columns() -> None:
 
 
 def _wide(record: Record) -> Record:
-    top1 = isinstance(record.outcome, Measurement) and record.outcome.metric.name == "top1"
-    return dataclasses.replace(record, outcome=dataclasses.replace(record.outcome, n=1_234_567)) if top1 else record
+    outcome = record.outcome
+    if not isinstance(outcome, Measurement) or outcome.metric.name != "top1":
+        return record
+    return dataclasses.replace(record, outcome=dataclasses.replace(outcome, n=1_234_567))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
