@@ -146,7 +146,8 @@ def evaluate(
     given = None
     reference, name = str(model), _name_of(str(model))
     if unnamed or not by_reference:
-        from efficient360.execution.handed_over import folder_name, hand_over, reference_of
+        from efficient360.execution.handed_over import folder_name, hand_over
+        from efficient360.models.in_memory import reference_of
 
         given = hand_over(model, dataset, training, transform, preprocessing, mean, std, class_names, groups, unnamed)
         if given.network is not None:

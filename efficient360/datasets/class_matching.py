@@ -9,7 +9,7 @@ import numpy as np
 
 from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card
-from efficient360.datasets.class_names import are_placeholders, common_names, imagenet_synsets, synset
+from efficient360.datasets.class_names import CommonNames, are_placeholders, common_names, imagenet_synsets, synset
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.folder_listing import is_number
 from efficient360.errors import DatasetError
@@ -67,7 +67,7 @@ def match_classes(
     shared = common_names(names, checkpoint.class_names) if checkpoint.class_names else None
     if shared is not None and set(shared.data) <= set(shared.outputs):
         place = {name: i for i, name in enumerate(shared.outputs)}
-        return _match([place[name] for name in shared.data], names, checkpoint.class_names, total, _loosely(names, checkpoint.class_names, shared.how))
+        return _match([place[name] for name in shared.data], names, checkpoint.class_names, total, _loosely(names, checkpoint.class_names, shared))
     if card.imagenet_classes and total == IMAGENET_CLASSES and len(names) == len(card.imagenet_classes):
         return _restricted(names, card)
     synsets = imagenet_synsets(total) if not outputs else ()
@@ -106,7 +106,8 @@ def match_examples(
 
 
 def _match(chosen: Sequence[int], names: Sequence[str], outputs: Sequence[str], total: int, findings: tuple[Finding, ...] = ()) -> ClassMatch:
-    rest = [i for i in range(total) if i not in set(chosen)]
+    taken = set(chosen)
+    rest = [i for i in range(total) if i not in taken]
     order = (*chosen, *rest)
     shown = (*names, *(outputs[i] if outputs else str(i) for i in rest))
     if rest:
@@ -115,13 +116,12 @@ def _match(chosen: Sequence[int], names: Sequence[str], outputs: Sequence[str], 
     return ClassMatch(None if order == tuple(range(total)) else order, shown, findings)
 
 
-def _loosely(names: Sequence[str], outputs: Sequence[str], how: str) -> tuple[Finding, ...]:
-    if not how:
+def _loosely(names: Sequence[str], outputs: Sequence[str], shared: CommonNames) -> tuple[Finding, ...]:
+    if not shared.how:
         return ()
-    forms = common_names(names, outputs)
-    theirs = {} if forms is None else dict(zip(forms.outputs, outputs, strict=True))
-    pairs = [f"{name} = {theirs[form]}" for name, form in zip(names, forms.data if forms else (), strict=False) if theirs.get(form) != name]
-    told = f"{len(pairs)} of {len(names)} classes are matched {how}: {_listed(pairs)}"
+    theirs = dict(zip(shared.outputs, outputs, strict=True))
+    pairs = [f"{name} = {theirs[form]}" for name, form in zip(names, shared.data, strict=True) if theirs[form] != name]
+    told = f"{len(pairs)} of {len(names)} classes are matched {shared.how}: {_listed(pairs)}"
     return (Finding("classes-matched-loosely", told, "say otherwise with --class-map"),)
 
 
@@ -209,7 +209,8 @@ def _differ(names: Sequence[str], outputs: Sequence[str]) -> DatasetError:
 
 
 def _side_by_side(names: Sequence[str], outputs: Sequence[str]) -> str:
-    ours, theirs = [n for n in names if n not in set(outputs)], [n for n in outputs if n not in set(names)]
+    data, checkpoint = set(names), set(outputs)
+    ours, theirs = [n for n in names if n not in checkpoint], [n for n in outputs if n not in data]
     return f"only in the data: {_listed(ours) or 'none'}; only in the checkpoint: {_listed(theirs) or 'none'}"
 
 
@@ -235,8 +236,10 @@ def unseen_classes(examples: ExampleSet, checkpoint: Checkpoint) -> tuple[int, .
     names, outputs = list(examples.class_names), checkpoint.class_names
     if len(outputs) != checkpoint.num_classes or len(outputs) >= len(names):
         return ()
-    shared = common_names(names, outputs)
-    return () if shared is None else tuple(i for i, name in enumerate(shared.data) if name not in set(shared.outputs))
+    if (shared := common_names(names, outputs)) is None:
+        return ()
+    known = set(shared.outputs)
+    return tuple(i for i, name in enumerate(shared.data) if name not in known)
 
 
 def of_classes(examples: ExampleSet, classes: tuple[int, ...]) -> ExampleSet:
@@ -256,7 +259,7 @@ def of_classes(examples: ExampleSet, classes: tuple[int, ...]) -> ExampleSet:
 def known_part(examples: ExampleSet, checkpoint: Checkpoint) -> ExampleSet:
     """The examples of the classes that a checkpoint knows."""
     unseen = unseen_classes(examples, checkpoint)
-    return of_classes(examples, tuple(i for i in range(len(examples.class_names)) if i not in unseen)) if unseen else examples
+    return of_classes(examples, tuple(sorted(set(range(len(examples.class_names))) - set(unseen)))) if unseen else examples
 
 
 def unseen_part(examples: ExampleSet, checkpoint: Checkpoint) -> ExampleSet:

@@ -13,11 +13,8 @@ from efficient360.errors import CheckpointError, SettingsError
 from efficient360.evaluator import Evaluator, ExampleEvaluator
 from efficient360.execution.session import InMemory
 from efficient360.models.checkpoint import Preprocessing
-from efficient360.models.in_memory import reference_of
 from efficient360.models.preprocessing import preprocessing_of_timm
 from efficient360.models.weights import digest
-
-__all__ = ["folder_name", "hand_over", "reference_of"]
 
 
 def hand_over(

@@ -34,6 +34,7 @@ class _Space:
         return cls(owner, {name: value for name, value in names.items() if _is_code(value)}, frozenset(names))
 
     def restore(self) -> None:
+        """Put back what was replaced, and take out what hides what is inherited."""
         now = dict(vars(self.owner))
         for name, value in self.code.items():
             if now.get(name) is not value and (name not in now or _is_code(now[name])):

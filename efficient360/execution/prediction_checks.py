@@ -9,18 +9,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from efficient360.core.code_digest import code_of, module
 from efficient360.core.findings import Finding, findings_from_json, findings_to_json
 from efficient360.datasets.examples import ExampleSet
 from efficient360.errors import Efficient360Error
-from efficient360.execution.alternatives import better_preprocessing, better_weights
-from efficient360.execution.cache_key import digest, identity_of
-from efficient360.execution.prediction_findings import prediction_findings
-from efficient360.execution.predictions import stored_logits
+from efficient360.execution import alternatives, prediction_findings
+from efficient360.execution.cache_key import digest
+from efficient360.execution.predictions import pass_identity, stored_logits
 from efficient360.execution.session import Session
 from efficient360.storage.outcomes import write_atomically
 
-VERSION: Final = 1
-"""Raised when the checks change: stored findings are made anew."""
+CHECKS: Final = (__name__, alternatives.__name__, prediction_findings.__name__)
+"""Modules of the checks: when they change, stored findings are made anew."""
 TRIED: Final = 256
 """Images on which an alternative is judged."""
 
@@ -30,7 +30,7 @@ def findings_of_predictions(session: Session) -> tuple[Finding, ...] | None:
     if session.dataset is None or session.match is None or not session.checkpoint.trained:
         return None
     examples = session.dataset.examples
-    identity = {**identity_of(session), "data": examples.fingerprint, "checks": VERSION}
+    identity = {**pass_identity(session, examples), "checks": code_of([module(name) for name in CHECKS]).digest}
     file = session.store.work(f"findings-{digest(identity, 'the checks of predictions')}") / "findings.json"
     try:
         return findings_from_json(json.loads(file.read_text(encoding="utf-8")))
@@ -40,10 +40,10 @@ def findings_of_predictions(session: Session) -> tuple[Finding, ...] | None:
     if logits is None:
         return None
     order = list(range(session.checkpoint.num_classes)) if session.match.outputs is None else list(session.match.outputs)
-    alternatives = {how: [order.index(output) for output in outputs] for how, outputs in session.match.alternatives.items()}
+    matches = {how: [order.index(output) for output in outputs] for how, outputs in session.match.alternatives.items()}
     found = (
         *_alternatives(session, examples, logits),
-        *prediction_findings(logits, examples.labels, examples.class_names, alternatives),
+        *prediction_findings.prediction_findings(logits, examples.labels, examples.class_names, matches),
     )
     write_atomically(file, json.dumps(findings_to_json(found)).encode())
     return found
@@ -58,9 +58,9 @@ def _alternatives(session: Session, examples: ExampleSet, logits: NDArray[np.flo
     tries: list[Callable[[], Finding | None]] = []
     if checkpoint.assumed:
         shape = checkpoint.preprocessing
-        tries.append(partial(better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
+        tries.append(partial(alternatives.better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
     if checkpoint.card.get("other_weights") and session.deployment is None:
-        tries.append(partial(better_weights, checkpoint, session.keep, plan.device, chosen, right, plan.batch_size, session.deadline))
+        tries.append(partial(alternatives.better_weights, checkpoint, session.keep, plan.device, chosen, right, plan.batch_size, session.deadline))
     found = []
     for attempt in tries:
         with contextlib.suppress(Efficient360Error, RuntimeError):

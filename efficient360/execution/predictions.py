@@ -185,10 +185,14 @@ def stored_logits(session: Session) -> NDArray[np.float32] | None:
     return log.take(np.arange(len(examples))) if len(examples) and len(log) >= len(examples) else None
 
 
+def pass_identity(session: Session, examples: ExampleSet) -> dict[str, Any]:
+    """All that the clean predictions of some examples depend on."""
+    return {**identity_of(session), "data": split_identity(session, examples)}
+
+
 def _folder(session: Session, examples: ExampleSet) -> Path:
     """Where a pass is kept. Beside foreign code, which may falsify what is computed, it is the foreign code's own, unless there is nothing left to compute."""
-    identity = {**identity_of(session), "data": split_identity(session, examples)}
-    name = f"predictions-{digest(identity, 'the clean predictions')}"
+    name = f"predictions-{digest(pass_identity(session, examples), 'the clean predictions')}"
     if session.beside is None or min(map(len, _logs(session.model, session.store.folder / "work" / name))) >= len(examples):
         return session.store.work(name)
     folder = session.beside / name

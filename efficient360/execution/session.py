@@ -142,10 +142,10 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     reload = partial(load_model, checkpoint, plan.device, keep) if network is None else partial(model_in_memory, network, checkpoint, plan.device, keep)
     model = reload()
     preflight(model, plan.seed)
+    training = cache(partial(training_split, dataset, names))
     calibration: CalibrationImages | None = None
     if dataset is not None and plan.deployment:
-        dataset, calibration = calibration_images(dataset, names, plan.deployment, plan.seed)
-    training = cache(partial(training_split, dataset, names))
+        dataset, calibration = calibration_images(dataset, training, plan.deployment, plan.seed)
     opened = partial(Session, plan, store, checkpoint, match=match, dataset=dataset, environment=environment.describe(), deadline=deadline, emit=emit)
     if not plan.deployment:
         return opened(model=model, deployment=None, training_split=training, evaluators=given.evaluators, reload=reload)

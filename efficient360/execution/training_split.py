@@ -1,7 +1,7 @@
 """The split a checkpoint was trained on, never the evaluated images under another name; and the images that int8 is calibrated with."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -72,7 +72,7 @@ def training_split(dataset: Dataset | None, names: Sequence[str]) -> TrainingSpl
     return TrainingSplit(examples, findings=(_leak(found, looked),) if found else ())
 
 
-def calibration_images(dataset: Dataset, names: Sequence[str], target: str, seed: int) -> tuple[Dataset, CalibrationImages | None]:
+def calibration_images(dataset: Dataset, training: Callable[[], TrainingSplit], target: str, seed: int) -> tuple[Dataset, CalibrationImages | None]:
     """Images to calibrate int8 with, and the data set without those that were held back from it for that.
 
     The training split where there is one; else images of the evaluated split that are not evaluated: those beyond the subset asked for, or a
@@ -80,7 +80,7 @@ def calibration_images(dataset: Dataset, names: Sequence[str], target: str, seed
 
     Args:
         dataset: The data set.
-        names: As of :func:`training_split`.
+        training: Opens its training split.
         target: ``runtime[:precision]``.
         seed: Of the choice.
 
@@ -89,9 +89,8 @@ def calibration_images(dataset: Dataset, names: Sequence[str], target: str, seed
     """
     if catalogue.target(target)[1] is not Precision.INT8:
         return dataset, None
-    training = training_split(dataset, names).examples
-    if training is not None:
-        return dataset, CalibrationImages(training, "the training split")
+    if (split := training().examples) is not None:
+        return dataset, CalibrationImages(split, "the training split")
     if dataset.spare is not None and len(dataset.spare) >= CALIBRATION:
         return dataset, CalibrationImages(dataset.spare, "the evaluated split's images that are not evaluated")
     examples = dataset.examples

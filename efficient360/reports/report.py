@@ -77,7 +77,7 @@ class Axis:
     @property
     def bound_text(self) -> str:
         """What the mark of :attr:`score_text` means, with the settings that differ; empty without one."""
-        told = "; ".join(f"{part.anchor.evaluator} {part.settings}" for part in self.parts if part.settings)
+        told = "; ".join(dict.fromkeys(f"{part.anchor.evaluator} {part.settings}" for part in self.parts if part.settings))
         return f"{self.bound}: {told}" if self.bound else ""
 
 

@@ -1,5 +1,6 @@
 """A training split is another split of the same data, never the evaluated images; without one, int8 is calibrated on images that are not evaluated."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,24 +105,24 @@ def test_int8_is_calibrated_with_the_training_split_where_there_is_one(tmp_path:
     fill(tmp_path / "test", 2, 0)
     fill(tmp_path / "train", 2, 1)
     dataset = opened(tmp_path, network)
-    same, images = calibration_images(dataset, NAMES, "onnxruntime:int8", 0)
+    same, images = calibration_images(dataset, partial(training_split, dataset, NAMES), "onnxruntime:int8", 0)
     assert images is not None
     assert images.described == "the training split"
     assert same is dataset
-    assert calibration_images(dataset, NAMES, "onnxruntime", 0) == (dataset, None)
+    assert calibration_images(dataset, partial(training_split, dataset, NAMES), "onnxruntime", 0) == (dataset, None)
 
 
 def test_else_with_images_that_are_not_evaluated(tmp_path: Path, network: Checkpoint) -> None:
     folder = fill(tmp_path, 20, 0)
     whole = opened(folder, network)
-    rest, held = calibration_images(whole, NAMES, "onnxruntime:int8", 0)
+    rest, held = calibration_images(whole, partial(training_split, whole, NAMES), "onnxruntime:int8", 0)
     assert held is not None
     assert set(held.examples.ids).isdisjoint(rest.examples.ids)
     assert len(held.examples) == 50
     assert sorted([*held.examples.ids, *rest.examples.ids]) == sorted(whole.examples.ids)
     assert [finding.code for finding in rest.findings] == ["calibration-held-back"]
     part = opened(folder, network, max_examples=30)
-    same, spare = calibration_images(part, NAMES, "onnxruntime:int8", 0)
+    same, spare = calibration_images(part, partial(training_split, part, NAMES), "onnxruntime:int8", 0)
     assert spare is not None
     assert list(same.examples.ids) == list(part.examples.ids)
     assert len(spare.examples) == 170 >= CALIBRATION
@@ -129,8 +130,9 @@ def test_else_with_images_that_are_not_evaluated(tmp_path: Path, network: Checkp
 
 
 def test_too_few_images_to_hold_some_back_are_told(tmp_path: Path, network: Checkpoint) -> None:
+    few = opened(fill(tmp_path, 2, 0), network)
     with pytest.raises(RunError) as caught:
-        calibration_images(opened(fill(tmp_path, 2, 0), network), NAMES, "onnxruntime:int8", 0)
+        calibration_images(few, partial(training_split, few, NAMES), "onnxruntime:int8", 0)
     assert caught.value.code == "no-calibration"
 
 
