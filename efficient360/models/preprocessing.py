@@ -7,7 +7,7 @@ from torch import nn
 
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import pretrained_config
+from efficient360.models.architectures import default_config
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
 from efficient360.models.sidecar import MOST_PIXELS, Sidecar
 
@@ -18,7 +18,7 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     Raises:
         CheckpointError: The images aren't RGB, or ``img_size`` is no size.
     """
-    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **pretrained_config(architecture), **sidecar.preprocessing})
+    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **default_config(architecture), **sidecar.preprocessing})
     channels, *sides = config["input_size"]
     channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
     if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:

@@ -6,10 +6,11 @@ from typing import Any
 from torch import Tensor
 
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import build_network, pretrained_config, require_architecture, skeleton
+from efficient360.models.architectures import build_network, default_config, require_architecture, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
+from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
@@ -45,7 +46,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
-    count = arguments.get("num_classes", _sidecar_classes(source, architecture) or pretrained_config(architecture).get("num_classes"))
+    count = arguments.get("num_classes", _sidecar_classes(source, architecture) or default_config(architecture).get("num_classes"))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     skeleton(architecture, full)  # what is too large is refused before it takes memory
     network = build_network(architecture, full, spec.seed)
@@ -68,7 +69,7 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
 
 
 def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
-    tensors, config = weights.tensors, pretrained_config(architecture)
+    tensors, config = weights.tensors, default_config(architecture)
     count = arguments.get("num_classes", _sidecar_classes(source, architecture))
     count = head_classes(config, tensors) if count is None else count
     if count is None:
@@ -129,7 +130,11 @@ def _require_classes(count: Any, spec: CheckpointSpec) -> int:
 
 def _card(source: CheckpointSource, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
     """What is known of the weights beside their values, and what was done to them."""
-    preprocessing_source = "sidecar" if {"mean", "std"} <= source.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
+    preprocessing_source = (
+        "sidecar"
+        if {"mean", "std"} <= source.sidecar.preprocessing.keys()
+        else f"{library_of(architecture).name.partition(' ')[0]}'s defaults of {architecture}"
+    )
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
     card = {"preprocessing_source": preprocessing_source, **source.sidecar.card, **source.card, "stored_dtype": ", ".join(dtypes)}
     if weights.stored and source.weights is not None:
