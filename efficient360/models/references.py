@@ -5,16 +5,19 @@ from typing import Any
 
 from torch import Tensor
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network, default_config, require_architecture, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
 from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.own_file import is_own_file, located
+from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
-from efficient360.models.weights import Weights, digest, timm_weights
+from efficient360.models.weights import Weights, checkpoint_digest, digest, timm_weights
 
 
 def resolve(spec: CheckpointSpec) -> Checkpoint:
@@ -29,15 +32,24 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     """
     source = find_source(spec)
     architecture = spec.architecture or source.sidecar.architecture
+    if is_own_file(architecture) and architecture not in (spec.architecture, spec.reference.strip()):
+        raise CheckpointError(
+            "architecture-is-code",
+            f"the card beside {spec.reference} names a Python file as the architecture, {shown(architecture)}: files are only run that you name yourself",
+            f"where you trust that file: --arch {architecture}",
+        )
     if not architecture:
         raise CheckpointError(
             "architecture-unknown",
             f"{spec.reference} comes without a sidecar that names its architecture",
-            'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
+            'name it with --arch (a timm name, torchvision:NAME, or your own file.py:NAME), or write model.json beside it with "architecture" and "model_args"',
         )
     require_architecture(architecture)
-    sidecar_arguments = source.sidecar.arguments if architecture == source.sidecar.architecture else {}
+    sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}
+    if is_own_file(architecture):
+        weights = None if spec.random_weights or source.weights is None else timm_weights(source.weights, spec.ema)
+        return resolve_own(spec, source, architecture, arguments, weights)
     if spec.random_weights:
         return _random(spec, source, architecture, arguments)
     if source.weights is None:
@@ -60,7 +72,7 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
         arguments=full,
         origin=Origin.RANDOM,
         path=None,
-        digest=digest(network.state_dict()),
+        digest=checkpoint_digest(digest(network.state_dict()), "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names if len(names) == full["num_classes"] else (),
@@ -94,12 +106,12 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         arguments=full,
         origin=source.origin,
         path=source.weights,
-        digest=weights.digest,
+        digest=checkpoint_digest(weights.digest, "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
         card=_card(source, architecture, weights, resampled, preprocessing),
-        assumed=assumed_values(source.sidecar, spec),
+        assumed=assumed_values(architecture, source.sidecar, spec),
     )
 
 
