@@ -15,6 +15,7 @@ from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.libraries.own_file import is_own_file, located
 from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
+from efficient360.models.program_file import program_kind
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
 from efficient360.models.weights import Weights, checkpoint_digest, digest, timm_weights
@@ -38,6 +39,9 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
             f"the card beside {spec.reference} names a Python file as the architecture, {shown(architecture)}: files are only run that you name yourself",
             f"where you trust that file: --arch {architecture}",
         )
+    if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
+        message = f"{spec.reference} is a whole program ({kind}), not weights"
+        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
     if not architecture:
         raise CheckpointError(
             "architecture-unknown",
