@@ -21,13 +21,49 @@ _ROOM: Final = 64 * 2**20
 """Bytes of a graph's text."""
 _NAMESPACES: Final = ("aten", "prim")
 _SYMBOLIC: Final = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Max Min Mod PythonMod FloorDiv CeilDiv CleanDiv ModularIndexing IntTrueDiv FloatTrueDiv ToFloat"
-    " TruncToInt RoundToInt CeilToInt FloorToInt Eq Ne Lt Le Gt Ge And Or Not Equality Unequality StrictLessThan LessThan StrictGreaterThan GreaterThan".split()
+    [
+        "Symbol",
+        "Integer",
+        "Float",
+        "Rational",
+        "Add",
+        "Mul",
+        "Pow",
+        "Max",
+        "Min",
+        "Mod",
+        "PythonMod",
+        "FloorDiv",
+        "CeilDiv",
+        "CleanDiv",
+        "ModularIndexing",
+        "IntTrueDiv",
+        "FloatTrueDiv",
+        "ToFloat",
+        "TruncToInt",
+        "RoundToInt",
+        "CeilToInt",
+        "FloorToInt",
+        "Eq",
+        "Ne",
+        "Lt",
+        "Le",
+        "Gt",
+        "Ge",
+        "And",
+        "Or",
+        "Not",
+        "Equality",
+        "Unequality",
+        "StrictLessThan",
+        "LessThan",
+        "StrictGreaterThan",
+        "GreaterThan",
+    ]
 )
 """Functions in what ``torch.export`` writes for the size of a dimension; it is evaluated as Python when the file is loaded."""
-_ARITHMETIC: Final = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, ast.Name, ast.Subscript, ast.keyword
-)  # fmt: skip
+_OPERATORS: Final = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
+_ARITHMETIC: Final = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Name, ast.Subscript, ast.keyword, *_OPERATORS)
 _FUNCTIONS: Final = re.compile(
     r"torch\.ops\.aten\.\w+\.\w+|_operator\.(?:add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|getitem|and_|or_|not_)"
     r"|torch\.sym_\w+|math\.(?:ceil|floor|trunc|sqrt)|torch\.ops\.higher_order\.wrap_with_set_grad_enabled"
