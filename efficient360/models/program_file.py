@@ -20,46 +20,9 @@ _ZIP: Final = b"PK\x03\x04"
 _ROOM: Final = 64 * 2**20
 """Bytes of a graph's text."""
 _NAMESPACES: Final = ("aten", "prim")
-_SYMBOLIC: Final = frozenset(
-    [
-        "Symbol",
-        "Integer",
-        "Float",
-        "Rational",
-        "Add",
-        "Mul",
-        "Pow",
-        "Max",
-        "Min",
-        "Mod",
-        "PythonMod",
-        "FloorDiv",
-        "CeilDiv",
-        "CleanDiv",
-        "ModularIndexing",
-        "IntTrueDiv",
-        "FloatTrueDiv",
-        "ToFloat",
-        "TruncToInt",
-        "RoundToInt",
-        "CeilToInt",
-        "FloorToInt",
-        "Eq",
-        "Ne",
-        "Lt",
-        "Le",
-        "Gt",
-        "Ge",
-        "And",
-        "Or",
-        "Not",
-        "Equality",
-        "Unequality",
-        "StrictLessThan",
-        "LessThan",
-        "StrictGreaterThan",
-        "GreaterThan",
-    ]
+_SYMBOLIC: Final = re.compile(
+    "Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv|ModularIndexing|IntTrueDiv|FloatTrueDiv|ToFloat"
+    "|TruncToInt|RoundToInt|CeilToInt|FloorToInt|Eq|Ne|Lt|Le|Gt|Ge|And|Or|Not|Equality|Unequality|(?:Strict)?(?:LessThan|GreaterThan)"
 )
 """Functions in what ``torch.export`` writes for the size of a dimension; it is evaluated as Python when the file is loaded."""
 _OPERATORS: Final = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
@@ -201,7 +164,9 @@ def _is_of_sizes(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("size", "shape")
     if isinstance(node, ast.Call):
-        return (isinstance(node.func, ast.Name) and node.func.id in _SYMBOLIC) or (isinstance(node.func, ast.Attribute) and not node.args and not node.keywords)
+        return (isinstance(node.func, ast.Name) and _SYMBOLIC.fullmatch(node.func.id) is not None) or (
+            isinstance(node.func, ast.Attribute) and not node.args and not node.keywords
+        )
     return isinstance(node, _ARITHMETIC)
 
 
