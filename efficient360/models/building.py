@@ -6,7 +6,7 @@ from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
 from efficient360.models.checkpoint import Checkpoint, Origin
 from efficient360.models.fitting import fit, may_resample
-from efficient360.models.greyscale import weights_for_colour
+from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.model import PixelsToLogits, TorchModel
 from efficient360.models.selection import shapes_of
 from efficient360.models.weights import Weights, named_weights
@@ -35,7 +35,8 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         weights = Weights(network.state_dict())
     else:
         weights = named_weights(checkpoint.path, checkpoint.selection)
-    if weights.digest != checkpoint.digest:
+    known = grey_digest(weights.digest) if checkpoint.greyscale else weights.digest
+    if known != checkpoint.digest:
         raise CheckpointError(
             "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"
         )

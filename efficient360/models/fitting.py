@@ -173,6 +173,9 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
 
+    if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
+        return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
+
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
 

@@ -11,7 +11,7 @@ from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, P
 from efficient360.models.compressed_file import KEY, stored_variant
 from efficient360.models.explaining import explained, unknown_architecture
 from efficient360.models.fitting import classifiers, fit, head_classes, may_resample, same_but_classes
-from efficient360.models.greyscale import weights_for_colour
+from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.selection import Candidate, Choice, Target, separate_heads, shapes_of
@@ -110,7 +110,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         arguments=full,
         origin=source.origin,
         path=source.weights,
-        digest=weights.digest,
+        digest=grey_digest(weights.digest) if greyscale else weights.digest,
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
