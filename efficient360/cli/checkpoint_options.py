@@ -2,9 +2,11 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import Any, Final
 
 from efficient360.errors import SettingsError
+
+_EXAMPLES: Final = {"--arch-arg": "img_size=32", "--preprocess": "input_size=32"}
 
 
 def checkpoint_spec(options: argparse.Namespace) -> Any:
@@ -12,7 +14,14 @@ def checkpoint_spec(options: argparse.Namespace) -> Any:
     from efficient360.models.checkpoint import CheckpointSpec
 
     return CheckpointSpec(
-        options.checkpoint, options.arch, architecture_arguments(options.arch_arg), random_weights=options.random_weights, weights_key=weights_key(options), seed=options.seed
+        options.checkpoint,
+        options.arch,
+        pairs("--arch-arg", options.arch_arg),
+        random_weights=options.random_weights,
+        weights_key=weights_key(options),
+        seed=options.seed,
+        output=options.output,
+        preprocessing=pairs("--preprocess", options.preprocess),
     )
 
 
@@ -23,21 +32,21 @@ def weights_key(options: argparse.Namespace) -> str:
     return str(options.weights_key or ("ema" if options.ema else ""))
 
 
-def architecture_arguments(pairs: list[str]) -> dict[str, Any]:
-    """The arguments of an architecture in ``KEY=VALUE`` pairs.
+def pairs(option: str, typed: list[str]) -> dict[str, Any]:
+    """The values of an option that was typed as KEY=VALUE, any number of times.
 
     Raises:
-        SettingsError: A pair is none, or its value is no YAML.
+        SettingsError: One is no such pair, or its value is no YAML.
     """
     from efficient360.core.parsing import parse_yaml
 
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
+    values: dict[str, Any] = {}
+    for pair in typed:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
+            raise SettingsError("bad-option", f"{option} {pair} is not KEY=VALUE", f"write it as {option} {_EXAMPLES[option]}")
         try:
-            arguments[key] = parse_yaml(value)
+            values[key] = parse_yaml(value)
         except ValueError as error:
-            raise SettingsError("bad-option", f"the value in --arch-arg {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
-    return arguments
+            raise SettingsError("bad-option", f"the value in {option} {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
+    return values

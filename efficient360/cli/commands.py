@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from efficient360.cli.checkpoint_options import architecture_arguments, checkpoint_spec, weights_key
+from efficient360.cli.checkpoint_options import checkpoint_spec, pairs, weights_key
 from efficient360.errors import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
@@ -35,7 +35,9 @@ def evaluate(options: argparse.Namespace) -> int:
             out=options.out,
             progress=listen,
             architecture=options.arch,
-            arguments=architecture_arguments(options.arch_arg),
+            arguments=pairs("--arch-arg", options.arch_arg),
+            preprocessing=pairs("--preprocess", options.preprocess),
+            output=options.output,
             random_weights=options.random_weights,
             weights_key=weights_key(options),
             data_dir=options.data_dir,

@@ -10,9 +10,10 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
-from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
+from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
 from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
+from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
 from efficient360.models.transformers_vit import transformers_sidecar
 from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
@@ -58,6 +59,9 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
     if reference and is_folder(path):
         return _folder(path)
     if reference and is_file(path):
+        if path.suffix == ".py":
+            message = f"{reference} is a Python file, not weights"
+            raise CheckpointError("checkpoint-is-code", message, f"efficient360 evaluate WEIGHTS --arch {reference}:NAME, of a function or class in it")
         return _file(path)
     if reference.startswith(PREFIXES):
         return _repository(parse_repository(reference), spec)
@@ -133,14 +137,17 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSourc
 def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
     sidecar = parse_sidecar({key: value for key, value in published.config.items() if value is not None}, Path(reference))
     card = {**sidecar.card, "preprocessing_source": f"{library.name.partition(' ')[0]}'s configuration of {reference}"}
-    sidecar = Sidecar(architecture=published.architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
-    if spec.random_weights:
+    arguments = published.config.get("model_args", {})
+    sidecar = Sidecar(architecture=published.architecture, arguments=arguments, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
+    if spec.random_weights or is_own_file(reference):  # whose code may load its weights
         return CheckpointSource(published.architecture, Origin.RANDOM, sidecar, None)
     told = library.name.partition(" ")[0]
     if not published.repository and not published.url:
         raise CheckpointError(
             "no-pretrained-weights", f"{told} has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
         )
+    if not published.repository and published.sha256:
+        return CheckpointSource(reference.rpartition(":")[2], Origin.HUB, sidecar, fetch_url(published.url, published.sha256))
     if not published.repository:
         raise CheckpointError(
             "no-hub-weights", f"{told}'s weights of {reference} are not on the hub but at {published.url}", "download them and give the file with --arch"

@@ -3,9 +3,11 @@
 from typing import Final
 
 from efficient360.models.libraries.library import Library
+from efficient360.models.libraries.own_file import OwnFileLibrary
 from efficient360.models.libraries.timm_library import TimmLibrary
+from efficient360.models.libraries.torchvision_library import TorchvisionLibrary
 
-LIBRARIES: Final[tuple[Library, ...]] = (TimmLibrary(),)
+LIBRARIES: Final[tuple[Library, ...]] = (OwnFileLibrary(), TorchvisionLibrary(), TimmLibrary())
 """In the order in which they are asked; the last owns every name that no other does."""
 
 
