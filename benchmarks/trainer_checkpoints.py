@@ -1,8 +1,8 @@
-"""Checkpoints as trainers save them: way of saving × family, each with the largest difference of its logits from the network's own forward pass, or its error code.
+"""Checkpoints as trainers save them: way of saving × family, each with the largest difference of its logits from the network's own, or its error code.
 
 python benchmarks/trainer_checkpoints.py > benchmarks/results/trainer_checkpoints.md
 
-With REAL=WEIGHTS.safetensors (a card beside it) and IMAGES=FOLDER (class folders) it also gives, for every way of saving these weights, the top-1 of a plain loop and of what was read.
+With REAL=WEIGHTS.safetensors (a card beside it) and IMAGES=FOLDER (class folders) it also gives, for every way of saving these weights, their top-1.
 """
 
 import argparse
@@ -91,7 +91,12 @@ def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> It
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
     training = {"epoch": 3, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
-    options = {"model": architecture, "model_kwargs": {key: value for key, value in arguments.items() if key not in ("num_classes", "img_size")}, "mean": [0.5] * 3, "std": [0.5] * 3}
+    options = {
+        "model": architecture,
+        "model_kwargs": {key: value for key, value in arguments.items() if key not in ("num_classes", "img_size")},
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
     options |= {"img_size": arguments["img_size"]} if "img_size" in arguments else {}
     yield "state dict, .pth", torch_file(s), {}
     yield "before 2020's format, .pth", torch_file(s, _use_new_zipfile_serialization=False), {}
@@ -103,7 +108,11 @@ def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> It
     yield "torch.compile: _orig_mod.", torch_file(under("_orig_mod.", s)), {}
     for prefix in ("net.", "backbone.", "encoder.", "vit.", "model.backbone."):
         beside = {"criterion.weight": torch.ones(10), "val_acc.correct": torch.zeros(1)}
-        yield f"Lightning: {prefix} with a loss and a metric", torch_file({"state_dict": under(prefix, s, **beside), "pytorch-lightning_version": "2.5"}, ".ckpt"), {}
+        yield (
+            f"Lightning: {prefix} with a loss and a metric",
+            torch_file({"state_dict": under(prefix, s, **beside), "pytorch-lightning_version": "2.5"}, ".ckpt"),
+            {},
+        )
     hyper = {"model_name": architecture, "optimizer": functools.partial(torch.optim.AdamW, lr=1e-3), **options}
     yield "Lightning, hyper_parameters alone name it", torch_file({"state_dict": under("net.", s), "hyper_parameters": hyper}, ".ckpt"), {"bare": True}
     yield "timm: state_dict and state_dict_ema", torch_file({"arch": architecture, "state_dict": s, "state_dict_ema": noise(s), **training}, ".pth.tar"), {}
@@ -113,7 +122,11 @@ def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> It
     yield "student and teacher", torch_file({"student": under("module.backbone.", noise(s)), "teacher": under("backbone.", s)}), {}
     yield "teacher. and student. in one state dict", torch_file({"state_dict": {**under("student.", noise(s)), **under("teacher.", s)}}), {}
     yield "thop's counters", torch_file({**s, "total_ops": torch.zeros(1), "total_params": torch.zeros(1)}), {}
-    yield "NumPy scalar best_acc, array, defaultdict", torch_file({"model": s, "best": np.float64(0.5), "a": np.ones(3), "log": collections.defaultdict(list)}), {}
+    yield (
+        "NumPy scalar best_acc, array, defaultdict",
+        torch_file({"model": s, "best": np.float64(0.5), "a": np.ones(3), "log": collections.defaultdict(list)}),
+        {},
+    )
     values = {"args": argparse.Namespace(out=Path("x"), f=functools.partial(int, base=2)), "when": datetime.datetime(2026, 1, 1)}
     yield "Namespace with a Path, datetime, partial", torch_file({"model": s, **values, "sched": scheduler}), {}
     yield "whole network, torch.save(model)", torch_file(network), {}
@@ -123,9 +136,15 @@ def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> It
     yield "the same, --weights-key backbone+classifier", torch_file(_separate(network, s)), {"key": "backbone+classifier"}
     yield "DeepSpeed's folder", folder_of({"latest": "step5", "step5/mp_rank_00_model_states.pt": {"module": s, "ds_version": "0.16"}}), {}
     yield "DeepSpeed, ZeRO-3 shards", folder_of({"latest": "step5", "step5/zero_pp_rank_0_mp_rank_00_model_states.pt": {"module": {}}}), {}
-    timm_files = {f"{name}.pth.tar": {"arch": architecture, "state_dict": s if name == "model_best" else noise(s)} for name in ("last", "model_best", "checkpoint-11")}
+    timm_files = {
+        f"{name}.pth.tar": {"arch": architecture, "state_dict": s if name == "model_best" else noise(s)} for name in ("last", "model_best", "checkpoint-11")
+    }
     yield "timm's output folder with args.yaml", folder_of({**timm_files, "args.yaml": yaml.safe_dump(options)}), {"bare": True}
-    yield "torch.distributed.checkpoint's folder", lambda folder: (distributed.save({"model": s}, checkpoint_id=folder / "d", no_dist=True), folder / "d")[1], {}
+    yield (
+        "torch.distributed.checkpoint's folder",
+        lambda folder: (distributed.save({"model": s}, checkpoint_id=folder / "d", no_dist=True), folder / "d")[1],
+        {},
+    )
     for kind in (torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn):
         yield str(kind).removeprefix("torch."), torch_file({k: v.to(kind) if v.is_floating_point() else v for k, v in s.items()}), {"dtype": kind}
     yield "a class of a script beside the weights", torch_file({"model": s, "hook": print}), {}
@@ -214,7 +233,9 @@ def print_real(weights: Path, images: Path) -> None:
     network, architecture, arguments, card, batches = real(weights, images)
     mean, std = (torch.tensor(card[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
     loop = top1(lambda pixels: network((pixels - mean) / std), batches)
-    print(f"\nA trained network, {sum(len(labels) for _, labels in batches)} images, plain loop {loop:.1%}\n\n| way of saving | top-1, or error |\n| --- | --- |")
+    print(
+        f"\nA trained network, {sum(len(labels) for _, labels in batches)} images, plain loop {loop:.1%}\n\n| way of saving | top-1, or error |\n| --- | --- |"
+    )
     for way, write, asked in ways(network, architecture, arguments):
         with tempfile.TemporaryDirectory() as folder:
             path = write(Path(folder))

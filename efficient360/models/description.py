@@ -1,4 +1,4 @@
-"""What a checkpoint is, found out in seconds and without data: its file, the weights in it, the architecture or guesses, preprocessing, and how to evaluate it."""
+"""What a checkpoint is, found out in seconds and without data: file, weights, architecture or guesses, preprocessing, and how to evaluate it."""
 
 import shlex
 from collections.abc import Mapping
@@ -105,7 +105,11 @@ class CheckpointDescription:
             rows.append(("file", f"{self.file}: {self.kind}, {scaled(self.size, 'B')}"))
         rows += [("weights", _weights_line(stored)) for stored in self.stored]
         rows += [("", f"… and {self.card['more']} more")] if "more" in self.card else []
-        rows += [(name, self.card[key]) for name, key in (("chosen", "taken_because"), ("chosen", "file"), ("left out", "left_out"), ("adapted", "adapted")) if key in self.card]
+        rows += [
+            (name, self.card[key])
+            for name, key in (("chosen", "taken_because"), ("chosen", "file"), ("left out", "left_out"), ("adapted", "adapted"))
+            if key in self.card
+        ]
         if self.beside:
             rows.append(("beside", ", ".join(f"{key} ({what})" for key, what in self.beside.items())))
         if self.architecture:
@@ -180,7 +184,9 @@ def _read(path: Any) -> WeightsFile | None:
 
 
 def _of_checkpoint(checkpoint: Checkpoint, spec: CheckpointSpec) -> dict[str, Any]:
-    named_by = "--arch" if spec.architecture else str(checkpoint.card.get("architecture_source") or ("its own name" if checkpoint.path is None else "its sidecar"))
+    named_by = (
+        "--arch" if spec.architecture else str(checkpoint.card.get("architecture_source") or ("its own name" if checkpoint.path is None else "its sidecar"))
+    )
     return {
         "architecture": checkpoint.architecture,
         "arguments": dict(checkpoint.arguments),
@@ -235,12 +241,14 @@ def _command(spec: CheckpointSpec, looks: tuple[Guess, ...]) -> str:
         parts.append(looks[0].options)
     key = spec.weights_key or (looks[0].key if len(looks) > 1 and not spec.architecture else "")
     parts += ["--weights-key", shlex.quote(key)] if key else []
+    parts += ["--output", shlex.quote(spec.output)] if spec.output else []
+    parts += [f"--preprocess {shlex.quote(f'{name}={argument_text(value)}')}" for name, value in spec.preprocessing.items()]
     parts += ["--random-weights"] if spec.random_weights else []
     return " ".join([*parts, "--dataset", DATA])
 
 
 def _weights_line(stored: StoredWeights) -> str:
-    told = f"{stored.key or 'a plain state dict'}: {count(stored.tensors)} tensors, {scaled(stored.parameters, '')} parameters, {', '.join(stored.dtypes)}".replace("  ", " ")
+    told = f"{stored.key or 'a plain state dict'}: {count(stored.tensors)} tensors, {scaled(stored.parameters, '')} parameters, {', '.join(stored.dtypes)}"
     state = "taken" if stored.taken else "fits too" if stored.fits else "" if stored.fits is None else "of another network"
     return f"{told}{f', {state}' if state else ''}"
 

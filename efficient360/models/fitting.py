@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Origin
 
-
 ONLY_RGB = "images are read with three channels; give a network for these"
 CHANNEL_HINTS = {1: "--arch-arg in_chans=1 gives it the luminance of the images"}
 """What to do about a network for images of another number of channels."""
@@ -206,7 +205,6 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
-
     if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
         return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
 

@@ -108,7 +108,14 @@ def linear_layers(shapes: Shapes, outside: str, inputs: int) -> tuple[str, ...]:
     found = []
     for name, shape in shapes.items():
         layer, _, kind = name.rpartition(".")
-        if kind == "weight" and layer and not name.startswith(outside) and len(shape) == 2 and shape[1] == inputs and not (is_beside(name) or is_pretraining([name])):
+        if (
+            kind == "weight"
+            and layer
+            and not name.startswith(outside)
+            and len(shape) == 2
+            and shape[1] == inputs
+            and not (is_beside(name) or is_pretraining([name]))
+        ):
             found.append(layer)
     return tuple(found)
 

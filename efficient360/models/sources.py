@@ -15,8 +15,8 @@ from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
-from efficient360.models.transformers_vit import transformers_sidecar
 from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
+from efficient360.models.transformers_vit import transformers_sidecar
 from efficient360.models.weights_file import SUFFIXES
 from efficient360.models.weights_folder import weights_in
 

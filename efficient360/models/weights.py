@@ -35,7 +35,7 @@ class Weights:
     """
 
     tensors: Mapping[str, Tensor]
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     metadata: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Tensor] = field(default_factory=dict)
 

@@ -31,7 +31,13 @@ _GLOBAL: Final = re.compile(r"GLOBAL (\S+)")
 _JUNK: Final = ("Unsupported operand", "invalid load key", "pickle data was truncated", "Invalid magic number", "unpickling stack underflow")
 """What torch says of bytes that are not one of its pickles."""
 _PICKLE: Final = b"\x80"
-_OTHERS: Final = {b"\x89HDF": "an HDF5 file, as Keras writes", b"GGUF": "a GGUF file", b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"7z\xbc": "a 7z archive"}
+_OTHERS: Final = {
+    b"\x89HDF": "an HDF5 file, as Keras writes",
+    b"GGUF": "a GGUF file",
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"7z\xbc": "a 7z archive",
+}
 
 
 @final

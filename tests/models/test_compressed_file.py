@@ -13,9 +13,9 @@ from torch import nn
 from efficient360.errors import CheckpointError, SettingsError
 from efficient360.methods.compression.compressor import weights_of
 from efficient360.methods.compression.variants import LADDER, parse
+from efficient360.models.checkpoint import Selection
 from efficient360.models.compressed_file import KEY, decode_weights, metadata_of, stored_bytes
 from efficient360.models.weight_codes import CODES, decoder_of, pack_bits, unpack_bits
-from efficient360.models.checkpoint import Selection
 from efficient360.models.weights import named_weights
 
 CODED = [variant for variant in LADDER if parse(variant).name in CODES]

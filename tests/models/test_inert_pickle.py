@@ -22,7 +22,7 @@ BESIDE: dict[str, Any] = {
     "curve": np.arange(6, dtype=">i4").reshape(2, 3),
     "log": collections.defaultdict(list, {"loss": [1.0, 2.0]}),
     "out": Path("runs") / "a",
-    "when": datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc),
+    "when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
     "args": argparse.Namespace(lr=0.1, out=Path("x"), nested=argparse.Namespace(k=1)),
     "optimizer": functools.partial(torch.optim.AdamW, lr=1e-3),
     "nested": functools.partial(functools.partial(int), base=2),

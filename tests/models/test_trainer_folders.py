@@ -126,7 +126,10 @@ def test_a_folder_of_deepspeed(tmp_path: Path) -> None:
     assert (found.digest, found.card["taken_from"]) == (digest(STATE), "module")
 
 
-@pytest.mark.parametrize("names", [["zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt"], ["mp_rank_00_model_states.pt", "mp_rank_01_model_states.pt"]])
+@pytest.mark.parametrize(
+    "names",
+    [["zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt"], ["mp_rank_00_model_states.pt", "mp_rank_01_model_states.pt"]],
+)
 def test_shards_of_deepspeed(names: list[str], tmp_path: Path) -> None:
     _deepspeed(tmp_path, *names)
     fails(CheckpointSpec(str(tmp_path), ARCHITECTURE, ARGUMENTS), "sharded-weights", "zero_to_fp32.py")
