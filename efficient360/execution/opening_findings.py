@@ -47,7 +47,7 @@ def other_weights(checkpoint: Checkpoint) -> tuple[Finding, ...]:
     findings = []
     taken = checkpoint.card.get("taken_from") or "the plain ones"
     if checkpoint.alternatives:
-        others = ", ".join(key or "the plain ones" for key in checkpoint.alternatives)
+        others = checkpoint.card["other_weights"]
         told = f"the file holds other weights, {others}, beside those that are evaluated, {taken} ({checkpoint.card.get('taken_because', '')})"
         findings.append(Finding("two-sets-of-weights", told, f"--weights-key {checkpoint.alternatives[0] or 'KEY'} evaluates the others"))
     if chosen := checkpoint.card.get("file"):

@@ -1,9 +1,11 @@
 """The weights of a network in a file: chosen by names and shapes, and told."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from torch import Tensor, nn
 
+from efficient360.core.text import one_line
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Selection
 from efficient360.models.compressed_file import KEY
@@ -15,6 +17,8 @@ from efficient360.models.sources import CheckpointSource
 from efficient360.models.state_dicts import Role, state_dicts
 from efficient360.models.weights import choose_weights, translated
 from efficient360.models.weights_file import WeightsFile
+
+_LONGEST: Final = 300
 
 
 def choice_for(
@@ -54,7 +58,7 @@ def choice_card(choice: Choice) -> dict[str, str]:
     """Which of the weights in the file were taken, and what was left."""
     others = ", ".join(label or "the plain ones" for label in choice.others)
     told = {"taken_from": choice.taken.label, "taken_because": choice.reason, "other_weights": others, "left_out": ", ".join(choice.taken.beside)}
-    return {name: value for name, value in told.items() if value}
+    return {name: one_line(value, _LONGEST) for name, value in told.items() if value}
 
 
 def most_parts(file: WeightsFile) -> int:

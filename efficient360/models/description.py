@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from efficient360.core.formatting import count, scaled
+from efficient360.core.text import one_line
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import default_config, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Preprocessing
@@ -127,7 +128,7 @@ class CheckpointDescription:
             rows += [("problem", f"{self.problem} [{self.code}]"), ("", f"→ {self.hint}")]
         rows.append(("evaluate", self.command))
         width = max(len(name) for name, _ in rows)
-        return [f"{name:<{width}}  {text}" for name, text in rows]
+        return [f"{name:<{width}}  {one_line(text)}" for name, text in rows]
 
     def to_json(self) -> dict[str, Any]:
         """It as plain data."""
@@ -226,9 +227,9 @@ def _beside(content: Any) -> dict[str, str]:
     told = {}
     for key, value in content.items():
         if isinstance(value, bool | int | float | str) and len(str(value)) <= 40:
-            told[str(key)] = f"{value:g}" if isinstance(value, float) else str(value)
+            told[one_line(str(key), 40)] = f"{value:g}" if isinstance(value, float) else one_line(str(value))
         elif isinstance(value, Mapping | list) and not candidates({"": value}):
-            told[str(key)] = f"{len(value)} entries"
+            told[one_line(str(key), 40)] = f"{len(value)} entries"
     return dict(list(told.items())[: 2 * _MOST])
 
 

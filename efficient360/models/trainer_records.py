@@ -36,6 +36,7 @@ _CHANNELS: Final = ("in_chans", "in_channels", "chans", "num_channels")
 _CLASSES: Final = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "id2label", "labels")
 _LONGEST: Final = 100
 _LARGEST: Final = 1e15
+_MOST_CLASSES: Final = 100_000
 _MOST_SIDE: Final = 4096
 _MEASURED: Final = ("epoch", "global_step", "metric", "best_acc", "best_acc1", "best_metric", "acc", "val_acc", "max_accuracy", "pytorch-lightning_version")
 _READER: Final = Reader(CheckpointError, "sidecar-invalid", "correct the file, or move it away")
@@ -174,9 +175,11 @@ def _channel_values(options: Mapping[Any, Any], key: str) -> tuple[float, ...] |
 def _class_names(options: Mapping[Any, Any]) -> tuple[str, ...]:
     for key in _CLASSES:
         value = options.get(key)
-        if isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(name, str) for name in value):
+        if not isinstance(value, list | tuple | Mapping) or not 1 < len(value) <= _MOST_CLASSES or not _is_plain(value):
+            continue
+        if not isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
             return tuple(value)
-        if isinstance(value, Mapping) and len(value) > 1:
+        if isinstance(value, Mapping):
             pairs = list(value.items())
             forward = all(isinstance(name, str) and type(index) is int for name, index in pairs)
             back = all(str(index).isdecimal() and isinstance(name, str) for index, name in pairs)
