@@ -1,16 +1,22 @@
 """Whether weights fit an architecture, checked before anything is loaded, with an explanation where they do not."""
 
+import copy
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Origin
+
+ONLY_RGB = "images are read with three channels; give a network for these"
+CHANNEL_HINTS = {1: "--arch-arg in_chans=1 gives it the luminance of the images"}
+"""What to do about a network for images of another number of channels."""
 
 
 @final
@@ -45,6 +51,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
         CheckpointError: Names are missing or left over, shapes differ, or weights are no floating-point numbers.
     """
     wanted = network.state_dict()
+    tensors = _under_prefix(wanted, tensors)
     if _mismatch(wanted, tensors) is None:
         _require_numbers(wanted, tensors, origin)
         return Fitted(tensors)
@@ -53,7 +60,17 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
     if _mismatch(wanted, filtered) is None and (resample or not resampled):
         _require_numbers(wanted, filtered, origin)
         return Fitted(filtered, resampled, renamed=filtered.keys() != tensors.keys())
+    if (converted := _loaded(network, tensors)) is not None:
+        _require_numbers(wanted, converted, origin)
+        return Fitted(converted, renamed=True)
     raise _mismatch_error(network, wanted, tensors, origin)
+
+
+def _under_prefix(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors under the prefix that all of the network's names share and none of theirs has: a network that holds another as ``self.model``."""
+    heads = {name.partition(".")[0] for name in wanted}
+    prefix = f"{next(iter(heads))}." if len(heads) == 1 else ""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()} if prefix and not any(name.startswith(prefix) for name in tensors) else tensors
 
 
 def _require_numbers(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:
@@ -71,6 +88,43 @@ def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:
     return origin is Origin.HUB or "img_size" in spec.arguments
 
 
+def same_but_classes(network: nn.Module, tensors: Mapping[str, Tensor], classifier: Collection[str], resample: bool) -> bool:
+    """Whether weights are those of a network, renamed or resampled where it takes that, whatever their number of classes.
+
+    Args:
+        network: As of :func:`fit`.
+        tensors: The weights.
+        classifier: Dotted names of its classifiers; where none are known, the tensors whose first sizes differ in the same way count as one.
+        resample: As of :func:`fit`.
+    """
+    wanted = network.state_dict()
+    heads = [f"{head}.{kind}" for head in classifier for kind in ("weight", "bias")]
+    same = {name for name in heads if name in wanted and name in tensors and wanted[name].shape[1:] == tensors[name].shape[1:]}
+    stood_in = {name: torch.empty(wanted[name].shape, device="meta") if name in same else tensor for name, tensor in tensors.items()}
+    try:
+        fit(network, stood_in, "", resample)
+    except CheckpointError:
+        return not classifier and classes_by_shapes(network, tensors) is not None
+    return True
+
+
+def classifiers(architecture_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Dotted names of the classifiers that a configuration in timm's terms names."""
+    named = architecture_config.get("classifier") or ()
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def classes_by_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> int | None:
+    """Number of classes of weights that differ from a network in that alone: all shapes that differ do so in their first size, from the same to the same."""
+    wanted = network.state_dict()
+    tensors = _under_prefix(wanted, tensors)
+    differ = [(tensors[name].shape, wanted[name].shape) for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
+    if wanted.keys() != tensors.keys() or not differ or any(not has or not needs or has[1:] != needs[1:] for has, needs in differ):
+        return None
+    sizes = {(has[0], needs[0]) for has, needs in differ}
+    return next(iter(sizes))[0] if len(sizes) == 1 else None
+
+
 def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int | None:
     """Number of classes that the classifier's weights in the file have, ``None`` where the file has no classifier.
 
@@ -78,21 +132,16 @@ def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, T
         architecture_config: timm's pretrained configuration, which names the classifier.
         tensors: The file's weights.
     """
-    for name in _classifiers(architecture_config):
+    for name in classifiers(architecture_config):
         weight = tensors.get(f"{name}.weight")
         if weight is not None and weight.ndim >= 1:
             return int(weight.shape[0])
     return None
 
 
-def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
-    named = config.get("classifier") or ()
-    return (named,) if isinstance(named, str) else tuple(named)
-
-
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
-    checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules.get(type(network).__module__), "checkpoint_filter_fn", None)
     if checkpoint_filter is None:
         return tensors
     arguments: tuple[Any, ...] = (dict(tensors), network)
@@ -101,6 +150,17 @@ def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str,
         return checkpoint_filter(*arguments[: len(required)])
     except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, AssertionError, TypeError):
         return tensors
+
+
+def _loaded(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+    """The state after the network itself loaded the tensors, as modules convert older formats of their own; ``None`` where it refuses them."""
+    try:
+        twin = copy.deepcopy(network)
+        twin.load_state_dict(dict(tensors), strict=True, assign=True)
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError):
+        return None
+    loaded = twin.state_dict()
+    return loaded if _mismatch(network.state_dict(), loaded) is None and not any(tensor.is_meta for tensor in loaded.values()) else None
 
 
 def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:
@@ -121,7 +181,7 @@ def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> st
 def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
     config: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
     name = str(config.get("architecture") or type(network).__name__)
-    for head in _classifiers(config):
+    for head in classifiers(config):
         has, needs = tensors.get(f"{head}.weight"), wanted.get(f"{head}.weight")
         if has is not None and needs is not None and has.shape[0] != needs.shape[0] and has.shape[1:] == needs.shape[1:]:
             return CheckpointError(
@@ -129,6 +189,9 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
                 f"{origin}: the file's head has {has.shape[0]} classes, the architecture {needs.shape[0]}",
                 f"--arch-arg num_classes={has.shape[0]}",
             )
+    channels = _other_channels(wanted, tensors)
+    if channels:
+        return CheckpointError("not-rgb", f"{origin} is of a network for images of {channels} channels", CHANNEL_HINTS.get(channels, ONLY_RGB))
     common = len(wanted.keys() & tensors.keys())
     text = _mismatch(wanted, tensors)
     if common < len(wanted) / 2:
@@ -142,6 +205,8 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
+    if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
+        return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
 
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
@@ -168,6 +233,15 @@ def _size_hint(network: nn.Module, positions: Tensor, patches: Tensor | None) ->
     if patches is not None and patches.ndim == 4 and side > 0 and side * side == grid:
         return f"--arch-arg img_size={side * patches.shape[-1]}"
     return "--arch-arg img_size=N for the resolution it was trained at"
+
+
+def _other_channels(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> int:
+    """Channels of the images that weights are for, where a first convolution differs in nothing else; else 0."""
+    for name, tensor in wanted.items():
+        if tensor.ndim == 4:
+            has = tuple(tensors[name].shape) if name in tensors else ()
+            return has[1] if len(has) == 4 and has[1] != tensor.shape[1] and (has[0], *has[2:]) == (tensor.shape[0], *tensor.shape[2:]) else 0
+    return 0
 
 
 def _count(names: list[str], noun: str) -> str:

@@ -1,21 +1,26 @@
 """Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
-
-from timm.models import is_model, is_model_pretrained, list_models, split_model_name_tag
 
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import close_names, pretrained_config
+from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
-from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
+from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
+from efficient360.models.libraries.catalogue import LIBRARIES, library_of
+from efficient360.models.libraries.library import Library, Published
+from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
+from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
 from efficient360.models.transformers_vit import transformers_sidecar
-from efficient360.models.weights import SUFFIXES
+from efficient360.models.weights_file import SUFFIXES
+from efficient360.models.weights_folder import weights_in
+
+LONGEST_NAME = 100
 
 
 @final
@@ -28,7 +33,8 @@ class CheckpointSource:
         origin: Where the weights come from.
         sidecar: The metadata beside the weights.
         weights: The weights file; ``None`` where the reference names an architecture only.
-        card: Repository and commit, for weights from the hub.
+        card: Repository and commit, for weights from the hub; which of a folder's files the weights are.
+        recorded: Whether the sidecar is what a trainer wrote for its own use.
     """
 
     name: str
@@ -36,6 +42,7 @@ class CheckpointSource:
     sidecar: Sidecar
     weights: Path | None
     card: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = False
 
 
 def find_source(spec: CheckpointSpec) -> CheckpointSource:
@@ -52,11 +59,15 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
     if reference and is_folder(path):
         return _folder(path)
     if reference and is_file(path):
+        if path.suffix == ".py":
+            message = f"{reference} is a Python file, not weights"
+            raise CheckpointError("checkpoint-is-code", message, f"efficient360 evaluate WEIGHTS --arch {reference}:NAME, of a function or class in it")
         return _file(path)
     if reference.startswith(PREFIXES):
         return _repository(parse_repository(reference), spec)
-    if is_model(split_model_name_tag(reference)[0]) and "/" not in reference:
-        return _timm(reference, spec)
+    library = library_of(reference)
+    if (published := library.published(reference)) is not None:
+        return _published(reference, library, published, spec)
     raise _nowhere(reference, path)
 
 
@@ -70,28 +81,42 @@ def _file(path: Path) -> CheckpointSource:
 
 
 def _folder(folder: Path) -> CheckpointSource:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise CheckpointError("checkpoint-unreadable", f"the folder {folder} can't be read: {error.strerror}", "check its permissions") from error
-    preferred = [folder / name for name in WEIGHTS if is_file(folder / name)]
-    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p)]
-    if any(p.name.endswith(".index.json") for p in inside) and not preferred:
-        raise CheckpointError(
-            "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
-        )
-    if not files:
-        raise CheckpointError(
-            "no-weights-in-folder",
-            f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
-            "give the folder that holds model.safetensors, or the file itself",
-        )
-    if len(files) > 1:
-        names = ", ".join(p.name for p in files[:5])
-        raise CheckpointError("several-weights-in-folder", f"{folder} holds {len(files)} weights files: {names}", "give the path of one of them")
-    beside = find_sidecar(files[0])
+    found = weights_in(folder, WEIGHTS)
+    beside = find_sidecar(found.path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
-    return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
+    name = sidecar.name or folder.resolve().name
+    return CheckpointSource(name, Origin.FILE, sidecar, found.path, {"file": found.reason} if found.reason else {})
+
+
+def with_records(source: CheckpointSource, content: Any) -> CheckpointSource:
+    """The source with what a trainer wrote of its network, where no sidecar names an architecture: timm's ``args.yaml`` beside the file, or the file itself.
+
+    Only architectures of installed libraries are taken from there, never a user's own file, which would be run.
+
+    Args:
+        source: From :func:`find_source`.
+        content: What its file holds.
+
+    Raises:
+        CheckpointError: ``args.yaml`` can't be read.
+    """
+    if source.sidecar.architecture or source.weights is None or source.origin is not Origin.FILE:
+        return source
+    beside = options_beside(source.weights, default_config)
+    inside = recorded(content, _is_installed, default_config, source.weights)
+    if not beside.architecture:
+        beside, told = inside, "the checkpoint's own options"
+    else:
+        told, beside = TIMM_OPTIONS, replace(beside, class_names=inside.class_names)
+    if not beside.architecture and not beside.class_names:
+        return source
+    card = {**inside.card, **beside.card, **({"architecture_source": told} if beside.architecture else {})}
+    return replace(source, sidecar=replace(beside, card=card), recorded=True)
+
+
+def _is_installed(name: str) -> bool:
+    bare = name.partition(".")[0]
+    return len(name) < LONGEST_NAME and any(bare in library.names() for library in LIBRARIES)
 
 
 def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:
@@ -109,29 +134,25 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSourc
     return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
 
 
-def _timm(reference: str, spec: CheckpointSpec) -> CheckpointSource:
-    config = pretrained_config(reference)
-    architecture, tag = split_model_name_tag(reference)
-    if tag and not config:
-        known = tuple(list_models(f"{architecture}.*", include_tags=True))
-        close = close_names(reference, known) or known[:3]
-        raise CheckpointError("unknown-tag", f"timm's {architecture} has no pretrained tag {tag!r}", f"it has {', '.join(close) or 'none'}")
-    sidecar = parse_sidecar({key: value for key, value in config.items() if value is not None}, Path(reference))
-    card = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
-    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
-    if spec.random_weights:
-        return CheckpointSource(architecture, Origin.RANDOM, sidecar, None)
-    if not is_model_pretrained(reference):
+def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
+    sidecar = parse_sidecar({key: value for key, value in published.config.items() if value is not None}, Path(reference))
+    card = {**sidecar.card, "preprocessing_source": f"{library.name.partition(' ')[0]}'s configuration of {reference}"}
+    arguments = published.config.get("model_args", {})
+    sidecar = Sidecar(architecture=published.architecture, arguments=arguments, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
+    if spec.random_weights or is_own_file(reference):  # whose code may load its weights
+        return CheckpointSource(published.architecture, Origin.RANDOM, sidecar, None)
+    told = library.name.partition(" ")[0]
+    if not published.repository and not published.url:
         raise CheckpointError(
-            "no-pretrained-weights", f"timm has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
+            "no-pretrained-weights", f"{told} has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
         )
-    if not config.get("hf_hub_id"):
+    if not published.repository and published.sha256:
+        return CheckpointSource(reference.rpartition(":")[2], Origin.HUB, sidecar, fetch_url(published.url, published.sha256))
+    if not published.repository:
         raise CheckpointError(
-            "no-hub-weights", f"timm's weights of {reference} are not on the hub but at {config.get('url')}", "download them and give the file with --arch"
+            "no-hub-weights", f"{told}'s weights of {reference} are not on the hub but at {published.url}", "download them and give the file with --arch"
         )
-    repository = parse_repository(str(config["hf_hub_id"]))
-    names = (config["hf_hub_filename"],) if config.get("hf_hub_filename") else WEIGHTS
-    return _downloaded(reference, repository, names, sidecar)
+    return _downloaded(reference, parse_repository(published.repository), published.files or WEIGHTS, sidecar)
 
 
 def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from efficient360.core.formatting import scaled, significant
 from efficient360.core.paths import file_name, is_folder, user_path
@@ -12,6 +12,7 @@ from efficient360.methods.compression.compressor import Compressor, describe_str
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.libraries.own_file import located
 from efficient360.models.references import resolve
 from efficient360.models.weight_codes import CODES
 from efficient360.storage.outcomes import write_atomically
@@ -68,12 +69,16 @@ def _require_writable(path: Path, checkpoint: Checkpoint) -> None:
         raise SettingsError("bad-option", f"there is no folder {path.parent}", "make it, or give another file")
 
 
+NOT_OF_THE_WEIGHTS: Final = ("stored_dtype", "taken_from", "taken_because", "other_weights", "left_out", "compressed", "adapted", "file")
+"""What a card says of the file that weights were read from, and not of the weights."""
+
+
 def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mapping[str, Any]:
     """The sidecar: everything known of the original, and what was done to it."""
     preprocessing = checkpoint.preprocessing
     return {
         "name": name[:200],
-        "architecture": checkpoint.architecture,
+        "architecture": located(checkpoint.architecture),
         "model_args": dict(checkpoint.arguments),
         "num_classes": checkpoint.num_classes,
         "input_size": preprocessing.input_size,
@@ -84,7 +89,7 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
         "crop_mode": preprocessing.crop_mode,
         "class_names": checkpoint.class_names,
         "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(compressor)},
-        **{key: value for key, value in checkpoint.card.items() if key not in ("stored_dtype", "taken_from", "other_weights", "compressed", "adapted")},
+        **{key: value for key, value in checkpoint.card.items() if key not in NOT_OF_THE_WEIGHTS},
     }
 
 
