@@ -86,7 +86,8 @@ def _usual_heads(width: int) -> int:
 
 def _heads_told(shapes: Shapes) -> str:
     width = shapes["patch_embed.proj.weight"][0]
-    return f"heads of 64 numbers are usual, of {width} that makes {width / 64:g}; its training script says it"
+    usual = f"heads of 64 numbers are usual, which makes {width // 64} of {width}" if width % 64 == 0 else f"it divides {width}"
+    return f"{usual}; its training script says it"
 
 
 UNTOLD: Final[Mapping[str, Callable[[Shapes], str]]] = {"num_heads": _heads_told}
