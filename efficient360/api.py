@@ -19,6 +19,7 @@ from efficient360.core.paths import file_name, possible_path, user_path
 from efficient360.core.reading import shown
 from efficient360.core.settings import LARGEST_SEED
 from efficient360.datasets.class_map import read_class_map
+from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import RunError, SettingsError
 from efficient360.execution.events import Event, Finished, Found, Opened
@@ -325,7 +326,7 @@ def _dataset_spec(
         return DatasetSpec("memory", max_examples=limit)
     folder = None if data_dir is None else possible_path(data_dir)
     kind, colon, location = str(dataset).partition(":")
-    reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
+    reference = f"{kind}:{possible_path(location)}" if colon and ALIASES.get(kind, kind) in LAYOUTS.keys() - {"hub"} else str(dataset)
     return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
 
 

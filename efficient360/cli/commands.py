@@ -206,6 +206,13 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def inspect(options: argparse.Namespace) -> int:
+    """Print what a data set is."""
+    from efficient360.cli.inspect_command import inspect as run
+
+    return run(options)
+
+
 def devices(options: argparse.Namespace) -> int:
     """Print reachable devices."""
     from efficient360.cli.devices import devices as run
@@ -229,6 +236,7 @@ RUN: Mapping[str, Command] = {
     "benchmark": benchmark,
     "list": list_names,
     "show": show_one,
+    "inspect": inspect,
     "devices": devices,
     "doctor": doctor,
 }

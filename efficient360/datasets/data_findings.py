@@ -11,7 +11,7 @@ from efficient360.datasets.card import Card
 from efficient360.datasets.class_names import are_placeholders
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.folder_listing import HIDDEN, OUTSIDE, Listing
-from efficient360.datasets.split_folders import kind_of
+from efficient360.datasets.split_names import kind_of
 from efficient360.models.checkpoint import Checkpoint
 
 NAMED: Final = 5
