@@ -73,7 +73,7 @@ def find_columns(table: Any, card: Card, classes: int | None) -> Columns:
     image = card.image or _image(table, card)
     label = card.label or _label(table, card, image, classes)
     told = [f"{what} are in the column {found!r}" for what, found, given in (("the images", image, card.image), ("the labels", label, card.label)) if not given]
-    said = (image, label) == ("image", "label") or not told
+    said = not told or (label == "label" and plain(image) in IMAGES)
     advice = "choose others with --image-column and --label-column"
     others = ", ".join(name for name in names if name not in (image, label)) or "none"
     message = f"{' and '.join(told)} of {card.name}, by what they are called and hold; its other columns: {others}"

@@ -124,7 +124,7 @@ def images_in(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if not is_hidden(entry.name) and not entry.is_dir() and _reason(entry) == ""]
 
 
-def list_flat(folder: Path, root: Path, classes: Sequence[str], label: Callable[[int, str], str | None]) -> Listing:
+def list_flat(folder: Path, root: Path, classes: Sequence[str], label: Callable[[int, str], str | None], source: Path) -> Listing:
     """The images directly in a folder, whose classes something else says.
 
     Args:
@@ -132,14 +132,15 @@ def list_flat(folder: Path, root: Path, classes: Sequence[str], label: Callable[
         root: What ids are relative to.
         classes: Class names in order.
         label: The class of an image by its place among the images, sorted by name, and its name; ``None`` where it has none.
+        source: The file that says so, which is not left out where it lies among them.
 
     Raises:
         DatasetError: A folder or file can't be read, or an image has no label (``missing-label``).
     """
     place = {name: i for i, name in enumerate(classes)}
     files = [entry for entry in _entries(folder) if not is_hidden(entry.name) and not entry.is_dir()]
-    others = [(entry, reason) for entry in files if (reason := _reason(entry))]
-    left_out = {entry.name for entry, _ in others}
+    others = [(entry, reason) for entry in files if entry.name != source.name and (reason := _reason(entry))]
+    left_out = {source.name, *(entry.name for entry, _ in others)}
     images = [entry for entry in files if entry.name not in left_out]
     labels = [label(i, entry.name) for i, entry in enumerate(images)]
     missing = [entry.name for entry, found in zip(images, labels, strict=True) if found is None]

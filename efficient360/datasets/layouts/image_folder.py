@@ -124,7 +124,7 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
     else:
         labels = place.labels
         by_place: Sequence[str] = labels.in_order
-        listing = list_flat(place.folder, root, every, lambda i, name: by_place[i] if by_place else labels.label(name))
+        listing = list_flat(place.folder, root, every, lambda i, name: by_place[i] if by_place else labels.label(name), labels.path)
         told = f"the classes of the {count(len(listing.files))} images of {place.folder} are those of {labels.path}"
         findings = (Finding("labels-from-file", told, "check that it belongs to these images"),)
         spare = len(labels.by_name) - len(listing.files)

@@ -91,7 +91,7 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     named = (("paths", image, card.image), ("labels", label, card.label), ("splits", column, ""))
     found = [f"{what} in {name!r}" for what, name, given in named if name and not given]
     told = f"{path} holds {', '.join(found)}" + (f"; further columns, which --group-column may name: {', '.join(others)}" if others else "")
-    if found:
+    if found and plain(label) != "label":
         findings = (Finding("columns-found", told, "choose others with --image-column and --label-column"), *findings)
     return OpenedTable(table, image=images, label=label, findings=findings)
 
