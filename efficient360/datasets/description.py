@@ -15,12 +15,14 @@ from efficient360.core.formatting import count
 from efficient360.datasets.card import Card
 from efficient360.datasets.class_names import is_synset
 from efficient360.datasets.columns import find_columns
-from efficient360.datasets.data_findings import left_out
+from efficient360.datasets.folder_findings import left_out
 from efficient360.datasets.folder_listing import in_order, is_number
 from efficient360.datasets.hub import repository_summary
 from efficient360.datasets.image_formats import open_image
 from efficient360.datasets.label_column import RawLabels, read_labels
 from efficient360.datasets.layouts.catalogue import LAYOUTS
+from efficient360.datasets.layouts.parquet import files_of_split
+from efficient360.datasets.layouts.parquet_peek import peek, rows_of
 from efficient360.datasets.opened_table import OpenedTable
 from efficient360.datasets.recognition import read_reference
 from efficient360.datasets.references import card_of
@@ -113,14 +115,14 @@ def describe(spec: DatasetSpec) -> DataDescription:
     """
     reference = read_reference(spec.reference)
     card = card_of(spec)
-    kind = LAYOUTS[card.source.kind].summary if card.source.kind in LAYOUTS else "embedded in the program"
+    kind = _kind(card, bool(reference.kind), spec.data_dir)
     title = card.title if not reference.kind else reference.text
     arguments = ["--dataset", reference.text, *(["--data-dir", str(spec.data_dir)] if spec.data_dir is not None else [])]
     arguments += [part for pair in _options(spec) for part in pair]
     found = [] if reference.finding is None else [reference.finding]
     if card.source.kind == "hub" and spec.data_dir is None:  # opening would download it
         return _of_hub(card, DataDescription(kind, reference.text, title, card.evaluate, {}, findings=found, arguments=arguments))
-    opened = open_table(card, card.evaluate, spec.data_dir)
+    opened = _look_into(card, card.evaluate, spec.data_dir)
     table = opened.rows
     if len(table) == 0:
         raise DatasetError("empty-split", f"the split {card.evaluate!r} of {card.name} is empty", "check the files it was made from")
@@ -150,6 +152,16 @@ def describe(spec: DatasetSpec) -> DataDescription:
     )
 
 
+def _kind(card: Card, named: bool, data_dir: Path | None) -> str:
+    if data_dir is not None:
+        return f"a local copy in {data_dir}" if card.source.kind != "manifest" else f"a list of images in {data_dir}"
+    if card.source.kind == "hub":
+        return f"{card.source.location} on the Hugging Face hub"
+    if card.source.kind not in LAYOUTS:
+        return "embedded in the program"
+    return LAYOUTS[card.source.kind].summary if named else f"{card.source.kind}:{card.source.location}"
+
+
 def _options(spec: DatasetSpec) -> list[tuple[str, str]]:
     pairs = [("--split", spec.split), ("--image-column", spec.image_column), ("--label-column", spec.label_column)]
     return [(option, value) for option, value in (*pairs, *(("--group-column", column) for column in spec.group_columns)) if value]
@@ -165,8 +177,18 @@ def _of_hub(card: Card, base: DataDescription) -> DataDescription:
     return dataclasses.replace(base, splits=splits, class_names=names, labels=labels, kind=f"{base.kind}; nothing is downloaded yet")
 
 
+def _look_into(card: Card, split: str, data_dir: Path | None) -> OpenedTable:
+    """The rows of a split; of Parquet files without the copy and the digest that an evaluation makes."""
+    if card.source.kind != "parquet" or data_dir is not None:
+        return open_table(card, split, data_dir)
+    files = files_of_split(card.source.location, card.splits[split])
+    return OpenedTable(peek(files, f"the Parquet files of {card.name}"), tuple(dict.fromkeys(file.resolve().parent for file in files)))
+
+
 def _size(card: Card, split: str, data_dir: Path | None) -> int | None:
     try:
+        if card.source.kind == "parquet" and data_dir is None:
+            return rows_of(files_of_split(card.source.location, card.splits[split]))
         return len(open_table(card, split, data_dir).rows) if has_split(card, split, data_dir) else None
     except DatasetError:
         return None

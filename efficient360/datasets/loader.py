@@ -13,8 +13,9 @@ from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card
 from efficient360.datasets.class_matching import known_part, unseen_classes
 from efficient360.datasets.columns import find_columns
-from efficient360.datasets.data_findings import files_found, left_out, nameless
+from efficient360.datasets.data_findings import nameless
 from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.folder_findings import files_found, left_out
 from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
 from efficient360.datasets.label_column import labels_of

@@ -203,6 +203,15 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(f"imagenet:{root}")
 
 
+@case("flat val/ with val.txt beside class folders in train/", imagenet=True, findings=("labels-from-file",))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    flat(root / "val", pictures)
+    folders(root / "train", pictures, synset)
+    places = sorted({synset(p) for p in pictures})
+    put(root / "val.txt", "".join(f"{val_name(i, p)} {places.index(synset(p))}\n" for i, p in enumerate(pictures)))
+    return imagefolder(root)
+
+
 @case("flat val/ with a synset a line", imagenet=True)
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     flat(root / "val", pictures)

@@ -12,6 +12,7 @@ from efficient360.datasets.card import Card
 from efficient360.datasets.class_names import imagenet_1k, is_synset
 from efficient360.datasets.column_table import ClassNames, ColumnTable
 from efficient360.datasets.folder_listing import Listing, holds_image, images_in, in_order, is_number, list_classes, list_flat, list_images, sub_folders
+from efficient360.datasets.layouts.label_file import LabelFile
 from efficient360.datasets.layouts.layout import Layout
 from efficient360.datasets.opened_table import OpenedTable
 from efficient360.datasets.split_folders import Places, SplitPlace, beside, find_places
@@ -115,24 +116,49 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
     Raises:
         DatasetError: There is no class, no label or no image.
     """
-    every = in_order(list({name for other in (place, *splits.values()) for name in _classes(other)}))
+    every = _vocabulary([place, *splits.values()])
     if not every:
         raise DatasetError("no-classes", f"{place.folder} has no sub-folders", "put the images of each class into a sub-folder named after it")
     findings: tuple[Finding, ...] = ()
     if place.labels is None:
         listing = list_images(place.folder, root, every)
     else:
-        labels = place.labels
-        by_place: Sequence[str] = labels.in_order
-        listing = list_flat(place.folder, root, every, lambda i, name: by_place[i] if by_place else labels.label(name), labels.path)
-        told = f"the classes of the {count(len(listing.files))} images of {place.folder} are those of {labels.path}"
-        findings = (Finding("labels-from-file", told, "check that it belongs to these images"),)
-        spare = len(labels.by_name) - len(listing.files)
-        if spare > 0:
-            told = f"{labels.path} names {count(spare)} images more than there are in {place.folder}"
-            findings = (*findings, Finding("labels-without-images", told, "check that the folder is complete"))
+        listing, findings = _listed(place.folder, place.labels, root, every)
     elsewhere = beside(root, splits) if splits else 0
     return OpenedTable(_table(listing), (), listing, elsewhere, "image", "label", findings)
+
+
+def _vocabulary(places: Sequence[SplitPlace]) -> list[str]:
+    """The classes of a data set. Numbers in a label file, beside folders with names, are the places of these names."""
+    names = {name for place in places for name in _classes(place)}
+    words = {name for name in names if not is_number(name)}
+    return in_order(list(words if words and all(is_number(name) for place in places if place.labels is not None for name in _classes(place)) else names))
+
+
+def _listed(folder: Path, labels: LabelFile, root: Path, every: Sequence[str]) -> tuple[Listing, tuple[Finding, ...]]:
+    """The images of a flat folder, and what to say of their labels."""
+    told = f"the classes of the images of {folder} are those of {labels.path}"
+    known = set(every)
+    placed = not any(is_number(name) for name in every)
+
+    def label(i: int, name: str) -> str | None:
+        found = labels.in_order[i] if labels.in_order else labels.label(name)
+        if found is None or found in known or not (placed and is_number(found)):
+            return found
+        if int(found) >= len(every):
+            message = f"{labels.path} has a label {found}, and there are {len(every)} class folders"
+            raise DatasetError("label-out-of-range", message, "numbers are taken for the places of the class folders, from 0; give names otherwise")
+        return every[int(found)]
+
+    listing = list_flat(folder, root, every, label, labels.path)
+    if any(found not in known for found in (labels.in_order or list(labels.by_name.values())[:1])):
+        told += f"; its numbers are taken for the places of the class names, 0 is {every[0]}"
+    findings = (Finding("labels-from-file", told, "check that it belongs to these images"),)
+    spare = len(labels.by_name) - len(listing.files)
+    if spare > 0:
+        told = f"{labels.path} names {count(spare)} images more than there are in {folder}"
+        findings = (*findings, Finding("labels-without-images", told, "check that the folder is complete"))
+    return listing, findings
 
 
 def _table(listing: Listing) -> ColumnTable:

@@ -88,10 +88,11 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     cells: dict[str, Sequence[Any]] = {name: [None if cell in (None, "") else str(cell) for cell in rows[name]] for name in others}
     images = image if image != "id" else "image"
     table = ColumnTable({**cells, images: files, label: values, "id": ids})
-    named = (("paths", image, card.image), ("labels", label, card.label), ("splits", column, ""))
+    groups = ", ".join(name for name in card.groups if plain(name) in GROUPS)
+    named = (("paths", image, card.image), ("labels", label, card.label), ("splits", column, ""), ("groups", groups, ""))
     found = [f"{what} in {name!r}" for what, name, given in named if name and not given]
     told = f"{path} holds {', '.join(found)}" + (f"; further columns, which --group-column may name: {', '.join(others)}" if others else "")
-    if found and plain(label) != "label":
+    if found and (plain(label) != "label" or groups):
         findings = (Finding("columns-found", told, "choose others with --image-column and --label-column"), *findings)
     return OpenedTable(table, image=images, label=label, findings=findings)
 

@@ -59,6 +59,14 @@ class Parquet(Layout):
         return _inside(folder) if is_folder(folder) else _matching(str(folder))
 
 
+def files_of_split(location: str, split: str) -> list[Path]:
+    """The files of a split, by its own name."""
+    files = Parquet().files(location)
+    if not files:
+        raise DatasetError("no-files", f"no file matches {location}", "check the path; quote the pattern so that the shell leaves it alone")
+    return _by_split(files).get(split, files) if is_folder(user_path(location)) else files
+
+
 def opened_parquet(pattern: str, card: Card) -> OpenedTable:
     """The rows of the files that match a pattern.
 

@@ -165,8 +165,7 @@ def expanded(pattern: str) -> list[str]:
 
 def _split_of(file: Path) -> str:
     """The split that a shard is named after, or lies in a folder of; ``""`` for none."""
-    name = re.split(r"[-_.]?\d", file.stem)[0]
-    words = [word for word in re.split(r"[-_.]", name) if word]
+    words = [word for word in re.split(r"[-_.]", re.sub(r"[-_.]?\d+([-_.]of[-_.]\d+)?$", "", file.stem)) if word]
     return next((word for word in reversed(words) if is_split(word)), file.parent.name if is_split(file.parent.name) else "")
 
 
