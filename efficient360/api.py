@@ -86,7 +86,7 @@ def evaluate(
     Args:
         model: Name in the embedded zoo, timm name or tag, ``hf-hub:org/name``, a path to weights; or a ``torch.nn.Module`` from normalised images
             ``(B, 3, H, W)`` to logits ``(B, K)``. The module is copied and stays as it is.
-        dataset: Name of a data set, path to a card, ``imagefolder:DIR``, ``parquet:FILES``; or data in memory: a map-style torch data set of
+        dataset: Name of a data set, path to a card, ``KIND:PATH`` such as ``imagenet:DIR``, a plain path; or data in memory: a map-style torch data set of
             ``(image, label)``, or a tuple of arrays ``(images, labels)``. ``None`` measures only what needs no data.
         protocol: ``quick``, ``standard``, ``full`` or a YAML file.
         only: Evaluators to run: names, or instances with settings of their own, such as ``Calibration(bins=20)``. Empty runs the whole protocol.
