@@ -38,7 +38,7 @@ class Places:
     Args:
         root: The folder that holds the splits: the one given, or one inside.
         splits: Where each is, by its folder's name, the one evaluated by default first; empty where the root holds class folders itself.
-        flat: The root itself, where it is a flat folder with a label file.
+        flat: The root itself, or the only folder in it, where that is a flat folder with a label file.
         unlabelled: Names of split folders whose images have no labels.
     """
 
@@ -57,9 +57,11 @@ def find_places(folder: Path) -> Places:
     root = entered(folder)
     splits, unlabelled = _splits(root)
     flat = None
-    if not splits and not unlabelled and not sub_folders(root) and (names := images_in(root)):
-        labels = label_file(root, root.absolute().name, names)
-        flat = None if labels is None else SplitPlace(root, labels)
+    inner = sub_folders(root)
+    images = root if not inner else inner[0] if len(inner) == 1 else None
+    if not splits and not unlabelled and images is not None and holds_image(images):
+        labels = label_file(images, root.absolute().name, images_in(images))
+        flat = None if labels is None else SplitPlace(images, labels)
     return Places(root, splits, flat, tuple(unlabelled))
 
 

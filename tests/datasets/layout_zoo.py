@@ -319,6 +319,21 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return imagefolder(root)
 
 
+@case("images/ beside labels.csv, by plain path, names doubled in other folders", findings=("dataset-recognised", "labels-from-file"))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    flat(root / "images", pictures)
+    rows = [f"images/{val_name(i, p)},{cifar(p)}\nelsewhere/{val_name(i, p)},other\n" for i, p in enumerate(pictures)]
+    put(root / "labels.csv", "filename,label\n" + "".join(rows))
+    return DatasetSpec(str(root))
+
+
+@case("boxes of several classes an image are no labels", code="no-labels")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    flat(root / "val", pictures)
+    put(root / "val" / "annotations.csv", "filename,class\n" + "".join(f"{val_name(i, p)},cat\n{val_name(i, p)},dog\n" for i, p in enumerate(pictures)))
+    return imagefolder(root / "val")
+
+
 # ---- lists
 
 

@@ -76,3 +76,12 @@ def test_a_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.mark.parametrize("text", ["", " ", "\0", "x" * 5000, "*", "a/" * 3000])
 def test_no_text_is_a_traceback(text: str) -> None:
     assert refused(text).code in ("unknown-dataset", "no-files")
+
+
+def test_a_folder_around_class_folders_is_no_class(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "a.png").write_bytes(b"")
+    error = refused(str(tmp_path))
+    assert error.code == "unreadable-dataset"
+    assert f"did you mean imagefolder:{tmp_path}/photos" in error.hint

@@ -205,7 +205,7 @@ def _recognised(path: Path) -> tuple[str, bool] | None:
             names = [name for name in names if _holds_images(places.root / name)]
     except DatasetError:
         return None
-    if not names:
+    if not names or (len(names) == 1 and place.labels is None and not places.splits):  # a single class is hardly what is meant
         return None
     own = all(is_synset(name) for name in names) or set(names) == {str(i) for i in range(IMAGENET_CLASSES)}
     splits = f"splits {', '.join(places.splits)} of " if places.splits else ""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, final
 
 from efficient360.datasets.columns import LABELS, PATHS, by_usual_name
@@ -53,7 +53,7 @@ def label_file(folder: Path, split: str, images: Sequence[str]) -> LabelFile | N
         DatasetError: ImageNet's ground truth is there without the file that says what its numbers mean (``no-class-list``), or can't be read.
     """
     for path in _candidates(folder, split):
-        read = _ground_truth(path) if path.name == GROUND_TRUTH else _listed(path)
+        read = _ground_truth(path) if path.name == GROUND_TRUTH else _listed(path, folder.absolute())
         if read is None:
             continue
         if len(read.in_order) == len(images) or (images and any(read.label(name) is not None for name in images[:100])):
@@ -76,7 +76,7 @@ def _candidates(folder: Path, split: str) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _listed(path: Path) -> LabelFile | None:
+def _listed(path: Path, folder: Path) -> LabelFile | None:
     try:
         rows = read_rows(path)
     except DatasetError:
@@ -90,11 +90,23 @@ def _listed(path: Path) -> LabelFile | None:
         return None
     rest = [name for name in names if name != image]
     label = next(iter(by_usual_name(rest, LABELS)), None) or (rest[0] if rest[0].startswith("column ") or len(rest) == 1 else None)
-    return None if label is None else LabelFile(path, _by_name(rows, image, label))
+    by_name = None if label is None else _by_name(rows, image, label, folder)
+    return None if by_name is None else LabelFile(path, by_name)
 
 
-def _by_name(rows: Rows, image: str, label: str) -> dict[str, str]:
-    return {Path(str(name)).name: label_text(cell) for name, cell in zip(rows[image], rows[label], strict=True) if cell not in (None, "", [])}
+def _by_name(rows: Rows, image: str, label: str, folder: Path) -> dict[str, str] | None:
+    """Labels by the name of a file in the folder: of rows with paths, those that lead there; ``None`` where an image has several."""
+    given = [
+        (PurePosixPath(str(path).strip().replace("\\", "/")), cell) for path, cell in zip(rows[image], rows[label], strict=True) if cell not in (None, "", [])
+    ]
+    here = [(path.name, cell) for path, cell in given if len(path.parts) == 1 or folder.parts[1 - len(path.parts) :] == path.parts[:-1]]
+    if not here and len({path.name for path, _ in given}) == len(given):  # paths of another machine
+        here = [(path.name, cell) for path, cell in given]
+    labels: dict[str, str] = {}
+    for name, cell in here:
+        if labels.setdefault(name, label_text(cell)) != label_text(cell):
+            return None
+    return labels
 
 
 def label_text(cell: Any) -> str:
