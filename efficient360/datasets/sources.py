@@ -9,13 +9,13 @@ from typing import Final
 from efficient360.core.findings import Finding
 from efficient360.core.paths import is_file, is_folder
 from efficient360.datasets.card import Card
-from efficient360.datasets.folder_listing import list_classes
+from efficient360.datasets.folder_listing import list_classes, sub_folders
 from efficient360.datasets.layouts.catalogue import LAYOUTS
 from efficient360.datasets.layouts.image_folder import opened_folder, opened_place
 from efficient360.datasets.layouts.manifest import opened_manifest
 from efficient360.datasets.layouts.parquet import opened_parquet
 from efficient360.datasets.opened_table import OpenedTable
-from efficient360.datasets.split_folders import SplitPlace, find_places
+from efficient360.datasets.split_folders import SplitPlace, find_places, is_flat
 from efficient360.datasets.split_names import NAMES, is_split, loose_kind
 from efficient360.errors import DatasetError
 
@@ -78,12 +78,11 @@ def has_split(card: Card, split: str, data_dir: Path | None) -> bool:
 
 def _declared(card: Card, split: str, folder: Path) -> Callable[[], OpenedTable] | None:
     """Opens the folder of a split; the whole folder for the evaluated one where it is not divided into splits."""
-    if not folder.is_dir():
-        return partial(opened_folder, _required(folder), "")
+    _require_folder(folder)
     declared = card.splits[split]
     places = find_places(folder)
     if declared in places.splits:
-        return partial(LAYOUTS[card.source.kind].open if card.source.kind in FOLDERS else LAYOUTS["imagefolder"].open, str(folder), declared, card)
+        return partial(LAYOUTS[card.source.kind].open, str(folder), declared, card)
     if (places.root / declared).is_dir():
         others = {name: SplitPlace(places.root / name) for name in card.splits.values() if name and (places.root / name).is_dir()}
         return partial(opened_place, SplitPlace(places.root / declared), places.root, others)
@@ -92,28 +91,26 @@ def _declared(card: Card, split: str, folder: Path) -> Callable[[], OpenedTable]
     return partial(opened_folder, folder, "")
 
 
-def _required(folder: Path) -> Path:
+def _require_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise DatasetError("no-folder", f"{folder} is no folder", "give a folder with one sub-folder of images a class")
-    return folder
 
 
 def _local(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] | None:
     """Opens a split of a local copy: by the names of files and folders, else as whatever lies there; ``None`` where it has none."""
     wanted = {loose_kind(split), loose_kind(card.splits[split])}
-    names = dict.fromkeys((card.splits[split], split, *(name for kind in wanted for name in NAMES.get(kind, ()))))
-    for name in filter(None, names):
+    for name in _names(card, split):
         for pattern in (f"{name}-*.parquet", f"{name}.parquet", f"*/{name}-*.parquet", f"data/{name}-*.parquet"):
             if any(data_dir.glob(pattern)):
                 return partial(opened_parquet, str(Path(glob.escape(str(data_dir))) / pattern), card)
+    if (exact := _class_folders(card, split, data_dir)) is not None:
+        others = {folder.name: SplitPlace(folder) for other in card.splits if (folder := _class_folders(card, other, data_dir)) is not None}
+        return partial(opened_place, SplitPlace(exact), data_dir, others)
     if is_folder(data_dir):
         places = find_places(data_dir)
-        own = next((name for name in places.splits if name == card.splits[split]), None) or next((n for n in places.splits if loose_kind(n) in wanted), None)
+        own = next((name for name in places.splits if loose_kind(name) in wanted), None)
         if own is not None:
             return partial(opened_folder, data_dir, own)
-        path = next((path for name in filter(None, names) if (path := places.root / name).is_dir()), None)
-        if path is not None:
-            return partial(opened_place, SplitPlace(path), places.root, {path.name: SplitPlace(path)})
     for kind in _LOCAL:
         layout = LAYOUTS[kind]
         if not layout.recognise(data_dir):
@@ -122,6 +119,18 @@ def _local(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] 
         if own is not None:
             return partial(layout.open, str(data_dir), own, card)
     return _whole(card, split, data_dir)
+
+
+def _names(card: Card, split: str) -> list[str]:
+    """What a split's files and folders may be called."""
+    kinds = dict.fromkeys((loose_kind(card.splits[split]), loose_kind(split)))
+    return [name for name in dict.fromkeys((card.splits[split], split, *(name for kind in kinds for name in NAMES.get(kind, ())))) if name]
+
+
+def _class_folders(card: Card, split: str, data_dir: Path) -> Path | None:
+    """The folder of class folders that has a split's exact name."""
+    folders = (data_dir / name for name in _names(card, split))
+    return next((folder for folder in folders if folder.is_dir() and not is_flat(folder) and sub_folders(folder)), None)
 
 
 def _whole(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] | None:

@@ -132,6 +132,11 @@ def _place(child: Path) -> SplitPlace | None:
     return SplitPlace(child) if sub_folders(child) else None
 
 
+def is_flat(folder: Path) -> bool:
+    """Whether a split's folder holds images themselves, or in the only folder in it, called ``images``."""
+    return holds_image(folder) or bool(_image_folder(folder))
+
+
 def _image_folder(child: Path) -> list[Path]:
     """The only folder in a split's folder where it is called ``images`` and holds them."""
     inner = sub_folders(child)

@@ -406,6 +406,20 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(f"manifest:{root}/truth.csv")
 
 
+@case("CSV with a row for each box of one class", findings=("repeated-rows",))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    rows = listed(root, pictures)
+    put(root / "boxes.csv", "image,class,x\n" + "".join(f"{path},{label},{x}\n" for path, label in rows for x in (1, 2)))
+    return DatasetSpec(f"manifest:{root}/boxes.csv")
+
+
+@case("CSV with a row for each of several labels", code="multi-label")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    rows = listed(root, pictures)
+    put(root / "tags.csv", "image,label\n" + "".join(f"{path},{tag}\n" for path, _ in rows for tag in ("cat", "dog")))
+    return DatasetSpec(f"manifest:{root}/tags.csv")
+
+
 @case("CSV whose images are elsewhere, with --data-dir")
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     rows = listed(root / "photos", pictures)
@@ -621,6 +635,59 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     np.savez(root / "data.npz", images=np.array([p.data for p in pictures], dtype=object), labels=np.arange(len(pictures)))
     return DatasetSpec(f"npz:{root}/data.npz")
+
+
+# ---- local copies of a carded data set
+
+
+@case("cifar10 --data-dir of class folders without splits", findings=("split-assumed",))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    folders(root, pictures, cifar)
+    return DatasetSpec("cifar10", root)
+
+
+@case("imagenet-1k --data-dir of train/ alone", imagenet=True, code="no-local-split")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    folders(root / "train", pictures, synset)
+    return DatasetSpec("imagenet-1k", root / "train")
+
+
+@case("imagenet-1k --data-dir of Tiny ImageNet", imagenet=True, findings=("labels-from-file", "fewer-classes"))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    tiny(root, pictures)
+    return DatasetSpec("imagenet-1k", root)
+
+
+@case("imagenet-1k --data-dir of WebDataset shards", imagenet=True)
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    for split, part in (("train", pictures[:2]), ("validation", pictures)):
+        members = [m for i, p in enumerate(part) for m in ((f"{i}{p.ending}", p.data), (f"{i}.cls", str(p.label).encode()))]
+        tar(root / f"imagenet1k-{split}-00.tar", members)
+    return DatasetSpec("imagenet-1k", root)
+
+
+@case("cifar10 --data-dir of save_to_disk")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    DatasetDict({"train": hugging_face(pictures[:2]), "test": hugging_face(pictures)}).save_to_disk(root / "saved")
+    return DatasetSpec("cifar10", root / "saved")
+
+
+@case("cifar10 --data-dir of an npz")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    np.savez(root / "data.npz", x_test=np.stack([p.pixels for p in pictures]), y_test=np.array([p.label for p in pictures]))
+    return DatasetSpec("cifar10", root / "data.npz")
+
+
+@case("cifar10 --data-dir with other column names", findings=("columns-found",))
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    pq.write_table(pa.table({"photo": [p.data for p in pictures], "class_name": [cifar(p) for p in pictures]}), root / "test.parquet")
+    return DatasetSpec("cifar10", root)
+
+
+@case("cifar10 --data-dir and a column that it has not", code="no-column")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    pq.write_table(pa.table({"photo": [p.data for p in pictures], "class_name": [cifar(p) for p in pictures]}), root / "test.parquet")
+    return DatasetSpec("cifar10", root, label_column="labels")
 
 
 # ---- what is no data set, and the nearest that is

@@ -83,6 +83,12 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     label, values, findings = _labels(rows, rest, path, card)
     texts = [str(cell).strip().replace("\\", "/") for cell in rows[image]]
     files = _resolved(texts, folder, path)
+    kept = _distinct(files, values, path)
+    if len(kept) < len(files):
+        told = f"{count(len(files) - len(kept))} rows of {path} repeat an image with the same label, and are taken once"
+        findings = (*findings, Finding("repeated-rows", told, "check that the list is one of images, not of boxes"))
+        files, values = [files[i] for i in kept], [values[i] for i in kept]
+        rows = {name: [rows[name][i] for i in kept] for name in rows}
     ids = [PurePosixPath(file).relative_to(folder).as_posix() if PurePosixPath(file).is_relative_to(folder) else file for file in files]
     others = [name for name in rest if name not in (label, "id")]
     cells: dict[str, Sequence[Any]] = {name: [None if cell in (None, "") else str(cell) for cell in rows[name]] for name in others}
@@ -95,6 +101,21 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     if found and (plain(label) != "label" or groups):
         findings = (Finding("columns-found", told, "choose others with --image-column and --label-column"), *findings)
     return OpenedTable(table, image=images, label=label, findings=findings)
+
+
+def _distinct(files: Sequence[str], values: Sequence[Any], path: Path) -> list[int]:
+    """The first row of each image.
+
+    Raises:
+        DatasetError: An image has several labels.
+    """
+    first: dict[str, int] = {}
+    for i, file in enumerate(files):
+        earlier = first.setdefault(file, i)
+        if values[earlier] != values[i]:
+            message = f"{path} gives {Path(file).name} several labels: {values[earlier]!r} in row {earlier + 1}, {values[i]!r} in row {i + 1}"
+            raise DatasetError("multi-label", message, "only one label for each image can be evaluated; give a list with one row an image")
+    return list(first.values())
 
 
 def split_column(rows: Rows) -> str | None:
