@@ -9,6 +9,7 @@ from typing import Any, Final, final
 from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card
 from efficient360.datasets.image_formats import ENDINGS, HEAD, is_image
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 
 IMAGES: Final = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "pixels", "images", "pixelvalues")
@@ -53,6 +54,18 @@ def by_usual_name(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
     """The columns that have a usual name, the surest first."""
     order = list(usual)
     return sorted((column for column in columns if plain(column) in order), key=lambda column: order.index(plain(column)))
+
+
+def require_asked(spec: DatasetSpec, image: str, label: str) -> None:
+    """Refuse columns found in place of those that a user named.
+
+    Raises:
+        DatasetError: They differ.
+    """
+    for asked, column, option in ((spec.image_column, image, "--image-column"), (spec.label_column, label, "--label-column")):
+        if asked and column != asked:
+            message = f"{spec.data_dir or spec.reference} has no column {asked!r}"
+            raise DatasetError("no-column", message, f"{column!r} would be taken: leave {option} out")
 
 
 def find_columns(table: Any, card: Card, classes: int | None) -> Columns:

@@ -14,7 +14,7 @@ from efficient360.core.findings import Finding
 from efficient360.core.formatting import count
 from efficient360.datasets.card import Card
 from efficient360.datasets.class_names import is_synset
-from efficient360.datasets.columns import find_columns
+from efficient360.datasets.columns import find_columns, require_asked
 from efficient360.datasets.folder_findings import left_out
 from efficient360.datasets.folder_listing import in_order, is_number
 from efficient360.datasets.hub import repository_summary
@@ -128,6 +128,7 @@ def describe(spec: DatasetSpec) -> DataDescription:
         raise DatasetError("empty-split", f"the split {card.evaluate!r} of {card.name} is empty", "check the files it was made from")
     image, label = (name if spec.data_dir is None or name in table.column_names else "" for name in (card.image, card.label))
     columns = find_columns(table, dataclasses.replace(card, image=opened.image or image, label=opened.label or label), None)
+    require_asked(spec, columns.image, columns.label)
     raw = read_labels(table, dataclasses.replace(card, image=columns.image, label=columns.label))
     sizes, modes, formats, broken = _looks(table, columns.image, opened)
     names, per_class = _classes(raw)

@@ -12,7 +12,7 @@ import numpy as np
 from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card
 from efficient360.datasets.class_matching import known_part, unseen_classes
-from efficient360.datasets.columns import find_columns
+from efficient360.datasets.columns import find_columns, require_asked
 from efficient360.datasets.data_findings import nameless
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.folder_findings import files_found, left_out
@@ -95,9 +95,7 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     card = card_of(spec)
     recognised = read_reference(spec.reference).finding
     opened = open_split_whole(card, card.evaluate, spec.data_dir, checkpoint, seed)
-    for asked, column in ((spec.image_column, opened.image), (spec.label_column, opened.label)):
-        if asked and column != asked:
-            raise DatasetError("no-column", f"{spec.data_dir or card.title} has no column {asked!r}", f"{column!r} is there; leave the option out to take it")
+    require_asked(spec, opened.image, opened.label)
     whole = opened.examples
     examples = known_part(whole, checkpoint)
     unseen = tuple(whole.class_names[i] for i in unseen_classes(whole, checkpoint))

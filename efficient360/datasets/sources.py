@@ -1,5 +1,6 @@
 """From a card to a table with its images left encoded: what the card names, or a local copy of it in whatever layout."""
 
+import dataclasses
 import glob
 from collections.abc import Callable
 from functools import partial
@@ -117,7 +118,7 @@ def _local(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] 
             continue
         own = next((name for ours, name in layout.splits(str(data_dir)).items() if {loose_kind(ours), loose_kind(name)} & wanted), None)
         if own is not None:
-            return partial(layout.open, str(data_dir), own, card)
+            return partial(layout.open, str(data_dir), own, _columns_found(card))
     return _whole(card, split, data_dir)
 
 
@@ -140,7 +141,7 @@ def _whole(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] 
         return None
     for kind in ("save_to_disk", "webdataset", "npz", "manifest"):
         if LAYOUTS[kind].recognise(data_dir) and list(LAYOUTS[kind].splits(str(data_dir)).values()) == [""]:
-            return partial(_taken_whole, partial(LAYOUTS[kind].open, str(data_dir), "", card), data_dir, split)
+            return partial(_taken_whole, partial(LAYOUTS[kind].open, str(data_dir), "", _columns_found(card)), data_dir, split)
     if not is_folder(data_dir):
         return None
     places = find_places(data_dir)
@@ -149,6 +150,11 @@ def _whole(card: Card, split: str, data_dir: Path) -> Callable[[], OpenedTable] 
     if places.flat is None and card.classes and len(list_classes(places.root)) > card.classes:
         return None
     return partial(_taken_whole, partial(opened_folder, data_dir, ""), data_dir, split)
+
+
+def _columns_found(card: Card) -> Card:
+    """The card without its columns, which a copy in another layout hardly has."""
+    return dataclasses.replace(card, image="", label="")
 
 
 def _taken_whole(opened: Callable[[], OpenedTable], data_dir: Path, split: str) -> OpenedTable:
