@@ -128,7 +128,8 @@ def describe(spec: DatasetSpec) -> DataDescription:
         raise DatasetError("empty-split", f"the split {card.evaluate!r} of {card.name} is empty", "check the files it was made from")
     image, label = (name if spec.data_dir is None or name in table.column_names else "" for name in (card.image, card.label))
     columns = find_columns(table, dataclasses.replace(card, image=opened.image or image, label=opened.label or label), None)
-    require_asked(spec, columns.image, columns.label)
+    if spec.data_dir is not None and card.source.kind != "manifest":
+        require_asked(spec, columns.image, columns.label)
     raw = read_labels(table, dataclasses.replace(card, image=columns.image, label=columns.label))
     sizes, modes, formats, broken = _looks(table, columns.image, opened)
     names, per_class = _classes(raw)

@@ -95,7 +95,8 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     card = card_of(spec)
     recognised = read_reference(spec.reference).finding
     opened = open_split_whole(card, card.evaluate, spec.data_dir, checkpoint, seed)
-    require_asked(spec, opened.image, opened.label)
+    if spec.data_dir is not None and card.source.kind != "manifest":
+        require_asked(spec, opened.image, opened.label)
     whole = opened.examples
     examples = known_part(whole, checkpoint)
     unseen = tuple(whole.class_names[i] for i in unseen_classes(whole, checkpoint))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layout_zoo import CASES, CIFAR, Case, Picture
+from layout_zoo import CASES, CIFAR, Case, Picture, put
 from PIL import Image
 
 from efficient360.datasets.class_matching import match_examples
 from efficient360.datasets.loader import open_dataset
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 
@@ -70,3 +71,18 @@ def test_the_same_files_have_the_same_ids_and_digest_in_every_layout_that_names_
     assert list(first.ids) == list(again.ids)
     assert first.digest == again.digest
     assert np.array_equal(first.labels, again.labels)
+
+
+def test_groups_come_from_the_list_by_name_or_as_told(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "JSON lines with a split and a group column")
+    dataset = open_dataset(case.build(tmp_path, pictures(case)), TEN, 0)
+    assert dataset.examples.groups == {"group": ["a"] * 12}
+    assert "groups in 'group'" in next(finding for finding in dataset.findings if finding.code == "columns-found").message
+    assert dataset.training is not None
+    assert len(dataset.training()) == 1
+    rows = "".join(
+        f"images/{name},{label},{label[0]}\n" for name, label in zip(sorted(p.name for p in (tmp_path / "images").iterdir()), "abcdefghijkl", strict=True)
+    )
+    put(tmp_path / "list.csv", "id,label,camera\n" + rows)
+    spec = DatasetSpec(f"manifest:{tmp_path}/list.csv", image_column="id", group_columns=("camera",))
+    assert open_dataset(spec, dataclasses.replace(TEN, num_classes=12, class_names=()), 0).examples.groups["camera"][:2] == ["a", "b"]
