@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from efficient360.core.paths import exists, user_path
 from efficient360.datasets.card import Card, Source, SourceKind, read_card, read_card_file
 from efficient360.datasets.hub import repository
@@ -52,16 +54,20 @@ def _card_of_layout(reference: Reference, spec: DatasetSpec) -> Card:
     chosen = choose_split(_where(kind, location), own, spec.split, _remark(kind, location, spec.split))
     evaluate = next((ours for ours, name in splits.items() if name == chosen), WHOLE)
     groups = spec.group_columns or (group_columns(read_rows(Path(location))) if kind == "manifest" else ())
-    return Card(
-        kind if kind != "hub" else repository(location).name,
-        location,
-        _source(kind, location),
-        splits=splits or {WHOLE: ""},
-        evaluate=evaluate,
-        image="" if kind in FOLDERS else spec.image_column,
-        label="" if kind in FOLDERS else spec.label_column,
-        groups=groups,
-    )
+    try:
+        return Card(
+            kind if kind != "hub" else repository(location).name,
+            location,
+            _source(kind, location),
+            splits=splits or {WHOLE: ""},
+            evaluate=evaluate,
+            image="" if kind in FOLDERS else spec.image_column,
+            label="" if kind in FOLDERS else spec.label_column,
+            groups=groups,
+        )
+    except ValidationError as error:
+        names = ", ".join(map(repr, splits.values()))
+        raise DatasetError("bad-split-name", f"{location} has splits called {names}", "give them names of letters, digits, spaces, dots and hyphens") from error
 
 
 def _source(kind: str, location: str) -> Source:
@@ -77,6 +83,11 @@ def _where(kind: str, location: str) -> str:
 
 
 def _remark(kind: str, location: str, asked: str) -> str:
+    """Why data of a layout have no splits, for messages.
+
+    Raises:
+        DatasetError: The split that is asked for is there, and has no labels.
+    """
     if kind not in FOLDERS or not asked:
         return ""
     unlabelled: Sequence[str] = find_places(Path(location)).unlabelled

@@ -45,7 +45,7 @@ def loose_kind(name: str) -> str:
 
 def is_split(name: str) -> bool:
     """Whether a name is one of a split, however loosely."""
-    return loose_kind(name) in NAMES
+    return loose_kind(name) in NAMES and re.fullmatch(r"\w[\w .-]{0,99}", name) is not None
 
 
 def in_kind_order(names: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from efficient360.datasets.layouts.delimited import read_rows
 from efficient360.datasets.layouts.pixel_arrays import array_images
 from efficient360.datasets.layouts.torchvision_files import TorchvisionFiles, read_idx
 from efficient360.datasets.layouts.webdataset import WebDataset, expanded
-from efficient360.datasets.split_names import loose_kind, named_splits
+from efficient360.datasets.split_names import is_split, loose_kind, named_splits
 from efficient360.errors import DatasetError
 
 CARD = Card("x", "x", Source("npz", "x"), {"all": ""}, image="", label="")
@@ -148,3 +148,8 @@ def test_splits_keep_their_own_names_and_none_is_lost(own: list[str]) -> None:
 )
 def test_looser_names_of_splits(name: str, kind: str) -> None:
     assert loose_kind(name) == kind
+
+
+@pytest.mark.parametrize("name", ["(train)", "train!", "te\nst", "-val", "*test"])
+def test_odd_names_are_no_splits(name: str) -> None:
+    assert not is_split(name)

@@ -86,3 +86,15 @@ def test_groups_come_from_the_list_by_name_or_as_told(tmp_path: Path) -> None:
     put(tmp_path / "list.csv", "id,label,camera\n" + rows)
     spec = DatasetSpec(f"manifest:{tmp_path}/list.csv", image_column="id", group_columns=("camera",))
     assert open_dataset(spec, dataclasses.replace(TEN, num_classes=12, class_names=()), 0).examples.groups["camera"][:2] == ["a", "b"]
+
+
+def test_a_list_is_found_by_a_path_with_dots_and_its_images_may_be_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(case for case in CASES if case.name == "CSV of paths and labels")
+    case.build(tmp_path, pictures(case))
+    (tmp_path / "images").rename(tmp_path / "store")
+    (tmp_path / "images").symlink_to("store")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    examples = open_dataset(DatasetSpec("manifest:../list.csv"), TEN, 0).examples
+    assert len(next(examples.batches(12)).images) == 12
+    assert examples.ids[0].startswith("images/")

@@ -71,6 +71,7 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     Raises:
         DatasetError: It can't be read, its columns can't be told, or its files are not there.
     """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - without resolving links, which lead out of it
     rows = read_rows(path)
     column = split_column(rows)
     if split and column:
