@@ -9,10 +9,12 @@ import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List
@@ -31,8 +33,11 @@ class Picture:
     ending: str = ".png"
 
     @property
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> NDArray[np.uint8]:
         return np.asarray(Pillow.open(io.BytesIO(self.data)).convert("RGB"))
+
+
+Build = Callable[[Path, Sequence[Picture]], DatasetSpec]
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Case:
     """
 
     name: str
-    build: Callable[[Path, Sequence[Picture]], DatasetSpec]
+    build: Build
     imagenet: bool = False
     grey: bool = False
     findings: tuple[str, ...] = ()
@@ -59,10 +64,10 @@ class Case:
 CASES: list[Case] = []
 
 
-def case(name: str, *, imagenet: bool = False, grey: bool = False, findings: tuple[str, ...] = (), code: str = ""):
+def case(name: str, *, imagenet: bool = False, grey: bool = False, findings: tuple[str, ...] = (), code: str = "") -> Callable[[Build], Build]:
     """Adds a builder to :data:`CASES`."""
 
-    def add(build: Callable[[Path, Sequence[Picture]], DatasetSpec]):
+    def add(build: Build) -> Build:
         CASES.append(Case(name, build, imagenet, grey, findings, code))
         return build
 
@@ -96,8 +101,8 @@ def cifar(picture: Picture) -> str:
     return CIFAR[picture.label]
 
 
-def imagefolder(root: Path, **more) -> DatasetSpec:
-    return DatasetSpec(f"imagefolder:{root}", **more)
+def imagefolder(root: Path, split: str = "") -> DatasetSpec:
+    return DatasetSpec(f"imagefolder:{root}", split=split)
 
 
 # ---- ImageNet as it lies on disks
@@ -449,7 +454,7 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
 # ---- Parquet
 
 
-def table(root: Path, images: list, labels: list, image: str = "image", label: str = "label", **more: list) -> DatasetSpec:
+def table(root: Path, images: list[Any], labels: list[Any], image: str = "image", label: str = "label", **more: list[Any]) -> DatasetSpec:
     pq.write_table(pa.table({image: images, label: labels, **more}), root / "a.parquet")
     return DatasetSpec(f"parquet:{root}/a.parquet")
 
@@ -501,7 +506,7 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(f"parquet:{root}/a.parquet", label_column="fine_label")
 
 
-def hugging_face(pictures: Sequence[Picture], label=None) -> Dataset:
+def hugging_face(pictures: Sequence[Picture], label: Any = None) -> Dataset:
     features = Features({"img": Image(), "label": label or ClassLabel(names=list(CIFAR))})
     labels = [[p.label] if isinstance(label, List) else p.label for p in pictures]
     return Dataset.from_dict({"img": [{"bytes": p.data, "path": None} for p in pictures], "label": labels}, features=features)
@@ -605,7 +610,7 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(str(root / "cifar-100-python"), label_column="coarse_label")
 
 
-def idx(array: np.ndarray) -> bytes:
+def idx(array: NDArray[np.uint8]) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape) + array.tobytes()
 
 
