@@ -232,7 +232,7 @@ def _how(raw: RawLabels, opened: OpenedTable, label: str, names: Sequence[str]) 
     else:
         source = f"the column {label!r}"
     if not names:
-        low, high = int(np.min(raw.values)), int(np.max(raw.values))  # type: ignore[arg-type]  # an array, where there are no names
+        low, high = int(np.min(raw.values)), int(np.max(raw.values))
         return f"{source}: numbers from {low} to {high} without names, taken for the checkpoint's outputs"
     if all(is_synset(name) for name in names):
         return f"{source}: WordNet ids, matched to a checkpoint of ImageNet's classes by id or name"

@@ -153,7 +153,7 @@ def _listed(folder: Path, labels: LabelFile, root: Path, every: Sequence[str]) -
     listing = list_flat(folder, root, every, label, labels.path)
     if any(found not in known for found in (labels.in_order or list(labels.by_name.values())[:1])):
         told += f"; its numbers are taken for the places of the class names, 0 is {every[0]}"
-    findings = (Finding("labels-from-file", told, "check that it belongs to these images"),)
+    findings: tuple[Finding, ...] = (Finding("labels-from-file", told, "check that it belongs to these images"),)
     spare = len(labels.by_name) - len(listing.files)
     if spare > 0:
         told = f"{labels.path} names {count(spare)} images more than there are in {folder}"
