@@ -70,7 +70,7 @@ def read_reference(text: str) -> Reference:
     if text in card_names() or text.endswith((".yaml", ".yml")):
         return Reference("", text)
     path = user_path(text)
-    if exists(path) or any(mark in text for mark in "*?{["):
+    if text.strip() and (exists(path) or any(mark in text for mark in "*?{[")):
         return _recognised(text, path)
     raise _unknown(text, path)
 
@@ -133,6 +133,8 @@ def _unknown(text: str, path: Path) -> DatasetError:
     names = card_names()
     kind, colon, location = text.partition(":")
     offers = [name for name in names if plain(name) == plain(text)] or difflib.get_close_matches(text.casefold(), names, n=2, cutoff=0.6)
+    offers = sorted(offers, key=lambda name: not name.startswith(f"{text.casefold()}-"))
+    offers += [LAYOUTS[text].typed] if text in LAYOUTS else []
     if colon and (near := difflib.get_close_matches(kind.casefold(), [*LAYOUTS, *ALIASES], n=1, cutoff=0.6)):
         offers = [f"{ALIASES.get(near[0], near[0])}:{location}"]
     offers += [str(child) for child in _siblings(path)]
