@@ -24,7 +24,7 @@ from efficient360.datasets.layouts.catalogue import LAYOUTS
 from efficient360.datasets.layouts.parquet import files_of_split
 from efficient360.datasets.layouts.parquet_peek import peek, rows_of
 from efficient360.datasets.opened_table import OpenedTable
-from efficient360.datasets.recognition import read_reference
+from efficient360.datasets.recognition import read_reference, with_nearest
 from efficient360.datasets.references import card_of
 from efficient360.datasets.regular_files import image_bytes
 from efficient360.datasets.sources import has_split, open_table
@@ -183,7 +183,10 @@ def _look_into(card: Card, split: str, data_dir: Path | None) -> OpenedTable:
     """The rows of a split; of Parquet files without the copy and the digest that an evaluation makes."""
     if card.source.kind != "parquet" or data_dir is not None:
         return open_table(card, split, data_dir)
-    files = files_of_split(card.source.location, card.splits[split])
+    try:
+        files = files_of_split(card.source.location, card.splits[split])
+    except DatasetError as error:
+        raise with_nearest(error, "parquet", card.source.location) from error
     return OpenedTable(peek(files, f"the Parquet files of {card.name}"), tuple(dict.fromkeys(file.resolve().parent for file in files)))
 
 

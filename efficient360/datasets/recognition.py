@@ -31,6 +31,12 @@ UNREAD: Final = {
     ".mat": "MATLAB",
     ".beton": "FFCV",
 }
+INSIDE: Final = 50
+"""Folders in a folder that are looked into for something to offer."""
+_ELSEWHERE: Final = frozenset(
+    ["no-folder", "no-files", "no-classes", "no-labels", "no-manifest", "bad-manifest", "empty-split", "unreadable-dataset", "not-a-tar", "no-column"]
+)
+"""Codes of errors that another layout may be the answer to."""
 
 
 @final
@@ -75,6 +81,26 @@ def read_reference(text: str) -> Reference:
     raise _unknown(text, path)
 
 
+def with_nearest(error: DatasetError, kind: str, location: str) -> DatasetError:
+    """An error of a layout with the spelling that would work, where its path holds another layout, or one of nearly its name is there.
+
+    Args:
+        error: What the layout raised.
+        kind: Of the layout.
+        location: What it was to read.
+    """
+    path = user_path(location)
+    if kind == "hub" or error.code not in _ELSEWHERE:
+        return error
+    if exists(path):
+        inner = sub_folders(path)[:INSIDE] if is_folder(path) else []
+        ways = [] if LAYOUTS[kind].recognise(path) else [f"{other}:{path}" for other, layout in LAYOUTS.items() if layout.recognise(path)]
+        ways = ways or [f"{kind}:{child}" for child in inner if LAYOUTS[kind].recognise(child)][:2]
+    else:
+        ways = [f"{kind}:{child}" for child in _siblings(path)]
+    return DatasetError(error.code, error.message, f"did you mean {' or '.join(ways)}? Else {error.hint}") if ways else error
+
+
 def _recognised(text: str, path: Path) -> Reference:
     found = [(layout.kind, what) for layout in LAYOUTS.values() if (what := layout.recognise(path))]
     if len(found) == 1:
@@ -115,7 +141,7 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
     except DatasetError as error:
         return error
     lists = [child for child in sorted(path.iterdir()) if LAYOUTS["manifest"].recognise(child)]
-    inside = [(kind, child) for child in sub_folders(path)[:50] for kind, layout in LAYOUTS.items() if layout.recognise(child)]
+    inside = [(kind, child) for child in sub_folders(path)[:INSIDE] for kind, layout in LAYOUTS.items() if layout.recognise(child)]
     if images and not lists:
         message = f"{text} holds {len(images)} images, and neither class folders nor a list of their labels"
         return DatasetError("no-labels", message, "sort them into a folder for each class, or give a list: manifest:FILE")

@@ -13,7 +13,7 @@ from efficient360.datasets.hub import repository
 from efficient360.datasets.layouts.catalogue import LAYOUTS
 from efficient360.datasets.layouts.delimited import read_rows
 from efficient360.datasets.layouts.manifest import group_columns
-from efficient360.datasets.recognition import Reference, read_reference
+from efficient360.datasets.recognition import Reference, read_reference, with_nearest
 from efficient360.datasets.sources import FOLDERS
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.datasets.split_folders import find_places
@@ -49,7 +49,10 @@ def _card_of_layout(reference: Reference, spec: DatasetSpec) -> Card:
         for asked, option in ((spec.image_column, "--image-column"), (spec.label_column, "--label-column"), (spec.group_columns, "--group-column")):
             if asked:
                 raise DatasetError("no-column", f"{option} is given, and an image folder has no columns", "leave it out, or give a list: manifest:FILE")
-    splits = dict(LAYOUTS[kind].splits(location))
+    try:
+        splits = dict(LAYOUTS[kind].splits(location))
+    except DatasetError as error:
+        raise with_nearest(error, kind, location) from error
     own = [name for name in splits.values() if name]
     chosen = choose_split(_where(kind, location), own, spec.split, _remark(kind, location, spec.split))
     evaluate = next((ours for ours, name in splits.items() if name == chosen), WHOLE)

@@ -16,6 +16,7 @@ from efficient360.datasets.layouts.image_folder import opened_folder, opened_pla
 from efficient360.datasets.layouts.manifest import opened_manifest
 from efficient360.datasets.layouts.parquet import opened_parquet
 from efficient360.datasets.opened_table import OpenedTable
+from efficient360.datasets.recognition import with_nearest
 from efficient360.datasets.split_folders import SplitPlace, find_places, is_flat
 from efficient360.datasets.split_names import NAMES, is_split, loose_kind
 from efficient360.errors import DatasetError
@@ -50,14 +51,10 @@ def open_table(card: Card, split: str, data_dir: Path | None) -> OpenedTable:
         from efficient360.datasets.digits import digits  # brings the datasets library, which takes a second
 
         return OpenedTable(digits(source_split))
-    if kind in FOLDERS and source_split:
-        found = _declared(card, split, Path(location))
-        if found is None:
-            root = Path(location)
-            names = ", ".join(find_places(root).splits) or "none"
-            raise DatasetError("unknown-split", f"{root} has no folder {source_split}/ for the split {split!r}", f"its split folders are: {names}")
-        return found()
-    return LAYOUTS[kind].open(location, source_split, card)
+    try:
+        return _folder(card, split) if kind in FOLDERS and source_split else LAYOUTS[kind].open(location, source_split, card)
+    except DatasetError as error:
+        raise with_nearest(error, kind, location) from error
 
 
 def has_split(card: Card, split: str, data_dir: Path | None) -> bool:
@@ -75,6 +72,15 @@ def has_split(card: Card, split: str, data_dir: Path | None) -> bool:
         root = Path(card.source.location)
         return root.is_dir() and (card.splits[split] == "" or _declared(card, split, root) is not None)
     return kind != "parquet" or split == card.evaluate or card.splits[split] in LAYOUTS[kind].splits(card.source.location).values()
+
+
+def _folder(card: Card, split: str) -> OpenedTable:
+    root = Path(card.source.location)
+    found = _declared(card, split, root)
+    if found is None:
+        names = ", ".join(find_places(root).splits) or "none"
+        raise DatasetError("unknown-split", f"{root} has no folder {card.splits[split]}/ for the split {split!r}", f"its split folders are: {names}")
+    return found()
 
 
 def _declared(card: Card, split: str, folder: Path) -> Callable[[], OpenedTable] | None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from efficient360.datasets.description import describe
 from efficient360.datasets.recognition import read_reference
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 
 
@@ -85,3 +87,30 @@ def test_a_folder_around_class_folders_is_no_class(tmp_path: Path) -> None:
     error = refused(str(tmp_path))
     assert error.code == "unreadable-dataset"
     assert f"did you mean imagefolder:{tmp_path}/photos" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("imagefolder:{}/list.csv", "manifest:{}/list.csv"),
+        ("imagefolder:{}/hub", "parquet:{}/hub"),
+        ("parquet:{}/photos", "imagefolder:{}/photos"),
+        ("imagenet:{}/phots", "imagenet:{}/photos"),
+        ("manifest:{}/photos", "imagefolder:{}/photos"),
+        ("webdataset:{}/hub", "parquet:{}/hub"),
+        ("save_to_disk:{}/photos", "imagefolder:{}/photos"),
+        ("npz:{}/list.csv", "manifest:{}/list.csv"),
+        ("torchvision:{}/photos", "imagefolder:{}/photos"),
+    ],
+)
+def test_a_layout_that_is_another_is_offered_as_what_it_is(tmp_path: Path, typed: str, offered: str) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "a.png").write_bytes(b"")
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "test.parquet").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("path,label\na.png,cat\n")
+    spec = DatasetSpec(typed.format(tmp_path))
+    with pytest.raises(DatasetError) as caught:
+        describe(spec)
+    assert f"did you mean {offered.format(tmp_path)}?" in caught.value.hint
