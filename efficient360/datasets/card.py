@@ -15,7 +15,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 def _split_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w .+%:\[\]-]{0,99}", name):
+    if not re.fullmatch(r"\w[\w .+%:=\[\]-]{0,99}", name):
         raise ValueError("the name of a split, without / and *,")
     return name
 

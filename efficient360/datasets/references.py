@@ -50,7 +50,8 @@ def _card_of_layout(reference: Reference, spec: DatasetSpec) -> Card:
             if asked:
                 raise DatasetError("no-column", f"{option} is given, and an image folder has no columns", "leave it out, or give a list: manifest:FILE")
     try:
-        splits = dict(LAYOUTS[kind].splits(location))
+        told = kind == "manifest" and "=" in spec.split  # rows by a column of any name
+        splits = {spec.split: spec.split} if told else dict(LAYOUTS[kind].splits(location))
     except DatasetError as error:
         raise with_nearest(error, kind, location) from error
     own = [name for name in splits.values() if name]

@@ -373,6 +373,19 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(f"manifest:{root}/metadata.jsonl")
 
 
+@case("CSV with folds, one asked for as fold=1")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    rows = listed(root, pictures)
+    put(root / "folds.csv", "path,label,fold\n" + "".join(f"{path},{label},1\n" for path, label in rows) + f"{rows[0][0]},{rows[0][1]},2\n")
+    return DatasetSpec(f"manifest:{root}/folds.csv", split="fold=1")
+
+
+@case("CSV with folds, one that is not there", code="empty-split")
+def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
+    put(root / "folds.csv", "path,label,fold\n" + "".join(f"{path},{label},1\n" for path, label in listed(root, pictures)))
+    return DatasetSpec(f"manifest:{root}/folds.csv", split="fold=7")
+
+
 @case("JSON: one mapping")
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     put(root / "labels.json", json.dumps(dict(listed(root, pictures))))

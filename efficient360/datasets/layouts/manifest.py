@@ -65,7 +65,7 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     Args:
         path: The manifest.
         folder: What its paths are relative to, or some folder in it.
-        split: Value of the column of splits; ``""`` takes all rows.
+        split: Value of the column of splits, or ``COLUMN=VALUE``; ``""`` takes all rows.
         card: Names columns, or leaves them to be found.
 
     Raises:
@@ -73,10 +73,14 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - without resolving links, which lead out of it
     rows = read_rows(path)
-    column = split_column(rows)
+    column, value = _asked_split(rows, split, path)
     if split and column:
-        kept = [i for i, value in enumerate(rows[column]) if str(value) == split]
+        kept = [i for i, cell in enumerate(rows[column]) if str(cell) == value]
         rows = {name: [cells[i] for i in kept] for name, cells in rows.items()}
+        if not kept:
+            raise DatasetError(
+                "empty-split", f"{path} has no row whose {column!r} is {value!r}", f"its values are: {', '.join(_values(read_rows(path)[column]))}"
+            )
     image = card.image or _path_column(rows, path)
     if image not in rows:
         raise DatasetError("no-column", f"{path} has no column {image!r}", f"its columns are: {', '.join(rows)}; choose with --image-column")
@@ -102,6 +106,20 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     if found and (plain(label) != "label" or groups):
         findings = (Finding("columns-found", told, "choose others with --image-column and --label-column"), *findings)
     return OpenedTable(table, image=images, label=label, findings=findings)
+
+
+def _asked_split(rows: Rows, split: str, path: Path) -> tuple[str | None, str]:
+    """The column that says which split a row is of, and the value asked for: of ``fold=3``, those told."""
+    name, equals, value = split.partition("=")
+    if not equals:
+        return split_column(rows), split
+    if name not in rows:
+        raise DatasetError("no-column", f"{path} has no column {name!r}", f"its columns are: {', '.join(rows)}; choose with --split COLUMN=VALUE")
+    return name, value
+
+
+def _values(cells: Sequence[Any]) -> list[str]:
+    return sorted({str(cell) for cell in cells})[:10]
 
 
 def _distinct(files: Sequence[str], values: Sequence[Any], path: Path) -> list[int]:
