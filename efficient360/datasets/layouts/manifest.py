@@ -78,9 +78,8 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
         kept = [i for i, cell in enumerate(rows[column]) if str(cell) == value]
         rows = {name: [cells[i] for i in kept] for name, cells in rows.items()}
         if not kept:
-            raise DatasetError(
-                "empty-split", f"{path} has no row whose {column!r} is {value!r}", f"its values are: {', '.join(_values(read_rows(path)[column]))}"
-            )
+            hint = f"its values are: {', '.join(_values(read_rows(path)[column]))}"
+            raise DatasetError("empty-split", f"{path} has no row whose {column!r} is {value!r}", hint)
     image = card.image or _path_column(rows, path)
     if image not in rows:
         raise DatasetError("no-column", f"{path} has no column {image!r}", f"its columns are: {', '.join(rows)}; choose with --image-column")
