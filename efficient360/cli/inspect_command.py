@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import itertools
 import json
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from efficient360.errors import CheckpointError, DatasetError, Efficient360Error
 
 _UNREAD: Final = ("unknown-weights-format", "weights-truncated", "weights-unreadable", "no-state-dict")
 """Why a file is no checkpoint, that may be data instead."""
+_WEIGHTS: Final = (".safetensors", ".pth", ".pth.tar", ".pt", ".pt2", ".bin", ".ckpt", ".distcp", ".onnx", ".index.json", ".metadata")
+_LOOKED_INTO: Final = 20
+"""Folders in a folder in which weights are looked for."""
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -27,9 +31,14 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def _description(options: argparse.Namespace) -> Any:
+    unread: DatasetError | None = None
+    if _looks_like_data(options.checkpoint):
+        try:
+            return _data(options)  # without torch, in a second
+        except DatasetError as error:
+            unread = error
     from efficient360.models.description import describe_checkpoint
 
-    wrong: CheckpointError
     try:
         found = describe_checkpoint(checkpoint_spec(options))
         if found.stored or found.code not in _UNREAD:
@@ -37,10 +46,31 @@ def _description(options: argparse.Namespace) -> Any:
         wrong = CheckpointError(found.code, found.problem, found.hint)
     except CheckpointError as error:
         wrong = error
-    try:
-        return _data(options)
-    except DatasetError as error:
-        raise _nearer(wrong, error) from error
+    if unread is None:
+        try:
+            return _data(options)
+        except DatasetError as error:
+            unread = error
+    raise _nearer(wrong, unread) from unread
+
+
+def _looks_like_data(reference: str) -> bool:
+    """Whether something is rather data than a checkpoint: a path with no weights in it, the name of a card, or ``KIND:…``."""
+    from efficient360.core.paths import is_file, is_folder, user_path
+    from efficient360.datasets.card import card_names
+    from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
+
+    path = user_path(reference)
+    if is_file(path):
+        return not path.name.lower().endswith(_WEIGHTS)
+    if is_folder(path):
+        try:
+            inside = [*path.iterdir(), *(deeper for folder in itertools.islice(filter(is_folder, path.iterdir()), _LOOKED_INTO) for deeper in folder.iterdir())]
+        except OSError:
+            return False
+        return not any(p.name.lower().endswith(_WEIGHTS) for p in inside)
+    kind = reference.partition(":")[0]
+    return reference in card_names() or (":" in reference and ALIASES.get(kind, kind) in LAYOUTS)
 
 
 def _data(options: argparse.Namespace) -> Any:
