@@ -205,6 +205,7 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
+
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
 

@@ -82,7 +82,7 @@ def _file(path: Path) -> CheckpointSource:
 
 def _folder(folder: Path) -> CheckpointSource:
     found = weights_in(folder, WEIGHTS)
-    beside = find_sidecar(found.path)
+    beside = find_sidecar(found.path) or find_sidecar(folder / found.path.name)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     name = sidecar.name or folder.resolve().name
     return CheckpointSource(name, Origin.FILE, sidecar, found.path, {"file": found.reason} if found.reason else {})
