@@ -114,6 +114,13 @@ def with_records(source: CheckpointSource, content: Any) -> CheckpointSource:
     return replace(source, sidecar=replace(beside, card=card), recorded=True)
 
 
+def without_size(source: CheckpointSource) -> CheckpointSource:
+    """The source with the architecture's own size of images."""
+    arguments = {name: value for name, value in source.sidecar.arguments.items() if name != "img_size"}
+    values = {name: value for name, value in source.sidecar.preprocessing.items() if name != "input_size"}
+    return replace(source, sidecar=replace(source.sidecar, arguments=arguments, preprocessing=values))
+
+
 def _is_installed(name: str) -> bool:
     bare = name.partition(".")[0]
     return len(name) < LONGEST_NAME and any(bare in library.names() for library in LIBRARIES)
