@@ -32,7 +32,7 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
     if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:
         weights = Weights(network.state_dict())
     else:
-        weights = timm_weights(checkpoint.path, checkpoint.spec.ema)
+        weights = timm_weights(checkpoint.path, checkpoint.spec.ema, checkpoint.architecture)
     if weights.digest != checkpoint.digest:
         raise CheckpointError(
             "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"

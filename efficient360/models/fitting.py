@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Origin
+from efficient360.models.libraries.transformers_library import is_of_transformers, own_tensors
+from efficient360.models.libraries.zero_shot import ZeroShotClassifier
 
 
 @final
@@ -91,7 +93,14 @@ def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
+    """The tensors as the architecture's own library brings them to a network; unchanged where it can't read them."""
+    if isinstance(network, ZeroShotClassifier):
+        return network.fitted(tensors)
+    if is_of_transformers(network):
+        try:
+            return own_tensors(network, tensors)
+        except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, TypeError):
+            return tensors
     checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     if checkpoint_filter is None:
         return tensors

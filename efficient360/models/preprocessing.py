@@ -33,6 +33,8 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
         interpolation=config["interpolation"],
         crop_pct=float(config["crop_pct"]),
         crop_mode=config["crop_mode"],
+        # A processor makes images of its own size; at another that the user asks for, timm's steps that are nearest to it.
+        processor=sidecar.preprocessing.get("processor", "") if [height, width] == sides else "",
     )
 
 

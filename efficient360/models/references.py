@@ -11,6 +11,7 @@ from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, P
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
 from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.zero_shot import CLASSES, compares_names, labels_from
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
@@ -38,11 +39,19 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     require_architecture(architecture)
     sidecar_arguments = source.sidecar.arguments if architecture == source.sidecar.architecture else {}
     arguments = {**sidecar_arguments, **spec.arguments}
+    if compares_names(architecture):
+        arguments["num_classes"] = len(labels_from(architecture, arguments).classes)
     if spec.random_weights:
         return _random(spec, source, architecture, arguments)
     if source.weights is None:
         raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
-    return _trained(spec, source, architecture, arguments, timm_weights(source.weights, spec.ema))
+    return _trained(spec, source, architecture, arguments, timm_weights(source.weights, spec.ema, architecture))
+
+
+def nameless(spec: CheckpointSpec) -> Checkpoint:
+    """A stand-in for a checkpoint whose classes are not named yet: enough to read off a data set what its classes are called."""
+    shape = Preprocessing((3, 32, 32), (0.0,) * 3, (1.0,) * 3)
+    return Checkpoint(spec, spec.reference, spec.architecture, {}, Origin.FILE, None, "", shape, 0)
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
@@ -80,7 +89,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
-    names = source.sidecar.class_names
+    names = tuple(arguments[CLASSES]) if compares_names(architecture) else source.sidecar.class_names
     if names and len(names) != full["num_classes"]:
         raise CheckpointError(
             "class-names-mismatch",

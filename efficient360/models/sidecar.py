@@ -27,7 +27,7 @@ class Sidecar:
         name: Short display name.
         architecture: timm architecture.
         arguments: Keyword arguments for it.
-        preprocessing: Some of timm's data configuration: ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``.
+        preprocessing: Some of timm's data configuration: ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``, ``processor``.
         num_classes: Number of classes.
         class_names: Name of each class.
         card: Everything else.
@@ -95,6 +95,7 @@ class _Preprocessing(BaseModel):
     interpolation: Literal["bicubic", "bilinear", "nearest", "box", "hamming", "lanczos"] | None = None
     crop_pct: Annotated[float, Field(strict=True, ge=0.1, le=1), in_words("a share from 0.1 to 1")] | None = None
     crop_mode: Literal["center", "squash", "border"] | None = None
+    processor: Annotated[str, Field(max_length=10_000)] | None = None
 
     def given(self) -> dict[str, Any]:
         """What it says."""

@@ -1,7 +1,7 @@
 """Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -10,12 +10,19 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
+from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
 from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.image_processors import FILES as PROCESSORS
 from efficient360.models.libraries.library import Library, Published
+from efficient360.models.libraries.transformers_zero_shot import TOKENIZER_FILES
+from efficient360.models.libraries.zero_shot import compares_names
+from efficient360.models.open_clip_sidecar import open_clip_sidecar, open_clip_weights
+from efficient360.models.shards import is_index, shard_names
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
-from efficient360.models.transformers_vit import transformers_sidecar
-from efficient360.models.weights import SUFFIXES
+from efficient360.models.trainer_folder import choose_checkpoint, is_trainers_own
+from efficient360.models.transformers_sidecar import native_sidecar, transformers_sidecar
+from efficient360.models.weights import SUFFIXES, plain_tensors
 
 
 @final
@@ -62,6 +69,8 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
 
 
 def _file(path: Path) -> CheckpointSource:
+    if (composed := find_composed(path)) is not None:
+        return _composed(path.parent, composed)
     beside = find_sidecar(path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     if beside is not None and beside.name in GENERIC_NAMES and not sidecar.architecture:
@@ -75,12 +84,15 @@ def _folder(folder: Path) -> CheckpointSource:
         inside = sorted(folder.iterdir())
     except OSError as error:
         raise CheckpointError("checkpoint-unreadable", f"the folder {folder} can't be read: {error.strerror}", "check its permissions") from error
-    preferred = [folder / name for name in WEIGHTS if is_file(folder / name)]
-    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p)]
-    if any(p.name.endswith(".index.json") for p in inside) and not preferred:
-        raise CheckpointError(
-            "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
-        )
+    if (composed := find_composed(folder)) is not None:
+        return _composed(folder, composed)
+    if (weights := open_clip_weights(folder)) is not None:
+        return CheckpointSource(folder.resolve().name, Origin.FILE, open_clip_sidecar(folder), weights)
+    preferred = [folder / name for name in ALL_WEIGHTS if is_file(folder / name)]
+    if not preferred and (chosen := choose_checkpoint(folder)) is not None:
+        source = _folder(chosen.folder)
+        return replace(source, name=folder.resolve().name, card={**source.card, "trainer_checkpoint": chosen.told})
+    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p) and not is_trainers_own(p)]
     if not files:
         raise CheckpointError(
             "no-weights-in-folder",
@@ -95,19 +107,31 @@ def _folder(folder: Path) -> CheckpointSource:
     return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
 
 
+def _composed(folder: Path, composed: Composed) -> CheckpointSource:
+    """A base with an adapter or a head that was trained on it: always as ``transformers`` builds it, by whose names adapters go."""
+    data = read_json(composed.config)
+    classes = head_rows(composed, plain_tensors)
+    sidecar = native_sidecar(data, composed.config, classes, folder)
+    return CheckpointSource(folder.resolve().name, Origin.FILE, sidecar, composed.weights, {"composed": composed.told})
+
+
 def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:
     config = fetch(repository, "config.json")
     if config is None and not spec.architecture:
         raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
     if config is not None and _is_transformers(config):
-        # It lands beside config.json, where the sidecar is read from.
-        fetch(repository, "preprocessor_config.json")
+        # They land beside config.json, where the sidecar is read from.
+        for name in PROCESSORS:
+            fetch(repository, name)
     sidecar = Sidecar() if config is None else _sidecar(config)
+    if compares_names(sidecar.architecture):
+        for name in TOKENIZER_FILES:
+            fetch(repository, name)
     if spec.random_weights:
         return CheckpointSource(repository.name, Origin.RANDOM, sidecar, None)
     # Weights of the very commit that the configuration is from.
     pinned = repository if config is None else Repository(repository.name, commit_of(config) or repository.revision)
-    return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
+    return _downloaded(repository.name, pinned, ALL_WEIGHTS, sidecar)
 
 
 def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
@@ -130,6 +154,9 @@ def _published(reference: str, library: Library, published: Published, spec: Che
 
 def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:
     weights = fetch_first(repository, names)
+    if weights is not None and is_index(weights):
+        for name in shard_names(weights):
+            fetch(repository, name)
     if weights is None:
         raise CheckpointError(
             "hub-no-weights", f"the hub's repository {repository} has none of {', '.join(names)}", "download its weights file and give the path"

@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from efficient360.errors import CheckpointError
+from efficient360.models.composed import composed_tensors, find_composed
 from efficient360.models.compressed_file import KEY, decode_weights
+from efficient360.models.shards import is_index, read_shards
 from efficient360.models.torch_archive import UNFOLDS, require_sound
 from efficient360.models.transformers_vit import is_transformers, to_timm_names
 from efficient360.models.unwrapping import unwrap
@@ -59,8 +61,13 @@ class Weights:
         return digest(self.stored or self.tensors)
 
 
-def timm_weights(path: Path, ema: bool) -> Weights:
-    """The weights of a file under timm's names: renamed where ``transformers`` wrote them, decoded where the checkpoint is a compressed one.
+def timm_weights(path: Path, ema: bool, architecture: str = "") -> Weights:
+    """The weights of a file under the names that its architecture is fitted by, decoded where the checkpoint is a compressed one.
+
+    Args:
+        path: As of :func:`read_weights`.
+        ema: As of :func:`read_weights`.
+        architecture: Its name; for one of timm's, the tensors of a ViT that ``transformers`` wrote are renamed to timm's names.
 
     Raises:
         CheckpointError: As for :func:`read_weights` and :func:`efficient360.models.compressed_file.decode_weights`.
@@ -68,26 +75,46 @@ def timm_weights(path: Path, ema: bool) -> Weights:
     weights = read_weights(path, ema=ema)
     if KEY in weights.metadata:
         return replace(weights, tensors=decode_weights(weights.tensors, weights.metadata, path), stored=weights.tensors)
-    if is_transformers(weights.tensors):
+    if ":" not in architecture and is_transformers(weights.tensors):
         return replace(weights, tensors=to_timm_names(weights.tensors))
     return weights
 
 
 def read_weights(path: Path, ema: bool = False) -> Weights:
-    """The weights of a ``.safetensors``, ``.pth``, ``.pt``, ``.bin`` or ``.ckpt`` file, out of their wrappers.
+    """The weights of a ``.safetensors``, ``.pth``, ``.pt``, ``.bin`` or ``.ckpt`` file, or of all files of an index, out of their wrappers.
 
     Args:
-        path: The file.
+        path: The file; the index of weights in several shards; or the weights of an adapter, whose base is read with it.
         ema: Take the exponential moving average's weights.
 
     Raises:
         CheckpointError: The file is unreadable, truncated, no weights file, needs more than tensors to be unpickled,
             holds no state dict, has no EMA where one is asked for, or holds NaN or infinite weights.
     """
-    tensors, taken_from, other = unwrap(_read(path), ema=ema, path=path)
-    _require_dense(tensors, path)
+    if (composed := find_composed(path)) is not None:
+        tensors, taken_from, other = composed_tensors(composed, plain_tensors), "", ""
+    elif is_index(path):
+        tensors, taken_from, other = unwrap(plain_tensors(path), ema=ema, path=path)
+    else:
+        tensors, taken_from, other = unwrap(_read(path), ema=ema, path=path)
+        _require_dense(tensors, path)
     _require_finite(tensors, path)
     return Weights(tensors, taken_from, other, _metadata(path))
+
+
+def plain_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, or of all files of an index, that holds nothing else.
+
+    Raises:
+        CheckpointError: As for :func:`read_weights`, or there is more than tensors by name (``no-state-dict``).
+    """
+    if is_index(path):
+        return read_shards(path, plain_tensors)
+    loaded = _read(path)
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise CheckpointError("no-state-dict", f"{path} holds no plain state dict", _RESAVE)
+    _require_dense(loaded, path)
+    return dict(loaded)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
