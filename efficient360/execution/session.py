@@ -12,8 +12,8 @@ from typing import Any, final
 from torch import nn
 
 from efficient360.core import environment
-from efficient360.datasets.class_names import are_placeholders
 from efficient360.datasets.class_matching import ClassMatch, match_examples
+from efficient360.datasets.class_names import are_placeholders
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
@@ -28,8 +28,8 @@ from efficient360.execution.training_split import TrainingSplit, calibration_ima
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, Preprocessing
 from efficient360.models.in_memory import checkpoint_in_memory, model_in_memory
-from efficient360.models.model import Model, preflight
 from efficient360.models.libraries.zero_shot import CLASSES, NO_CLASS_NAMES
+from efficient360.models.model import Model, preflight
 from efficient360.models.references import nameless, resolve
 from efficient360.storage.outcomes import Store
 

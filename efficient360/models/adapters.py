@@ -127,10 +127,8 @@ def merge(base: Mapping[str, Tensor], adapter: Mapping[str, Tensor], rename: Cal
 def _adapted(weight: Tensor, down: Tensor, up: Tensor, magnitude: Tensor | None, place: str) -> Tensor:
     wide = weight.float()
     try:
-        if down.ndim == 2:
-            change = up.float() @ down.float()
-        else:  # a convolution and one of 1 x 1 after it
-            change = torch.einsum("or,r...->o...", up.float().flatten(1), down.float())
+        # The second of a convolution's two is one of 1 x 1, the second of a linear layer's a matrix.
+        change = torch.einsum("or,r...->o...", up.float().flatten(1), down.float())
         added = wide + (change if change.shape == wide.shape else change.T.reshape(wide.shape))
     except RuntimeError as error:
         raise CheckpointError("adapter-mismatch", f"{place} has other shapes than the network's layer", "give the base it was trained on") from error

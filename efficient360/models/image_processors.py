@@ -97,7 +97,7 @@ def find_processor(*folders: Path) -> tuple[Path, Mapping[str, Any]] | None:
 
 
 def preprocessing_from(data: Mapping[str, Any], origin: object, model_type: str, image_size: tuple[int, int] | None) -> dict[str, Any]:
-    """The preprocessing of a processor, in timm's terms where these say the same, else with the processor itself beside the nearest of them.
+    """The preprocessing of a processor: the nearest of timm's terms, and the processor itself, which brings images to their size.
 
     Args:
         data: What the processor's file holds; empty for the defaults of the model's type, at the model's own image size.
@@ -106,8 +106,8 @@ def preprocessing_from(data: Mapping[str, Any], origin: object, model_type: str,
         image_size: Height and width that the model takes, where its configuration says so.
 
     Returns:
-        ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``; ``processor``, see :func:`pixels_of`, where timm's terms are
-        not enough; ``channel_order`` ``"bgr"`` where the network takes blue first.
+        ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``; ``processor``, see :func:`pixels_of`, where there is a file;
+        ``channel_order`` ``"bgr"`` where the network takes blue first.
 
     Raises:
         CheckpointError: A setting is malformed; the processor makes no images of one size, or does something to their values that is no normalisation.
@@ -161,12 +161,10 @@ def _described(processor: Any, name: str, settings: Mapping[str, Any], given: bo
     if getattr(processor, "do_flip_channel_order", None):
         described["channel_order"] = "bgr"
     _require_normalisation(processor, pixels, described, origin)
-    if not given:
-        return {**described, **_nearest(pixels), "input_size": size if image_size is None else (3, *image_size)}
     described |= _nearest(pixels)
-    if not _is_squash(processor, name, size):
-        described["processor"] = json.dumps({"type": name, "settings": settings}, sort_keys=True, separators=(",", ":"))
-    return described
+    if not given:
+        return {**described, "input_size": size if image_size is None else (3, *image_size)}
+    return {**described, "processor": json.dumps({"type": name, "settings": settings}, sort_keys=True, separators=(",", ":"))}
 
 
 def _normalisation(processor: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -191,24 +189,17 @@ def _require_normalisation(processor: Any, pixels: Pixels, described: Mapping[st
         raise _READER.refuse(origin, f": {type(processor).__name__} does more to pixels than scale and normalise them")
 
 
-def _is_squash(processor: Any, name: str, size: tuple[int, ...]) -> bool:
-    """Whether the processor squashes each image to the model's size and nothing else, which timm's steps do to the same pixel."""
-    plain = name in _SQUASHING and not processor.do_center_crop and not getattr(processor, "do_pad", False)
-    return bool(plain and processor.do_resize and (processor.size.height, processor.size.width) == size[1:])
-
-
-_SQUASHING: Final = frozenset(
-    f"{name}ImageProcessor" for name in ("ViT", "DeiT", "Beit", "Bit", "CLIP", "Siglip", "Segformer", "Pvt", "MobileNetV1", "MobileNetV2", "DINOv3ViT")
-)
-
-
 def _nearest(pixels: Pixels) -> dict[str, Any]:
-    """Crop in timm's terms, to three digits: how much of a ramp is left of a square image, and of one twice as wide."""
-    ramp = np.linspace(0, 255, 256, dtype=np.float32).round().astype(np.uint8)
-    square, wide = (Image.fromarray(np.ascontiguousarray(np.broadcast_to(ramp[None, :, None], (height, 256, 3)))) for height in (256, 128))
-    kept, of_wide = (float(np.ptp(pixels(image)[0, pixels(image).shape[1] // 2])) / 255 for image in (square, wide))
-    share = round(kept * 100) / 100
-    return {"crop_mode": "squash" if of_wide > 0.75 * kept else "center", "crop_pct": min(1.0, max(0.1, share))}
+    """Crop in timm's terms, to two digits: how much of a ramp from left to right is left of a square image, and of one twice as wide."""
+    ramp = np.arange(256, dtype=np.uint8)
+    square, wide = (_share(pixels(Image.fromarray(np.ascontiguousarray(np.broadcast_to(ramp[None, :, None], (height, 256, 3)))))) for height in (256, 128))
+    return {"crop_mode": "squash" if wide > 0.75 * square else "center", "crop_pct": min(1.0, max(0.1, round(square, 2)))}
+
+
+def _share(image: NDArray[np.uint8]) -> float:
+    """How much of the ramp an image spans, counted to the outer edges of its outer pixels."""
+    row = image[0, image.shape[1] // 2].astype(float)
+    return float(np.ptp(row)) / 255 / (1 - 1 / len(row))
 
 
 def _class_name(data: Mapping[str, Any], model_type: str, origin: object) -> str:

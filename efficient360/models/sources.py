@@ -12,8 +12,8 @@ from efficient360.models.architectures import close_names
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
-from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.image_processors import FILES as PROCESSORS
+from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.transformers_zero_shot import TOKENIZER_FILES
 from efficient360.models.libraries.zero_shot import compares_names
@@ -155,8 +155,8 @@ def _published(reference: str, library: Library, published: Published, spec: Che
 def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:
     weights = fetch_first(repository, names)
     if weights is not None and is_index(weights):
-        for name in shard_names(weights):
-            fetch(repository, name)
+        for shard in shard_names(weights):
+            fetch(repository, shard)
     if weights is None:
         raise CheckpointError(
             "hub-no-weights", f"the hub's repository {repository} has none of {', '.join(names)}", "download its weights file and give the path"

@@ -18,9 +18,31 @@ NOT_OF_IMAGES: Final = {
 }
 """Classifiers of the library that are no functions of an image of one size, each with the reason."""
 _PLUMBING: Final = frozenset(
-    "architectures attn_implementation auto_map bos_token_id dtype eos_token_id experts_implementation fusion_config id2label is_encoder_decoder label2id "
-    "name_or_path num_labels output_attentions output_hidden_states pad_token_id problem_type quantization_config return_dict torch_dtype torchscript "
-    "transformers_version use_kernels".split()
+    [
+        "architectures",
+        "attn_implementation",
+        "auto_map",
+        "bos_token_id",
+        "dtype",
+        "eos_token_id",
+        "experts_implementation",
+        "fusion_config",
+        "id2label",
+        "is_encoder_decoder",
+        "label2id",
+        "name_or_path",
+        "num_labels",
+        "output_attentions",
+        "output_hidden_states",
+        "pad_token_id",
+        "problem_type",
+        "quantization_config",
+        "return_dict",
+        "torch_dtype",
+        "torchscript",
+        "transformers_version",
+        "use_kernels",
+    ]
 )
 """Fields that say how a network is loaded or called, or name its classes: no business of how it is built."""
 
@@ -50,7 +72,9 @@ def config_class(model_type: str) -> Any:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     if model_type not in CONFIG_MAPPING:
-        raise CheckpointError("transformers-model-type", f"transformers {transformers.__version__} has no model type {shown(model_type)}", "update transformers")
+        raise CheckpointError(
+            "transformers-model-type", f"transformers {transformers.__version__} has no model type {shown(model_type)}", "update transformers"
+        )
     return CONFIG_MAPPING[model_type]
 
 

@@ -63,7 +63,9 @@ class TransformersLibrary(Library):
         given = {key: value for key, value in arguments.items() if key not in _OURS}
         fields = arguments_from(given, model_type)
         if unknown := sorted(given.keys() - fields.keys()):
-            raise CheckpointError("architecture-arguments", f"{name} has no setting {', '.join(unknown)}", f"settings are those of its {model_type} config.json")
+            raise CheckpointError(
+                "architecture-arguments", f"{name} has no setting {', '.join(unknown)}", f"settings are those of its {model_type} config.json"
+            )
         if arguments.get("img_size") is not None:
             fields = _resized(fields, arguments["img_size"])
         labels = {} if arguments.get("num_classes") is None else {"num_labels": int(arguments["num_classes"])}

@@ -22,9 +22,17 @@ from efficient360.models.libraries.zero_shot import CLASSES, FOLDER, PROMPTS, Te
 PREFIX: Final = "transformers-zero-shot:"
 TOWERS: Final = {"CLIPModel": "clip", "SiglipModel": "siglip", "MetaClip2Model": "metaclip_2", "ChineseCLIPModel": "chinese_clip", "AltCLIPModel": "altclip"}
 """Model type by class of those that have an image tower for images of one size."""
-TOKENIZER_FILES: Final = (
-    "tokenizer.json tokenizer_config.json vocab.json merges.txt vocab.txt spiece.model sentencepiece.bpe.model special_tokens_map.json added_tokens.json"
-).split()
+TOKENIZER_FILES: Final = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+]
 _OURS: Final = (CLASSES, PROMPTS, FOLDER, "num_classes")
 
 

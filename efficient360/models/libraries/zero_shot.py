@@ -127,7 +127,7 @@ class ZeroShotClassifier(nn.Module):
         return logits
 
     def fitted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """This network's tensors from those of both towers in a file.
+        """The tensors of this network from those of both towers in a file.
 
         Raises:
             CheckpointError: The tensors do not fit, or there is no tokenizer.
