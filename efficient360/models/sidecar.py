@@ -60,7 +60,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def find_sidecar(weights: Path) -> Path | None:
     """``STEM.json``, ``model.json`` or ``config.json`` beside a weights file, the first that is there."""
     stem = weights.name.removesuffix(weights.suffix)
-    names = (f"{stem}.json", f"{stem.removesuffix('.pth')}.json", *GENERIC_NAMES)
+    own = () if weights.suffix == ".json" else (f"{stem}.json", f"{stem.removesuffix('.pth')}.json")  # .json is an index of shards
+    names = (*own, *GENERIC_NAMES)
     return next((weights.parent / name for name in names if is_file(weights.parent / name)), None)
 
 

@@ -2,31 +2,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from little_vit import fails
-from PIL import Image
 from safetensors.torch import load_file, save_file
+from seen_images import IMAGES, pixels_and_logits
 from tiny_transformers import NAMES, TINY, Tiny
 from transformers import ImageGPTConfig, ImageGPTForImageClassification, SwinModel
 
-from efficient360.datasets.images import transform_for
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.references import resolve
 
-RNG = np.random.default_rng(0)
-IMAGES = [Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in ((47, 61), (90, 64), (131, 77))]
 SWIN = next(tiny for tiny in TINY if tiny.name == "SwinForImageClassification")
-
-
-def pixels_and_logits(reference: str, **arguments: Any) -> tuple[torch.Tensor, torch.Tensor, Any]:
-    checkpoint = resolve(CheckpointSpec(reference, arguments=arguments))
-    model, transform = load_model(checkpoint), transform_for(checkpoint.preprocessing)
-    images = torch.from_numpy(np.stack([transform(image) for image in IMAGES])).float() / 255
-    with torch.inference_mode():
-        return model.module.normalise(images), model(images), checkpoint
 
 
 @pytest.mark.parametrize("tiny", TINY, ids=lambda tiny: tiny.name)

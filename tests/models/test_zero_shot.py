@@ -5,7 +5,7 @@ import pytest
 import torch
 import transformers
 from little_vit import fails
-from test_transformers_library import IMAGES, pixels_and_logits
+from seen_images import IMAGES, pixels_and_logits
 from tiny_zero_shot import CLASSES, save_open_clip, save_pair
 
 from efficient360.models.building import load_model
@@ -41,7 +41,7 @@ def test_logits_are_the_scaled_similarities_of_open_clip(tmp_path: Path) -> None
     open_clip: Any = pytest.importorskip("open_clip")
     model = save_open_clip(tmp_path / "m")
     prepare = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'm'}")[2]
-    ours, logits, checkpoint = pixels_and_logits(str(tmp_path / "m"), classes=list(CLASSES))
+    ours, logits, _ = pixels_and_logits(str(tmp_path / "m"), classes=list(CLASSES))
     pixels = torch.stack([prepare(image) for image in IMAGES])
     torch.testing.assert_close(ours, pixels, rtol=0, atol=1e-5)
     with torch.inference_mode():

@@ -70,7 +70,7 @@ class _Text(TextTower):
             raise CheckpointError("weights-mismatch", message, "name the model that they are of: --arch open-clip:NAME")
         image = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("visual.")}
         bias = getattr(model, "logit_bias", None)
-        return Towers(image, float(model.logit_scale.exp()), 0.0 if bias is None else float(bias), partial(self._encode, model.eval()))
+        return Towers(image, float(model.logit_scale.detach().exp()), 0.0 if bias is None else float(bias.detach()), partial(self._encode, model.eval()))
 
     def identity(self) -> str:
         return f"open_clip {importlib.metadata.version('open_clip_torch')} {self.name} {self.config} {self.folder}"

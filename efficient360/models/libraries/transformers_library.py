@@ -136,11 +136,14 @@ def own_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[st
 
 def _renamed(network: Any, name: str) -> str:
     """The name that a tensor has in the installed version of the library."""
+    own = network.state_dict()
+    if name in own:
+        return name
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightRenaming, rename_source_key
 
     renamings = [entry for entry in get_model_conversion_mapping(network) or [] if isinstance(entry, WeightRenaming)]
-    new, _ = rename_source_key(name, renamings, [], network.base_model_prefix, network.state_dict())
+    new, _ = rename_source_key(name, renamings, [], network.base_model_prefix, own)
     return str(new)
 
 

@@ -64,7 +64,7 @@ class _Text(TextTower):
         model = self._model(tensors)
         image = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(("vision_model.", "visual_projection."))}
         bias = getattr(model, "logit_bias", None)
-        return Towers(image, float(model.logit_scale.exp()), 0.0 if bias is None else float(bias), partial(self._encode, model))
+        return Towers(image, float(model.logit_scale.detach().exp()), 0.0 if bias is None else float(bias.detach()), partial(self._encode, model))
 
     def _encode(self, model: Any, texts: Sequence[str]) -> Tensor:
         length = model.config.text_config.max_position_embeddings
