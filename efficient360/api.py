@@ -61,6 +61,7 @@ def evaluate(
     arguments: Mapping[str, Any] | None = None,
     random_weights: bool = False,
     ema: bool = False,
+    weights_key: str = "",
     data_dir: str | Path | None = None,
     split: str = "",
     image_column: str = "",
@@ -103,7 +104,9 @@ def evaluate(
         architecture: timm architecture of a bare weights file.
         arguments: Arguments of the architecture.
         random_weights: Build the architecture with random weights; costs only.
-        ema: Take the moving average's weights where the file has both.
+        ema: Deprecated: ``weights_key="ema"``.
+        weights_key: Which weights to take where the file holds several (plain and average, teacher and student): a key, a prefix of names, part of
+            either, or ``"ema"``.
         data_dir: Local copy of the data set.
         split: Split to evaluate.
         image_column: Image column.
@@ -159,7 +162,9 @@ def evaluate(
         named = read_class_map(Path(class_map)) if isinstance(class_map, str | Path) else dict(class_map or {})
         spec = dataclasses.replace(spec, class_map=named, class_order=class_order)
     plan = Plan(
-        checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, ema=ema, seed=seed),
+        checkpoint=CheckpointSpec(
+            reference, architecture, dict(arguments or {}), random_weights=random_weights, weights_key=_weights_key(weights_key, ema), seed=seed
+        ),
         dataset=spec,
         protocol=written.name,
         steps=steps,
@@ -327,6 +332,12 @@ def _dataset_spec(
     kind, colon, location = str(dataset).partition(":")
     reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
     return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
+
+
+def _weights_key(key: str, ema: bool) -> str:
+    if ema:
+        warnings.warn('ema=True is deprecated: give weights_key="ema"', DeprecationWarning, stacklevel=3)
+    return key or ("ema" if ema else "")
 
 
 def _checked_deployment(text: str) -> str:

@@ -36,7 +36,7 @@ def evaluate(options: argparse.Namespace) -> int:
             architecture=options.arch,
             arguments=_arguments(options.arch_arg),
             random_weights=options.random_weights,
-            ema=options.ema,
+            weights_key=_weights_key(options),
             data_dir=options.data_dir,
             split=options.split,
             image_column=options.image_column,
@@ -84,8 +84,19 @@ def _checkpoint(options: argparse.Namespace) -> Any:
     from efficient360.models.checkpoint import CheckpointSpec
 
     return CheckpointSpec(
-        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, ema=options.ema, seed=options.seed
+        options.checkpoint,
+        options.arch,
+        _arguments(options.arch_arg),
+        random_weights=options.random_weights,
+        weights_key=_weights_key(options),
+        seed=options.seed,
     )
+
+
+def _weights_key(options: argparse.Namespace) -> str:
+    if options.ema:
+        print("efficient360: --ema is deprecated; --weights-key ema does the same", file=sys.stderr)
+    return str(options.weights_key or ("ema" if options.ema else ""))
 
 
 def _arguments(pairs: list[str]) -> dict[str, Any]:

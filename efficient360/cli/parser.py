@@ -95,7 +95,10 @@ def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a file with weights only")
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
     what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
-    what.add_argument("--ema", action="store_true", help="use the EMA weights where the file has both")
+    what.add_argument(
+        "--weights-key", default="", metavar="KEY", help="which weights, where the file holds several: a key, a prefix of names, part of either, or ema"
+    )
+    what.add_argument("--ema", action="store_true", help="deprecated: --weights-key ema")
     what.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")
     return what
 

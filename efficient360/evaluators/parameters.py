@@ -14,7 +14,7 @@ from efficient360.methods.complexity.blocks import by_block
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.compressed_file import stored_bytes, stored_tensors
 from efficient360.models.libraries.transformers_library import is_of_transformers, own_tensors
-from efficient360.models.weights import Weights, timm_weights
+from efficient360.models.weights import Weights, named_weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned parameters; shared ones count once.", low=0)
 WEIGHT_BYTES = Metric(
@@ -58,7 +58,7 @@ def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Tab
 
 def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
     """Bytes of each tensor of the network's state by name: as stored in the file if it comes from there, otherwise in its own number format."""
-    weights = Weights({}) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema, checkpoint.architecture)
+    weights = Weights({}) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
     if is_of_transformers(network) and not weights.stored:
         weights = dataclasses.replace(weights, tensors=own_tensors(network, weights.tensors))
     sizes: dict[str, int] = {}

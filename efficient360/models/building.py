@@ -6,8 +6,10 @@ from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
 from efficient360.models.checkpoint import Checkpoint, Origin
 from efficient360.models.fitting import fit, may_resample
+from efficient360.models.greyscale import weights_for_colour
 from efficient360.models.model import PixelsToLogits, TorchModel
-from efficient360.models.weights import Weights, timm_weights
+from efficient360.models.selection import shapes_of
+from efficient360.models.weights import Weights, named_weights
 
 
 def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...] | None = None) -> TorchModel:
@@ -32,13 +34,14 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
     if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:
         weights = Weights(network.state_dict())
     else:
-        weights = timm_weights(checkpoint.path, checkpoint.spec.ema, checkpoint.architecture)
+        weights = named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
     if weights.digest != checkpoint.digest:
         raise CheckpointError(
             "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"
         )
     if checkpoint.path is not None:
-        fitted = fit(network, weights.tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
+        tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if checkpoint.greyscale else weights.tensors
+        fitted = fit(network, tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
         network.load_state_dict(dict(fitted.tensors), strict=True)
     shape = checkpoint.preprocessing
     module = PixelsToLogits(network, shape.mean, shape.std, keep).eval().requires_grad_(requires_grad=False).to(place)

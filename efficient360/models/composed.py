@@ -8,7 +8,7 @@ from typing import Final, final
 
 from torch import Tensor
 
-from efficient360.core.paths import is_file, is_folder, user_path
+from efficient360.core.paths import entries, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models import adapters
@@ -59,7 +59,7 @@ def find_composed(path: Path) -> Composed | None:
     base_file = next((folder / name for name in ALL_WEIGHTS if is_file(folder / name)), None)
     if base_file is None or not is_file(folder / "config.json"):
         return None
-    heads = [path] if path != folder else sorted(p for p in folder.iterdir() if is_file(p))
+    heads = [path] if path != folder else sorted(p for p in entries(folder) if is_file(p))
     heads = [p for p in heads if _HEAD.fullmatch(p.name.lower()) and p != base_file]
     if len(heads) != 1 or not _is_headless(folder / "config.json"):
         return None

@@ -72,5 +72,15 @@ def read_shards(index: Path, read: Callable[[Path], Mapping[str, Tensor]]) -> di
     return tensors
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files that an index names.
+
+    Raises:
+        CheckpointError: The index is malformed.
+    """
+    files = [path.parent / name for name in shard_names(path)] if is_index(path) else [path]
+    return sum(file.stat().st_size for file in files)
+
+
 def _named(index: Path) -> dict[str, str]:
     return _READER.validate(_INDEX, _READER.from_json(_READER.read_text(index), index), index).weight_map

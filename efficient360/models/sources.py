@@ -8,21 +8,25 @@ from typing import Any, final
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import close_names
+from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
 from efficient360.models.image_processors import FILES as PROCESSORS
-from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.transformers_zero_shot import TOKENIZER_FILES
 from efficient360.models.libraries.zero_shot import compares_names
 from efficient360.models.open_clip_sidecar import open_clip_sidecar, open_clip_weights
 from efficient360.models.shards import is_index, shard_names
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
-from efficient360.models.trainer_folder import choose_checkpoint, is_trainers_own
+from efficient360.models.trainer_folder import choose_checkpoint
+from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
 from efficient360.models.transformers_sidecar import native_sidecar, transformers_sidecar
-from efficient360.models.weights import SUFFIXES, plain_tensors
+from efficient360.models.weights_file import SUFFIXES, plain_tensors
+from efficient360.models.weights_folder import weights_in
+
+LONGEST_NAME = 100
 
 
 @final
@@ -35,7 +39,8 @@ class CheckpointSource:
         origin: Where the weights come from.
         sidecar: The metadata beside the weights.
         weights: The weights file; ``None`` where the reference names an architecture only.
-        card: Repository and commit, for weights from the hub.
+        card: Repository and commit, for weights from the hub; which of a folder's files the weights are.
+        recorded: Whether the sidecar is what a trainer wrote for its own use.
     """
 
     name: str
@@ -43,6 +48,7 @@ class CheckpointSource:
     sidecar: Sidecar
     weights: Path | None
     card: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = False
 
 
 def find_source(spec: CheckpointSpec) -> CheckpointSource:
@@ -80,38 +86,54 @@ def _file(path: Path) -> CheckpointSource:
 
 
 def _folder(folder: Path) -> CheckpointSource:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise CheckpointError("checkpoint-unreadable", f"the folder {folder} can't be read: {error.strerror}", "check its permissions") from error
     if (composed := find_composed(folder)) is not None:
         return _composed(folder, composed)
     if (weights := open_clip_weights(folder)) is not None:
         return CheckpointSource(folder.resolve().name, Origin.FILE, open_clip_sidecar(folder), weights)
-    preferred = [folder / name for name in ALL_WEIGHTS if is_file(folder / name)]
-    if not preferred and (chosen := choose_checkpoint(folder)) is not None:
+    if (chosen := choose_checkpoint(folder, ALL_WEIGHTS)) is not None:
         source = _folder(chosen.folder)
         return replace(source, name=folder.resolve().name, card={**source.card, "trainer_checkpoint": chosen.told})
-    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p) and not is_trainers_own(p)]
-    if not files:
-        raise CheckpointError(
-            "no-weights-in-folder",
-            f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
-            "give the folder that holds model.safetensors, or the file itself",
-        )
-    if len(files) > 1:
-        names = ", ".join(p.name for p in files[:5])
-        raise CheckpointError("several-weights-in-folder", f"{folder} holds {len(files)} weights files: {names}", "give the path of one of them")
-    beside = find_sidecar(files[0])
+    found = weights_in(folder, ALL_WEIGHTS)
+    beside = find_sidecar(found.path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
-    return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
+    name = sidecar.name or folder.resolve().name
+    return CheckpointSource(name, Origin.FILE, sidecar, found.path, {"file": found.reason} if found.reason else {})
+
+
+def with_records(source: CheckpointSource, content: Any) -> CheckpointSource:
+    """The source with what a trainer wrote of its network, where no sidecar names an architecture: timm's ``args.yaml`` beside the file, or the file itself.
+
+    Only architectures of installed libraries are taken from there, never a user's own file, which would be run.
+
+    Args:
+        source: From :func:`find_source`.
+        content: What its file holds.
+
+    Raises:
+        CheckpointError: ``args.yaml`` can't be read.
+    """
+    if source.sidecar.architecture or source.weights is None or source.origin is not Origin.FILE:
+        return source
+    beside = options_beside(source.weights, default_config)
+    inside = recorded(content, _is_installed, default_config, source.weights)
+    if not beside.architecture:
+        beside, told = inside, "the checkpoint's own options"
+    else:
+        told, beside = TIMM_OPTIONS, replace(beside, class_names=inside.class_names)
+    if not beside.architecture and not beside.class_names:
+        return source
+    card = {**inside.card, **beside.card, **({"architecture_source": told} if beside.architecture else {})}
+    return replace(source, sidecar=replace(beside, card=card), recorded=True)
+
+
+def _is_installed(name: str) -> bool:
+    bare = name.partition(".")[0]
+    return len(name) < LONGEST_NAME and any(bare in library.names() for library in LIBRARIES)
 
 
 def _composed(folder: Path, composed: Composed) -> CheckpointSource:
     """A base with an adapter or a head that was trained on it: always as ``transformers`` builds it, by whose names adapters go."""
-    data = read_json(composed.config)
-    classes = head_rows(composed, plain_tensors)
-    sidecar = native_sidecar(data, composed.config, classes, folder)
+    sidecar = native_sidecar(read_json(composed.config), composed.config, head_rows(composed, plain_tensors), folder)
     return CheckpointSource(folder.resolve().name, Origin.FILE, sidecar, composed.weights, {"composed": composed.told})
 
 

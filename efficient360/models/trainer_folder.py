@@ -1,20 +1,20 @@
 """The output folder of ``transformers``' Trainer: which of its checkpoints is evaluated, and why."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, final
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from efficient360.core.paths import is_file
+from efficient360.core.paths import entries, is_file, is_folder
 from efficient360.core.reading import Reader
 from efficient360.errors import CheckpointError
 from efficient360.models.sidecar import Number, read_json
 
 STATE: Final = "trainer_state.json"
 _NAME: Final = re.compile(r"checkpoint-(\d{1,12})")
-_BESIDE: Final = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?)\.(bin|pt|pth)")
 _READER: Final = Reader(CheckpointError, "trainer-state-invalid", "give the path of one of its checkpoints", "trainer's state")
 
 
@@ -41,18 +41,19 @@ class Chosen:
     told: str
 
 
-def is_trainers_own(path: Path) -> bool:
-    """Whether a file is what a trainer keeps for itself (its arguments, the optimizer's state …), no weights."""
-    return _BESIDE.fullmatch(path.name) is not None
-
-
-def choose_checkpoint(folder: Path) -> Chosen | None:
+def choose_checkpoint(folder: Path, weights: Sequence[str]) -> Chosen | None:
     """The checkpoint in a trainer's output folder: the best where its state says which is, else the newest; ``None`` where there is none.
+
+    Args:
+        folder: The output folder; one with weights of its own is no choice.
+        weights: The usual names of weights.
 
     Raises:
         CheckpointError: The state of the newest is malformed.
     """
-    steps = {int(match[1]): path for path in folder.iterdir() if path.is_dir() and (match := _NAME.fullmatch(path.name))}
+    if any(is_file(folder / name) for name in weights):
+        return None
+    steps = {int(match[1]): path for path in entries(folder) if is_folder(path) and (match := _NAME.fullmatch(path.name))}
     if not steps:
         return None
     newest = steps[max(steps)]

@@ -102,6 +102,10 @@ class OpenClipLibrary(Library):
         require_open_clip()
         return f"open_clip {importlib.metadata.version('open_clip_torch')}"
 
+    @property
+    def renames(self) -> bool:
+        return True
+
     def owns(self, architecture: str) -> bool:
         return architecture.startswith(PREFIX)
 

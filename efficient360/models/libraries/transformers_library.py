@@ -35,6 +35,10 @@ class TransformersLibrary(Library):
 
         return f"transformers {transformers.__version__}"
 
+    @property
+    def renames(self) -> bool:
+        return True
+
     def owns(self, architecture: str) -> bool:
         return architecture.startswith(PREFIX)
 
