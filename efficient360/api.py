@@ -162,9 +162,7 @@ def evaluate(
         named = read_class_map(Path(class_map)) if isinstance(class_map, str | Path) else dict(class_map or {})
         spec = dataclasses.replace(spec, class_map=named, class_order=class_order)
     plan = Plan(
-        checkpoint=CheckpointSpec(
-            reference, architecture, dict(arguments or {}), random_weights=random_weights, weights_key=_weights_key(weights_key, ema), seed=seed
-        ),
+        checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, weights_key=_weights_key(weights_key, ema), seed=seed),
         dataset=spec,
         protocol=written.name,
         steps=steps,

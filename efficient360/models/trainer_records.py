@@ -15,21 +15,7 @@ from efficient360.models.sidecar import Sidecar, parse_sidecar
 TIMM_OPTIONS: Final = "args.yaml"
 _OPTIONS: Final = ("args", "hyper_parameters", "hparams", "config", "cfg", "opt", "opts")
 """Keys under which trainers keep their options."""
-_NAMES: Final = (
-    "model",
-    "model_name",
-    "arch",
-    "architecture",
-    "model_arch",
-    "model_type",
-    "backbone",
-    "backbone_name",
-    "encoder",
-    "timm_model",
-    "network",
-    "net",
-    "name",
-)
+_NAMES: Final = ("model", "model_name", "arch", "architecture", "model_arch", "model_type", "backbone", "backbone_name", "encoder", "timm_model", "network", "net", "name")
 _SIZES: Final = ("img_size", "image_size", "input_size", "imgsz", "resolution", "crop_size")
 _CHANNELS: Final = ("in_chans", "in_channels", "chans", "num_channels")
 _CLASSES: Final = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "id2label", "labels")
