@@ -84,7 +84,12 @@ def _checkpoint(options: argparse.Namespace) -> Any:
     from efficient360.models.checkpoint import CheckpointSpec
 
     return CheckpointSpec(
-        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, weights_key=_weights_key(options), seed=options.seed
+        options.checkpoint,
+        options.arch,
+        _arguments(options.arch_arg),
+        random_weights=options.random_weights,
+        weights_key=_weights_key(options),
+        seed=options.seed,
     )
 
 

@@ -64,7 +64,9 @@ class Guess:
     def __str__(self) -> str:
         """A sentence's worth of it."""
         head = "without a classifier" if self.classes is None else f"with {self.classes} classes"
-        alike = f" (or {', '.join(self.alike[:_MOST_NAMED])}{', …' if len(self.alike) > _MOST_NAMED else ''}, which have the same tensors)" if self.alike else ""
+        alike = (
+            f" (or {', '.join(self.alike[:_MOST_NAMED])}{', …' if len(self.alike) > _MOST_NAMED else ''}, which have the same tensors)" if self.alike else ""
+        )
         untold = "; ".join(f"{name} can't be told from shapes: {usual}" for name, usual in self.untold.items())
         return f"{self.architecture}{' of another size' if self.arguments else ''} {head}{alike}" + (f"; {untold}" if untold else "")
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from efficient360.core.paths import is_file
 from efficient360.core.reading import Reader
@@ -35,12 +35,9 @@ _READER: Final = Reader(CheckpointError, "transformers-setting", "correct the fi
 Pixels = Callable[[Image.Image], NDArray[np.uint8]]
 
 
-def _one_or_named(size: Any) -> Any:
-    return {"height": size, "width": size} if isinstance(size, int) and not isinstance(size, bool) else size
-
-
 _Side = Annotated[int, Field(strict=True, ge=1, le=_LONGEST_SIDE)]
-_Size = Annotated[dict[str, _Side | None], Field(min_length=1, max_length=6), BeforeValidator(_one_or_named)]
+_Size = _Side | Annotated[dict[str, _Side | None], Field(min_length=1, max_length=6)]
+"""One number is the shortest edge to some classes, both sides to others."""
 _Means = Annotated[list[Number], Field(min_length=3, max_length=3)]
 _Deviations = Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=3, max_length=3)]
 
@@ -72,7 +69,8 @@ class _Settings(BaseModel):
 
 
 def _proportionate(settings: _Settings) -> _Settings:
-    sides = [side for size in (settings.size, settings.crop_size, settings.pad_size) for side in (size or {}).values() if side]
+    sizes = (settings.size, settings.crop_size, settings.pad_size)
+    sides = [side for size in sizes if size for side in ([size] if isinstance(size, int) else size.values()) if side]
     if sides and max(sides) > _RATIO * min(sides):
         raise ValueError(f"sizes that differ at most {_RATIO} times")
     return settings

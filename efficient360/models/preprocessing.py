@@ -27,7 +27,8 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
         message = f"{spec.reference} takes images of {channels} channels"
         raise CheckpointError("not-rgb", message, "give a network for RGB images, or for one channel, which gets their luminance (--arch-arg in_chans=1)")
     sidecar_size = None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size")
-    size = spec.arguments.get("img_size", sidecar_size)
+    # transformers calls it image_size
+    size = spec.arguments.get("img_size", spec.arguments.get("image_size", sidecar_size))
     height, width = tuple(sides) if size is None else _sides(size)
     # A processor makes images of its own size; at another that the user asks for, timm's steps that are nearest to it.
     processor = sidecar.preprocessing.get("processor", "") if [height, width] == sides else ""

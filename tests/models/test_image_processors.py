@@ -52,7 +52,9 @@ def test_pixels_are_those_of_the_processor(tmp_path: Path, name: str, settings: 
         theirs = torch.as_tensor(processor(image, return_tensors="pt")["pixel_values"][0]).float()
         ours = (torch.from_numpy(transform(image).copy()).float() / 255 - mean) / std
         ours = ours.flip(0) if order == "bgr" else ours
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+        # DINOv3's scales before it resizes, without rounding to a level of 255.
+        level = 1.01 / 255 / float(std.min()) if name.startswith("DINOv3") else 1e-5 * float(theirs.abs().max())
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=level)
 
 
 def _refused(data: dict[str, Any], image_size: tuple[int, int] | None = None) -> CheckpointError:

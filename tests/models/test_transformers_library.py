@@ -56,11 +56,11 @@ def test_code_that_a_folder_brings_is_never_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"depths": [1, 10**6]}, "architecture-oversized"),
+        ({"depths": [1, 20_000]}, "architecture-oversized"),
         ({"embed_dim": 2**20}, "architecture-oversized"),
         ({"embed_dim": 10**9}, "architecture-oversized"),
         ({"depths": [1] * 5000}, "architecture-oversized"),
-        ({"id2label": {str(i): "x" for i in range(3)}}, "weights-mismatch"),
+        ({"id2label": {str(i): "x" for i in range(3)}}, "class-count-mismatch"),
         ({"depths": "deep"}, "architecture-arguments"),
         ({"hidden_act": "evil.py"}, "architecture-arguments"),
         ({"num_channels": 1}, "not-rgb"),

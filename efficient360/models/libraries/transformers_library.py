@@ -18,7 +18,8 @@ from efficient360.models.libraries.transformers_import import has_transformers, 
 
 CHANNEL_ORDER: Final = "channel_order"
 """An argument of ours beside the configuration's: ``bgr`` where the network takes blue first."""
-_CLASSIFIERS: Final = ("classifier", "classifier.linear", "classifier.1", "cls_classifier", "head", "fc")
+CLASSIFIERS: Final = ("classifier", "classifier.linear", "classifier.1", "cls_classifier", "head", "fc")
+"""Dotted names that the library's classifiers have."""
 _POOLER: Final = ".pooler."
 """What classification never uses, and files of older versions hold."""
 _OURS: Final = ("num_classes", "img_size", "in_chans", CHANNEL_ORDER)
@@ -53,7 +54,7 @@ class TransformersLibrary(Library):
             raise CheckpointError("transformers-not-images", f"transformers' {name} {NOT_OF_IMAGES[name]}", "evaluate a checkpoint that takes images")
 
     def names(self) -> tuple[str, ...]:
-        return tuple(PREFIX + name for name in classifiers() if name not in NOT_OF_IMAGES) if has_transformers() else ()
+        return ()  # listed only where one is asked for: importing the library takes seconds
 
     def create(self, architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         """The classifier of a configuration with these fields.
@@ -87,7 +88,7 @@ class TransformersLibrary(Library):
         if not has_transformers() or name not in classifiers():
             return {}
         size = image_size_of(config_class(classifiers()[name])().to_dict())
-        return {"classifier": _CLASSIFIERS} | ({} if size is None else {"input_size": (3, *size)})
+        return {"classifier": CLASSIFIERS} | ({} if size is None else {"input_size": (3, *size)})
 
     def published(self, reference: str) -> Published | None:
         return Published(reference) if self.owns(reference) else None

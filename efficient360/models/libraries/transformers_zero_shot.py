@@ -33,6 +33,7 @@ TOKENIZER_FILES: Final = [
     "special_tokens_map.json",
     "added_tokens.json",
 ]
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
 _OURS: Final = (CLASSES, PROMPTS, FOLDER, "num_classes")
 
 
@@ -102,6 +103,10 @@ class _Text(TextTower):
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
+        if not any(is_file(Path(self.folder) / name) for name in _VOCABULARIES):
+            # The library would take an empty one.
+            message = f"{self.folder or 'nowhere'} holds no tokenizer ({', '.join(_VOCABULARIES)})"
+            raise CheckpointError("no-tokenizer", message, "put the tokenizer's files beside the weights: tokenizer.save_pretrained(folder)")
         try:
             return AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # All that is called is the library's, with files that came from outside.
@@ -134,7 +139,7 @@ class TransformersZeroShotLibrary(Library):
             raise CheckpointError("unknown-architecture", f"{architecture} is no zero-shot classifier", f"known are {', '.join(TOWERS)}")
 
     def names(self) -> tuple[str, ...]:
-        return tuple(PREFIX + name for name in TOWERS) if has_transformers() else ()
+        return ()  # listed only where one is asked for: importing the library takes seconds
 
     def create(self, architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         import transformers
