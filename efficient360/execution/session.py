@@ -131,7 +131,7 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     if given.network is not None and given.preprocessing is not None:
         checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names)
     else:
-        plan, checkpoint = _resolved(plan, given)
+        plan, checkpoint = resolve_for(plan, given)
     dataset = _open_data(plan, given, checkpoint)
     match: ClassMatch | None = None
     names: Sequence[str] = ()
@@ -159,15 +159,15 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     return opened(model=deployment.model, deployment=deployment, training_split=training, evaluators=given.evaluators)
 
 
-def _resolved(plan: Plan, given: InMemory) -> tuple[Plan, Checkpoint]:
+def resolve_for(plan: Plan, given: InMemory) -> tuple[Plan, Checkpoint]:
     """The plan's checkpoint; where it compares images with names and is given none, with the names of the data's classes."""
     try:
         return plan, resolve(plan.checkpoint)
     except CheckpointError as error:
         if error.code != NO_CLASS_NAMES or plan.dataset is None:
             raise
-        dataset = _open_data(plan, given, nameless(plan.checkpoint))
-        names = [] if dataset is None else list(dataset.examples.class_names)
+        own = open_dataset(plan.dataset, nameless(plan.checkpoint), plan.seed).examples.class_names if given.data is None else given.data.named_classes()
+        names = list(own)
         if are_placeholders(names) or all(name.isdecimal() for name in names):
             raise
     spec = dataclasses.replace(plan.checkpoint, arguments={**plan.checkpoint.arguments, CLASSES: names})
