@@ -19,8 +19,9 @@ from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.others import other_set, unseen_set
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
-from efficient360.errors import CheckpointError, Unsupported
+from efficient360.errors import CheckpointError, DatasetError, Unsupported
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
@@ -166,12 +167,23 @@ def resolve_for(plan: Plan, given: InMemory) -> tuple[Plan, Checkpoint]:
     except CheckpointError as error:
         if error.code != NO_CLASS_NAMES or plan.dataset is None:
             raise
-        own = open_dataset(plan.dataset, nameless(plan.checkpoint), plan.seed).examples.class_names if given.data is None else given.data.named_classes()
-        names = list(own)
+        names = _names_of_data(plan.dataset, plan, given)
         if are_placeholders(names) or all(name.isdecimal() for name in names):
             raise
     spec = dataclasses.replace(plan.checkpoint, arguments={**plan.checkpoint.arguments, CLASSES: names})
     return dataclasses.replace(plan, checkpoint=spec), resolve(spec)
+
+
+def _names_of_data(spec: DatasetSpec, plan: Plan, given: InMemory) -> list[str]:
+    """What the data call their classes; empty where they only number them."""
+    if given.data is not None:
+        return list(given.data.named_classes())
+    try:
+        return list(open_dataset(spec, nameless(plan.checkpoint), plan.seed).examples.class_names)
+    except DatasetError as error:
+        if error.code == "label-out-of-range":
+            return []
+        raise
 
 
 def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset | None:

@@ -57,7 +57,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
 def nameless(spec: CheckpointSpec) -> Checkpoint:
     """A stand-in for a checkpoint whose classes are not named yet: enough to read off a data set what its classes are called."""
     shape = Preprocessing((3, 32, 32), (0.0,) * 3, (1.0,) * 3)
-    return Checkpoint(spec, spec.reference, spec.architecture, {}, Origin.FILE, None, "", shape, 0)
+    return Checkpoint(spec, spec.reference, spec.architecture, {}, Origin.FILE, None, "", shape, 1)
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
