@@ -21,6 +21,7 @@ from efficient360.models.fingerprints import TABLE, Known, fingerprint, rows_of
 
 
 def main(arguments: list[str]) -> None:
+    """Write the table, or a part of it."""
     if arguments[:1] == ["--join"]:
         rows = {}
         for part in arguments[1:]:
@@ -46,7 +47,7 @@ def fingerprinted(part: int, parts: int) -> Iterator[Known]:
     for prefix, name in names[part - 1 :: parts]:
         try:
             network, classifier = torchvision_network(name) if prefix else timm_network(name)
-        except Exception as error:  # noqa: BLE001  # whatever a library's builder raises
+        except Exception as error:  # whatever a library's builder raises
             print(f"{prefix}{name}: {type(error).__name__}", file=sys.stderr)
             continue
         shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}

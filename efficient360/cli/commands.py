@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from efficient360.cli.checkpoint_options import checkpoint_spec, pairs, weights_key
 from efficient360.errors import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
@@ -34,9 +35,11 @@ def evaluate(options: argparse.Namespace) -> int:
             out=options.out,
             progress=listen,
             architecture=options.arch,
-            arguments=_arguments(options.arch_arg),
+            arguments=pairs("--arch-arg", options.arch_arg),
+            preprocessing=pairs("--preprocess", options.preprocess),
+            output=options.output,
             random_weights=options.random_weights,
-            weights_key=_weights_key(options),
+            weights_key=weights_key(options),
             data_dir=options.data_dir,
             split=options.split,
             image_column=options.image_column,
@@ -80,45 +83,11 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
         print(f"W&B: {outcome.problem}", file=sys.stderr)
 
 
-def _checkpoint(options: argparse.Namespace) -> Any:
-    from efficient360.models.checkpoint import CheckpointSpec
-
-    return CheckpointSpec(
-        options.checkpoint,
-        options.arch,
-        _arguments(options.arch_arg),
-        random_weights=options.random_weights,
-        weights_key=_weights_key(options),
-        seed=options.seed,
-    )
-
-
-def _weights_key(options: argparse.Namespace) -> str:
-    if options.ema:
-        print("efficient360: --ema is deprecated; --weights-key ema does the same", file=sys.stderr)
-    return str(options.weights_key or ("ema" if options.ema else ""))
-
-
-def _arguments(pairs: list[str]) -> dict[str, Any]:
-    from efficient360.core.parsing import parse_yaml
-
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
-        try:
-            arguments[key] = parse_yaml(value)
-        except ValueError as error:
-            raise SettingsError("bad-option", f"the value in --arch-arg {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
-    return arguments
-
-
 def compress(options: argparse.Namespace) -> int:
     """Compress a checkpoint to a smaller file and print the sizes."""
     from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(compress_checkpoint(_checkpoint(options), options.variant, options.out))
+    print(compress_checkpoint(checkpoint_spec(options), options.variant, options.out))
     return 0
 
 
@@ -217,6 +186,13 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def inspect(options: argparse.Namespace) -> int:
+    """Print what a checkpoint is."""
+    from efficient360.cli.inspect_command import inspect as run
+
+    return run(options)
+
+
 def devices(options: argparse.Namespace) -> int:
     """Print reachable devices."""
     from efficient360.cli.devices import devices as run
@@ -240,6 +216,7 @@ RUN: Mapping[str, Command] = {
     "benchmark": benchmark,
     "list": list_names,
     "show": show_one,
+    "inspect": inspect,
     "devices": devices,
     "doctor": doctor,
 }

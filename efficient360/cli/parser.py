@@ -13,6 +13,7 @@ EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
   efficient360 evaluate deit_tiny_patch16_224 --random-weights
+  efficient360 inspect model.pth
   efficient360 compare runs/a runs/b"""
 
 
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
     show.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    _inspect(commands.add_parser("inspect", help="describe a checkpoint in seconds: weights, architecture, classes, images, and the command to evaluate it"))
     _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
     boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page from runs")
@@ -90,10 +92,23 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
 
 
 def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, hf-hub:org/name, or a path to weights")
+    command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, torchvision:NAME, hf-hub:org/name, or a path to weights")
     what = command.add_argument_group("checkpoint")
-    what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a file with weights only")
+    what.add_argument(
+        "--arch",
+        default="",
+        metavar="NAME",
+        help="architecture of a file with weights only: a timm name, torchvision:NAME, or path/to/file.py:NAME, a function or class of your own (it is run)",
+    )
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
+    what.add_argument("--output", default="", metavar="NAME|INDEX", help="which of several outputs are the logits, such as heads.fine or 1")
+    what.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="input_size=32, mean=[…], std=[…], interpolation, crop_pct or crop_mode (repeatable)",
+    )
     what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
     what.add_argument(
         "--weights-key", default="", metavar="KEY", help="which weights, where the file holds several: a key, a prefix of names, part of either, or ema"
@@ -101,6 +116,11 @@ def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what.add_argument("--ema", action="store_true", help="deprecated: --weights-key ema")
     what.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")
     return what
+
+
+def _inspect(command: argparse.ArgumentParser) -> None:
+    _checkpoint(command)
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (default: text)")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:

@@ -47,9 +47,11 @@ def other_weights(checkpoint: Checkpoint) -> tuple[Finding, ...]:
     findings = []
     taken = checkpoint.card.get("taken_from") or "the plain ones"
     if checkpoint.alternatives:
-        others = ", ".join(key or "the plain ones" for key in checkpoint.alternatives)
+        others = checkpoint.card["other_weights"]
         told = f"the file holds other weights, {others}, beside those that are evaluated, {taken} ({checkpoint.card.get('taken_because', '')})"
         findings.append(Finding("two-sets-of-weights", told, f"--weights-key {checkpoint.alternatives[0] or 'KEY'} evaluates the others"))
+    if chosen := checkpoint.card.get("file"):
+        findings.append(Finding("one-of-several-files", f"the weights are those of {chosen}", "give the path of another file to evaluate that one"))
     if left := checkpoint.card.get("left_out"):
         told = f"the file holds tensors beside the network's: {left}; they are left out"
         findings.append(Finding("tensors-left-out", told, "if the network answers through them, give its code: --arch path/to/file.py:build"))

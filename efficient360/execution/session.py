@@ -130,7 +130,7 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     until = plan.until if plan.until is not None or plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes
     deadline = Deadline(until)
     if given.network is not None and given.preprocessing is not None:
-        checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names)
+        checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names, plan.checkpoint.output)
     else:
         plan, checkpoint = resolve_for(plan, given)
     dataset = _open_data(plan, given, checkpoint)

@@ -4,12 +4,13 @@ import torch
 
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
-from efficient360.models.checkpoint import Checkpoint, Origin
+from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.fitting import fit, may_resample
-from efficient360.models.greyscale import weights_for_colour
+from efficient360.models.greyscale import grey_digest, weights_for_colour
+from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.model import PixelsToLogits, TorchModel
 from efficient360.models.selection import shapes_of
-from efficient360.models.weights import Weights, named_weights
+from efficient360.models.weights import Weights, checkpoint_digest, named_weights
 
 
 def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...] | None = None) -> TorchModel:
@@ -31,20 +32,21 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         raise ValueError(f"keep is {keep}: it must name distinct outputs from 0 to {checkpoint.num_classes - 1}")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
-    if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:
-        weights = Weights(network.state_dict())
-    else:
-        weights = named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
-    if weights.digest != checkpoint.digest:
+    weights = Weights(network.state_dict()) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
+    source = library_of(checkpoint.architecture).source(checkpoint.architecture)
+    known = grey_digest(weights.digest) if checkpoint.greyscale else weights.digest
+    if checkpoint_digest(known, source, checkpoint.spec.output) != checkpoint.digest:
         raise CheckpointError(
-            "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"
+            "weights-changed",
+            f"the weights or code of {checkpoint.name} are not those that were resolved (their digest differs)",
+            "don't change files during a run",
         )
     if checkpoint.path is not None:
         tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if checkpoint.greyscale else weights.tensors
         fitted = fit(network, tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
         network.load_state_dict(dict(fitted.tensors), strict=True)
     shape = checkpoint.preprocessing
-    module = PixelsToLogits(network, shape.mean, shape.std, keep).eval().requires_grad_(requires_grad=False).to(place)
+    module = PixelsToLogits(network, shape.mean, shape.std, keep, checkpoint.spec.output).eval().requires_grad_(requires_grad=False).to(place)
     return TorchModel(module, shape.input_size, checkpoint.num_classes if keep is None else len(keep), device)
 
 

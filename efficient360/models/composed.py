@@ -107,7 +107,7 @@ def _is_headless(config: Path) -> bool:
     if not isinstance(kind, str) or not isinstance(named, list) or not named or not has_transformers():
         return False
     known = classifiers()
-    return kind in known.values() and named[0] not in known
+    return kind in known.values() and isinstance(named[0], str) and named[0] not in known
 
 
 def _base(folder: Path, named: str) -> tuple[Path, Path]:

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec
-from efficient360.models.guessing import foreign, guesses, is_pretraining
+from efficient360.models.guessing import foreign, guesses
+from efficient360.models.name_matching import is_pretraining
 from efficient360.models.sources import CheckpointSource
 from efficient360.models.state_dicts import state_dicts
 
@@ -20,19 +21,21 @@ def unknown_architecture(reference: str, content: Any) -> CheckpointError:
     """
     message = f"{reference} comes without a sidecar that names its architecture"
     if looks := looks_like(content):
-        return CheckpointError("architecture-unknown", message, looks)
+        return CheckpointError("architecture-unknown", message, f"{looks} (efficient360 inspect {reference} shows what is in it)")
     hint = 'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"'
     return CheckpointError("architecture-unknown", message, hint)
 
 
 def looks_like(content: Any) -> str:
     """What tensors look like, and how to say so; ``""`` where they look like nothing known."""
-    if guess := next(iter(guesses(content)), None):
+    guess = next(iter(guesses(content)), None)
+    if (guess is None or guess.classes is None) and any(is_pretraining(one.tensors) for one in state_dicts(content)):
+        what = f" of {guess.architecture}" if guess is not None else ""
+        return f"its tensors are those of self-supervised training{what}, without a classifier: give a checkpoint that was fine-tuned or probed"
+    if guess is not None:
         return f"it looks like {guess}: {guess.options}"
     if told := foreign(content):
         return f"its tensors have the names of {told[0]}: {told[1]}"
-    if any(is_pretraining(one.tensors) for one in state_dicts(content)):
-        return "its tensors are of self-supervised training, without a classifier: give a checkpoint that was fine-tuned or probed"
     return ""
 
 

@@ -1,5 +1,6 @@
 """Weights for images of one channel as weights for images of three, whose luminance they then see; exactly, because both steps are linear."""
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -34,6 +35,11 @@ def weights_for_colour(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[s
         return dict(tensors)
     grey = tensors[name].float().sum(dim=1, keepdim=True)
     return {**tensors, name: grey * torch.tensor(LUMINANCE).view(1, 3, 1, 1)}
+
+
+def grey_digest(digest: str) -> str:
+    """The digest of a checkpoint whose weights see the luminance: the same weights may also be evaluated in colour."""
+    return hashlib.sha256(f"{digest} luminance".encode()).hexdigest()
 
 
 def grey_values(preprocessing: Preprocessing) -> Preprocessing:

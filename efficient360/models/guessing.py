@@ -18,8 +18,10 @@ from efficient360.models.state_dicts import SEPARATOR, StateDict, state_dicts
 
 _PLAINEST: Final = ("vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "swin_tiny_patch4_window7_224", "convnext_tiny")
 """Which architecture of a family stands for it, where a network is of none of the usual sizes."""
-_TRIED: Final = 4
+_TRIED: Final = 6
 """Architectures that are built to see whether they fit."""
+_OF_IMAGES: Final = (("img_size",), ("image_size",), ("img_size", "patch_size"), ("img_size", "window_size"))
+"""Arguments that change no width and no depth: an architecture that fits with these is known by its name, its heads among them."""
 _MOST_NAMED: Final = 3
 _FOREIGN: Final = {
     r"(\w+\.)*embeddings\.patch_embeddings\..*|(\w+\.)?encoder\.layers?\.\d+\.(blocks|attention|layernorm_before).*|vision_model\..*": (
@@ -30,8 +32,6 @@ _FOREIGN: Final = {
     r".*to_patch_embedding\..*|.*\.to_qkv\.weight": ("a network of vit-pytorch", "--arch path/to/file.py:build, where build returns the network"),
     r"(.*\.)?visual\.conv1\.weight|(.*\.)?text_projection": ("a CLIP model", "give it as open-clip:NAME/TAG with its class names"),
 }
-_PRETRAINING: Final = re.compile(r"(.*\.)?(decoder_blocks|decoder_embed|head\.last_layer|head\.mlp|projection_head|projector|predictor)\..*")
-"""Parts of networks for self-supervised training, which have no classifier."""
 
 
 @final
@@ -58,7 +58,7 @@ class Guess:
     @property
     def options(self) -> str:
         """The options that name it on the command line."""
-        given = [f"--arch-arg {name}={_written(value)}" for name, value in self.arguments.items()]
+        given = [f"--arch-arg {name}={argument_text(value)}" for name, value in self.arguments.items()]
         return " ".join([f"--arch {self.architecture}", *given, *(f"--arch-arg {name}=N" for name in self.untold)])
 
     def __str__(self) -> str:
@@ -71,8 +71,9 @@ class Guess:
         return f"{self.architecture}{' of another size' if self.arguments else ''} {head}{alike}" + (f"; {untold}" if untold else "")
 
 
-def _written(value: Any) -> str:
-    return "[" + ",".join(map(_written, value)) + "]" if isinstance(value, list | tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+def argument_text(value: Any) -> str:
+    """A value as ``--arch-arg`` takes it."""
+    return "[" + ",".join(map(argument_text, value)) + "]" if isinstance(value, list | tuple) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def guesses(content: Any) -> tuple[Guess, ...]:
@@ -99,11 +100,6 @@ def foreign(content: Any) -> tuple[str, str] | None:
             if any(re.fullmatch(pattern, name) for name in one.tensors):
                 return told
     return None
-
-
-def is_pretraining(names: Collection[str]) -> bool:
-    """Whether names are of a network for self-supervised training."""
-    return any(_PRETRAINING.fullmatch(name) for name in names)
 
 
 def _prefixes(one: StateDict) -> list[str]:
@@ -137,24 +133,26 @@ def _guess(shapes: Shapes) -> Guess | None:
             by_kind[kind] += table.get((kind, getattr(mine, kind)), ())
     if exact := _preferred(by_kind["exact"]):
         return Guess(exact[0].name, {}, _classes(shapes, exact[0].classifier), tuple(known.name for known in exact[1:]))
-    return next(_fitting(shapes, [*_preferred(by_kind["sized"]), *_preferred(by_kind["named"])]), None)
+    sized, named = (_preferred(by_kind[kind])[:_TRIED] for kind in ("sized", "named"))
+    resized = [(known, names) for names in _OF_IMAGES for known in sized]
+    return next(_fitting(shapes, [*resized, *((known, None) for known in named)]), None)
 
 
-def _fitting(shapes: Shapes, likely: Sequence[Known]) -> Iterator[Guess]:
-    """Architectures of another size that have exactly these tensors when they are built."""
-    for known in likely[:_TRIED]:
-        arguments = arguments_of(shapes, known.name)
-        if arguments is None:
+def _fitting(shapes: Shapes, likely: Sequence[tuple[Known, tuple[str, ...] | None]]) -> Iterator[Guess]:
+    """Architectures that have exactly these tensors when they are built with some, or with all, of the arguments that the shapes tell."""
+    for known, names in likely:
+        told = arguments_of(shapes, known.name)
+        if told is None or (names is not None and not set(names) <= told.keys()):
             continue
+        arguments = {name: value for name, value in told.items() if names is None or name in names}
         classes = _classes(shapes, known.classifier)
-        full = {**arguments, **({} if classes is None else {"num_classes": classes})}
         try:
-            built = shapes_of(skeleton(known.name, {name: value for name, value in full.items() if value is not None}).state_dict())
+            built = shapes_of(skeleton(known.name, {**arguments, **({} if classes is None else {"num_classes": classes})}).state_dict())
         except CheckpointError:
             continue
         rest = {name for name in built if name.rpartition(".")[0] not in known.classifier}
         if rest == {name for name in shapes if name.rpartition(".")[0] not in known.classifier} and all(built[name] == shapes[name] for name in rest):
-            untold = {name: usual(shapes) for name, usual in UNTOLD.items() if name in arguments}
+            untold = {name: usual(shapes) for name, usual in UNTOLD.items() if isinstance(arguments.get(name), int)}
             yield Guess(known.name, {name: value for name, value in arguments.items() if name not in untold}, classes, untold=untold)
 
 

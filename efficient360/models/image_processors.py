@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
-from efficient360.core.paths import is_file
+from efficient360.core.paths import exists
 from efficient360.core.reading import Reader
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.transformers_import import require_transformers
@@ -86,7 +86,7 @@ def find_processor(*folders: Path) -> tuple[Path, Mapping[str, Any]] | None:
         CheckpointError: It can't be read.
     """
     for path in (folder / name for folder in folders for name in FILES):
-        if is_file(path):
+        if exists(path):
             data = read_json(path)
             inner = data.get("image_processor", data) if path.name == FILES[0] else data
             if isinstance(inner, Mapping) and (path.name != FILES[0] or "image_processor" in data):

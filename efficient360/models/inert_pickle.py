@@ -184,5 +184,7 @@ class InertUnpickler(pickle.Unpickler):
         return self._made[path]
 
     def persistent_load(self, pid: Any) -> Any:
-        """What stands for a storage."""
+        """What stands for a storage; the class of a layer, with which older files keep its source, is its stand-in."""
+        if isinstance(pid, tuple) and len(pid) > 1 and pid[0] == "module" and isinstance(pid[1], StandInType):
+            return pid[1]
         return self._persistent(pid)

@@ -12,6 +12,7 @@ _SHARE: Final = 0.5
 """Share of a network's names that must stand under a prefix for the prefix to count."""
 _PROFILED: Final = ("total_ops", "total_params")
 """Counters that the profiler ``thop`` leaves in every layer."""
+_PRETRAINING: Final = re.compile(r"(.*\.)?(decoder_blocks|decoder_embed|(\w+_)?head\.(last_layer|mlp)|projection_head|projector|predictor)\..*")
 _SIDE: Final = re.compile(
     r"n_averaged|(.*_)?(criterion|loss\w*|metrics?\w*|acc|acc\d|accuracy\w*|auroc|auc|f1\w*|confmat|confusion\w*|teacher\w*|student\w*|ema\w*|optim\w*"
     r"|queue\w*|centers?|class_weights?|mixup\w*|cutmix\w*|augment\w*|momentum\w*|best_\w+|epoch|step|iteration)",
@@ -102,11 +103,23 @@ def heads_of(wanted: Shapes, shapes: Shapes, prefix: str, classifier: Collection
     return renamed
 
 
-def linear_layers(shapes: Shapes, outside: str) -> dict[str, int]:
-    """Linear layers whose names do not begin with ``outside``, and how many outputs each has."""
-    found = {}
+def linear_layers(shapes: Shapes, outside: str, inputs: int) -> tuple[str, ...]:
+    """Linear layers of so many inputs that may be classifiers, whose names do not begin with ``outside``; those of self-supervised training left out."""
+    found = []
     for name, shape in shapes.items():
         layer, _, kind = name.rpartition(".")
-        if kind == "weight" and len(shape) == 2 and layer and (not outside or not name.startswith(outside)) and not is_beside(name):
-            found[layer] = shape[0]
-    return found
+        if (
+            kind == "weight"
+            and layer
+            and not name.startswith(outside)
+            and len(shape) == 2
+            and shape[1] == inputs
+            and not (is_beside(name) or is_pretraining([name]))
+        ):
+            found.append(layer)
+    return tuple(found)
+
+
+def is_pretraining(names: Collection[str]) -> bool:
+    """Whether names are of a network for self-supervised training, which has no classifier."""
+    return any(_PRETRAINING.fullmatch(name) for name in names)

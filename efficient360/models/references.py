@@ -1,25 +1,28 @@
 """A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network, default_config, require_architecture, skeleton
-from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing, Selection
-from efficient360.models.compressed_file import KEY, stored_variant
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.choosing import choice_card, choice_for, most_parts
+from efficient360.models.compressed_file import stored_variant
 from efficient360.models.explaining import explained, unknown_architecture
-from efficient360.models.fitting import classifiers, fit, head_classes, may_resample, same_but_classes
-from efficient360.models.greyscale import weights_for_colour
+from efficient360.models.fitting import classifiers, fit, head_classes, may_resample
+from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.own_file import is_own_file, located
 from efficient360.models.libraries.zero_shot import CLASSES, compares_names, labels_from
+from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
-from efficient360.models.selection import Candidate, Choice, Target, separate_heads, shapes_of
-from efficient360.models.size_limits import MOST_PARTS
+from efficient360.models.selection import shapes_of
 from efficient360.models.sources import CheckpointSource, find_source, with_records
-from efficient360.models.state_dicts import Role, is_plain, state_dicts
-from efficient360.models.weights import Weights, choose_weights, digest, translated, weights_of
+from efficient360.models.weights import Weights, checkpoint_digest, digest, weights_of
 from efficient360.models.weights_file import WeightsFile, read_file
 
 
@@ -37,19 +40,27 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     file = None if spec.random_weights or source.weights is None else read_file(source.weights)
     source = with_records(source, None if file is None else file.content)
     architecture = spec.architecture or source.sidecar.architecture
+    if is_own_file(architecture) and architecture not in (spec.architecture, spec.reference.strip()):
+        raise CheckpointError(
+            "architecture-is-code",
+            f"the card beside {spec.reference} names a Python file as the architecture, {shown(architecture)}: files are only run that you name yourself",
+            f"where you trust that file: --arch {architecture}",
+        )
     if not architecture:
         raise unknown_architecture(spec.reference, None if file is None else file.content)
     require_architecture(architecture)
-    sidecar_arguments = source.sidecar.arguments if architecture == source.sidecar.architecture else {}
+    sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}
     if compares_names(architecture):
         arguments["num_classes"] = len(labels_from(architecture, arguments).classes)
+    if is_own_file(architecture) and file is None:
+        return resolve_own(spec, source, architecture, arguments, None)
     if spec.random_weights:
         return _random(spec, source, architecture, arguments)
     if file is None:
         raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
     try:
-        return _trained(spec, source, architecture, arguments, file)
+        return _own(spec, source, architecture, arguments, file) if is_own_file(architecture) else _trained(spec, source, architecture, arguments, file)
     except CheckpointError as error:
         raise explained(error, spec, source, file.content) from error
 
@@ -75,7 +86,7 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
         arguments=full,
         origin=Origin.RANDOM,
         path=None,
-        digest=digest(network.state_dict()),
+        digest=checkpoint_digest(digest(network.state_dict()), "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names if len(names) == full["num_classes"] else (),
@@ -83,13 +94,21 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
     )
 
 
+def _own(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], file: WeightsFile) -> Checkpoint:
+    """The checkpoint of a user's own network, whose weights are found in the file by its names and shapes."""
+    choice = choice_for(spec, source, skeleton(architecture, arguments, most_parts(file)), (), file)
+    checkpoint = resolve_own(spec, source, architecture, arguments, weights_of(file, choice.taken.selection))
+    card = {**checkpoint.card, **choice_card(choice)}
+    return replace(checkpoint, card=card, selection=choice.taken.selection, alternatives=choice.others)
+
+
 def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, asked: Mapping[str, Any], file: WeightsFile) -> Checkpoint:
     config = default_config(architecture)
     greyscale = asked.get("in_chans") == 1
     arguments = {name: value for name, value in asked.items() if not (greyscale and name == "in_chans")}
     count = arguments.get("num_classes", _sidecar_classes(source, architecture))
-    network = skeleton(architecture, arguments if count is None else {**arguments, "num_classes": count}, _parts(file.content))
-    choice = _choice(spec, source, network, classifiers(config), file, architecture, greyscale)
+    network = skeleton(architecture, arguments if count is None else {**arguments, "num_classes": count}, most_parts(file))
+    choice = choice_for(spec, source, network, classifiers(config), file, greyscale=greyscale)
     weights = weights_of(file, choice.taken.selection, architecture)
     tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if greyscale else weights.tensors
     if count is None:
@@ -98,7 +117,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
             # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
             _fit(spec, source, network, tensors)
         full = {**arguments, "num_classes": _require_classes(count, spec)}
-        network = skeleton(architecture, full, _parts(file.content))
+        network = skeleton(architecture, full, most_parts(file))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
@@ -119,48 +138,16 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         arguments=full,
         origin=source.origin,
         path=source.weights,
-        digest=weights.digest,
+        digest=checkpoint_digest(grey_digest(weights.digest) if greyscale else weights.digest, "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
-        card={**_card(source, architecture, weights, resampled, preprocessing, greyscale=greyscale), **_choice_card(choice)},
-        assumed=assumed_values(source.sidecar, spec),
+        card={**_card(source, architecture, weights, resampled, preprocessing, greyscale=greyscale), **choice_card(choice)},
+        assumed=assumed_values(architecture, source.sidecar, spec),
         selection=choice.taken.selection,
         alternatives=choice.others,
         greyscale=greyscale,
     )
-
-
-def _choice(
-    spec: CheckpointSpec, source: CheckpointSource, network: nn.Module, classifier: tuple[str, ...], file: WeightsFile, architecture: str, greyscale: bool
-) -> Choice:
-    """The weights in the file that are this network's."""
-    if KEY in file.metadata or (not spec.weights_key and library_of(architecture).renames and is_plain(file.content)):
-        return Choice(Candidate(Selection(), "", Role.TRAINED, {}, fits=True))
-    shapes, resample = shapes_of(network.state_dict()), may_resample(source.origin, spec)
-
-    def fits(tensors: Mapping[str, Tensor]) -> bool:
-        named = translated(tensors, architecture)
-        return same_but_classes(network, weights_for_colour(shapes, named) if greyscale else named, classifier, resample)
-
-    target = Target(shapes, classifier, fits)
-    choice = choose_weights(file, spec.weights_key, target)
-    if heads := separate_heads(choice.taken, file.content, target):
-        message = f"{file.path} holds {choice.taken.label!r} without a classifier, and beside it the linear layer {heads[0].rpartition('+')[2]!r}"
-        raise CheckpointError("separate-classifier", message, f"if that is its classifier: --weights-key {heads[0]}")
-    return choice
-
-
-def _choice_card(choice: Choice) -> dict[str, str]:
-    """Which of the weights in the file were taken, and what was left."""
-    others = ", ".join(label or "the plain ones" for label in choice.others)
-    told = {"taken_from": choice.taken.label, "taken_because": choice.reason, "other_weights": others, "left_out": ", ".join(choice.taken.beside)}
-    return {name: value for name, value in told.items() if value}
-
-
-def _parts(content: Any) -> int:
-    """Modules and parameters that an architecture may have whose weights these are, whatever its card says: up to four a tensor are usual."""
-    return min(MOST_PARTS, 2000 + 20 * max((len(one.tensors) for one in state_dicts(content)), default=0))
 
 
 def _fit(spec: CheckpointSpec, source: CheckpointSource, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:

@@ -160,7 +160,8 @@ def separate_heads(candidate: Candidate, content: Any, target: Target) -> tuple[
     if not candidate.selection.prefix or any(f"{head}.weight" in candidate.tensors for head in target.classifier):
         return ()
     one = next(one for one in state_dicts(content) if one.key == candidate.selection.key)
-    layers = linear_layers(shapes_of(one.tensors), candidate.selection.prefix)
+    inputs = next((target.shapes[f"{head}.weight"][-1] for head in target.classifier if target.shapes.get(f"{head}.weight")), 0)
+    layers = linear_layers(shapes_of(one.tensors), candidate.selection.prefix, inputs)
     return tuple(f"{candidate.label}{HEAD}{layer}" for layer in layers)
 
 

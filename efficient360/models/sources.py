@@ -1,6 +1,6 @@
 """Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -11,10 +11,10 @@ from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
-from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
-from efficient360.models.image_processors import FILES as PROCESSORS
+from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
 from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
+from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.libraries.transformers_zero_shot import TOKENIZER_FILES
 from efficient360.models.libraries.zero_shot import compares_names
 from efficient360.models.open_clip_sidecar import open_clip_sidecar, open_clip_weights
@@ -65,6 +65,9 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
     if reference and is_folder(path):
         return _folder(path)
     if reference and is_file(path):
+        if path.suffix == ".py":
+            message = f"{reference} is a Python file, not weights"
+            raise CheckpointError("checkpoint-is-code", message, f"efficient360 evaluate WEIGHTS --arch {reference}:NAME, of a function or class in it")
         return _file(path)
     if reference.startswith(PREFIXES):
         return _repository(parse_repository(reference), spec)
@@ -141,14 +144,12 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSourc
     config = fetch(repository, "config.json")
     if config is None and not spec.architecture:
         raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
-    if config is not None and _is_transformers(config):
-        # They land beside config.json, where the sidecar is read from.
-        for name in PROCESSORS:
-            fetch(repository, name)
+    # It lands beside config.json, where the sidecar is read from.
+    if config is not None and _is_transformers(config) and fetch(repository, "preprocessor_config.json") is None:
+        fetch(repository, "processor_config.json")
     sidecar = Sidecar() if config is None else _sidecar(config)
     if compares_names(sidecar.architecture):
-        for name in TOKENIZER_FILES:
-            fetch(repository, name)
+        _fetch_all(repository, TOKENIZER_FILES)
     if spec.random_weights:
         return CheckpointSource(repository.name, Origin.RANDOM, sidecar, None)
     # Weights of the very commit that the configuration is from.
@@ -156,17 +157,30 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSourc
     return _downloaded(repository.name, pinned, ALL_WEIGHTS, sidecar)
 
 
+def _fetch_all(repository: Repository, names: Sequence[str]) -> None:
+    """Fetch those of several files that a repository has; none of them is missed where the hub can't be reached."""
+    for name in names:
+        try:
+            fetch(repository, name)
+        except CheckpointError as error:
+            if error.code != "hub-unreachable":
+                raise
+
+
 def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
     sidecar = parse_sidecar({key: value for key, value in published.config.items() if value is not None}, Path(reference))
     card = {**sidecar.card, "preprocessing_source": f"{library.name.partition(' ')[0]}'s configuration of {reference}"}
-    sidecar = Sidecar(architecture=published.architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
-    if spec.random_weights:
+    arguments = published.config.get("model_args", {})
+    sidecar = Sidecar(architecture=published.architecture, arguments=arguments, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
+    if spec.random_weights or is_own_file(reference):  # whose code may load its weights
         return CheckpointSource(published.architecture, Origin.RANDOM, sidecar, None)
     told = library.name.partition(" ")[0]
     if not published.repository and not published.url:
         raise CheckpointError(
             "no-pretrained-weights", f"{told} has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
         )
+    if not published.repository and published.sha256:
+        return CheckpointSource(reference.rpartition(":")[2], Origin.HUB, sidecar, fetch_url(published.url, published.sha256))
     if not published.repository:
         raise CheckpointError(
             "no-hub-weights", f"{told}'s weights of {reference} are not on the hub but at {published.url}", "download them and give the file with --arch"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from timm.data import resolve_data_config
 
+from efficient360.core.parsing import require_plain
 from efficient360.core.paths import is_file
 from efficient360.core.reading import Reader
 from efficient360.errors import CheckpointError
@@ -15,10 +16,27 @@ from efficient360.models.sidecar import Sidecar, parse_sidecar
 TIMM_OPTIONS: Final = "args.yaml"
 _OPTIONS: Final = ("args", "hyper_parameters", "hparams", "config", "cfg", "opt", "opts")
 """Keys under which trainers keep their options."""
-_NAMES: Final = ("model", "model_name", "arch", "architecture", "model_arch", "model_type", "backbone", "backbone_name", "encoder", "timm_model", "network", "net", "name")
+_NAMES: Final = (
+    "model",
+    "model_name",
+    "arch",
+    "architecture",
+    "model_arch",
+    "model_type",
+    "backbone",
+    "backbone_name",
+    "encoder",
+    "timm_model",
+    "network",
+    "net",
+    "name",
+)
 _SIZES: Final = ("img_size", "image_size", "input_size", "imgsz", "resolution", "crop_size")
 _CHANNELS: Final = ("in_chans", "in_channels", "chans", "num_channels")
 _CLASSES: Final = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "id2label", "labels")
+_LONGEST: Final = 100
+_LARGEST: Final = 1e15
+_MOST_CLASSES: Final = 100_000
 _MOST_SIDE: Final = 4096
 _MEASURED: Final = ("epoch", "global_step", "metric", "best_acc", "best_acc1", "best_metric", "acc", "val_acc", "max_accuracy", "pytorch-lightning_version")
 _READER: Final = Reader(CheckpointError, "sidecar-invalid", "correct the file, or move it away")
@@ -37,7 +55,7 @@ def recorded(content: Any, known: Callable[[str], bool], defaults: Callable[[str
         return Sidecar()
     options = [content, *_options(content)]
     named = next(((name, chosen) for chosen in options for name in _strings(chosen) if known(name)), None)
-    card = {key: content[key] for key in _MEASURED if isinstance(content.get(key), int | float | str)}
+    card = {key: content[key] for key in _MEASURED if _is_short(content.get(key))}
     classes = next((names for chosen in options if (names := _class_names(chosen))), ())
     if named is None:
         return Sidecar(class_names=classes, card=card)
@@ -110,7 +128,7 @@ def _arguments(options: list[Mapping[Any, Any]]) -> dict[str, Any]:
             arguments.setdefault("in_chans", channels)
         for key in ("model_kwargs", "model_args"):
             given = _mapping(chosen.get(key))
-            arguments |= {str(name): value for name, value in (given or {}).items() if name != "num_classes"}
+            arguments |= {str(name): value for name, value in (given or {}).items() if name != "num_classes" and _is_plain(value)}
     return arguments
 
 
@@ -120,6 +138,22 @@ def _fixed_size(arguments: dict[str, Any], size: tuple[int, int], defaults: Mapp
     if "img_size" in arguments or not defaults.get("fixed_input_size") or usual == tuple(size):
         return arguments
     return {**arguments, "img_size": size[0] if size[0] == size[1] else list(size)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value could stand in a sidecar."""
+    if not isinstance(value, bool | int | float | str | list | tuple | dict | None):
+        return False
+    try:
+        require_plain(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_short(value: Any) -> bool:
+    """Whether a value is a finite number or a short text."""
+    return (isinstance(value, str) and len(value) <= _LONGEST) or (isinstance(value, int | float) and abs(value) < _LARGEST)
 
 
 def _size(options: Mapping[Any, Any]) -> tuple[int, int] | None:
@@ -141,9 +175,11 @@ def _channel_values(options: Mapping[Any, Any], key: str) -> tuple[float, ...] |
 def _class_names(options: Mapping[Any, Any]) -> tuple[str, ...]:
     for key in _CLASSES:
         value = options.get(key)
-        if isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(name, str) for name in value):
+        if not isinstance(value, list | tuple | Mapping) or not 1 < len(value) <= _MOST_CLASSES or not _is_plain(value):
+            continue
+        if not isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
             return tuple(value)
-        if isinstance(value, Mapping) and len(value) > 1:
+        if isinstance(value, Mapping):
             pairs = list(value.items())
             forward = all(isinstance(name, str) and type(index) is int for name, index in pairs)
             back = all(str(index).isdecimal() and isinstance(name, str) for index, name in pairs)

@@ -53,7 +53,7 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
     if is_timm_vit(config):
         return timm_sidecar(config, origin)
     named = config.get("architectures")
-    if isinstance(named, list) and named and named[0] in TOWERS:
+    if isinstance(named, list) and named and isinstance(named[0], str) and named[0] in TOWERS:
         return _zero_shot_sidecar(config, origin, named[0])
     return native_sidecar(config, origin)
 

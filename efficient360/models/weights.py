@@ -35,7 +35,7 @@ class Weights:
     """
 
     tensors: Mapping[str, Tensor]
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     metadata: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -115,6 +115,17 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         # Viewed as bytes because numpy knows neither bfloat16 nor the 8-bit floats.
         sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
+
+
+def checkpoint_digest(weights: str, source: str, output: str) -> str:
+    """The digest of a checkpoint: its weights' where an installed library builds the network.
+
+    Args:
+        weights: Digest of the weights.
+        source: Digest of the code of the network where it is a user's own, else ``""``.
+        output: Which of several outputs are the logits, ``""`` where nothing was chosen.
+    """
+    return weights if not source and not output else hashlib.sha256(json.dumps([weights, source, output]).encode()).hexdigest()
 
 
 def _require_dense(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -156,9 +156,10 @@ def _torch(path: Path, head: bytes, size: int) -> WeightsFile:
     kind = "a file of torch.save" if head.startswith(ARCHIVE) else "a file of torch.save from before 2020, or a pickle"
     try:
         # Training scripts keep their argparse options beside the weights; a Namespace only holds values.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        # Opened here, since torch goes by the name of a path.
+        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return WeightsFile(path, kind, torch.load(path, map_location="cpu", weights_only=True), size=size)
+            return WeightsFile(path, kind, torch.load(file, map_location="cpu", weights_only=True), size=size)
     except Exception as error:  # Damaged bytes make the reader fail in any way; nothing else is called here.
         if not isinstance(error, pickle.UnpicklingError):
             raise _damaged(path, "file of torch.save", _reason(error)) from error

@@ -78,7 +78,9 @@ def _best(folder: Path, files: Sequence[Path]) -> Found:
     best = [p for p in files if _BEST.fullmatch(p.name.lower())]
     if len(best) == 1:
         others = [p.name for p in files if p != best[0]]
-        return Found(best[0], f"{best[0].name}, called the best of {len(files)} weights files; beside it {', '.join(others[:3])}{', …' if len(others) > 3 else ''}")
+        return Found(
+            best[0], f"{best[0].name}, called the best of {len(files)} weights files; beside it {', '.join(others[:3])}{', …' if len(others) > 3 else ''}"
+        )
     names = ", ".join(p.name for p in files[:5])
     raise CheckpointError(
         "several-weights-in-folder",

@@ -104,8 +104,8 @@ def test_no_classifier(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_rgb(tmp_path: Path) -> None:
-    path = write_weights(tmp_path / "w.safetensors", in_chans=1)
-    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 1}), "not-rgb")
+    path = write_weights(tmp_path / "w.safetensors", in_chans=4)
+    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 4}), "not-rgb")
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ class Published:
 
     Args:
         architecture: Its name, as :meth:`Library.owns` knows it.
-        config: As :meth:`Library.defaults`, of these weights.
+        config: As :meth:`Library.defaults`, of these weights; under ``model_args`` the arguments that the architecture is built with for them.
         repository: Hub repository of the weights, ``""`` where they are not there.
         files: Names that the weights may have in it; empty for the usual ones.
         url: Where else they are, ``""`` where there are none.
+        sha256: Begin of the SHA-256 of the file at ``url``, in hexadecimal; ``""`` where it is not known, so that it is not downloaded.
     """
 
     architecture: str
@@ -26,6 +27,7 @@ class Published:
     repository: str = ""
     files: tuple[str, ...] = ()
     url: str = ""
+    sha256: str = ""
 
 
 class Library(ABC):
