@@ -135,7 +135,8 @@ def _adapted(weight: Tensor, down: Tensor, up: Tensor, magnitude: Tensor | None,
     if magnitude is None:
         return added
     norm = torch.linalg.norm(added.flatten(1), dim=1)
-    return added * (magnitude.float().flatten() / norm).view(-1, *[1] * (wide.ndim - 1))
+    scaled_up: Tensor = added * (magnitude.float().flatten() / norm).view(-1, *[1] * (wide.ndim - 1))
+    return scaled_up
 
 
 def _own(name: str, base: Mapping[str, Tensor], rename: Callable[[str], str]) -> str:

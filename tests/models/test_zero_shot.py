@@ -70,7 +70,12 @@ def test_features_of_classes_are_computed_once(tmp_path: Path, monkeypatch: pyte
     save_pair(tmp_path / "m", "CLIP")
     calls = []
     compute = zero_shot._computed
-    monkeypatch.setattr(zero_shot, "_computed", lambda towers, labels: calls.append(labels) or compute(towers, labels))
+
+    def counted(towers: Any, labels: Any) -> Any:
+        calls.append(labels)
+        return compute(towers, labels)
+
+    monkeypatch.setattr(zero_shot, "_computed", counted)
     spec = CheckpointSpec(str(tmp_path / "m"), arguments={"classes": ["cat", "dog"]})
     first, second = load_model(resolve(spec)), load_model(resolve(spec))
     images = torch.rand(2, 3, 32, 32)

@@ -39,9 +39,9 @@ class Tiny:
         with torch.no_grad():
             for name, tensor in model.named_parameters():
                 tensor.add_((0.3 if tensor.ndim < 2 or "token" in name else 0.1) * torch.randn_like(tensor))
-            for name, tensor in model.named_buffers():
+            for name, buffer in model.named_buffers():
                 if name.endswith("running_mean"):
-                    tensor.normal_(0, 0.1)
+                    buffer.normal_(0, 0.1)
         return model
 
     def image_processor(self) -> Any:

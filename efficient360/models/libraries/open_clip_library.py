@@ -183,7 +183,7 @@ def config_of(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]
     given = arguments.get(OWN_CONFIG)
     name = architecture.removeprefix(PREFIX)
     config: Any = copy.deepcopy(given) if given is not None else open_clip.get_model_config(name)
-    towers = [config.get(key) for key in ("vision_cfg", "text_cfg")] if isinstance(config, dict) else []
+    towers: list[Any] = [config.get(key) for key in ("vision_cfg", "text_cfg")] if isinstance(config, dict) else []
     if len(towers) != 2 or not all(isinstance(tower, dict) for tower in towers) or not isinstance(config.get("embed_dim"), int):
         message = f"{architecture} has no configuration with embed_dim, vision_cfg and text_cfg, but {shown(config)}"
         raise CheckpointError("architecture-arguments", message, "correct open_clip_config.json")
