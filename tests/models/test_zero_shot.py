@@ -124,7 +124,8 @@ def test_malformed_names_and_templates(tmp_path: Path, arguments: dict[str, Any]
 
 
 def test_wordnet_ids_and_underscores_become_words() -> None:
-    assert labels_from("x", {"classes": ["n01440764", "fire_truck", "n99999999"]}).classes == ("tench", "fire truck", "n99999999")
+    names = ["n01440764", "fire_truck", "n99999999", "great white shark, white shark"]
+    assert labels_from("x", {"classes": names}).classes == ("tench", "fire truck", "n99999999", "great white shark")
 
 
 def test_the_templates_of_the_clip_paper() -> None:

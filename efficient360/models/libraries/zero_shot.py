@@ -165,8 +165,9 @@ def compares_names(architecture: str) -> bool:
 
 
 def _in_words(name: str) -> str:
-    """The name of a class as one writes it: a WordNet id by its first lemma, underscores as spaces."""
-    return _lemmas()[name] if _SYNSET.fullmatch(name) and name in _lemmas() else name.replace("_", " ")
+    """The name of a class as one writes it: a WordNet id by its first lemma, of synonyms behind commas (as ImageNet has them) the first, underscores as spaces."""
+    word = _lemmas().get(name, name) if _SYNSET.fullmatch(name) else name
+    return word.partition(",")[0].strip().replace("_", " ") or name
 
 
 @functools.cache
