@@ -6,13 +6,13 @@ import torch
 import transformers
 from little_vit import fails
 from seen_images import IMAGES, pixels_and_logits
-from tiny_zero_shot import CLASSES, save_open_clip, save_pair
 
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.libraries import zero_shot
 from efficient360.models.libraries.zero_shot import labels_from
 from efficient360.models.references import resolve
+from tiny_zero_shot import CLASSES, save_open_clip, save_pair
 
 TEXTS = [f"a photo of a {name}." for name in ("cat", "dog", "tench")]
 

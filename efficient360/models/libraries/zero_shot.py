@@ -165,7 +165,7 @@ def compares_names(architecture: str) -> bool:
 
 
 def _in_words(name: str) -> str:
-    """The name of a class as one writes it: a WordNet id by its first lemma, of synonyms behind commas (as ImageNet has them) the first, underscores as spaces."""
+    """The name of a class as one writes it: a WordNet id by its first lemma, of ImageNet's synonyms behind commas the first, underscores as spaces."""
     word = _lemmas().get(name, name) if _SYNSET.fullmatch(name) else name
     return word.partition(",")[0].strip().replace("_", " ") or name
 
