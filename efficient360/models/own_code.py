@@ -83,11 +83,10 @@ def resolve_own(spec: CheckpointSpec, source: CheckpointSource, architecture: st
     origin = Origin.RANDOM if spec.random_weights else Origin.CODE if weights is None else source.origin
     if weights is None:
         network = build_network(architecture, arguments, spec.seed)
-        digests = (digest(network.state_dict()), digest(build_network(architecture, arguments, spec.seed + 1).state_dict()))
-        if origin is Origin.CODE and digests[0] != digests[1]:
+        weights_digest = digest(network.state_dict())
+        if origin is Origin.CODE and weights_digest != digest(build_network(architecture, arguments, spec.seed + 1).state_dict()):
             message = f"{architecture} builds a network with random weights, and {spec.reference} names no others"
             raise CheckpointError("no-weights", message, f"efficient360 evaluate WEIGHTS --arch {architecture}, or --random-weights")
-        weights_digest = digests[0]
     else:
         network, arguments = _with_weights(spec, source, architecture, arguments, weights)
         weights_digest = weights.digest

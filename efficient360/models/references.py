@@ -20,6 +20,7 @@ from efficient360.models.libraries.own_file import is_own_file, located
 from efficient360.models.libraries.zero_shot import CLASSES, compares_names, labels_from
 from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
+from efficient360.models.program_file import program_kind
 from efficient360.models.selection import shapes_of
 from efficient360.models.sources import CheckpointSource, find_source, with_records
 from efficient360.models.weights import Weights, checkpoint_digest, digest, weights_of
@@ -37,6 +38,9 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
         CheckpointError: It is not found, not readable safely, or does not fit its architecture.
     """
     source = find_source(spec)
+    if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
+        message = f"{spec.reference} is a whole program ({kind}), not weights"
+        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
     file = None if spec.random_weights or source.weights is None else read_file(source.weights)
     source = with_records(source, None if file is None else file.content)
     architecture = spec.architecture or source.sidecar.architecture
