@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, final
@@ -13,7 +14,7 @@ from PIL import Image
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from efficient360.core.paths import exists
-from efficient360.core.reading import Reader
+from efficient360.core.reading import Reader, shown
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.transformers_import import require_transformers
 from efficient360.models.sidecar import Number, read_json
@@ -22,6 +23,7 @@ FILES: Final = ("processor_config.json", "preprocessor_config.json")
 """Where a processor is written, the first that has one; in the former under ``image_processor``."""
 RESAMPLING: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """PIL's resampling filters by number."""
+_TRAINERS: Final = re.compile(r"checkpoint-\d+")
 _LONGEST_SIDE: Final = 4096
 _RATIO: Final = 10
 """How many times larger the largest side that a processor names may be than the smallest: it crops or pads one to the other."""
@@ -82,10 +84,13 @@ _SETTINGS: Final = TypeAdapter(Annotated[_Settings, AfterValidator(_proportionat
 def find_processor(*folders: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The file of an image processor in the first of several folders that has one, and what it says; ``None`` where none has.
 
+    A trainer leaves it in the folder above its ``checkpoint-500``, which is looked into after that.
+
     Raises:
         CheckpointError: It can't be read.
     """
-    for path in (folder / name for folder in folders for name in FILES):
+    places = [place for folder in folders for place in ((folder, folder.parent) if _TRAINERS.fullmatch(folder.name) else (folder,))]
+    for path in (place / name for place in places for name in FILES):
         if exists(path):
             data = read_json(path)
             inner = data.get("image_processor", data) if path.name == FILES[0] else data
@@ -209,11 +214,12 @@ def _class_name(data: Mapping[str, Any], model_type: str, origin: object) -> str
     named = data.get("image_processor_type") or data.get("feature_extractor_type")
     if isinstance(named, str):
         name = named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
-        if name in known:
-            return name
+        if name not in known:
+            raise _READER.refuse(origin, f" names the image processor {shown(named)}, which transformers has not got; code that comes with it is not run")
+        return name
     usual = IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type, {})
     if not usual:
-        raise _READER.refuse(origin, f": transformers has no image processor {named!r}, and none for a {model_type or 'nameless'} model")
+        raise _READER.refuse(origin, f" names no image processor, and transformers has none for a {model_type or 'nameless'} model")
     return str(usual.get("torchvision") or usual.get("pil"))
 
 

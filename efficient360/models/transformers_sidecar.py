@@ -45,7 +45,7 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
 
     Args:
         config: What ``config.json`` holds.
-        origin: That file; the processor's is looked for beside it, and in the folder above, where a trainer leaves it.
+        origin: That file; the processor's is looked for beside it.
 
     Raises:
         CheckpointError: A type of model that the installed library hasn't got, no classifier, no images of three channels, or a malformed setting.
@@ -80,7 +80,7 @@ def native_sidecar(config: Mapping[str, Any], origin: Path, classes: int | None 
         message = f"{origin} says that its weights are quantized ({shown(read.quantization_config)})"
         raise CheckpointError("weights-quantized", message, "give the weights from before quantization; compression is evaluated from those")
     arguments = arguments_from(config, read.model_type)
-    folders = (*([] if beside is None else [beside]), origin.parent, origin.parent.parent)
+    folders = (*([] if beside is None else [beside]), origin.parent)
     preprocessing, source = _preprocessing(folders, read.model_type, image_size_of(config))
     order = preprocessing.pop(CHANNEL_ORDER, None)
     names = tuple((read.id2label or {}).values())

@@ -235,7 +235,7 @@ def _ratio(inner: int, width: int) -> float:
 
 
 def _preprocessing(origin: Path, model_type: str, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
-    """The data configuration, in timm's terms, of the processor beside ``config.json`` or in the folder above, and where it is from.
+    """The data configuration, in timm's terms, of the processor beside ``config.json``, and where it is from.
 
     Args:
         origin: The model's ``config.json``; without a processor's file, the defaults of ``ViTImageProcessor`` hold.
@@ -245,7 +245,7 @@ def _preprocessing(origin: Path, model_type: str, input_size: tuple[int, int, in
     Raises:
         CheckpointError: A setting is malformed or has no counterpart.
     """
-    found = find_processor(origin.parent, origin.parent.parent)
+    found = find_processor(origin.parent)
     if found is None:
         return _timm_preprocessing(_Processor(), origin, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
     path, data = found

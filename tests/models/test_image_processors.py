@@ -83,9 +83,18 @@ def test_settings_that_are_refused(data: dict[str, Any]) -> None:
     assert _refused(data).code == "transformers-setting"
 
 
-def test_a_class_that_the_library_has_not_got_gives_way_to_the_usual_one() -> None:
-    described = preprocessing_from({"image_processor_type": "os.system", "size": {"height": 16, "width": 16}}, "the file", "vit", None)
-    assert described["input_size"] == (3, 16, 16)
+def test_a_class_that_the_library_has_not_got_is_refused() -> None:
+    error = _refused({"image_processor_type": "MyImageProcessor", "auto_map": {"AutoImageProcessor": "mine.MyImageProcessor"}})
+    assert error.code == "transformers-setting"
+    assert "'MyImageProcessor'" in error.message
+
+
+def test_the_folder_above_counts_for_a_trainers_checkpoint_alone(tmp_path: Path) -> None:
+    transformers.ViTImageProcessor().save_pretrained(tmp_path)
+    for name in ("checkpoint-90", "best"):
+        (tmp_path / name).mkdir()
+    assert find_processor(tmp_path / "checkpoint-90") is not None
+    assert find_processor(tmp_path / "best") is None
 
 
 def test_older_names_of_the_classes_are_known() -> None:
