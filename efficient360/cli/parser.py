@@ -103,7 +103,8 @@ def _checkpoint_options(command: argparse.ArgumentParser) -> argparse._ArgumentG
         "--arch",
         default="",
         metavar="NAME",
-        help="architecture of a file with weights only: a timm name, torchvision:NAME, or path/to/file.py:NAME, a function or class of your own (it is run)",
+        help="architecture of a file with weights only: a timm name, torchvision:NAME, transformers:CLASS, open-clip:NAME, "
+        "or path/to/file.py:NAME, a function or class of your own (it is run)",
     )
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
     what.add_argument("--output", default="", metavar="NAME|INDEX", help="which of several outputs are the logits, such as heads.fine or 1")

@@ -39,7 +39,15 @@ UNFOLLOWED: Final = (
     "efficient360.storage.outcomes",
 )
 """What changes no number: it loads, runs, stores, words or draws. A room stands for all that is in it, ``efficient360`` for its ``__init__`` alone."""
-_ALIASES: Final = {"PIL": "pillow", "ethosu": "ethos-u-vela", "pynvml": "nvidia-ml-py", "sklearn": "scikit-learn", "tvm": "apache-tvm", "yaml": "pyyaml"}
+_ALIASES: Final = {
+    "PIL": "pillow",
+    "ethosu": "ethos-u-vela",
+    "open_clip": "open-clip-torch",
+    "pynvml": "nvidia-ml-py",
+    "sklearn": "scikit-learn",
+    "tvm": "apache-tvm",
+    "yaml": "pyyaml",
+}
 
 
 @final

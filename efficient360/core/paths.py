@@ -59,3 +59,11 @@ def exists(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Whether a folder is there, likewise."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def entries(folder: Path) -> tuple[Path, ...]:
+    """What a folder holds, sorted; nothing where it can't be read."""
+    try:
+        return tuple(sorted(folder.iterdir()))
+    except OSError:
+        return ()

@@ -16,6 +16,7 @@ from efficient360.core.batch import Batch
 from efficient360.datasets.image_formats import open_image
 from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Preprocessing
+from efficient360.models.image_processors import pixels_of
 
 Transform = Callable[[Image.Image], NDArray[np.uint8]]
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -30,7 +31,12 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
 
     Returns:
         A function from an RGB image to uint8 ``(3, H, W)``.
+
+    Raises:
+        CheckpointError: Its processor can't be had.
     """
+    if preprocessing.processor:
+        return _processed(preprocessing)
     from timm.data import create_transform
 
     *geometry, _to_tensor = create_transform(
@@ -50,6 +56,20 @@ def transform_for(preprocessing: Preprocessing) -> Transform:
             for step in geometry:
                 image = step(image)
         return np.asarray(image).transpose(2, 0, 1)
+
+    return transform
+
+
+def _processed(preprocessing: Preprocessing) -> Transform:
+    pixels = pixels_of(preprocessing.processor)
+
+    def transform(image: Image.Image) -> NDArray[np.uint8]:
+        made = pixels(image)
+        if made.shape != preprocessing.input_size:
+            height, width = made.shape[1:]
+            message = f"the checkpoint's image processor makes {height} x {width} pixels of an image, where the network takes {preprocessing.input_size[1:]}"
+            raise DatasetError("image-size", message, "give images of that size, or a processor that resizes (do_resize)")
+        return made
 
     return transform
 

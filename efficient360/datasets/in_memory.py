@@ -68,6 +68,10 @@ class Supplied:
             return None
         return _shape(_Reader(items, self.transform, None, self.normalisation).pixels(0))
 
+    def named_classes(self) -> tuple[str, ...]:
+        """Names of the classes as given, or the data's own; empty where they have none."""
+        return tuple(self.class_names) or _names_of(self.test)
+
     def open(self, own_names: Sequence[str], classes: int, size: tuple[int, int, int], resize: Transform, max_examples: int | None, seed: int) -> Dataset:
         """The data set, every item looked at once.
 
@@ -82,7 +86,7 @@ class Supplied:
         Raises:
             DatasetError: An item is no pair, an image has another shape or range, a label is out of range, or two looks at an image differ.
         """
-        names = tuple(self.class_names) or _names_of(self.test) or tuple(own_names)
+        names = self.named_classes() or tuple(own_names)
         examples = self._examples("test", self.test, names, classes, size, resize, seed, self.groups or {})
         chosen = examples if max_examples is None else examples.subset(max_examples, seed)
         shape = (names, classes, size, resize, seed)

@@ -1,5 +1,6 @@
 """Number of parameters and size of the weights in bytes."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -12,6 +13,7 @@ from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measur
 from efficient360.methods.complexity.blocks import by_block
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.compressed_file import stored_bytes, stored_tensors
+from efficient360.models.libraries.transformers_library import is_of_transformers, own_tensors
 from efficient360.models.weights import Weights, named_weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned parameters; shared ones count once.", low=0)
@@ -56,7 +58,9 @@ def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Tab
 
 def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
     """Bytes of each tensor of the network's state by name: as stored in the file if it comes from there, otherwise in its own number format."""
-    weights = Weights({}) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection)
+    weights = Weights({}) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
+    if is_of_transformers(network) and not weights.stored:
+        weights = dataclasses.replace(weights, tensors=own_tensors(network, weights.tensors))
     sizes: dict[str, int] = {}
     for name, tensor in stored_tensors(network).items():
         from_file = name in weights.tensors and weights.tensors[name].shape == tensor.shape

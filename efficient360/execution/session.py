@@ -13,14 +13,16 @@ from torch import nn
 
 from efficient360.core import environment
 from efficient360.datasets.class_matching import ClassMatch, match_examples
+from efficient360.datasets.class_names import are_placeholders
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import transform_for
 from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.others import other_set, unseen_set
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
 from efficient360.deployment.program_artefact import is_program, open_program
-from efficient360.errors import CheckpointError, Unsupported
+from efficient360.errors import CheckpointError, DatasetError, Unsupported
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
@@ -28,8 +30,9 @@ from efficient360.execution.training_split import TrainingSplit, calibration_ima
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, Preprocessing
 from efficient360.models.in_memory import checkpoint_in_memory, model_in_memory
+from efficient360.models.libraries.zero_shot import CLASSES, NO_CLASS_NAMES
 from efficient360.models.model import Model, preflight
-from efficient360.models.references import resolve
+from efficient360.models.references import nameless, resolve
 from efficient360.storage.outcomes import Store
 
 ARTEFACTS = "artefacts"
@@ -136,7 +139,7 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     elif given.network is not None and given.preprocessing is not None:
         checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names, plan.checkpoint.output)
     else:
-        checkpoint = resolve(plan.checkpoint)
+        plan, checkpoint = resolve_for(plan, given)
     dataset = _open_data(plan, given, checkpoint)
     match: ClassMatch | None = None
     names: Sequence[str] = ()
@@ -167,6 +170,32 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     deployment = stack.enter_context(deploy(checkpoint, model, plan.deployment, calibration, probes, store.work(ARTEFACTS), plan.seed))
     emit(Progress(work, 1, 1))
     return opened(model=deployment.model, deployment=deployment, training_split=training, evaluators=given.evaluators)
+
+
+def resolve_for(plan: Plan, given: InMemory) -> tuple[Plan, Checkpoint]:
+    """The plan's checkpoint; where it compares images with names and is given none, with the names of the data's classes."""
+    try:
+        return plan, resolve(plan.checkpoint)
+    except CheckpointError as error:
+        if error.code != NO_CLASS_NAMES or plan.dataset is None:
+            raise
+        names = _names_of_data(plan.dataset, plan, given)
+        if are_placeholders(names) or all(name.isdecimal() for name in names):
+            raise
+    spec = dataclasses.replace(plan.checkpoint, arguments={**plan.checkpoint.arguments, CLASSES: names})
+    return dataclasses.replace(plan, checkpoint=spec), resolve(spec)
+
+
+def _names_of_data(spec: DatasetSpec, plan: Plan, given: InMemory) -> list[str]:
+    """What the data call their classes; empty where they only number them."""
+    if given.data is not None:
+        return list(given.data.named_classes())
+    try:
+        return list(open_dataset(spec, nameless(plan.checkpoint), plan.seed).examples.class_names)
+    except DatasetError as error:
+        if error.code == "label-out-of-range":
+            return []
+        raise
 
 
 def _open_data(plan: Plan, given: InMemory, checkpoint: Checkpoint) -> Dataset | None:

@@ -32,7 +32,7 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         raise ValueError(f"keep is {keep}: it must name distinct outputs from 0 to {checkpoint.num_classes - 1}")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
-    weights = Weights(network.state_dict()) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection)
+    weights = Weights(network.state_dict()) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection, checkpoint.architecture)
     source = library_of(checkpoint.architecture).source(checkpoint.architecture)
     known = grey_digest(weights.digest) if checkpoint.greyscale else weights.digest
     if checkpoint_digest(known, source, checkpoint.spec.output) != checkpoint.digest:

@@ -89,6 +89,8 @@ class Preprocessing:
         interpolation: ``bicubic``, ``bilinear`` …
         crop_pct: Share of the resized image that the centre crop keeps, in (0, 1].
         crop_mode: timm's ``center``, ``squash`` or ``border``.
+        processor: The image processor of ``transformers`` that brings images to that size, where timm's steps do not do the same, as
+            :func:`efficient360.models.image_processors.pixels_of` takes it; interpolation and crop only describe it then. ``""`` for timm's.
     """
 
     input_size: tuple[int, int, int]
@@ -97,6 +99,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
     crop_pct: float = 1.0
     crop_mode: str = "center"
+    processor: str = ""
 
 
 @final

@@ -11,10 +11,11 @@ from efficient360.models.checkpoint import CheckpointSpec, Selection
 from efficient360.models.compressed_file import KEY
 from efficient360.models.fitting import may_resample, same_but_classes
 from efficient360.models.greyscale import weights_for_colour
+from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.selection import Candidate, Choice, Target, separate_heads, shapes_of
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource
-from efficient360.models.state_dicts import Role, state_dicts
+from efficient360.models.state_dicts import Role, is_plain, state_dicts
 from efficient360.models.weights import choose_weights, translated
 from efficient360.models.weights_file import WeightsFile
 
@@ -38,12 +39,13 @@ def choice_for(
         CheckpointError: As for :func:`efficient360.models.weights.choose_weights`; or the network is there without its classifier, and a linear layer beside it
             (``separate-classifier``).
     """
-    if KEY in file.metadata:
+    architecture = spec.architecture or source.sidecar.architecture
+    if KEY in file.metadata or (not spec.weights_key and library_of(architecture).renames and is_plain(file.content)):
         return Choice(Candidate(Selection(), "", Role.TRAINED, {}, fits=True))
     shapes, resample = shapes_of(network.state_dict()), may_resample(source.origin, spec)
 
     def fits(tensors: Mapping[str, Tensor]) -> bool:
-        named = translated(tensors)
+        named = translated(tensors, architecture)
         return same_but_classes(network, weights_for_colour(shapes, named) if greyscale else named, classifier, resample)
 
     target = Target(shapes, classifier, fits)

@@ -204,8 +204,11 @@ def _of_checkpoint(checkpoint: Checkpoint, spec: CheckpointSpec) -> dict[str, An
 def _stored(content: Any, checkpoint: Checkpoint | None, looks: tuple[Guess, ...]) -> tuple[StoredWeights, ...]:
     target = None
     if checkpoint is not None:
-        network, classifier = skeleton(checkpoint.architecture, checkpoint.arguments), classifiers(default_config(checkpoint.architecture))
-        target = Target(shapes_of(network.state_dict()), classifier, lambda tensors: same_but_classes(network, translated(tensors), classifier, resample=True))
+        name = checkpoint.architecture
+        network, classifier = skeleton(name, checkpoint.arguments), classifiers(default_config(name))
+        target = Target(
+            shapes_of(network.state_dict()), classifier, lambda tensors: same_but_classes(network, translated(tensors, name), classifier, resample=True)
+        )
     by_key = {guess.key: str(guess) for guess in looks}
     found = candidates(content, "", target)
     return tuple(_described(candidate, checkpoint, by_key.get(candidate.label, "")) for candidate in found)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Origin
+from efficient360.models.libraries.transformers_library import CLASSIFIERS, is_of_transformers, own_tensors
+from efficient360.models.libraries.zero_shot import ZeroShotClassifier
 
 ONLY_RGB = "images are read with three channels; give a network for these"
 CHANNEL_HINTS = {1: "--arch-arg in_chans=1 gives it the luminance of the images"}
@@ -39,7 +41,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
     """The weights as the network takes them.
 
     Weights whose names or shapes differ go through timm's own checkpoint filter, which knows older and foreign
-    formats of its architectures and resamples position embeddings.
+    formats of its architectures and resamples position embeddings, or through what the network's own library does.
 
     Args:
         network: The architecture; its weights are only looked at for names and shapes.
@@ -55,6 +57,8 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
     if _mismatch(wanted, tensors) is None:
         _require_numbers(wanted, tensors, origin)
         return Fitted(tensors)
+    if isinstance(network, ZeroShotClassifier) or is_of_transformers(network):
+        return _brought(network, wanted, tensors, origin)
     filtered = _filtered(network, tensors)
     resampled = tuple(name for name, tensor in filtered.items() if name in tensors and tensors[name].numel() != tensor.numel())
     if _mismatch(wanted, filtered) is None and (resample or not resampled):
@@ -139,6 +143,18 @@ def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, T
     return None
 
 
+def _brought(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> Fitted:
+    """The weights as the network's own library brings them to it."""
+    try:
+        own = network.fitted(tensors) if isinstance(network, ZeroShotClassifier) else own_tensors(network, tensors)
+    except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, TypeError):
+        own = tensors
+    if _mismatch(wanted, own) is not None:
+        raise _mismatch_error(network, wanted, own, origin)
+    _require_numbers(wanted, own, origin)
+    return Fitted(own, renamed=own.keys() != tensors.keys())
+
+
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
     checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules.get(type(network).__module__), "checkpoint_filter_fn", None)
@@ -181,7 +197,7 @@ def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> st
 def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
     config: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
     name = str(config.get("architecture") or type(network).__name__)
-    for head in classifiers(config):
+    for head in classifiers(config) or CLASSIFIERS:
         has, needs = tensors.get(f"{head}.weight"), wanted.get(f"{head}.weight")
         if has is not None and needs is not None and has.shape[0] != needs.shape[0] and has.shape[1:] == needs.shape[1:]:
             return CheckpointError(

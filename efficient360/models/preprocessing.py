@@ -14,6 +14,7 @@ from efficient360.models.greyscale import grey_values
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.sidecar import MOST_PIXELS, Sidecar, preprocessing_values
 
+_GEOMETRY: Final = {"input_size", "interpolation", "crop_pct", "crop_mode"}
 SMALL: Final = 96
 """Pixels a side of images that are not cropped where nothing says so."""
 
@@ -35,7 +36,9 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     sidecar_size = None if "input_size" in sidecar.preprocessing else _size_among(sidecar.arguments)
     size = None if "input_size" in typed else _size_among(spec.arguments) or sidecar_size
     height, width = tuple(sides) if size is None else _sides(size)
-    whole = Preprocessing((3, height, width), mean, std, config["interpolation"], float(config["crop_pct"]), config["crop_mode"])
+    # A processor makes images of its own size; at another that the user asks for, timm's steps that are nearest to it.
+    processor = sidecar.preprocessing.get("processor", "") if [height, width] == sides and not typed.keys() & _GEOMETRY else ""
+    whole = Preprocessing((3, height, width), mean, std, config["interpolation"], float(config["crop_pct"]), config["crop_mode"], processor)
     return grey_values(whole) if channels == 1 else whole
 
 

@@ -18,6 +18,7 @@ from efficient360.models.fitting import classifiers, fit, head_classes, may_resa
 from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.libraries.own_file import is_own_file, located
+from efficient360.models.libraries.zero_shot import CLASSES, compares_names, labels_from
 from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.program_file import program_kind
@@ -55,6 +56,8 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     require_architecture(architecture)
     sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}
+    if compares_names(architecture):
+        arguments["num_classes"] = len(labels_from(architecture, arguments).classes)
     if is_own_file(architecture) and file is None:
         return resolve_own(spec, source, architecture, arguments, None)
     if spec.random_weights:
@@ -69,6 +72,12 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
                 usual = without_size(source)
                 return _trained(spec, usual, architecture, {**usual.sidecar.arguments, **spec.arguments}, file)
         raise explained(error, spec, source, file.content) from error
+
+
+def nameless(spec: CheckpointSpec) -> Checkpoint:
+    """A stand-in for a checkpoint whose classes are not named yet: enough to read off a data set what its classes are called."""
+    shape = Preprocessing((3, 32, 32), (0.0,) * 3, (1.0,) * 3)
+    return Checkpoint(spec, spec.reference, spec.architecture, {}, Origin.FILE, None, "", shape, 1)
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
@@ -109,7 +118,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
     count = arguments.get("num_classes", _sidecar_classes(source, architecture))
     network = skeleton(architecture, arguments if count is None else {**arguments, "num_classes": count}, most_parts(file))
     choice = choice_for(spec, source, network, classifiers(config), file, greyscale=greyscale)
-    weights = weights_of(file, choice.taken.selection)
+    weights = weights_of(file, choice.taken.selection, architecture)
     tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if greyscale else weights.tensors
     if count is None:
         count = head_classes(config, tensors)
@@ -122,7 +131,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
-    names = source.sidecar.class_names
+    names = tuple(arguments[CLASSES]) if compares_names(architecture) else source.sidecar.class_names
     if names and len(names) != full["num_classes"]:
         if not source.recorded:
             raise CheckpointError(

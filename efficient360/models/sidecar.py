@@ -27,7 +27,7 @@ class Sidecar:
         name: Short display name.
         architecture: timm architecture.
         arguments: Keyword arguments for it.
-        preprocessing: Some of timm's data configuration: ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``.
+        preprocessing: Some of timm's data configuration: ``input_size``, ``mean``, ``std``, ``interpolation``, ``crop_pct``, ``crop_mode``, ``processor``.
         num_classes: Number of classes.
         class_names: Name of each class.
         card: Everything else.
@@ -60,7 +60,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def find_sidecar(weights: Path) -> Path | None:
     """``STEM.json``, ``model.json`` or ``config.json`` beside a weights file, the first that is there."""
     stem = weights.name.removesuffix(weights.suffix)
-    names = (f"{stem}.json", f"{stem.removesuffix('.pth')}.json", *GENERIC_NAMES)
+    own = () if weights.suffix == ".json" else (f"{stem}.json", f"{stem.removesuffix('.pth')}.json")  # .json is an index of shards
+    names = (*own, *GENERIC_NAMES)
     return next((weights.parent / name for name in names if is_file(weights.parent / name)), None)
 
 
@@ -95,6 +96,7 @@ class _Preprocessing(BaseModel):
     interpolation: Literal["bicubic", "bilinear", "nearest", "box", "hamming", "lanczos"] | None = None
     crop_pct: Annotated[float, Field(strict=True, ge=0.1, le=1), in_words("a share from 0.1 to 1")] | None = None
     crop_mode: Literal["center", "squash", "border"] | None = None
+    processor: Annotated[str, Field(max_length=10_000)] | None = None
 
     def given(self) -> dict[str, Any]:
         """What it says."""

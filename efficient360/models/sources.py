@@ -1,6 +1,6 @@
 """Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -10,14 +10,20 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
+from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
 from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.own_file import is_own_file
+from efficient360.models.libraries.transformers_zero_shot import TOKENIZER_FILES
+from efficient360.models.libraries.zero_shot import compares_names
+from efficient360.models.open_clip_sidecar import open_clip_sidecar, open_clip_weights
+from efficient360.models.shards import is_index, shard_names
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
+from efficient360.models.trainer_folder import choose_checkpoint
 from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
-from efficient360.models.transformers_vit import transformers_sidecar
-from efficient360.models.weights_file import SUFFIXES
+from efficient360.models.transformers_sidecar import native_sidecar, transformers_sidecar
+from efficient360.models.weights_file import SUFFIXES, plain_tensors
 from efficient360.models.weights_folder import weights_in
 
 LONGEST_NAME = 100
@@ -72,6 +78,8 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
 
 
 def _file(path: Path) -> CheckpointSource:
+    if (composed := find_composed(path)) is not None:
+        return _composed(path.parent, composed)
     beside = find_sidecar(path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     if beside is not None and beside.name in GENERIC_NAMES and not sidecar.architecture:
@@ -81,7 +89,14 @@ def _file(path: Path) -> CheckpointSource:
 
 
 def _folder(folder: Path) -> CheckpointSource:
-    found = weights_in(folder, WEIGHTS)
+    if (composed := find_composed(folder)) is not None:
+        return _composed(folder, composed)
+    if (weights := open_clip_weights(folder)) is not None:
+        return CheckpointSource(folder.resolve().name, Origin.FILE, open_clip_sidecar(folder), weights)
+    if (chosen := choose_checkpoint(folder, ALL_WEIGHTS)) is not None:
+        source = _folder(chosen.folder)
+        return replace(source, name=folder.resolve().name, card={**source.card, "trainer_checkpoint": chosen.told})
+    found = weights_in(folder, ALL_WEIGHTS)
     beside = find_sidecar(found.path) or find_sidecar(folder / found.path.name)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     name = sidecar.name or folder.resolve().name
@@ -126,19 +141,37 @@ def _is_installed(name: str) -> bool:
     return len(name) < LONGEST_NAME and any(bare in library.names() for library in LIBRARIES)
 
 
+def _composed(folder: Path, composed: Composed) -> CheckpointSource:
+    """A base with an adapter or a head that was trained on it: always as ``transformers`` builds it, by whose names adapters go."""
+    sidecar = native_sidecar(read_json(composed.config), composed.config, head_rows(composed, plain_tensors), folder)
+    return CheckpointSource(folder.resolve().name, Origin.FILE, sidecar, composed.weights, {"composed": composed.told})
+
+
 def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:
     config = fetch(repository, "config.json")
     if config is None and not spec.architecture:
         raise CheckpointError("hub-no-config", f"the hub's repository {repository} has no config.json that names an architecture", "name it with --arch")
-    if config is not None and _is_transformers(config):
-        # It lands beside config.json, where the sidecar is read from.
-        fetch(repository, "preprocessor_config.json")
+    # It lands beside config.json, where the sidecar is read from.
+    if config is not None and _is_transformers(config) and fetch(repository, "preprocessor_config.json") is None:
+        fetch(repository, "processor_config.json")
     sidecar = Sidecar() if config is None else _sidecar(config)
+    if compares_names(sidecar.architecture):
+        _fetch_all(repository, TOKENIZER_FILES)
     if spec.random_weights:
         return CheckpointSource(repository.name, Origin.RANDOM, sidecar, None)
     # Weights of the very commit that the configuration is from.
     pinned = repository if config is None else Repository(repository.name, commit_of(config) or repository.revision)
-    return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
+    return _downloaded(repository.name, pinned, ALL_WEIGHTS, sidecar)
+
+
+def _fetch_all(repository: Repository, names: Sequence[str]) -> None:
+    """Fetch those of several files that a repository has; none of them is missed where the hub can't be reached."""
+    for name in names:
+        try:
+            fetch(repository, name)
+        except CheckpointError as error:
+            if error.code != "hub-unreachable":
+                raise
 
 
 def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
@@ -164,6 +197,9 @@ def _published(reference: str, library: Library, published: Published, spec: Che
 
 def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:
     weights = fetch_first(repository, names)
+    if weights is not None and is_index(weights):
+        for shard in shard_names(weights):
+            fetch(repository, shard)
     if weights is None:
         raise CheckpointError(
             "hub-no-weights", f"the hub's repository {repository} has none of {', '.join(names)}", "download its weights file and give the path"

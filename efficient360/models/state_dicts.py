@@ -63,6 +63,11 @@ def state_dicts(content: Any) -> tuple[StateDict, ...]:
     return tuple(sorted(found, key=lambda one: (_NO_WEIGHTS.fullmatch(one.key) is not None, *_usual(one.key), place[id(one)])))
 
 
+def is_plain(content: Any) -> bool:
+    """Whether a file holds one mapping of names to tensors, and nothing else."""
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+
+
 def _usual(key: str) -> tuple[int, int]:
     parts = key.split(SEPARATOR)
     return 0 if not key else 1 + (_USUAL.index(parts[0]) if parts[0] in _USUAL else len(_USUAL)), len(parts)

@@ -8,16 +8,14 @@ import torch
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from torch import Tensor
 
-from efficient360.core.paths import exists
-from efficient360.core.reading import Reader, in_words, shown
+from efficient360.core.reading import Reader, in_words
 from efficient360.errors import CheckpointError
+from efficient360.models.image_processors import FILES, RESAMPLING, find_processor, preprocessing_from
 from efficient360.models.libraries.timm_library import NORM_EPS
-from efficient360.models.sidecar import Number, Side, Sidecar, read_json
+from efficient360.models.sidecar import Number, Side, Sidecar
 
 MODEL_TYPES = ("vit", "deit")
 PROCESSOR = "preprocessor_config.json"
-_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
-"""PIL's resampling filters by number."""
 _STANDARD = (0.5, 0.5, 0.5)
 _MARK = "embeddings.patch_embeddings.projection.weight"
 _HEADS = {
@@ -48,7 +46,8 @@ def _both(size: Any) -> Any:
     return [size, size] if isinstance(size, int) and not isinstance(size, bool) else size
 
 
-def _by_number(labels: Any) -> Any:
+def by_number(labels: Any) -> Any:
+    """Class names as ``id2label`` has them, by whole numbers in order."""
     if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
         raise ValueError('an object {"0": …, "1": …}')
     return {int(key): labels[key] for key in sorted(labels, key=int)}
@@ -75,7 +74,7 @@ class _Config(BaseModel):
     layer_norm_eps: Annotated[Number, Field(ge=0)] = 1e-12
     qkv_bias: bool = True
     hidden_act: str = "gelu"
-    id2label: Annotated[dict[int, str], BeforeValidator(_by_number)] = {}
+    id2label: Annotated[dict[int, str], BeforeValidator(by_number)] = {}
 
 
 @final
@@ -95,7 +94,11 @@ def _resized(size: Any) -> Any:
 class _Processor(BaseModel):
     """The fields of ``preprocessor_config.json`` that pixels depend on, with the defaults of ``ViTImageProcessor``."""
 
-    do_rescale: bool = True
+    image_processor_type: str | None = None
+    feature_extractor_type: str | None = None
+    do_resize: bool | None = True
+    do_pad: bool | None = None
+    do_rescale: bool | None = True
     rescale_factor: Number = 1 / 255
     resample: Annotated[int, Field(ge=0, le=5)] = 2
     do_normalize: bool | None = True
@@ -110,23 +113,23 @@ _PROCESSOR: Final = TypeAdapter(_Processor)
 _READER: Final = Reader(CheckpointError, "transformers-setting", "correct the file")
 
 
-def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
-    """Architecture, arguments and preprocessing of a ``transformers`` configuration.
+def is_timm_vit(config: Mapping[str, Any]) -> bool:
+    """Whether a ``config.json`` is of a network that timm's VisionTransformer is to the last operation."""
+    activation, patch = config.get("hidden_act", "gelu"), config.get("patch_size", 16)
+    known = not isinstance(activation, str) or activation in _ACTIVATIONS
+    return config.get("model_type") in MODEL_TYPES and known and not isinstance(patch, list)
+
+
+def timm_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
+    """Architecture, arguments and preprocessing in timm's terms of a ``transformers`` configuration.
 
     Args:
-        config: What ``config.json`` holds.
-        origin: That file; ``preprocessor_config.json`` is looked for beside it.
+        config: What ``config.json`` holds, of which :func:`is_timm_vit` holds.
+        origin: That file; the processor's is looked for beside it.
 
     Raises:
-        CheckpointError: Another type of model, no image classification head, or a setting that timm's VisionTransformer does not have.
+        CheckpointError: No image classification head, or a malformed setting.
     """
-    if (kind := config.get("model_type")) not in MODEL_TYPES:
-        told = kind if isinstance(kind, str) else shown(kind)
-        raise CheckpointError(
-            "transformers-model-type",
-            f"{origin} is a transformers {told} model, which can't be mapped to timm; {' and '.join(MODEL_TYPES)} can",
-            "use its timm counterpart where there is one",
-        )
     read = _READER.validate(_CONFIG, config, origin)
     head = _head(read, origin)
     if read.num_channels != 3:
@@ -150,17 +153,21 @@ def transformers_sidecar(config: Mapping[str, Any], origin: Path) -> Sidecar:
     if head == "DeiTForImageClassification":
         # Its distillation token takes part in attention but feeds no head: to timm that is a register token.
         arguments["reg_tokens"] = 1
-    preprocessing, preprocessing_source = _preprocessing(origin.parent, (3, high, wide))
-    placeholder = all(name == f"LABEL_{index}" for index, name in enumerate(names))
+    preprocessing, preprocessing_source = _preprocessing(origin, str(config["model_type"]), (3, high, wide))
     return Sidecar(
         architecture=_HEADS[head],
         arguments=arguments,
         preprocessing=preprocessing,
         num_classes=arguments["num_classes"],
-        class_names=() if placeholder else names,
+        class_names=names_of(names),
         card={"format": f"transformers {head}", "preprocessing_source": preprocessing_source},
-        assumed=() if preprocessing_source == PROCESSOR else ("mean", "std", "interpolation", "crop_pct"),
+        assumed=() if preprocessing_source in FILES else ("mean", "std", "interpolation", "crop_pct"),
     )
+
+
+def names_of(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of classes; empty where they are the placeholders that the library numbers its classes with."""
+    return () if all(name == f"LABEL_{index}" for index, name in enumerate(labels)) else labels
 
 
 def is_transformers(tensors: Mapping[str, Tensor]) -> bool:
@@ -227,41 +234,49 @@ def _ratio(inner: int, width: int) -> float:
     return ratio if int(width * ratio) == inner else (inner + 0.5) / width
 
 
-def _preprocessing(folder: Path, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
-    """The data configuration, in timm's terms, of a folder's ``preprocessor_config.json``, and where it is from.
+def _preprocessing(origin: Path, model_type: str, input_size: tuple[int, int, int]) -> tuple[dict[str, Any], str]:
+    """The data configuration, in timm's terms, of the processor beside ``config.json``, and where it is from.
 
     Args:
-        folder: The model's folder; without the file, the defaults of ``ViTImageProcessor`` hold.
+        origin: The model's ``config.json``; without a processor's file, the defaults of ``ViTImageProcessor`` hold.
+        model_type: ``vit`` or ``deit``.
         input_size: ``(3, H, W)`` that the model takes.
 
     Raises:
         CheckpointError: A setting is malformed or has no counterpart.
     """
-    path = folder / PROCESSOR
-    if not exists(path):
-        return _timm_preprocessing({}, path, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
-    return _timm_preprocessing(read_json(path), path, input_size), PROCESSOR
-
-
-def _timm_preprocessing(data: Mapping[str, Any], path: Path, input_size: tuple[int, int, int]) -> dict[str, Any]:
+    found = find_processor(origin.parent)
+    if found is None:
+        return _timm_preprocessing(_Processor(), origin, input_size), f"transformers' defaults, for there is no {PROCESSOR}"
+    path, data = found
     config = _READER.validate(_PROCESSOR, data, path)
-    if abs(config.rescale_factor - 1 / 255) > 1e-9 or not config.do_rescale:
-        raise CheckpointError(
-            "transformers-setting",
-            f"{path} scales pixels by {config.rescale_factor} instead of 1/255",
-            "write a sidecar model.json with mean and std for pixels in [0, 1]",
-        )
+    if _is_plain(config, input_size):
+        return _timm_preprocessing(config, path, input_size), path.name
+    return preprocessing_from(data, path, model_type, input_size[1:]), path.name
+
+
+def _is_plain(config: _Processor, input_size: tuple[int, int, int]) -> bool:
+    """Whether timm's steps do the same as the processor to the pixel: it squashes images to a size, and cuts the model's out of their middle."""
+    named = (config.image_processor_type or config.feature_extractor_type or "ViT").startswith(("ViT", "DeiT"))
+    scaled = config.do_rescale is not False and abs(config.rescale_factor - 1 / 255) <= 1e-9
+    size = config.size or _Resized()
+    if not named or not scaled or config.do_resize is False or config.do_pad or size.shortest_edge is not None:
+        return False
+    # Where what is cut off has an odd number of pixels, the two place the middle differently.
+    return not config.do_center_crop or (size.height is not None and size.height >= input_size[1] and (size.height - input_size[1]) % 2 == 0)
+
+
+def _timm_preprocessing(config: _Processor, path: Path, input_size: tuple[int, int, int]) -> dict[str, Any]:
     mean, std = (config.image_mean, config.image_std) if config.do_normalize else ((0.0,) * 3, (1.0,) * 3)
-    return {"input_size": input_size, "mean": mean, "std": std, "interpolation": _RESAMPLING[config.resample], **_crop(config, path, input_size[1])}
+    return {"input_size": input_size, "mean": mean, "std": std, "interpolation": RESAMPLING[config.resample], **_crop(config, path, input_size[1])}
 
 
 def _crop(config: _Processor, path: Path, height: int) -> dict[str, Any]:
-    """Both sides given squash the image; the shortest edge keeps its shape; a centre crop cuts the model's size out of either."""
-    size = _Resized(height=height) if config.size is None else config.size
-    resized = size.height if size.shortest_edge is None else size.shortest_edge
+    """Images are squashed to both sides given, of which a centre crop cuts the model's size."""
+    resized = height if config.size is None else config.size.height
     if resized is None:
         raise _READER.refuse(path, ': size has neither "height" nor "shortest_edge"')
     kept = height if config.do_center_crop else resized
     if kept * 10 < resized:
         raise _READER.refuse(path, f": images are resized to {resized} pixels, of which {kept} are kept")
-    return {"crop_mode": "squash" if size.shortest_edge is None else "center", "crop_pct": min(1.0, kept / resized)}
+    return {"crop_mode": "squash", "crop_pct": min(1.0, kept / resized)}

@@ -70,12 +70,12 @@ def choose_weights(file: WeightsFile, key: str = "", target: Target | None = Non
     return choose(file.content, file.path, key, target)
 
 
-def named_weights(path: Path, selection: Selection) -> Weights:
+def named_weights(path: Path, selection: Selection, architecture: str = "") -> Weights:
     """:func:`weights_of` a file by its path."""
-    return weights_of(read_file(path), selection)
+    return weights_of(read_file(path), selection, architecture)
 
 
-def weights_of(file: WeightsFile, selection: Selection) -> Weights:
+def weights_of(file: WeightsFile, selection: Selection, architecture: str = "") -> Weights:
     """The weights of a file under the network's names: renamed where ``transformers`` wrote them, decoded where the checkpoint is a compressed one.
 
     Raises:
@@ -84,12 +84,12 @@ def weights_of(file: WeightsFile, selection: Selection) -> Weights:
     weights = _checked(file, selection)
     if KEY in file.metadata:
         return Weights(decode_weights(weights.tensors, file.metadata, file.path), selection, file.metadata, weights.tensors)
-    return Weights(translated(weights.tensors), selection, file.metadata)
+    return Weights(translated(weights.tensors, architecture), selection, file.metadata)
 
 
-def translated(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Tensors under timm's names where ``transformers`` named them; others as they are."""
-    return to_timm_names(tensors) if is_transformers(tensors) else tensors
+def translated(tensors: Mapping[str, Tensor], architecture: str = "") -> Mapping[str, Tensor]:
+    """Tensors under timm's names where ``transformers`` named them and the architecture, which timm's names have no ``:`` in, is timm's; others as they are."""
+    return to_timm_names(tensors) if ":" not in architecture and is_transformers(tensors) else tensors
 
 
 def _checked(file: WeightsFile, selection: Selection) -> Weights:

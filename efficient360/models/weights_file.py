@@ -15,10 +15,14 @@ import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from efficient360.errors import CheckpointError
+from efficient360.models.composed import composed_tensors, find_composed
 from efficient360.models.distributed_checkpoint import METADATA, read_distributed
 from efficient360.models.inert_torch import read_inert
+from efficient360.models.shards import is_index, read_shards, size_of
+from efficient360.models.state_dicts import is_plain
 from efficient360.models.torch_archive import ARCHIVE, UNFOLDS, require_sound
 
 TORCH_SUFFIXES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")
@@ -64,6 +68,31 @@ def read_file(path: Path) -> WeightsFile:
     Raises:
         CheckpointError: The file is unreadable, truncated, larger than the machine or no weights file, or its pickle needs types that may run code.
     """
+    if (composed := find_composed(path)) is not None:
+        return WeightsFile(path, composed.told, composed_tensors(composed, plain_tensors), size=path.stat().st_size + size_of(composed.base))
+    if is_index(path):
+        return WeightsFile(path, "an index of shards", read_shards(path, plain_tensors), size=size_of(path))
+    return _read(path)
+
+
+def plain_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file, or of all files of an index, that holds nothing else.
+
+    Raises:
+        CheckpointError: As for :func:`read_file`, or there is more than tensors by name (``no-state-dict``).
+    """
+    if is_index(path):
+        return read_shards(path, plain_tensors)
+    content = _read(path).content
+    if not is_plain(content):
+        raise CheckpointError("no-state-dict", f"{path} holds no plain state dict", RESAVE)
+    tensors: Mapping[str, Tensor] = content
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > UNFOLDS * path.stat().st_size:
+        raise oversized(path)
+    return tensors
+
+
+def _read(path: Path) -> WeightsFile:
     head, size = _beginning(path)
     suffix = path.suffix.lower()
     if path.name == METADATA and head.startswith(_PICKLE):

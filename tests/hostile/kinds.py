@@ -18,7 +18,7 @@ from efficient360.methods.attribution.regions import read_regions
 from efficient360.methods.corruptions.reference_run import read_reference_run
 from efficient360.models.compressed_file import KEY, decode_weights
 from efficient360.models.sidecar import parse_sidecar, read_json
-from efficient360.models.transformers_vit import transformers_sidecar
+from efficient360.models.transformers_sidecar import transformers_sidecar
 from efficient360.plugins.registry import dimensions, evaluators
 from efficient360.reports.folder import read
 from efficient360.storage.per_example import ScoreLog
@@ -74,6 +74,14 @@ TRANSFORMERS: dict[str, Any] = {
     "qkv_bias": True,
     "hidden_act": "gelu",
     "num_channels": 3,
+    "id2label": {"0": "a", "1": "b"},
+}
+NATIVE: dict[str, Any] = {
+    "model_type": "convnext",
+    "architectures": ["ConvNextForImageClassification"],
+    "num_channels": 3,
+    "hidden_sizes": [8, 8, 8, 8],
+    "depths": [1, 1, 1, 1],
     "id2label": {"0": "a", "1": "b"},
 }
 PROCESSOR: dict[str, Any] = {
@@ -158,6 +166,14 @@ AXES = dimensions()
 KINDS = (
     Kind("sidecar", "tiny.json", SIDECAR, lambda path: parse_sidecar(read_json(path), path)),
     Kind("transformers' configuration", "config.json", TRANSFORMERS, _config),
+    Kind("a native configuration of transformers", "config.json", NATIVE, _config),
+    Kind(
+        "a native processor of transformers",
+        "preprocessor_config.json",
+        {**PROCESSOR, "image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 32}, "crop_pct": 0.875},
+        lambda p: _config(p.parent / "config.json"),
+        beside={"config.json": json.dumps(NATIVE).encode()},
+    ),
     Kind(
         "transformers' processor",
         "preprocessor_config.json",

@@ -120,8 +120,10 @@ def test_a_folder_with_several_weights(tmp_path: Path) -> None:
 
 def test_a_folder_with_shards(tmp_path: Path) -> None:
     write_weights(tmp_path / "model-00001-of-00002.safetensors")
-    write_json(tmp_path / "model.safetensors.index.json", {})
-    fails(str(tmp_path), "sharded-weights", "shards")
+    write_json(tmp_path / "model.safetensors.index.json", {"weight_map": {"norm.weight": "model-00001-of-00002.safetensors"}})
+    fails(str(tmp_path), "architecture-unknown")
+    write_json(tmp_path / "model.json", CARD)
+    fails(str(tmp_path), "wrong-architecture", "1 of its")
 
 
 # --- references that lead nowhere ---

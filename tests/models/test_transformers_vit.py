@@ -9,8 +9,6 @@ from transformers import (
     DeiTForImageClassification,
     DeiTForImageClassificationWithTeacher,
     DeiTImageProcessor,
-    SwinConfig,
-    SwinForImageClassification,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
@@ -95,7 +93,8 @@ def test_preprocessing_of_a_shortest_edge_processor_without_normalisation(tmp_pa
         json.dumps({"size": {"shortest_edge": 40}, "do_center_crop": True, "crop_size": {"height": 32, "width": 32}, "do_normalize": False, "resample": 2})
     )
     shape = resolve(CheckpointSpec(str(tmp_path))).preprocessing
-    assert (shape.crop_mode, shape.crop_pct, shape.interpolation) == ("center", 0.8, "bilinear")
+    assert (shape.crop_mode, shape.crop_pct, shape.interpolation) == ("center", pytest.approx(0.8, abs=0.02), "bilinear")
+    assert '"shortest_edge":40' in shape.processor
     assert (shape.mean, shape.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
@@ -122,12 +121,20 @@ def test_position_embedding_is_resampled_on_request_as_transformers_never_does_a
     assert load_model(found)(torch.rand(1, 3, 64, 64)).shape == (1, 5)
 
 
-def test_other_model_types_are_refused(tmp_path: Path) -> None:
-    config = SwinConfig(image_size=32, patch_size=4, embed_dim=8, depths=[1], num_heads=[2], window_size=4)
-    SwinForImageClassification(config).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="transformers swin model") as caught:
-        resolve(CheckpointSpec(str(tmp_path)))
-    assert caught.value.code == "transformers-model-type"
+def test_an_activation_that_timm_has_not_got_is_built_by_transformers(tmp_path: Path) -> None:
+    reference = _saved(tmp_path, ViTForImageClassification, ViTConfig(**{**TINY, "hidden_act": "mish"}))
+    found = resolve(CheckpointSpec(str(tmp_path)))
+    assert found.architecture == "transformers:ViTForImageClassification"
+    images = torch.rand((3, 3, 32, 32), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(load_model(found)(images), reference((images - 0.5) / 0.5).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_a_scale_other_than_a_255th_is_kept(tmp_path: Path) -> None:
+    _saved(tmp_path, ViTForImageClassification, ViTConfig(**TINY))
+    ViTImageProcessor(size={"height": 32, "width": 32}, rescale_factor=1 / 127.5, image_mean=[1.0] * 3, image_std=[1.0] * 3).save_pretrained(tmp_path)
+    shape = resolve(CheckpointSpec(str(tmp_path))).preprocessing
+    assert (shape.mean, shape.std) == (pytest.approx((0.5,) * 3), pytest.approx((0.5,) * 3))
 
 
 def test_a_model_without_classifier_is_refused(tmp_path: Path) -> None:
@@ -140,9 +147,8 @@ def test_a_model_without_classifier_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "changed", "said"),
     [
-        ("config.json", {"hidden_act": "mish"}, "activation 'mish'"),
         ("config.json", {"num_channels": 1}, "channels"),
-        ("preprocessor_config.json", {"rescale_factor": 0.5}, "scales pixels by 0.5"),
+        ("preprocessor_config.json", {"rescale_factor": -1}, "rescale_factor is -1"),
         ("preprocessor_config.json", {"resample": 9}, "resample is 9"),
         ("preprocessor_config.json", {"size": "large"}, "size is 'large'"),
         ("preprocessor_config.json", {"image_mean": [0.5]}, "image_mean is"),

@@ -87,6 +87,7 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
         "interpolation": preprocessing.interpolation,
         "crop_pct": preprocessing.crop_pct,
         "crop_mode": preprocessing.crop_mode,
+        **({"processor": preprocessing.processor} if preprocessing.processor else {}),
         "class_names": checkpoint.class_names,
         "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(compressor)},
         **{key: value for key, value in checkpoint.card.items() if key not in NOT_OF_THE_WEIGHTS},

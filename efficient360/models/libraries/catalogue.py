@@ -3,11 +3,21 @@
 from typing import Final
 
 from efficient360.models.libraries.library import Library
+from efficient360.models.libraries.open_clip_library import OpenClipLibrary
 from efficient360.models.libraries.own_file import OwnFileLibrary
 from efficient360.models.libraries.timm_library import TimmLibrary
 from efficient360.models.libraries.torchvision_library import TorchvisionLibrary
+from efficient360.models.libraries.transformers_library import TransformersLibrary
+from efficient360.models.libraries.transformers_zero_shot import TransformersZeroShotLibrary
 
-LIBRARIES: Final[tuple[Library, ...]] = (OwnFileLibrary(), TorchvisionLibrary(), TimmLibrary())
+LIBRARIES: Final[tuple[Library, ...]] = (
+    OwnFileLibrary(),
+    TorchvisionLibrary(),
+    TransformersLibrary(),
+    TransformersZeroShotLibrary(),
+    OpenClipLibrary(),
+    TimmLibrary(),
+)
 """In the order in which they are asked; the last owns every name that no other does."""
 
 

@@ -88,6 +88,11 @@ class Library(ABC):
             CheckpointError: It names weights that an architecture hasn't got.
         """
 
+    @property
+    def renames(self) -> bool:
+        """Whether the library's own loader brings the names in a file to those of the network, so that they can't be compared before."""
+        return False
+
     @abstractmethod
     def source(self, architecture: str) -> str:
         """A digest of code that makes the network and that no version tells: ``""`` for an installed library, the file's for a user's own."""
