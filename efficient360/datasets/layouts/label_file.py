@@ -17,6 +17,8 @@ SYNSET_LIST: Final = "imagenet_2012_validation_synset_labels.txt"
 DEVKITS: Final = (".", "data", "devkit/data", "ILSVRC2012_devkit_t12/data", "devkit", "meta")
 ABOVE: Final = 4
 """Folders above a flat one in which ImageNet's own label files are looked for."""
+LARGEST_META: Final = 1 << 26
+"""Bytes of a ``meta.mat``; the devkit's has half a million."""
 _MARKS: Final = ("", "_annotations", "_labels", "_list", "_map", "-labels")
 _SYNSET = re.compile(r"n\d{8}")
 
@@ -133,6 +135,8 @@ def _ground_truth(path: Path) -> LabelFile:
 def _devkit_synsets(meta: Path) -> dict[int, str]:
     from scipy.io import loadmat
 
+    if meta.stat().st_size > LARGEST_META:
+        raise DatasetError("no-class-list", f"{meta} is larger than the devkit's", "take it from ILSVRC2012_devkit_t12")
     try:
         synsets = loadmat(str(meta), squeeze_me=True)["synsets"]
         return {int(entry["ILSVRC2012_ID"]): str(entry["WNID"]) for entry in synsets}
