@@ -116,7 +116,7 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
     Raises:
         DatasetError: There is no class, no label or no image.
     """
-    every = _vocabulary([place, *splits.values()])
+    every = _vocabulary([place, *(other for other in splits.values() if other != place)])
     if not every:
         raise DatasetError("no-classes", f"{place.folder} has no sub-folders", "put the images of each class into a sub-folder named after it")
     findings: tuple[Finding, ...] = ()
@@ -130,9 +130,11 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
 
 def _vocabulary(places: Sequence[SplitPlace]) -> list[str]:
     """The classes of a data set. Numbers in a label file, beside folders with names, are the places of these names."""
-    names = {name for place in places for name in _classes(place)}
+    found = [(place.labels is not None, set(_classes(place))) for place in places]
+    names = {name for _, classes in found for name in classes}
     words = {name for name in names if not is_number(name)}
-    return in_order(list(words if words and all(is_number(name) for place in places if place.labels is not None for name in _classes(place)) else names))
+    numbered = all(is_number(name) for listed, classes in found if listed for name in classes)
+    return in_order(list(words if words and numbered else names))
 
 
 def _listed(folder: Path, labels: LabelFile, root: Path, every: Sequence[str]) -> tuple[Listing, tuple[Finding, ...]]:
