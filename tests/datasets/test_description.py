@@ -70,6 +70,7 @@ def test_a_repository_on_the_hub_is_described_without_its_files(tmp_path: Path, 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     found = describe(DatasetSpec("hub:org/pets"))
     assert list(found.splits) == ["test"]
+    assert "classes         10: airplane, automobile" in "\n".join(found.lines())
     assert found.command == "efficient360 evaluate CHECKPOINT --dataset hub:org/pets"
 
 
