@@ -175,7 +175,7 @@ def _of_hub(card: Card, base: DataDescription) -> DataDescription:
     label = card.label or next((name for name, names in summary.classes.items() if names), "")
     names = list(summary.classes.get(label, ()))
     splits = {ours: summary.splits.get(own) for ours, own in card.splits.items()}
-    labels = f"the column {label!r}" if label else f"columns: {', '.join(summary.columns)}"
+    labels = f"the column {label!r}" if label else f"in one of the columns {', '.join(summary.columns)}" if summary.columns else ""
     return dataclasses.replace(base, splits=splits, class_names=names, classes=len(names), labels=labels, kind=f"{base.kind}; nothing is downloaded yet")
 
 
