@@ -525,6 +525,32 @@ def hugging_face(pictures: Sequence[Picture], label: Any = None) -> Dataset:
     return Dataset.from_dict({"img": [{"bytes": p.data, "path": None} for p in pictures], "label": labels}, features=features)
 
 
+HUB_README = (
+    """---
+dataset_info:
+  features:
+  - name: img
+    dtype: image
+  - name: label
+    dtype:
+      class_label:
+        names:
+"""
+    + "".join(f"          '{i}': {name}\n" for i, name in enumerate(CIFAR))
+    + """  splits:
+  - name: test
+    num_bytes: 1
+    num_examples: 20
+configs:
+- config_name: default
+  data_files:
+  - split: test
+    path: data/test-*
+---
+"""
+)
+
+
 @case("a copy of a hub repository: data/test-*.parquet", findings=("dataset-recognised",))
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     (root / "data").mkdir()
