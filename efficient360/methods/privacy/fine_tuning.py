@@ -18,6 +18,7 @@ from efficient360.errors import Unsupported
 from efficient360.evaluator import Context, Examples
 from efficient360.methods.privacy.dp_sgd import check_per_sample_gradients
 from efficient360.models.model import TorchModel
+from efficient360.models.view.protocol import HOW_TO_STATE
 from efficient360.storage.pixel_store import PixelStore, stored
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog
@@ -170,17 +171,22 @@ def with_zero_classifier(model: TorchModel) -> nn.Module:
     The global random state is left as it was.
 
     Raises:
-        Unsupported: The architecture has no timm-style ``reset_classifier``.
+        Unsupported: The network neither replaces its classifier itself, as timm's do, nor ends in one linear layer (``no-classifier``).
     """
     network: Any = copy.deepcopy(model.network)
-    if not (hasattr(network, "reset_classifier") and hasattr(network, "get_classifier")):
-        message = f"the classifier of {type(network).__name__} can't be replaced"
-        raise Unsupported("no-classifier", message, "use a timm architecture, or measure the head only: layers [head]")
     with isolated_torch_rng(torch.device("cpu"), 0):
-        network.reset_classifier(model.num_classes)
+        if hasattr(network, "reset_classifier") and hasattr(network, "get_classifier"):
+            network.reset_classifier(model.num_classes)
+            heads = network.get_classifier()
+        elif model.head:
+            heads = zero_head(model.network.get_submodule(model.head).in_features, model.num_classes)
+            network.set_submodule(model.head, heads)
+        else:
+            message = f"the classifier of {type(network).__name__} can't be replaced"
+            hint = f"use an architecture that ends in one linear layer, or measure the head only: layers [head]; {HOW_TO_STATE}"
+            raise Unsupported("no-classifier", message, hint)
     network.to(model.device)
     unfreeze_layers(network)
-    heads = network.get_classifier()
     for head in heads if isinstance(heads, tuple | list) else (heads,):
         for layer in head.modules():
             if isinstance(layer, nn.Linear):

@@ -8,6 +8,8 @@ from typing import Final, final
 import torch
 from torch import Tensor, nn
 
+from efficient360.models.view.protocol import ViTView
+
 
 @final
 class WeightRole(StrEnum):
@@ -104,9 +106,24 @@ class ProjectionRows:
     rows: Tensor
 
 
+def stated_heads(attention: nn.Module) -> int | None:
+    """Number of heads of an attention module; ``None`` where it has no such attribute."""
+    return next((n for name in _HEAD_COUNTS if isinstance(n := getattr(attention, name, None), int) and n > 0), None)
+
+
 def head_count(attention: nn.Module) -> int:
     """Number of heads of an attention module; 1 where it has no such attribute."""
-    return next((n for name in _HEAD_COUNTS if isinstance(n := getattr(attention, name, None), int) and n > 0), 1)
+    return stated_heads(attention) or 1
+
+
+def structural_role(view: ViTView, name: str) -> WeightRole:
+    """The role of a module by where it lies in the network: its head, its patch embedding, or a block's part that is not the block's attention."""
+    if name == view.head:
+        return WeightRole.CLASSIFIER
+    if name == view.embedding:
+        return WeightRole.EMBEDDING
+    in_block, in_attention = (any(name.startswith(f"{part}.") for part in parts) for parts in (view.blocks, view.attention))
+    return WeightRole.MLP if in_block and not in_attention else WeightRole.OTHER
 
 
 def split_fused(attention: nn.Module, name: str, rows: int) -> Sequence[ProjectionRows]:

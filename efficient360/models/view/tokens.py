@@ -1,0 +1,146 @@
+"""The token layout of a network, found by what its tokens depend on: which change with the image, which patch each shows, and which the classifier reads."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+
+from efficient360.models.view.calls import Tap, tapped
+from efficient360.models.view.layout import TokenLayout
+from efficient360.models.view.trace import Trace, seeded_images
+
+PROBES: Final = 3
+"""Images of a pass that tells the batch from the tokens."""
+_CHUNK: Final = 16
+_UNMOVED: Final = 1e-6
+"""Share of the largest change below which a token has not changed."""
+
+Forward = Callable[[Tensor], Tensor]
+
+
+@final
+class _Reached(Exception):  # noqa: N818 - no error: it ends a pass whose rest is not needed
+    """Carries the tokens that were waited for."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+
+def find_layout(
+    network: nn.Module, forward: Forward, seen: Trace, entrances: Sequence[Tap], last_exit: Tap, size: tuple[int, int, int], device: str
+) -> TokenLayout | str:
+    """The token layout that all blocks share, or why there is none.
+
+    Args:
+        network: What the taps belong to.
+        forward: Images in [0, 1] to logits through the network.
+        seen: A pass of it on :data:`PROBES` images.
+        entrances: Where the tokens enter each block.
+        last_exit: Where they leave the last one.
+        size: ``(3, H, W)``.
+        device: Where it runs.
+    """
+    shapes = {event.shape for event in seen.events if event.tap in entrances and not event.attention}
+    if len(shapes) != 1 or len(first := next(iter(shapes))) != 3:
+        return "its blocks do not all work on one sequence of tokens"
+    batch_first = first[0] == PROBES
+    count = first[1 if batch_first else 0]
+    if (first[0] == PROBES) == (first[1] == PROBES) or count < 4:
+        return f"what enters its blocks, {tuple(first)} for {PROBES} images, is no sequence of tokens"
+
+    def entering(images: Tensor) -> Tensor:
+        """Tokens ``(B, count, D)`` that enter the first block."""
+        tokens = torch.cat([_entering(network, forward, entrances[0], part) for part in images.split(_CHUNK)], 0 if batch_first else 1)
+        return tokens if batch_first else tokens.transpose(0, 1)
+
+    moved = _change(entering(seeded_images(2, size, device)))[0] > 0
+    indices = moved.nonzero().flatten().tolist()
+    if not indices or len(indices) != indices[-1] - indices[0] + 1:
+        return "the tokens that depend on the image do not stand side by side"
+    for layout in _candidates(indices[0], len(indices), count, _map_shapes(seen, entrances[0]), size):
+        placed = _placed(entering, layout, size, device)
+        if placed is not None:
+            found = replace(placed, batch_first=batch_first)
+            return replace(found, class_token=_class_token(network, forward, last_exit, found, size, device))
+    return f"its {len(indices)} tokens that depend on the image do not follow a grid of patches"
+
+
+def _entering(network: nn.Module, forward: Forward, tap: Tap, images: Tensor) -> Tensor:
+    def stop(_index: int, tokens: Tensor) -> Tensor:
+        raise _Reached(tokens)
+
+    try:
+        with torch.no_grad(), tapped(network, [tap], stop):
+            forward(images)
+    except _Reached as reached:
+        return reached.tokens
+    raise RuntimeError(f"{tap.name} was not reached")
+
+
+def _change(tokens: Tensor) -> Tensor:
+    """How far each token of images 1 … is from that of image 0, ``(B - 1, count)``; 0 below a small share of the largest."""
+    distance = (tokens[1:] - tokens[:1]).double().norm(dim=2)
+    return torch.where(distance > _UNMOVED * distance.max(), distance, 0)
+
+
+def _map_shapes(seen: Trace, until: Tap) -> list[tuple[int, int]]:
+    """Rows and columns of the maps that modules returned before the first block, the last first: of ``(B, D, rows, columns)``, then ``(B, rows, columns, D)``."""
+    before = [event.shape for event in seen.events[: next(i for i, event in enumerate(seen.events) if event.tap == until)]]
+    maps = [shape for shape in reversed(before) if len(shape) == 4]
+    return [(shape[2], shape[3]) for shape in maps] + [(shape[1], shape[2]) for shape in maps]
+
+
+def _candidates(first: int, moving: int, count: int, maps: Sequence[tuple[int, int]], size: tuple[int, int, int]) -> Iterator[TokenLayout]:
+    """Layouts of this many patches: grids that a module returned, then square patches, then any that divide the image."""
+    _, height, width = size
+    divisors = [(moving // columns, columns) for columns in range(1, moving + 1) if moving % columns == 0]
+    square = [grid for grid in divisors if height * grid[1] == width * grid[0]]
+    dividing = [(rows, columns) for rows, columns in divisors if height % rows == 0 and width % columns == 0]
+    for rows, columns in dict.fromkeys([*(grid for grid in maps if grid[0] * grid[1] == moving), *square, *dividing]):
+        if min(rows, columns) > 1:
+            yield TokenLayout(rows, columns, first, count - first - moving)
+
+
+def _placed(entering: Callable[[Tensor], Tensor], layout: TokenLayout, size: tuple[int, int, int], device: str) -> TokenLayout | None:
+    """The layout, by rows or by columns, if each patch changes most with the part of the image where it would lie; else ``None``."""
+    _, height, width = size
+    base, other = seeded_images(2, size, device)
+    rows = [base.clone() for _ in range(layout.rows)]
+    for row, image in enumerate(rows):
+        top, bottom = height * row // layout.rows, height * (row + 1) // layout.rows
+        image[:, top:bottom] = other[:, top:bottom]
+    columns = [base.clone() for _ in range(layout.columns)]
+    for column, image in enumerate(columns):
+        left, right = width * column // layout.columns, width * (column + 1) // layout.columns
+        image[:, :, left:right] = other[:, :, left:right]
+    change = _change(entering(torch.stack([base, *rows, *columns])))
+    row_of, column_of = change[: layout.rows].argmax(0), change[layout.rows :].argmax(0)
+    places = torch.cartesian_prod(torch.arange(layout.rows), torch.arange(layout.columns)).view(layout.rows, layout.columns, 2)
+    for candidate in (layout, replace(layout, by_columns=True)):
+        shown = torch.stack([candidate.patches(found[None].cpu())[0] for found in (row_of, column_of)], -1)
+        if torch.equal(shown, places):
+            return candidate
+    return None
+
+
+def _class_token(network: nn.Module, forward: Forward, last_exit: Tap, layout: TokenLayout, size: tuple[int, int, int], device: str) -> int | None:
+    """The first token that the logits depend on after the last block, where they depend on no patch; ``None`` where they do."""
+    leaves: list[Tensor] = []
+
+    def cut(_index: int, tokens: Tensor) -> Tensor:
+        leaves.append(tokens.detach().requires_grad_())
+        return leaves[0]
+
+    with torch.enable_grad(), tapped(network, [last_exit], cut):
+        logits = forward(seeded_images(1, size, device))
+        weights = seeded_images(1, (1, 1, logits.shape[1]), device)[0, 0]
+        (gradient,) = torch.autograd.grad((logits * weights).sum(), leaves, allow_unused=True, materialize_grads=True)
+    by_token = layout.tokens(gradient)
+    if by_token is None:
+        return None
+    read = by_token[0].norm(dim=1) > 0
+    own = read[layout.prefix : layout.prefix + layout.patch_count]
+    return None if bool(own.any()) or not bool(read.any()) else int(read.nonzero()[0])
