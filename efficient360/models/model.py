@@ -125,18 +125,27 @@ class TorchModel(Model):
         return logits
 
     @cached_property
+    def stated(self) -> ViTView:
+        """What the network states of its own parts; empty where it states nothing.
+
+        Raises:
+            CheckpointError: It states a wrong view of itself (``bad-view``).
+        """
+        return stated_view(self.network)
+
+    @cached_property
     def head(self) -> str:
         """Dotted name, within the network, of the linear layer that returns the logits; empty if there is none."""
-        return stated_view(self.network).head or find_head(self.network, self.module.all_logits, self.size, self.device)
+        return self.stated.head or find_head(self.network, self.module.all_logits, self.size, self.device)
 
     @cached_property
     def view(self) -> ViTView:
         """Where the parts of the network lie: found once, by a few passes on random images.
 
         Raises:
-            CheckpointError: The network states a wrong view of itself (``bad-view``).
+            CheckpointError: As :attr:`stated`.
         """
-        return view_of(self.network, self.module.all_logits, self.size, self.head, self.device)
+        return view_of(self.network, self.stated, self.module.all_logits, self.size, self.head, self.device)
 
     def classifier(self) -> nn.Linear:
         """A copy of the final linear layer, of the classes that are kept: features ``(B, D)`` to logits ``(B, K)``.
@@ -161,7 +170,7 @@ class TorchModel(Model):
         Raises:
             Unsupported: The network offers no features (``no-features``).
         """
-        if not (self.head or stated_view(self.network).features or _offers_features(self.network)):
+        if not (self.head or self.stated.features or _offers_features(self.network)):
             message = f"{type(self.network).__name__} offers no features: its logits are not the outputs of one linear layer"
             raise Unsupported("no-features", message, f"evaluate an architecture that ends in one; {HOW_TO_STATE}")
 
@@ -187,7 +196,7 @@ class TorchModel(Model):
 
         Where the network ends in one linear layer, the features are its input; else what the network states, or else as :meth:`features`.
         """
-        stated = stated_view(self.network).features
+        stated = self.stated.features
         if not (self.head or stated):
             return self(images), self.features(images) if _offers_features(self.network) else None
         seen: list[Any] = []
@@ -210,8 +219,11 @@ def preflight(model: Model, seed: int) -> None:
     """Run two random images twice; refuse a model whose logits can't be trusted.
 
     Raises:
-        CheckpointError: A forward that fails, wrong logit shape, non-finite logits, or a forward that is not deterministic.
+        CheckpointError: A forward that fails, wrong logit shape, non-finite logits, a forward that is not deterministic, or a network that states a wrong
+            view of itself.
     """
+    if isinstance(model, TorchModel):
+        _ = model.stated
     images = torch.rand((2, *model.input_size), generator=torch.Generator().manual_seed(seed))
     try:
         with torch.inference_mode():

@@ -21,8 +21,8 @@ def spread(network: nn.Module, seed: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
-            if parameter.ndim > 1:
-                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(0.3 * noise if parameter.ndim > 1 else parameter + 0.1 * noise)
     return network.eval()
 
 

@@ -51,20 +51,19 @@ def _checked(view: ViTView, network: nn.Module) -> ViTView:
     return view
 
 
-def view_of(network: nn.Module, forward: Callable[[Tensor], Tensor], size: tuple[int, int, int], head: str, device: str) -> ViTView:
+def view_of(
+    network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Tensor], size: tuple[int, int, int], head: str, device: str
+) -> ViTView:
     """What a network states of itself, completed by what a few passes on random images show.
 
     Args:
         network: In eval mode; left as it is.
+        stated: What it states, from :func:`stated_view`.
         forward: Images ``(B, 3, H, W)`` in [0, 1] to logits ``(B, K)`` through the network.
         size: ``(3, H, W)``.
         head: The linear layer that returns the logits, from :func:`efficient360.models.view.head.find_head`; empty where there is none.
         device: Where it runs.
-
-    Raises:
-        CheckpointError: As :func:`stated_view`.
     """
-    stated = stated_view(network)
     with torch.inference_mode(mode=False):
         images = seeded_images(PROBES, size, device)
         seen = trace(network, lambda: forward(images), PROBES, stated.probabilities)
