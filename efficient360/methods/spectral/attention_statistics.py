@@ -173,13 +173,21 @@ class _Layer:
 
     def _window_distances(self, windows: int, queries: int, keys: int, aspect: float, extent: tuple[float, float]) -> Tensor | None:
         """Windows are contiguous patches if the layer states their size; otherwise their tokens may be scattered over the image."""
-        sides: Any = getattr(self.layer, "window_size", None)
+        sides = _window_sides(self.layer)
         grid = grid_of(windows * queries, aspect)
-        if not isinstance(sides, tuple | list) or len(sides) != 2 or sides[0] * sides[1] != queries or keys != queries or grid is None:
+        if sides is None or sides[0] * sides[1] != queries or keys != queries or grid is None:
             return None
-        window = (int(sides[0]), int(sides[1]))
-        covered = (extent[0] * window[0] / grid[0], extent[1] * window[1] / grid[1])
-        return grid_distances(window, window, covered)
+        covered = (extent[0] * sides[0] / grid[0], extent[1] * sides[1] / grid[1])
+        return grid_distances(sides, sides, covered)
+
+
+def _window_sides(layer: nn.Module) -> tuple[int, int] | None:
+    """Rows and columns of a layer's windows, where it or a part of it states them."""
+    for module in layer.modules():
+        sides: Any = getattr(module, "window_size", None)
+        if isinstance(sides, tuple | list) and len(sides) == 2:
+            return int(sides[0]), int(sides[1])
+    return None
 
 
 def _between_patches(attention: Tensor, distances: Tensor) -> Tensor:

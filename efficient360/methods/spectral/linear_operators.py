@@ -154,6 +154,8 @@ def _role(network: nn.Module, view: ViTView, name: str) -> WeightRole:
     if classifier is not None and network.get_submodule(name) is classifier:
         return WeightRole.CLASSIFIER
     role, place = role_of(name), structural_role(view, name)
+    if place is WeightRole.MLP and not isinstance(network.get_submodule(name), nn.Linear):
+        place = WeightRole.OTHER
     return place if role is WeightRole.OTHER or place is WeightRole.CLASSIFIER else role
 
 

@@ -143,9 +143,9 @@ def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Ca
 
 
 def _blocks_without_numbers(view: ViTView) -> dict[str, Tap]:
-    """The view's blocks that are no numbered modules, or that return nothing themselves, and where their tokens leave them."""
+    """The view's blocks that lie in no numbered module, or that return nothing themselves, and where their tokens leave them."""
     exits = zip(view.blocks, view.places.exits, strict=False)
-    return {block: tap for block, tap in exits if tap.name != block or not block.rpartition(".")[2].isdigit()}
+    return {block: tap for block, tap in exits if tap.name != block or not any(part.isdigit() for part in block.split("."))}
 
 
 def _by_layout(output: object, view: ViTView, batch_size: int) -> Tensor | None:

@@ -117,7 +117,7 @@ def head_count(attention: nn.Module) -> int:
 
 
 def structural_role(view: ViTView, name: str) -> WeightRole:
-    """The role of a module by where it lies in the network: its head, its patch embedding, or a block's part that is not the block's attention."""
+    """The role of a linear layer by where it lies in the network: its head, its patch embedding, or a block's part that is not the block's attention."""
     if name == view.head:
         return WeightRole.CLASSIFIER
     if name == view.embedding:

@@ -103,16 +103,15 @@ def _places(seen: Trace, network: nn.Module, blocks: tuple[str, ...], layers: tu
 
 
 def _embedding(seen: Trace, network: nn.Module, size: tuple[int, int, int]) -> str:
-    """The first layer on the image: a convolution whose kernel equals its stride, or a linear layer on flattened patches; empty if it is neither."""
+    """The one layer on the image: a convolution whose kernel equals its stride, or a linear layer on flattened patches; empty if it is neither."""
     pixels = size[0] * size[1] * size[2]
-    for event in seen.events:
-        if event.attention or event.tap.leaving:
-            continue
-        module = network.get_submodule(event.tap.name)
-        if isinstance(module, nn.Conv2d):
-            return event.tap.name if module.kernel_size == module.stride and max(module.stride) > 1 and event.shape[1:] == size else ""
-        if isinstance(module, nn.Linear):
-            return event.tap.name if len(event.shape) == 3 and event.shape[1] * event.shape[2] == pixels else ""
-    return ""
-
-
+    entered = [(event, network.get_submodule(event.tap.name)) for event in seen.events if not event.attention and not event.tap.leaving]
+    layers = [(event, module) for event, module in entered if isinstance(module, nn.Conv2d | nn.Linear)]
+    if not layers:
+        return ""
+    event, first = layers[0]
+    if isinstance(first, nn.Linear):
+        return event.tap.name if len(event.shape) == 3 and event.shape[1] * event.shape[2] == pixels else ""
+    several = sum(isinstance(module, nn.Conv2d) and module.in_channels == size[0] for _, module in layers) > 1
+    alike = first.kernel_size == first.stride and max(first.stride) > 1 and event.shape[1:] == size
+    return event.tap.name if alike and not several else ""
