@@ -61,13 +61,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def hub(kind: str, changes: dict[str, Any]) -> nn.Module:
+    """An image classifier of transformers with random weights."""
     config = transformers.AutoConfig.for_model(kind, **changes)
     made: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
     return made
 
 
 NETWORKS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
-    "timm ViT": (16, lambda: view_networks.timm_vit()),
+    "timm ViT": (16, view_networks.timm_vit),
     "timm ViT, 4 registers": (32, lambda: timm.create_model("vit_small_patch14_reg4_dinov2", **PLAIN)),
     "timm SigLIP (no class token)": (32, lambda: timm.create_model("vit_base_patch16_siglip_224", **PLAIN)),
     "timm Swin": (32, lambda: timm.create_model("swin_tiny_patch4_window7_224", **WINDOWS)),
@@ -90,11 +91,13 @@ NETWORKS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
 
 
 def images(count: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Random images and labels in turn."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand((count, 3, side, side), generator=generator), torch.arange(count) % CLASSES
 
 
 def row(name: str, reasons: dict[str, list[str]]) -> list[str]:
+    """The cells of one network; why a cell has no number is added to ``reasons``."""
     side, build = NETWORKS[name]
     torch.manual_seed(0)
     network = view_networks.spread(build())

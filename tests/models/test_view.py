@@ -1,4 +1,4 @@
-"""The view of a network: one vision transformer in three styles gives the same parts and numbers; odd ones state theirs; what can't be had says what was missing."""
+"""The view of a network: one vision transformer in three styles has the same parts and numbers; odd ones state theirs; what is missing is said."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,15 +8,19 @@ import torch
 from torch import Tensor, nn
 from view_networks import CLASSES, DEPTH, HEADS, PATCH, SIZE, WIDTH, EncoderViT, ListedViT, as_encoder, as_listed, model_of, spread, timm_vit
 
+from efficient360.core.seeding import generators
 from efficient360.errors import CheckpointError, Unsupported
 from efficient360.methods.attribution.attention import AttentionRollout, CheferRelevance, capture_attention
 from efficient360.methods.attribution.gradcam import GradCam
 from efficient360.methods.attribution.grid import grid_of
 from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
+from efficient360.methods.continual_learning.learner import learner_from, require_learnable
+from efficient360.methods.privacy.fine_tuning import with_zero_classifier
 from efficient360.methods.spectral.attention_statistics import record_attention
 from efficient360.methods.spectral.linear_operators import find_operators
 from efficient360.methods.spectral.token_maps import record_blocks
-from efficient360.models.view.finding import stated_view
+from efficient360.methods.uncertainty.mc_dropout import active_dropout_layers, sampling_enabled
+from efficient360.models.model import preflight
 from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.protocol import ViTView
 
@@ -71,7 +75,11 @@ def test_every_style_has_the_same_tokens_and_attention_through_depth(style: str)
     for network in pair(style):
         model = model_of(network)
         images = model.module.normalise(IMAGES)
-        with torch.no_grad(), record_blocks(network, images, model.view, lambda tokens: tokens) as maps, record_attention(network, images, model.view) as layers:
+        with (
+            torch.no_grad(),
+            record_blocks(network, images, model.view, lambda tokens: tokens) as maps,
+            record_attention(network, images, model.view) as layers,
+        ):
             network(images)
         blocks.append([tokens for _, tokens in maps])
         statistics.append(layers)
@@ -259,12 +267,38 @@ def test_an_odd_network_states_its_view_in_a_line(wrapped: bool) -> None:
     torch.testing.assert_close(own.first(features) + own.second(features), model(IMAGES))
 
 
+def test_dropout_inside_torch_s_attention_is_sampled_as_timm_s() -> None:
+    plain = timm_vit(attn_drop_rate=0.3)
+    other: Any = as_encoder(plain)
+    for layer in other.encoder.layers:
+        layer.self_attn.dropout = 0.3
+    sampled = []
+    for network in (plain, other):
+        layers = active_dropout_layers(network)
+        assert len(layers) == DEPTH
+        with torch.inference_mode(), sampling_enabled(network, layers, generators("pass", ["a", "b", "c"], 0)):
+            sampled.append(network(IMAGES))
+    torch.testing.assert_close(sampled[1], sampled[0], rtol=0, atol=1e-5)
+    with torch.inference_mode():
+        assert not torch.allclose(sampled[1], other(IMAGES), atol=1e-2)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_classifier_is_replaced_by_one_of_zeros_or_of_more_classes(style: str) -> None:
+    model = model_of(pair(style)[1])
+    require_learnable(model)
+    assert not with_zero_classifier(model)(IMAGES).any()
+    logits = learner_from(model, CLASSES + 2)(IMAGES)
+    torch.testing.assert_close(logits[:, :CLASSES], model(IMAGES), rtol=0, atol=1e-5)
+    assert not logits[:, CLASSES:].any()
+
+
 @pytest.mark.parametrize("view", [ViTView(head="nowhere"), ViTView(blocks=("deep.0", "deep.7")), {"head": "first"}])
 def test_a_wrong_view_is_told(view: object) -> None:
     network: Any = Odd()
     network.efficient360_view = view
     with pytest.raises(CheckpointError) as caught:
-        stated_view(network)
+        preflight(model_of(network), seed=0)
     assert caught.value.code == "bad-view"
 
 

@@ -1,4 +1,4 @@
-"""The view of networks as other libraries build them, against what the libraries themselves say: their own attention outputs, and the head applied to the features."""
+"""The view of networks as libraries build them, against what these say themselves: attention outputs, and the head applied to the features."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,7 +106,11 @@ def test_windows_of_transformers(kind: str) -> None:
     network = from_transformers(kind, STAGES)
     model, batch = model_of(network, (3, 32, 32)), images()
     pixels = model.module.normalise(batch)
-    with torch.no_grad(), record_attention(network, pixels, model.view) as layers, record_blocks(network, pixels, model.view, lambda t: tuple(t.shape[1:3])) as maps:
+    with (
+        torch.no_grad(),
+        record_attention(network, pixels, model.view) as layers,
+        record_blocks(network, pixels, model.view, lambda t: tuple(t.shape[1:3])) as maps,
+    ):
         network(pixels)
     assert [layer.distance is not None for layer in layers] == [True, True]
     assert [shape for _, shape in maps] == [(16, 16), (8, 8)]
@@ -139,7 +143,11 @@ def test_windows_of_torchvision(block: Any) -> None:
         network = spread(torchvision.models.SwinTransformer([2, 2], 8, [1, 1], [2, 2], [4, 4], num_classes=CLASSES, **arguments))
     model, batch = model_of(network, (3, 32, 32)), images()
     pixels = model.module.normalise(batch)
-    with torch.no_grad(), record_attention(network, pixels, model.view) as layers, record_blocks(network, pixels, model.view, lambda t: tuple(t.shape[1:3])) as maps:
+    with (
+        torch.no_grad(),
+        record_attention(network, pixels, model.view) as layers,
+        record_blocks(network, pixels, model.view, lambda t: tuple(t.shape[1:3])) as maps,
+    ):
         network(pixels)
     assert [layer.distance is not None for layer in layers] == [True, True]
     assert [shape for _, shape in maps][:1] == [(16, 16)]
@@ -169,7 +177,11 @@ def test_plain_transformers_of_timm_have_the_layout_that_they_state(name: str, a
 @pytest.mark.parametrize(
     ("build", "side", "maps"),
     [
-        (lambda: timm.create_model("swin_tiny_patch4_window7_224", img_size=32, patch_size=2, embed_dim=8, depths=(1, 1), num_heads=(2, 2), window_size=4), 32, 2),
+        (
+            lambda: timm.create_model("swin_tiny_patch4_window7_224", img_size=32, patch_size=2, embed_dim=8, depths=(1, 1), num_heads=(2, 2), window_size=4),
+            32,
+            2,
+        ),
         (lambda: timm.create_model("mobilevit_xxs"), 64, 6),
         (lambda: timm.create_model("cait_xxs24_224", img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2), 32, 2),
     ],

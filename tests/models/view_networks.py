@@ -132,8 +132,9 @@ def _renamed(network: nn.Module, parts: dict[str, str], blocks: str) -> list[tup
             _, number, rest = name.split(".", 2)
             part, _, kind = rest.rpartition(".")
             target = parts[part]
-            name = f"{blocks}.{number}.{target}{'_' if target.endswith('in_proj') else '.'}{kind}"
-        renamed.append((name, tensor))
+            renamed.append((f"{blocks}.{number}.{target}{'_' if target.endswith('in_proj') else '.'}{kind}", tensor))
+        else:
+            renamed.append((name, tensor))
     return renamed
 
 

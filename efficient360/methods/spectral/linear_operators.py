@@ -106,9 +106,7 @@ def find_operators(network: nn.Module, image: Tensor, view: ViTView) -> Operator
     return OperatorInventory(weights, sum(sizes[key] for key in covered), sum(sizes.values()), unused)
 
 
-def _operators_of(
-    network: nn.Module, view: ViTView, name: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...]]
-) -> Iterator[OperatorWeight]:
+def _operators_of(network: nn.Module, view: ViTView, name: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[OperatorWeight]:
     if isinstance(module, CONVOLUTIONS):
         weight = next(iter(module.parameters(recurse=False)))
         arguments = convolution_arguments(module, torch.ones(shapes[name], device=weight.device, dtype=weight.dtype))
@@ -153,9 +151,7 @@ def _role(network: nn.Module, view: ViTView, name: str) -> WeightRole:
     classifier = stated_classifier(network)[1]
     if classifier is not None and network.get_submodule(name) is classifier:
         return WeightRole.CLASSIFIER
-    role, place = role_of(name), structural_role(view, name)
-    if place is WeightRole.MLP and not isinstance(network.get_submodule(name), nn.Linear):
-        place = WeightRole.OTHER
+    role, place = role_of(name), structural_role(network, view, name)
     return place if role is WeightRole.OTHER or place is WeightRole.CLASSIFIER else role
 
 

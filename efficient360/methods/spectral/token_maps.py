@@ -131,9 +131,7 @@ def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Ca
         return lambda _module, _inputs, output: add(name, output)
 
     own = _blocks_without_numbers(view)
-    hooks = [
-        module.register_forward_hook(hook_of(name)) for name, module in candidate_blocks(network) if not any(f"{name}.".startswith(f"{b}.") for b in own)
-    ]
+    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidate_blocks(network) if not any(f"{name}.".startswith(f"{b}.") for b in own)]
     try:
         with tapped(network, list(own.values()), lambda index, tokens: add(list(own)[index], tokens)):
             yield results

@@ -116,14 +116,20 @@ def head_count(attention: nn.Module) -> int:
     return stated_heads(attention) or 1
 
 
-def structural_role(view: ViTView, name: str) -> WeightRole:
-    """The role of a linear layer by where it lies in the network: its head, its patch embedding, or a block's part that is not the block's attention."""
+def structural_role(network: nn.Module, view: ViTView, name: str) -> WeightRole:
+    """The role of a linear layer by where it lies: head, patch embedding, or one of two layers outside a block's attention that widen and narrow."""
     if name == view.head:
         return WeightRole.CLASSIFIER
     if name == view.embedding:
         return WeightRole.EMBEDDING
-    in_block, in_attention = (any(name.startswith(f"{part}.") for part in parts) for parts in (view.blocks, view.attention))
-    return WeightRole.MLP if in_block and not in_attention else WeightRole.OTHER
+    block = next((block for block in view.blocks if name.startswith(f"{block}.")), None)
+    layer = network.get_submodule(name)
+    if block is None or not isinstance(layer, nn.Linear):
+        return WeightRole.OTHER
+    inside = [f"{part}." for part in view.attention]
+    outside = [m for n, m in network.get_submodule(block).named_modules() if isinstance(m, nn.Linear) and not f"{block}.{n}".startswith(tuple(inside))]
+    mirrored = any((m.in_features, m.out_features) == (layer.out_features, layer.in_features) for m in outside if m is not layer)
+    return WeightRole.MLP if mirrored and not name.startswith(tuple(inside)) else WeightRole.OTHER
 
 
 def split_fused(attention: nn.Module, name: str, rows: int) -> Sequence[ProjectionRows]:

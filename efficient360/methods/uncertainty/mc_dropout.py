@@ -20,7 +20,6 @@ _ATTENTION_RATES: Final = ("attention_dropout", "dropout_prob", "attn_dropout")
 """Where transformers' attention layers keep the probability with which they drop attention probabilities."""
 
 
-
 def active_dropout_layers(network: nn.Module) -> list[nn.Module]:
     """Dropout layers with a positive probability, among them attention that drops its own probabilities, as :class:`torch.nn.MultiheadAttention` does.
 

@@ -51,9 +51,7 @@ def _checked(view: ViTView, network: nn.Module) -> ViTView:
     return view
 
 
-def view_of(
-    network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Tensor], size: tuple[int, int, int], head: str, device: str
-) -> ViTView:
+def view_of(network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Tensor], size: tuple[int, int, int], head: str, device: str) -> ViTView:
     """What a network states of itself, completed by what a few passes on random images show.
 
     Args:

@@ -1,7 +1,8 @@
 """The attention probabilities of every layer of a network, whatever its library: found by the operation that makes them, not by a name.
 
 Attention is a softmax over keys. Written out, it is one of torch's softmax functions; fused, it happens within ``scaled_dot_product_attention`` or
-``multi_head_attention_forward``, which are computed step by step while recording. Libraries that show their own matrix say so by a module that it passes through.
+``multi_head_attention_forward``, which are computed step by step while recording. A network that computes it
+otherwise names modules that it passes through.
 """
 
 from collections.abc import Callable, Iterator, Sequence

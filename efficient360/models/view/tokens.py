@@ -23,8 +23,8 @@ Forward = Callable[[Tensor], Tensor]
 
 
 @final
-class _Reached(Exception):  # noqa: N818 - no error: it ends a pass whose rest is not needed
-    """Carries the tokens that were waited for."""
+class _Reached(Exception):
+    """No error: it ends a pass whose rest is not needed, and carries the tokens that were waited for."""
 
     def __init__(self, tokens: Tensor) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def _change(tokens: Tensor) -> Tensor:
 
 
 def _map_shapes(seen: Trace, until: Tap) -> list[tuple[int, int]]:
-    """Rows and columns of the maps that modules returned before the first block, the last first: of ``(B, D, rows, columns)``, then ``(B, rows, columns, D)``."""
+    """Sides of the maps that modules returned before the first block, the last first: of ``(B, D, rows, columns)``, then ``(B, rows, columns, D)``."""
     before = [event.shape for event in seen.events[: next(i for i, event in enumerate(seen.events) if event.tap == until)]]
     maps = [shape for shape in reversed(before) if len(shape) == 4]
     return [(shape[2], shape[3]) for shape in maps] + [(shape[1], shape[2]) for shape in maps]

@@ -108,11 +108,15 @@ def test_reduced_keys() -> None:
         (uniform(2, 3, 8, 8), torch.zeros(2, 16, 24)),  # over channels
         (uniform(2, 3, 1, 16), torch.zeros(2, 16, 24)),  # a class token alone
         (torch.ones(2, 3, 16, 16), torch.zeros(2, 16, 24)),  # rows that don't sum to 1
-        (uniform(2, 16, 16), torch.zeros(2, 16, 24)),
     ],
 )
 def test_other_matrices_are_ignored(attention: Tensor, tokens: Tensor) -> None:
     assert recorded(attention, tokens, 2) == []
+
+
+def test_heads_may_share_an_axis_with_the_images() -> None:
+    (layer,) = recorded(uniform(6, 16, 16), torch.zeros(2, 16, 24), 2)
+    assert layer.entropy.shape == (2, 3)
 
 
 def test_a_vision_transformer_against_its_own_fused_attention() -> None:
