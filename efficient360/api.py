@@ -51,7 +51,7 @@ def evaluate(
     out: str | Path | None = None,
     progress: bool | Listener = False,
     transform: Callable[[Any], Any] | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     class_names: Sequence[str] = (),
@@ -61,6 +61,7 @@ def evaluate(
     arguments: Mapping[str, Any] | None = None,
     random_weights: bool = False,
     ema: bool = False,
+    output: str | int = "",
     data_dir: str | Path | None = None,
     split: str = "",
     image_column: str = "",
@@ -94,16 +95,20 @@ def evaluate(
         progress: ``True`` shows progress on the standard error; or a function that is called with every event.
         transform: From an image to the tensor that the network was trained on, such as a torchvision ``Compose``. Its final ``Normalize`` moves into
             the model, so that attacks and corruptions work on pixels in [0, 1]. For a network, or for data, in memory.
-        preprocessing: The same as plain data, in place of ``transform``, where a network in memory meets a data set opened by name.
+        preprocessing: The same as plain data, in place of ``transform``, where a network in memory meets a data set opened by name. With a reference,
+            a mapping with some of its values, over the sidecar's: ``{"input_size": 32, "mean": 0.5, "std": 0.5}``.
         mean: Per-channel mean in [0, 1] that the network's images are normalised with, where no transform says so.
         std: Per-channel deviation, likewise.
         class_names: Names of the classes, in the order of the network's outputs and of the labels in memory.
         groups: Group values of the examples in memory, by group column, for fairness.
         training: The training split in memory.
-        architecture: timm architecture of a bare weights file.
+        architecture: Architecture of a bare weights file: a timm name, ``torchvision:NAME``, or ``path/to/file.py:NAME`` of a function or class that
+            gives a ``torch.nn.Module``. The file is run.
         arguments: Arguments of the architecture.
         random_weights: Build the architecture with random weights; costs only.
         ema: Take the moving average's weights where the file has both.
+        output: Which of a network's several outputs are the logits: its name or index, with dots between levels (``"heads.fine"``). Where it returns an
+            object, a tuple or a dictionary, the one of a usual name (``logits`` …) is taken by itself.
         data_dir: Local copy of the data set.
         split: Split to evaluate.
         image_column: Image column.
@@ -135,7 +140,7 @@ def evaluate(
     by_reference = isinstance(model, str | Path) and not _is_in_memory(dataset)
     if by_reference:
         only_in_memory = {"transform": transform, "mean": mean, "class_names": class_names or None, "training": training, "groups": groups}
-        for name, given_value in (only_in_memory | {"preprocessing": preprocessing}).items():
+        for name, given_value in only_in_memory.items():
             if given_value is not None:
                 raise SettingsError("bad-option", f"{name} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
     files = tuple(map(user_path, plugins))
@@ -149,7 +154,8 @@ def evaluate(
         from efficient360.execution.handed_over import folder_name, hand_over
         from efficient360.models.in_memory import reference_of
 
-        given = hand_over(model, dataset, training, transform, preprocessing, mean, std, class_names, groups, unnamed)
+        shape = None if isinstance(model, str | Path) else preprocessing
+        given = hand_over(model, dataset, training, transform, shape, mean, std, class_names, groups, unnamed)
         if given.network is not None:
             reference, name = reference_of(given.network), folder_name(given.network)
     spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
@@ -159,7 +165,16 @@ def evaluate(
         named = read_class_map(Path(class_map)) if isinstance(class_map, str | Path) else dict(class_map or {})
         spec = dataclasses.replace(spec, class_map=named, class_order=class_order)
     plan = Plan(
-        checkpoint=CheckpointSpec(reference, architecture, dict(arguments or {}), random_weights=random_weights, ema=ema, seed=seed),
+        checkpoint=CheckpointSpec(
+            reference,
+            architecture,
+            dict(arguments or {}),
+            random_weights=random_weights,
+            ema=ema,
+            seed=seed,
+            output=str(output),
+            preprocessing=_values(preprocessing) if isinstance(model, str | Path) else {},
+        ),
         dataset=spec,
         protocol=written.name,
         steps=steps,
@@ -271,6 +286,11 @@ class _ReportWriter:
         if self._report is None:
             raise RunError("nothing-opened", "the run ended before anything was opened", "run it again")
         return self._report
+
+
+def _values(preprocessing: Preprocessing | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A preprocessing, or some of its values, as plain data."""
+    return dataclasses.asdict(preprocessing) if isinstance(preprocessing, Preprocessing) else dict(preprocessing or {})
 
 
 def _require_in_range(numbers: Mapping[str, tuple[int | None, int, int]]) -> None:

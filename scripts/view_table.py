@@ -32,13 +32,13 @@ CLASSES = 5
 PLAIN = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, "num_classes": CLASSES}
 WINDOWS = {"img_size": 32, "patch_size": 2, "embed_dim": 8, "depths": (1, 1), "num_heads": (2, 2), "window_size": 4, "num_classes": CLASSES}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "faithfulness": {"explainers": ["gradcam", "attention-rollout", "chefer"], "examples": 4, "points": 2, "squares": 2, "checked": 0, "shown": 0},
+    "faithfulness": {"explainers": ["gradcam", "attention-rollout", "chefer"], "examples": 4, "points": 2, "squares": 2, "checked": 1, "draws": 1, "shown": 0},
     "feature_spectrum": {"examples": 4, "bands": [0.5], "attention_examples": 4, "hessian_examples": 0},
     "weight_spectrum": {"images": 0, "training_examples": 8},
     "macs": {},
-    "out_of_distribution": {"images": 20, "training_examples": 40, "neighbours": 3, "resamples": 20},
+    "out_of_distribution": {"images": 20, "training_examples": 40, "neighbours": 3, "resamples": 20, "refits": 2},
     "uncertainty": {"examples": 8, "training_examples": 20, "weight_draws": 3, "passes": 2, "resamples": 20},
-    "continual": {"streams": ["corruptions"], "methods": ["naive"], "corruptions": ["fog"], "images": 10, "tested": 10, "steps": 1, "batch": 4},
+    "continual": {"streams": ["corruptions"], "methods": ["naive", "joint"], "corruptions": ["fog", "contrast"], "images": 10, "tested": 10, "steps": 1, "batch": 4},
     "private_training": {"epsilons": [8.0], "layers": ["head", "all"], "examples": 20, "tested": 10, "steps": 1, "batch": 8},
     "compression": {"examples": 8, "variants": ["low_rank:50", "token_merging:40"], "resamples": 20},
 }

@@ -50,6 +50,8 @@ class _ZooModel(BaseModel):
     architecture: str = ""
     arguments: dict[str, Any] = {}
     random_weights: Annotated[bool, Field(strict=True)] = False
+    output: str = ""
+    preprocessing: dict[str, Any] = {}
 
 
 @final
@@ -125,4 +127,13 @@ def _from_file(path: Path, seed: int) -> Sequence[ZooEntry]:
 
 def _entry(model: _ZooModel, seed: int) -> ZooEntry:
     reference = model.name if model.reference is None else model.reference
-    return ZooEntry(model.name, CheckpointSpec(reference, model.architecture, model.arguments, random_weights=model.random_weights, seed=seed), model.family)
+    spec = CheckpointSpec(
+        reference,
+        model.architecture,
+        model.arguments,
+        random_weights=model.random_weights,
+        seed=seed,
+        output=model.output,
+        preprocessing=model.preprocessing,
+    )
+    return ZooEntry(model.name, spec, model.family)

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from efficient360.errors import SettingsError
 
@@ -34,7 +34,9 @@ def evaluate(options: argparse.Namespace) -> int:
             out=options.out,
             progress=listen,
             architecture=options.arch,
-            arguments=_arguments(options.arch_arg),
+            arguments=_pairs("--arch-arg", options.arch_arg),
+            preprocessing=_pairs("--preprocess", options.preprocess),
+            output=options.output,
             random_weights=options.random_weights,
             ema=options.ema,
             data_dir=options.data_dir,
@@ -84,23 +86,34 @@ def _checkpoint(options: argparse.Namespace) -> Any:
     from efficient360.models.checkpoint import CheckpointSpec
 
     return CheckpointSpec(
-        options.checkpoint, options.arch, _arguments(options.arch_arg), random_weights=options.random_weights, ema=options.ema, seed=options.seed
+        options.checkpoint,
+        options.arch,
+        _pairs("--arch-arg", options.arch_arg),
+        random_weights=options.random_weights,
+        ema=options.ema,
+        seed=options.seed,
+        output=options.output,
+        preprocessing=_pairs("--preprocess", options.preprocess),
     )
 
 
-def _arguments(pairs: list[str]) -> dict[str, Any]:
+def _pairs(option: str, pairs: list[str]) -> dict[str, Any]:
+    """The values of an option that was typed as KEY=VALUE, any number of times."""
     from efficient360.core.parsing import parse_yaml
 
-    arguments: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise SettingsError("bad-option", f"--arch-arg {pair} is not KEY=VALUE", "write it as --arch-arg img_size=32")
+            raise SettingsError("bad-option", f"{option} {pair} is not KEY=VALUE", f"write it as {option} {_EXAMPLES[option]}")
         try:
-            arguments[key] = parse_yaml(value)
+            values[key] = parse_yaml(value)
         except ValueError as error:
-            raise SettingsError("bad-option", f"the value in --arch-arg {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
-    return arguments
+            raise SettingsError("bad-option", f"the value in {option} {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
+    return values
+
+
+_EXAMPLES: Final = {"--arch-arg": "img_size=32", "--preprocess": "input_size=32"}
 
 
 def compress(options: argparse.Namespace) -> int:

@@ -90,10 +90,23 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
 
 
 def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, hf-hub:org/name, or a path to weights")
+    command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, torchvision:NAME, hf-hub:org/name, or a path to weights")
     what = command.add_argument_group("checkpoint")
-    what.add_argument("--arch", default="", metavar="NAME", help="timm architecture of a file with weights only")
+    what.add_argument(
+        "--arch",
+        default="",
+        metavar="NAME",
+        help="architecture of a file with weights only: a timm name, torchvision:NAME, or path/to/file.py:NAME, a function or class of your own (it is run)",
+    )
     what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
+    what.add_argument("--output", default="", metavar="NAME|INDEX", help="which of several outputs are the logits, such as heads.fine or 1")
+    what.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="input_size=32, mean=[…], std=[…], interpolation, crop_pct or crop_mode (repeatable)",
+    )
     what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
     what.add_argument("--ema", action="store_true", help="use the EMA weights where the file has both")
     what.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")

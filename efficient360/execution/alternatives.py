@@ -68,7 +68,7 @@ def better_preprocessing(
     if not far_better(right, correct, len(tried) - 1):
         return None
     told = f"with {_described(own, best)} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
-    return Finding("other-preprocessing-better", told, "write what it was trained with into its sidecar, and evaluate it again")
+    return Finding("other-preprocessing-better", told, "write what it was trained with into its sidecar, or give it with --preprocess, and evaluate it again")
 
 
 def _normalised(own: Preprocessing) -> list[Preprocessing]:

@@ -17,6 +17,7 @@ from efficient360.deployment.artefact import identity as deployment_identity
 from efficient360.evaluator import Evaluator, ExampleEvaluator, Need
 from efficient360.execution.opening_findings import opening_findings
 from efficient360.execution.session import Session
+from efficient360.models.libraries.own_file import unlocated
 
 MODEL_AND_DATA: Final = (
     "efficient360.evaluator",
@@ -39,7 +40,7 @@ def identity_of(session: Session) -> dict[str, Any]:
     deployment = session.plan.deployment
     return {
         "weights": checkpoint.digest,
-        "architecture": checkpoint.architecture,
+        "architecture": unlocated(checkpoint.architecture),
         "arguments": dict(checkpoint.arguments),
         "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
         "keep": None if session.keep is None else list(session.keep),

@@ -14,6 +14,7 @@ from efficient360.evaluator import Evaluator, ExampleEvaluator
 from efficient360.execution.session import InMemory
 from efficient360.models.checkpoint import Preprocessing
 from efficient360.models.preprocessing import preprocessing_of_timm
+from efficient360.models.sidecar import preprocessing_values
 from efficient360.models.weights import digest
 
 
@@ -22,7 +23,7 @@ def hand_over(
     dataset: Any,
     training: Any,
     transform: Callable[[Any], Any] | None,
-    preprocessing: Preprocessing | None,
+    preprocessing: Preprocessing | Mapping[str, Any] | None,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     class_names: Sequence[str],
@@ -37,13 +38,23 @@ def hand_over(
         DatasetError: The data hold no images.
     """
     data = _data_in_memory(dataset, training, transform, mean, std, tuple(class_names), groups)
-    network, preprocessing = _network_in_memory(model, dataset, data, transform, preprocessing, mean, std)
-    return InMemory(network, preprocessing, () if network is None else tuple(class_names), data, evaluators)
+    network, shape = _network_in_memory(model, dataset, data, transform, _spelt_out(preprocessing), mean, std)
+    return InMemory(network, shape, () if network is None else tuple(class_names), data, evaluators)
 
 
 def folder_name(network: nn.Module) -> str:
     """Name of a run's folder for a network: its class and the begin of its weights' digest."""
     return f"{type(network).__name__}-{digest(network.state_dict())[:8]}"
+
+
+def _spelt_out(preprocessing: Preprocessing | Mapping[str, Any] | None) -> Preprocessing | None:
+    if not isinstance(preprocessing, Mapping):
+        return preprocessing
+    values = preprocessing_values(preprocessing, "the preprocessing given")
+    if missing := [name for name in ("input_size", "mean", "std") if name not in values]:
+        message = f"the preprocessing of a network in memory lacks {', '.join(missing)}"
+        raise CheckpointError("no-preprocessing", message, 'give {"input_size": 32, "mean": 0.5, "std": 0.5}, as in training')
+    return Preprocessing(**values)
 
 
 def _network_in_memory(
@@ -59,10 +70,6 @@ def _network_in_memory(
     if not isinstance(model, nn.Module):
         if not isinstance(model, str | Path):
             raise CheckpointError("not-a-model", f"{type(model).__name__} is no checkpoint", "give a name, a path to weights, or a torch.nn.Module")
-        if preprocessing is not None:
-            raise SettingsError(
-                "bad-option", "preprocessing is for a network in memory; a checkpoint has its own", "leave it out, or write it into the sidecar"
-            )
         return None, None
     timm_shape = preprocessing_of_timm(model)
     if preprocessing is None and isinstance(dataset, str | Path) and transform is not None:

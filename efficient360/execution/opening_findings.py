@@ -39,7 +39,13 @@ def assumed_preprocessing(checkpoint: Checkpoint) -> tuple[Finding, ...]:
     if len(checkpoint.assumed) < len(WORDS):
         missing = ", ".join(WORDS[name] for name in checkpoint.assumed)
         told = f"the checkpoint does not say its {missing}; {checkpoint.architecture}'s defaults are taken: {taken}"
-    return (Finding("preprocessing-assumed", told, "write what it was trained with into its sidecar: input_size, mean, std, interpolation, crop_pct"),)
+    return (
+        Finding(
+            "preprocessing-assumed",
+            told,
+            "write what it was trained with into its sidecar (input_size, mean, std, interpolation, crop_pct), or give it: --preprocess mean=[…]",
+        ),
+    )
 
 
 def other_weights(checkpoint: Checkpoint) -> tuple[Finding, ...]:

@@ -19,7 +19,8 @@ from efficient360.datasets.in_memory import Supplied
 from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
-from efficient360.errors import Unsupported
+from efficient360.deployment.program_artefact import is_program, open_program
+from efficient360.errors import CheckpointError, Unsupported
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
 from efficient360.execution.plan import Plan
@@ -126,8 +127,14 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     """
     until = plan.until if plan.until is not None or plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes
     deadline = Deadline(until)
-    if given.network is not None and given.preprocessing is not None:
-        checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names)
+    program = None
+    if given.network is None and is_program(plan.checkpoint):
+        checkpoint, program = stack.enter_context(open_program(plan.checkpoint, store.work(ARTEFACTS)))
+        if plan.deployment:
+            message = f"{plan.checkpoint.reference} is a program already, and can't be converted to {plan.deployment}"
+            raise CheckpointError("program-file", message, "leave out --as")
+    elif given.network is not None and given.preprocessing is not None:
+        checkpoint = checkpoint_in_memory(given.network, given.preprocessing, given.class_names, plan.checkpoint.output)
     else:
         checkpoint = resolve(plan.checkpoint)
     dataset = _open_data(plan, given, checkpoint)
@@ -138,11 +145,16 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
         names = examples.class_names
         dataset = dataclasses.replace(dataset, examples=dataclasses.replace(examples, class_names=list(match.class_names)))
     keep = None if match is None else match.outputs
+    training = cache(partial(training_split, dataset, names))
+    if program is not None:
+        running = stack.enter_context(program.running(checkpoint.num_classes, keep))
+        preflight(running, plan.seed)
+        around = environment.describe()
+        return Session(plan, store, checkpoint, running, match, None, dataset, around, deadline, emit, training, given.evaluators)
     network = given.network
     reload = partial(load_model, checkpoint, plan.device, keep) if network is None else partial(model_in_memory, network, checkpoint, plan.device, keep)
     model = reload()
     preflight(model, plan.seed)
-    training = cache(partial(training_split, dataset, names))
     calibration: CalibrationImages | None = None
     if dataset is not None and plan.deployment:
         dataset, calibration = calibration_images(dataset, training, plan.deployment, plan.seed)

@@ -4,10 +4,11 @@ import torch
 
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
-from efficient360.models.checkpoint import Checkpoint, Origin
+from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.fitting import fit, may_resample
+from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.model import PixelsToLogits, TorchModel
-from efficient360.models.weights import Weights, timm_weights
+from efficient360.models.weights import Weights, checkpoint_digest, timm_weights
 
 
 def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...] | None = None) -> TorchModel:
@@ -29,19 +30,19 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         raise ValueError(f"keep is {keep}: it must name distinct outputs from 0 to {checkpoint.num_classes - 1}")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
-    if checkpoint.origin is Origin.RANDOM or checkpoint.path is None:
-        weights = Weights(network.state_dict())
-    else:
-        weights = timm_weights(checkpoint.path, checkpoint.spec.ema)
-    if weights.digest != checkpoint.digest:
+    weights = Weights(network.state_dict()) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema)
+    source = library_of(checkpoint.architecture).source(checkpoint.architecture)
+    if checkpoint_digest(weights.digest, source, checkpoint.spec.output) != checkpoint.digest:
         raise CheckpointError(
-            "weights-changed", f"the weights of {checkpoint.name} are not those that were resolved (their digest differs)", "don't change the file during a run"
+            "weights-changed",
+            f"the weights or code of {checkpoint.name} are not those that were resolved (their digest differs)",
+            "don't change files during a run",
         )
     if checkpoint.path is not None:
         fitted = fit(network, weights.tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
         network.load_state_dict(dict(fitted.tensors), strict=True)
     shape = checkpoint.preprocessing
-    module = PixelsToLogits(network, shape.mean, shape.std, keep).eval().requires_grad_(requires_grad=False).to(place)
+    module = PixelsToLogits(network, shape.mean, shape.std, keep, checkpoint.spec.output).eval().requires_grad_(requires_grad=False).to(place)
     return TorchModel(module, shape.input_size, checkpoint.num_classes if keep is None else len(keep), device)
 
 

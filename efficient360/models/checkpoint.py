@@ -22,12 +22,13 @@ def zoo_file(name: str) -> Path:
 
 
 class Origin(StrEnum):
-    """Where the weights come from; ``memory`` is a network that a program handed over."""
+    """Where the weights come from; ``memory`` is a network that a program handed over, ``code`` one that a user's file builds with its weights."""
 
     ZOO = "zoo"
     FILE = "file"
     HUB = "hub"
     MEMORY = "memory"
+    CODE = "code"
     RANDOM = "random"
 
 
@@ -37,12 +38,15 @@ class CheckpointSpec:
     """What the user asked for.
 
     Args:
-        reference: Name in the embedded zoo, timm name or tag, ``hf-hub:org/name``, or a path.
-        architecture: timm architecture for a bare weights file; ``""`` takes it from the sidecar.
+        reference: Name in the embedded zoo, timm name or tag, ``torchvision:NAME``, ``hf-hub:org/name``, or a path.
+        architecture: Architecture of a bare weights file: a timm name, ``torchvision:NAME``, or ``path/to/file.py:NAME`` of a function or class, which is
+            trusted and run; ``""`` takes it from the sidecar.
         arguments: Keyword arguments of the architecture, over the sidecar's.
         random_weights: Build the architecture with seeded random weights instead.
         ema: Take the exponential moving average's weights where the file has both.
         seed: Seed of random weights.
+        output: Which of several outputs are the logits, by name or index, see :func:`efficient360.models.outputs.logits_in`.
+        preprocessing: Some of :class:`Preprocessing`'s values, over the sidecar's.
     """
 
     reference: str
@@ -51,6 +55,8 @@ class CheckpointSpec:
     random_weights: bool = False
     ema: bool = False
     seed: int = 0
+    output: str = ""
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @final
@@ -83,12 +89,13 @@ class Checkpoint:
     Args:
         spec: What the user asked for.
         name: Short display name, derived from the reference.
-        architecture: timm architecture name; for a network given in memory, the qualified name of its class.
-        arguments: Keyword arguments for it, ``num_classes`` included.
+        architecture: Its name, as a library knows it; for a network given in memory, the qualified name of its class.
+        arguments: Keyword arguments for it, ``num_classes`` included where the library takes it.
         origin: Where the weights come from.
         path: Local file of the weights, ``None`` for random ones.
         digest: SHA-256 over the sorted tensors (name, dtype, shape, bytes): the same for ``.pth`` and ``.safetensors``. Of a network given in
-            memory, over that and the source of its classes.
+            memory, over that and the source of its classes; of one that a user's file builds, or with an output that was chosen, over that and those, see
+            :func:`efficient360.models.weights.checkpoint_digest`.
         preprocessing: How images are prepared for the model.
         num_classes: Length of a row of logits.
         class_names: Name of each class where known, else empty.

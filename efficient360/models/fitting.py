@@ -1,5 +1,6 @@
 """Whether weights fit an architecture, checked before anything is loaded, with an explanation where they do not."""
 
+import copy
 import inspect
 import math
 import sys
@@ -45,6 +46,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
         CheckpointError: Names are missing or left over, shapes differ, or weights are no floating-point numbers.
     """
     wanted = network.state_dict()
+    tensors = _under_prefix(wanted, tensors)
     if _mismatch(wanted, tensors) is None:
         _require_numbers(wanted, tensors, origin)
         return Fitted(tensors)
@@ -53,7 +55,17 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], origin: str, resample
     if _mismatch(wanted, filtered) is None and (resample or not resampled):
         _require_numbers(wanted, filtered, origin)
         return Fitted(filtered, resampled, renamed=filtered.keys() != tensors.keys())
+    if (converted := _loaded(network, tensors)) is not None:
+        _require_numbers(wanted, converted, origin)
+        return Fitted(converted, renamed=True)
     raise _mismatch_error(network, wanted, tensors, origin)
+
+
+def _under_prefix(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors under the prefix that all of the network's names share and none of theirs has: a network that holds another as ``self.model``."""
+    heads = {name.partition(".")[0] for name in wanted}
+    prefix = f"{next(iter(heads))}." if len(heads) == 1 else ""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()} if prefix and not any(name.startswith(prefix) for name in tensors) else tensors
 
 
 def _require_numbers(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:
@@ -69,6 +81,17 @@ def _require_numbers(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:
     """Whether weights may be resampled to another resolution: where the user asks for one, and for timm's own checkpoints."""
     return origin is Origin.HUB or "img_size" in spec.arguments
+
+
+def classes_by_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> int | None:
+    """Number of classes of weights that differ from a network in that alone: all shapes that differ do so in their first size, from the same to the same."""
+    wanted = network.state_dict()
+    tensors = _under_prefix(wanted, tensors)
+    differ = [(tensors[name].shape, wanted[name].shape) for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
+    if wanted.keys() != tensors.keys() or not differ or any(not has or not needs or has[1:] != needs[1:] for has, needs in differ):
+        return None
+    sizes = {(has[0], needs[0]) for has, needs in differ}
+    return next(iter(sizes))[0] if len(sizes) == 1 else None
 
 
 def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int | None:
@@ -92,7 +115,7 @@ def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors after the checkpoint filter of the architecture's timm module; unchanged where it has none or can't read them."""
-    checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    checkpoint_filter: Callable[..., dict[str, Tensor]] | None = getattr(sys.modules.get(type(network).__module__), "checkpoint_filter_fn", None)
     if checkpoint_filter is None:
         return tensors
     arguments: tuple[Any, ...] = (dict(tensors), network)
@@ -101,6 +124,17 @@ def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str,
         return checkpoint_filter(*arguments[: len(required)])
     except (KeyError, RuntimeError, ValueError, IndexError, AttributeError, AssertionError, TypeError):
         return tensors
+
+
+def _loaded(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+    """The state after the network itself loaded the tensors, as modules convert older formats of their own; ``None`` where it refuses them."""
+    try:
+        twin = copy.deepcopy(network)
+        twin.load_state_dict(dict(tensors), strict=True, assign=True)
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError):
+        return None
+    loaded = twin.state_dict()
+    return loaded if _mismatch(network.state_dict(), loaded) is None and not any(tensor.is_meta for tensor in loaded.values()) else None
 
 
 def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:

@@ -86,6 +86,30 @@ def fetch(repository: Repository, name: str) -> Path | None:
         raise _unreachable(repository, name, error) from error
 
 
+def fetch_url(url: str, sha256: str) -> Path:
+    """A file from its address, out of torch's cache where it is there.
+
+    Args:
+        url: Its address.
+        sha256: Begin of its SHA-256, in hexadecimal.
+
+    Raises:
+        CheckpointError: It can't be downloaded, or isn't the one (``download-failed``).
+    """
+    import torch
+
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=False)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError("download-failed", f"{url} can't be downloaded ({reason})", "download it elsewhere and give the file with --arch") from error
+    return path
+
+
 def commit_of(path: Path) -> str:
     """The commit a cached file belongs to, read from its path (``…/snapshots/COMMIT/FILE``); ``""`` for other files."""
     parts = path.parts

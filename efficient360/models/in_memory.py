@@ -6,14 +6,14 @@ import inspect
 import json
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
 from efficient360.models.building import require_device
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import PixelsToLogits, TorchModel
-from efficient360.models.weights import digest
+from efficient360.models.own_code import probed_logits
+from efficient360.models.weights import checkpoint_digest, digest
 
 PREFIX = "memory:"
 """How the reference of a network in memory begins."""
@@ -24,30 +24,31 @@ def reference_of(network: nn.Module) -> str:
     return PREFIX + type(network).__name__
 
 
-def checkpoint_in_memory(network: nn.Module, preprocessing: Preprocessing, class_names: Sequence[str]) -> Checkpoint:
+def checkpoint_in_memory(network: nn.Module, preprocessing: Preprocessing, class_names: Sequence[str], output: str = "") -> Checkpoint:
     """The checkpoint that stands for a network in memory.
 
     Args:
         network: From normalised images ``(B, 3, H, W)`` to logits ``(B, K)``.
         preprocessing: How pixels are brought to it.
         class_names: Name of each class, or empty.
+        output: Which of several outputs are the logits, see :func:`efficient360.models.outputs.logits_in`.
 
     Raises:
         CheckpointError: It can't run on images of that size, or returns no logits, or another number of them than there are names.
     """
-    logits = _probe(network, preprocessing)
+    logits = probed_logits(_copied(network), preprocessing, output, type(network).__name__)
     classes = int(logits.shape[1])
     if class_names and len(class_names) != classes:
         message = f"{len(class_names)} class names are given for a network of {classes} classes"
         raise CheckpointError("class-names-mismatch", message, "give class_names in the order of the network's outputs, one for each")
     return Checkpoint(
-        spec=CheckpointSpec(reference_of(network)),
+        spec=CheckpointSpec(reference_of(network), output=output),
         name=type(network).__name__,
         architecture=f"{type(network).__module__}.{type(network).__qualname__}",
         arguments={},
         origin=Origin.MEMORY,
         path=None,
-        digest=_identity(network, logits),
+        digest=checkpoint_digest(_identity(network, logits), "", output),
         preprocessing=preprocessing,
         num_classes=classes,
         class_names=tuple(class_names),
@@ -61,7 +62,8 @@ def model_in_memory(network: nn.Module, checkpoint: Checkpoint, device: str, kee
         CheckpointError: It can't be copied, or the device is not there.
     """
     shape = checkpoint.preprocessing
-    module = PixelsToLogits(_copied(network), shape.mean, shape.std, keep).eval().requires_grad_(requires_grad=False).to(require_device(device))
+    module = PixelsToLogits(_copied(network), shape.mean, shape.std, keep, checkpoint.spec.output).eval()
+    module = module.requires_grad_(requires_grad=False).to(require_device(device))
     return TorchModel(module, shape.input_size, checkpoint.num_classes if keep is None else len(keep), device)
 
 
@@ -71,22 +73,6 @@ def _copied(network: nn.Module) -> nn.Module:
     except (TypeError, RuntimeError, ValueError, AttributeError) as error:
         message = f"{type(network).__name__} can't be copied ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
         raise CheckpointError("not-copyable", message, "give a network without hooks, handles or tensors that belong to a graph") from error
-
-
-def _probe(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
-    """Its logits ``(1, K)`` on one seeded image."""
-    probe = PixelsToLogits(_copied(network), preprocessing.mean, preprocessing.std, None).eval().cpu()
-    size = " x ".join(map(str, preprocessing.input_size))
-    try:
-        with torch.inference_mode():
-            logits: Tensor = probe(torch.rand((1, *preprocessing.input_size), generator=torch.Generator().manual_seed(0)))
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
-        message = f"{type(network).__name__} can't run on an image of {size} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
-        raise CheckpointError("network-fails", message, "give the images, or the transform, that the network was trained with") from error
-    if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
-        message = f"{type(network).__name__} returned a tensor of shape {tuple(logits.shape)} for one image"
-        raise CheckpointError("logits-shape", message, "give a classifier that returns logits (B, K) with at least two classes")
-    return logits
 
 
 def _identity(network: nn.Module, logits: Tensor) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from efficient360.core.batch import Batch
 from efficient360.errors import CheckpointError, Unsupported
+from efficient360.models.outputs import logits_in
 from efficient360.models.view.finding import stated_view, view_of
 from efficient360.models.view.head import find_head
 from efficient360.models.view.protocol import HOW_TO_STATE, ViTView
@@ -50,15 +51,17 @@ class PixelsToLogits(nn.Module):
         mean: Per-channel mean to subtract.
         std: Per-channel deviation to divide by.
         keep: Indices of the outputs that are kept, where a data set covers some of the classes; ``None`` keeps all.
+        output: Which of several outputs are the logits, see :func:`efficient360.models.outputs.logits_in`.
     """
 
     mean: Tensor
     std: Tensor
     keep: Tensor | None
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], keep: Sequence[int] | None) -> None:
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], keep: Sequence[int] | None, output: str = "") -> None:
         super().__init__()
         self.network = network
+        self.output = output
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("keep", None if keep is None else torch.tensor(keep, dtype=torch.long))
@@ -70,24 +73,12 @@ class PixelsToLogits(nn.Module):
     def all_logits(self, images: Tensor) -> Tensor:
         """Logits float32 of all of the network's classes, of images ``(B, 3, H, W)`` in [0, 1]."""
         output: Any = self.network(self.normalise(images))
-        return _logits_of(output).float()
+        return logits_in(output, self.output).float()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits float32 ``(B, K)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         logits = self.all_logits(images)
         return logits if self.keep is None else logits[:, self.keep]
-
-
-def _logits_of(output: Any) -> Tensor:
-    """The logits in what a network returned: a tensor, a Hugging Face output object, or the head average of a distilled model."""
-    if isinstance(output, Tensor):
-        return output
-    if hasattr(output, "logits"):
-        logits: Tensor = output.logits
-        return logits
-    if isinstance(output, tuple | list) and output and all(isinstance(o, Tensor) and o.shape == output[0].shape for o in output):
-        return torch.stack(list(output)).mean(0)
-    raise CheckpointError("no-logits", f"the network returned {type(output).__name__}, not logits", "use an architecture with a classification head")
 
 
 @final

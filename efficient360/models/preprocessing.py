@@ -1,30 +1,36 @@
-"""Image preprocessing of a checkpoint: the user's size, then the sidecar's values, then timm's configuration of the architecture."""
+"""Image preprocessing of a checkpoint: the user's values, then the sidecar's, then the library's configuration of the architecture."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from timm.data import resolve_data_config
 from torch import nn
 
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import pretrained_config
+from efficient360.models.architectures import default_config
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
-from efficient360.models.sidecar import MOST_PIXELS, Sidecar
+from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.sidecar import MOST_PIXELS, Sidecar, preprocessing_values
+
+SMALL: Final = 96
+"""Pixels a side of images that are not cropped where nothing says so."""
 
 
 def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> Preprocessing:
-    """The evaluation data config of timm under the sidecar's values; ``img_size`` among the user's arguments decides the size.
+    """The evaluation data config of the library under the sidecar's and the user's values; ``img_size`` among the user's arguments decides the size.
 
     Raises:
-        CheckpointError: The images aren't RGB, or ``img_size`` is no size.
+        CheckpointError: The images aren't RGB, or ``img_size`` is no size, or the user's values are none.
     """
-    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **pretrained_config(architecture), **sidecar.preprocessing})
+    typed = preprocessing_values(spec.preprocessing, "the preprocessing given")
+    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **_defaults(architecture), **sidecar.preprocessing, **typed})
     channels, *sides = config["input_size"]
     channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
     if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:
         raise CheckpointError("not-rgb", f"{spec.reference} doesn't take images of three channels", "only RGB models are evaluated")
-    sidecar_size = None if "input_size" in sidecar.preprocessing else sidecar.arguments.get("img_size")
-    size = spec.arguments.get("img_size", sidecar_size)
+    sidecar_size = None if "input_size" in sidecar.preprocessing else _size_among(sidecar.arguments)
+    size = None if "input_size" in typed else _size_among(spec.arguments) or sidecar_size
     height, width = tuple(sides) if size is None else _sides(size)
     return Preprocessing(
         input_size=(3, height, width),
@@ -36,10 +42,22 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     )
 
 
-def assumed_values(sidecar: Sidecar, spec: CheckpointSpec) -> tuple[str, ...]:
-    """Values of the preprocessing that neither the sidecar nor the user names: the architecture's defaults, which its training may not have used."""
-    sized = "img_size" in spec.arguments or "img_size" in sidecar.arguments
-    named = {*sidecar.preprocessing, *(["input_size"] if sized else [])} - set(sidecar.assumed)
+def _defaults(architecture: str) -> dict[str, Any]:
+    """What is usual for the architecture; a user's file names values as a user does."""
+    config = default_config(architecture)
+    return config if not library_of(architecture).source(architecture) else _of_small_images(preprocessing_values(config, architecture))
+
+
+def _of_small_images(values: dict[str, Any]) -> dict[str, Any]:
+    """With nothing cropped off images as small as CIFAR's or Tiny ImageNet's, where no crop is named."""
+    return {"crop_pct": 1.0, **values} if "input_size" in values and max(values["input_size"][1:]) <= SMALL else values
+
+
+def assumed_values(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> tuple[str, ...]:
+    """Values of the preprocessing that neither the sidecar, the user nor the user's own file names: defaults, which its training may not have used."""
+    sized = _size_among(spec.arguments) is not None or _size_among(sidecar.arguments) is not None
+    own = default_config(architecture) if library_of(architecture).source(architecture) else {}
+    named = {*sidecar.preprocessing, *(["input_size"] if sized else [])} - set(sidecar.assumed) | {*own, *spec.preprocessing}
     return tuple(name for name in ("input_size", "mean", "std", "interpolation", "crop_pct") if name not in named)
 
 
@@ -77,6 +95,11 @@ def require_input_size(network: nn.Module, preprocessing: Preprocessing, spec: C
             f"{spec.reference}: images are prepared at {height} x {width}, the network is built for {built[0]} x {built[1]}",
             "give input_size and model_args' img_size the same size in the sidecar",
         )
+
+
+def _size_among(arguments: Mapping[str, Any]) -> Any:
+    """The image size among an architecture's arguments, ``None`` where there is none: timm says ``img_size``, torchvision and others ``image_size``."""
+    return arguments.get("img_size", arguments.get("image_size"))
 
 
 def _sides(size: Any) -> tuple[int, int]:

@@ -5,15 +5,20 @@ from typing import Any
 
 from torch import Tensor
 
+from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import build_network, pretrained_config, require_architecture, skeleton
+from efficient360.models.architectures import build_network, default_config, require_architecture, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.compressed_file import stored_variant
 from efficient360.models.fitting import fit, head_classes, may_resample
+from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.own_file import is_own_file, located
+from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
+from efficient360.models.program_file import program_kind
 from efficient360.models.size_limits import MOST_PARTS
 from efficient360.models.sources import CheckpointSource, find_source
-from efficient360.models.weights import Weights, digest, timm_weights
+from efficient360.models.weights import Weights, checkpoint_digest, digest, timm_weights
 
 
 def resolve(spec: CheckpointSpec) -> Checkpoint:
@@ -28,15 +33,27 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     """
     source = find_source(spec)
     architecture = spec.architecture or source.sidecar.architecture
+    if is_own_file(architecture) and architecture not in (spec.architecture, spec.reference.strip()):
+        raise CheckpointError(
+            "architecture-is-code",
+            f"the card beside {spec.reference} names a Python file as the architecture, {shown(architecture)}: files are only run that you name yourself",
+            f"where you trust that file: --arch {architecture}",
+        )
+    if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
+        message = f"{spec.reference} is a whole program ({kind}), not weights"
+        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
     if not architecture:
         raise CheckpointError(
             "architecture-unknown",
             f"{spec.reference} comes without a sidecar that names its architecture",
-            'name it with --arch (a timm name), or write model.json beside it with "architecture" and "model_args"',
+            'name it with --arch (a timm name, torchvision:NAME, or your own file.py:NAME), or write model.json beside it with "architecture" and "model_args"',
         )
     require_architecture(architecture)
-    sidecar_arguments = source.sidecar.arguments if architecture == source.sidecar.architecture else {}
+    sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}
+    if is_own_file(architecture):
+        weights = None if spec.random_weights or source.weights is None else timm_weights(source.weights, spec.ema)
+        return resolve_own(spec, source, architecture, arguments, weights)
     if spec.random_weights:
         return _random(spec, source, architecture, arguments)
     if source.weights is None:
@@ -45,7 +62,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
-    count = arguments.get("num_classes", _sidecar_classes(source, architecture) or pretrained_config(architecture).get("num_classes"))
+    count = arguments.get("num_classes", _sidecar_classes(source, architecture) or default_config(architecture).get("num_classes"))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     skeleton(architecture, full)  # what is too large is refused before it takes memory
     network = build_network(architecture, full, spec.seed)
@@ -59,7 +76,7 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
         arguments=full,
         origin=Origin.RANDOM,
         path=None,
-        digest=digest(network.state_dict()),
+        digest=checkpoint_digest(digest(network.state_dict()), "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names if len(names) == full["num_classes"] else (),
@@ -68,7 +85,7 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
 
 
 def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
-    tensors, config = weights.tensors, pretrained_config(architecture)
+    tensors, config = weights.tensors, default_config(architecture)
     count = arguments.get("num_classes", _sidecar_classes(source, architecture))
     count = head_classes(config, tensors) if count is None else count
     if count is None:
@@ -93,12 +110,12 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         arguments=full,
         origin=source.origin,
         path=source.weights,
-        digest=weights.digest,
+        digest=checkpoint_digest(weights.digest, "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
         card=_card(source, architecture, weights, resampled, preprocessing),
-        assumed=assumed_values(source.sidecar, spec),
+        assumed=assumed_values(architecture, source.sidecar, spec),
     )
 
 
@@ -129,7 +146,11 @@ def _require_classes(count: Any, spec: CheckpointSpec) -> int:
 
 def _card(source: CheckpointSource, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
     """What is known of the weights beside their values, and what was done to them."""
-    preprocessing_source = "sidecar" if {"mean", "std"} <= source.sidecar.preprocessing.keys() else f"timm's defaults of {architecture}"
+    preprocessing_source = (
+        "sidecar"
+        if {"mean", "std"} <= source.sidecar.preprocessing.keys()
+        else f"{library_of(architecture).name.partition(' ')[0]}'s defaults of {architecture}"
+    )
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.tensors.values()})
     card = {"preprocessing_source": preprocessing_source, **source.sidecar.card, **source.card, "stored_dtype": ", ".join(dtypes)}
     if weights.stored and source.weights is not None:

@@ -125,6 +125,7 @@ class _Card(_Preprocessing):
 
 
 _CARD: Final = TypeAdapter(_Card)
+_VALUES: Final = TypeAdapter(_Preprocessing)
 _PRETRAINED: Final = TypeAdapter(_Pretrained)
 READER: Final = Reader(CheckpointError, "sidecar-invalid", "correct the file, or move it away")
 
@@ -155,6 +156,34 @@ def parse_sidecar(data: Mapping[str, Any], origin: Path) -> Sidecar:
         class_names=card.class_names or card.label_names or card.labels or (),
         card={key: value for key, value in extra.items() if key not in _Card.model_fields and value is not None},
     )
+
+
+def preprocessing_values(data: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Some of timm's data configuration, as a user writes it: ``input_size`` may be one side, or height and width; ``mean`` and ``std`` one number.
+
+    Args:
+        data: The values by name.
+        origin: Where they are from, for messages.
+
+    Raises:
+        CheckpointError: There is no such value, or it is of the wrong kind (``preprocessing-invalid``).
+    """
+    reader = Reader(
+        CheckpointError, "preprocessing-invalid", "write input_size=32, mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25], interpolation=bicubic, crop_pct=1"
+    )
+    other = [key for key in data if key not in _Preprocessing.model_fields]
+    if other:
+        raise reader.refuse(origin, f": there is no {other[0]!r}; there are {', '.join(_Preprocessing.model_fields)}")
+    return reader.validate(_VALUES, {key: _spelt_out(key, value) for key, value in data.items()}, origin).given()
+
+
+def _spelt_out(key: str, value: Any) -> Any:
+    if key == "input_size":
+        sides = [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
+        return [3, *sides] if isinstance(sides, list | tuple) and len(sides) == 2 else sides
+    if key in ("mean", "std") and isinstance(value, int | float) and not isinstance(value, bool):
+        return [value] * 3
+    return value
 
 
 def _implied(pretrained: _Pretrained) -> dict[str, Any]:

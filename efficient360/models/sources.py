@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from timm.models import is_model, is_model_pretrained, list_models, split_model_name_tag
-
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import close_names, pretrained_config
+from efficient360.models.architectures import close_names
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
-from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, parse_repository
+from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
+from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.library import Library, Published
+from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
 from efficient360.models.transformers_vit import transformers_sidecar
 from efficient360.models.weights import SUFFIXES
@@ -52,11 +53,15 @@ def find_source(spec: CheckpointSpec) -> CheckpointSource:
     if reference and is_folder(path):
         return _folder(path)
     if reference and is_file(path):
+        if path.suffix == ".py":
+            message = f"{reference} is a Python file, not weights"
+            raise CheckpointError("checkpoint-is-code", message, f"efficient360 evaluate WEIGHTS --arch {reference}:NAME, of a function or class in it")
         return _file(path)
     if reference.startswith(PREFIXES):
         return _repository(parse_repository(reference), spec)
-    if is_model(split_model_name_tag(reference)[0]) and "/" not in reference:
-        return _timm(reference, spec)
+    library = library_of(reference)
+    if (published := library.published(reference)) is not None:
+        return _published(reference, library, published, spec)
     raise _nowhere(reference, path)
 
 
@@ -109,29 +114,25 @@ def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSourc
     return _downloaded(repository.name, pinned, WEIGHTS, sidecar)
 
 
-def _timm(reference: str, spec: CheckpointSpec) -> CheckpointSource:
-    config = pretrained_config(reference)
-    architecture, tag = split_model_name_tag(reference)
-    if tag and not config:
-        known = tuple(list_models(f"{architecture}.*", include_tags=True))
-        close = close_names(reference, known) or known[:3]
-        raise CheckpointError("unknown-tag", f"timm's {architecture} has no pretrained tag {tag!r}", f"it has {', '.join(close) or 'none'}")
-    sidecar = parse_sidecar({key: value for key, value in config.items() if value is not None}, Path(reference))
-    card = {**sidecar.card, "preprocessing_source": f"timm's configuration of {reference}"}
-    sidecar = Sidecar(architecture=architecture, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
-    if spec.random_weights:
-        return CheckpointSource(architecture, Origin.RANDOM, sidecar, None)
-    if not is_model_pretrained(reference):
+def _published(reference: str, library: Library, published: Published, spec: CheckpointSpec) -> CheckpointSource:
+    sidecar = parse_sidecar({key: value for key, value in published.config.items() if value is not None}, Path(reference))
+    card = {**sidecar.card, "preprocessing_source": f"{library.name.partition(' ')[0]}'s configuration of {reference}"}
+    arguments = published.config.get("model_args", {})
+    sidecar = Sidecar(architecture=published.architecture, arguments=arguments, preprocessing=sidecar.preprocessing, num_classes=sidecar.num_classes, card=card)
+    if spec.random_weights or is_own_file(reference):  # whose code may load its weights
+        return CheckpointSource(published.architecture, Origin.RANDOM, sidecar, None)
+    told = library.name.partition(" ")[0]
+    if not published.repository and not published.url:
         raise CheckpointError(
-            "no-pretrained-weights", f"timm has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
+            "no-pretrained-weights", f"{told} has no pretrained weights for {reference}", "give a weights file with --arch, or --random-weights"
         )
-    if not config.get("hf_hub_id"):
+    if not published.repository and published.sha256:
+        return CheckpointSource(reference.rpartition(":")[2], Origin.HUB, sidecar, fetch_url(published.url, published.sha256))
+    if not published.repository:
         raise CheckpointError(
-            "no-hub-weights", f"timm's weights of {reference} are not on the hub but at {config.get('url')}", "download them and give the file with --arch"
+            "no-hub-weights", f"{told}'s weights of {reference} are not on the hub but at {published.url}", "download them and give the file with --arch"
         )
-    repository = parse_repository(str(config["hf_hub_id"]))
-    names = (config["hf_hub_filename"],) if config.get("hf_hub_filename") else WEIGHTS
-    return _downloaded(reference, repository, names, sidecar)
+    return _downloaded(reference, parse_repository(published.repository), published.files or WEIGHTS, sidecar)
 
 
 def _downloaded(name: str, repository: Repository, names: tuple[str, ...], sidecar: Sidecar) -> CheckpointSource:

@@ -11,7 +11,7 @@ from torch import Tensor
 from efficient360.core.paths import exists
 from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import NORM_EPS
+from efficient360.models.libraries.timm_library import NORM_EPS
 from efficient360.models.sidecar import Number, Side, Sidecar, read_json
 
 MODEL_TYPES = ("vit", "deit")

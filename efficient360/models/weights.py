@@ -105,6 +105,17 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
+def checkpoint_digest(weights: str, source: str, output: str) -> str:
+    """The digest of a checkpoint: its weights' where an installed library builds the network.
+
+    Args:
+        weights: Digest of the weights.
+        source: Digest of the code of the network where it is a user's own, else ``""``.
+        output: Which of several outputs are the logits, ``""`` where nothing was chosen.
+    """
+    return weights if not source and not output else hashlib.sha256(json.dumps([weights, source, output]).encode()).hexdigest()
+
+
 def _read(path: Path) -> Any:
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)

@@ -13,6 +13,7 @@ from efficient360.core.measurement import Outcome
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.evaluator import Context, Examples
 from efficient360.models.checkpoint import Checkpoint
+from efficient360.models.libraries.own_file import unlocated
 from efficient360.models.model import Model, TorchModel
 
 CALIBRATION = 128
@@ -90,7 +91,7 @@ def program_identity(checkpoint: Checkpoint, keep: tuple[int, ...] | None) -> st
     """Digest of all that makes the program of a checkpoint: weights, architecture, preprocessing, kept outputs, torch's version."""
     parts = [
         checkpoint.digest,
-        checkpoint.architecture,
+        unlocated(checkpoint.architecture),
         dict(checkpoint.arguments),
         checkpoint.preprocessing.mean,
         checkpoint.preprocessing.std,

@@ -12,6 +12,7 @@ from efficient360.methods.compression.compressor import Compressor, describe_str
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
+from efficient360.models.libraries.own_file import located
 from efficient360.models.references import resolve
 from efficient360.models.weight_codes import CODES
 from efficient360.storage.outcomes import write_atomically
@@ -73,7 +74,7 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
     preprocessing = checkpoint.preprocessing
     return {
         "name": name[:200],
-        "architecture": checkpoint.architecture,
+        "architecture": located(checkpoint.architecture),
         "model_args": dict(checkpoint.arguments),
         "num_classes": checkpoint.num_classes,
         "input_size": preprocessing.input_size,

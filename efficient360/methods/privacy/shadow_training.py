@@ -74,7 +74,9 @@ def build_shadow(recipe: ShadowRecipe, checkpoint: Checkpoint, classes: int, see
     preprocessing = checkpoint.preprocessing
     if recipe.model == SAME:
         checkpoint.require_rebuildable()
-        architecture, arguments = checkpoint.architecture, {**checkpoint.arguments, "num_classes": classes}
+        architecture, arguments = checkpoint.architecture, dict(checkpoint.arguments)
+        if classes != checkpoint.num_classes:
+            arguments["num_classes"] = classes
     else:
         _, height, width = preprocessing.input_size
         architecture = "vit_tiny_patch16_224"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .preparing import prepared
+
 MODULES = ("onnxruntime",)
 CPU = "CPUExecutionProvider"
 WARM, TIMED = 5, 20
@@ -26,12 +28,13 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
     session = _session(folder, settings, None)
     name = session.get_inputs()[0].name
+    wanted = [settings["output"]] if settings.get("output") else None
 
     def run(images: Images) -> Images:
-        logits: Images = session.run(None, {name: images})[0]
+        logits: Images = session.run(wanted, {name: images})[0]
         return logits
 
-    return run
+    return prepared(run, settings)
 
 
 def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:

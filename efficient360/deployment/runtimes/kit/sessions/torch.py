@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .preparing import prepared
+
 MODULES = ("torch",)
 Images = NDArray[np.float32]
 PROFILED = 10
@@ -20,8 +22,13 @@ def version() -> str:
 
 def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+    import torch
+
+    if settings.get("script"):
+        torch.set_num_threads(settings["threads"])
+        return prepared(answering(torch.jit.load(f"{folder}/{settings['model']}", map_location="cpu").eval(), "cpu", settings["output"]), settings)
     module, _ = opened(folder, settings)
-    return answering(module, settings["device"])
+    return prepared(answering(module, settings["device"], settings.get("output", "")), settings)
 
 
 def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:
@@ -49,13 +56,22 @@ def opened(folder: str, settings: dict[str, Any]) -> tuple[Any, Images]:
     return program.module(), np.full(tuple(shape), 0.5, np.float32)
 
 
-def answering(module: Callable[[Any], Any], device: str) -> Callable[[Images], Images]:
-    """A module as a function of arrays; the way back to the CPU waits for the device."""
+def answering(module: Callable[[Any], Any], device: str, output: str = "") -> Callable[[Images], Images]:
+    """A module as a function of arrays; the way back to the CPU waits for the device.
+
+    Args:
+        module: A program.
+        device: Where it runs.
+        output: Names or indices, with dots between them, that lead to its logits where it returns several things.
+    """
     import torch
 
     def run(images: Images) -> Images:
         with torch.inference_mode():
-            logits: Images = module(torch.from_numpy(images).to(device)).cpu().numpy()
+            answer = module(torch.from_numpy(images).to(device))
+            for part in output.split(".") if output else ():
+                answer = answer[part] if isinstance(answer, dict) else answer[int(part)] if part.isdecimal() else getattr(answer, part)
+            logits: Images = answer.cpu().numpy()
             return logits
 
     return run
