@@ -38,7 +38,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "macs": {},
     "out_of_distribution": {"images": 20, "training_examples": 40, "neighbours": 3, "resamples": 20, "refits": 2},
     "uncertainty": {"examples": 8, "training_examples": 20, "weight_draws": 3, "passes": 2, "resamples": 20},
-    "continual": {"streams": ["corruptions"], "methods": ["naive", "joint"], "corruptions": ["fog", "contrast"], "images": 10, "tested": 10, "steps": 1, "batch": 4},
+    "continual": {
+        "streams": ["corruptions"],
+        "methods": ["naive", "joint"],
+        "corruptions": ["fog", "contrast"],
+        "images": 10,
+        "tested": 10,
+        "steps": 1,
+        "batch": 4,
+    },
     "private_training": {"epsilons": [8.0], "layers": ["head", "all"], "examples": 20, "tested": 10, "steps": 1, "batch": 8},
     "compression": {"examples": 8, "variants": ["low_rank:50", "token_merging:40"], "resamples": 20},
 }
