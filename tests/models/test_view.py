@@ -302,6 +302,24 @@ def test_a_wrong_view_is_told(view: object) -> None:
     assert caught.value.code == "bad-view"
 
 
+class Touchy(ListedViT):
+    """Runs, but not while something watches."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if torch.overrides._get_current_function_mode() is not None:
+            raise LookupError("no watching")
+        return super().forward(images)
+
+
+def test_what_can_not_be_looked_into_says_so_and_runs_on() -> None:
+    model = model_of(spread(Touchy()))
+    assert "no watching" in model.view.missing["tokens"]
+    with pytest.raises(Unsupported) as caught:
+        GradCam().require(model)
+    assert (caught.value.code, "no watching" in caught.value.message) == ("no-tokens", True)
+    assert model.classifier().weight.shape == (CLASSES, WIDTH)
+
+
 def test_probing_leaves_network_and_random_state_as_they_were() -> None:
     network = spread(ListedViT())
     model = model_of(network)

@@ -62,23 +62,29 @@ def view_of(network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Ten
         head: The linear layer that returns the logits, from :func:`efficient360.models.view.head.find_head`; empty where there is none.
         device: Where it runs.
     """
-    with torch.inference_mode(mode=False):
-        images = seeded_images(PROBES, size, device)
-        seen = trace(network, lambda: forward(images), PROBES, stated.probabilities)
-        layers = stated.attention or seen.attention_layers()
-        blocks = stated.blocks or block_names(layers)
-        places = _places(seen, network, blocks, layers)
-        view = replace(stated, blocks=blocks, attention=layers, embedding=stated.embedding or _embedding(seen, network, size), head=head, places=places)
-        missing: dict[str, str] = {}
-        if not layers:
-            missing["attention"] = "no attention among its tokens was seen: none passes through torch's softmax or fused attention"
-        tokens: Any = stated.tokens
-        if tokens is None:
-            tokens = _tokens(view, network, forward, seen, size, device)
-        if isinstance(tokens, str):
-            missing["tokens"], tokens = tokens, None
-        if not head:
-            missing["head"] = "its logits are not the outputs of one linear layer"
+    try:
+        with torch.inference_mode(mode=False):
+            return _found(network, stated, forward, size, head, device)
+    except Exception as error:  # whatever a foreign forward pass raises when it is looked into: it runs, and what needs no view is measured
+        told = f"looking into it failed ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        return replace(stated, head=head, missing={"attention": told, "tokens": told})
+
+
+def _found(network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Tensor], size: tuple[int, int, int], head: str, device: str) -> ViTView:
+    images = seeded_images(PROBES, size, device)
+    seen = trace(network, lambda: forward(images), stated.probabilities)
+    layers = stated.attention or seen.attention_layers()
+    blocks = stated.blocks or block_names(layers)
+    places = _places(seen, network, blocks, layers)
+    view = replace(stated, blocks=blocks, attention=layers, embedding=stated.embedding or _embedding(seen, network, size), head=head, places=places)
+    missing: dict[str, str] = {}
+    if not layers:
+        missing["attention"] = "no attention among its tokens was seen: none passes through torch's softmax or fused attention"
+    tokens: Any = stated.tokens
+    if tokens is None:
+        tokens = _tokens(view, network, forward, seen, size, device)
+    if isinstance(tokens, str):
+        missing["tokens"], tokens = tokens, None
     return replace(view, tokens=tokens, missing=missing)
 
 

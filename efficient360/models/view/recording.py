@@ -40,6 +40,7 @@ class AttentionMap:
 
 
 OnMap = Callable[[AttentionMap], Tensor | None]
+OnShape = Callable[[str, tuple[int, ...]], None]
 
 
 @contextmanager
@@ -53,47 +54,99 @@ def recording(network: nn.Module, on_map: OnMap, named: Sequence[str] = ()) -> I
     """
     with ExitStack() as stack:
         frames = stack.enter_context(watched(network))
+
+        def show(probabilities: Tensor) -> Tensor:
+            """Hand a matrix over; what comes back is used."""
+            layer = _layer(frames)
+            new = None if layer is None or probabilities.ndim < 3 else on_map(AttentionMap(layer.name, layer.module, layer.shape, probabilities))
+            return probabilities if new is None else new
+
+        def in_heads(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            """Torch's multi-head attention step by step, or as it is where no vision transformer calls it so."""
+            explicit = attend_in_heads(args, kwargs, show)
+            return function(*args, **kwargs) if explicit is None else explicit
+
         if not named:
-            stack.enter_context(_AttentionMode(lambda probabilities: _told(on_map, frames, probabilities)))
-        for name in named:
-
-            def show(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-                """Hand the matrix over."""
-                return _told(on_map, frames, output) if isinstance(output, Tensor) else None
-
-            stack.callback(network.get_submodule(name).register_forward_hook(show).remove)
+            stack.enter_context(_AttentionMode(lambda _function, args, kwargs: attend(*args, **kwargs, on_probabilities=show), in_heads, show))
+        _hook_named(network, named, show, stack)
         yield
 
 
-def _told(on_map: OnMap, frames: Sequence[Frame], probabilities: Tensor) -> Tensor:
-    """The probabilities, or what replaces them."""
-    layer = next((frame for frame in reversed(frames) if _has_parameters(frame.module)), None)
-    if layer is None or probabilities.ndim < 3:
-        return probabilities
-    new = on_map(AttentionMap(layer.name, layer.module, layer.shape, probabilities))
-    return probabilities if new is None else new
+@contextmanager
+def noticing(network: nn.Module, on_shape: OnShape, named: Sequence[str] = ()) -> Iterator[None]:
+    """Notice where attention is computed during the forward passes inside, without computing it otherwise: it may be too large to write out.
+
+    Args:
+        network: Any network.
+        on_shape: Called with the dotted name of each layer and the shape of its probabilities.
+        named: As for :func:`recording`.
+    """
+    with ExitStack() as stack:
+        frames = stack.enter_context(watched(network))
+
+        def notice(shape: tuple[int, ...]) -> None:
+            """Hand a shape over."""
+            layer = _layer(frames)
+            if layer is not None and len(shape) >= 3:
+                on_shape(layer.name, shape)
+
+        def show(probabilities: Tensor) -> Tensor:
+            """Hand over the shape of what is there anyway."""
+            notice(tuple(probabilities.shape))
+            return probabilities
+
+        def fused(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            query, key = (args[index] if len(args) > index else kwargs[name] for index, name in enumerate(("query", "key")))
+            notice((*query.shape[:-1], key.shape[-2]))
+            return function(*args, **kwargs)
+
+        def in_heads(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            query, key = args[:2]
+            if query.ndim == 3:
+                notice((query.shape[1], kwargs.get("num_heads", args[4] if len(args) > 4 else 1), query.shape[0], key.shape[0]))
+            return function(*args, **kwargs)
+
+        if not named:
+            stack.enter_context(_AttentionMode(fused, in_heads, show))
+        _hook_named(network, named, show, stack)
+        yield
 
 
-def _has_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
+def _hook_named(network: nn.Module, named: Sequence[str], show: Callable[[Tensor], Tensor], stack: ExitStack) -> None:
+    for name in named:
+        hook = network.get_submodule(name).register_forward_hook(lambda _module, _inputs, output: show(output) if isinstance(output, Tensor) else None)
+        stack.callback(hook.remove)
+
+
+def _layer(frames: Sequence[Frame]) -> Frame | None:
+    """The innermost running module that has parameters."""
+    return next((frame for frame in reversed(frames) if next(frame.module.parameters(), None) is not None), None)
+
+
+Compute = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 @final
 class _AttentionMode(TorchFunctionMode):
-    """Shows the probabilities of whatever computes attention through torch."""
+    """Stands in for what computes attention through torch.
 
-    def __init__(self, show: Callable[[Tensor], Tensor]) -> None:
+    Args:
+        fused: Called with ``scaled_dot_product_attention`` and its arguments.
+        in_heads: Called with ``multi_head_attention_forward`` and its arguments.
+        show: Called with the probabilities of each softmax over the last axis.
+    """
+
+    def __init__(self, fused: Compute, in_heads: Compute, show: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.show = show
+        self.fused, self.in_heads, self.show = fused, in_heads, show
 
     def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         """Called in place of each function of torch; what it calls itself does not come here again."""
         kwargs = kwargs or {}
         if function is functional.scaled_dot_product_attention:
-            return attend(*args, **kwargs, on_probabilities=self.show)
+            return self.fused(function, args, kwargs)
         if function is functional.multi_head_attention_forward:
-            in_heads = attend_in_heads(args, kwargs, self.show)
-            return function(*args, **kwargs) if in_heads is None else in_heads
+            return self.in_heads(function, args, kwargs)
         result = function(*args, **kwargs)
         if function in _SOFTMAX and _over_last(result, args, kwargs):
             return self.show(result)

@@ -11,7 +11,7 @@ from efficient360.models.view.calls import Tap, tapped
 from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.trace import Trace, seeded_images
 
-PROBES: Final = 3
+PROBES: Final = 2
 """Images of a pass that tells the batch from the tokens."""
 _CHUNK: Final = 16
 _UNMOVED: Final = 1e-6

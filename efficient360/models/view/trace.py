@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.models.view.calls import Frame, Tap, first_tensor, watched
-from efficient360.models.view.recording import AttentionMap, recording
+from efficient360.models.view.recording import noticing
 
 
 @final
@@ -30,15 +30,9 @@ class Event:
 @final
 @dataclass(frozen=True)
 class Trace:
-    """The events of a forward pass, in order.
-
-    Args:
-        events: In order.
-        images: Number of images of the pass.
-    """
+    """The events of a forward pass, in order."""
 
     events: tuple[Event, ...]
-    images: int
 
     def attention_layers(self) -> tuple[str, ...]:
         """Layers in which tokens look at tokens, by dotted name, in order; a class token that alone looks at the others does not count."""
@@ -50,13 +44,12 @@ class Trace:
         return (indices[0], indices[-1]) if indices else None
 
 
-def trace(network: nn.Module, run: Callable[[], Any], images: int, named: Sequence[str]) -> Trace:
+def trace(network: nn.Module, run: Callable[[], Any], named: Sequence[str]) -> Trace:
     """Run a network once and write down what happens.
 
     Args:
         network: In eval mode; left as it is.
         run: Runs the network once.
-        images: Number of images that it runs.
         named: Modules whose output is an attention matrix, where the network states them.
     """
     events: list[Event] = []
@@ -68,12 +61,12 @@ def trace(network: nn.Module, run: Callable[[], Any], images: int, named: Sequen
         tensor = first_tensor(output)
         events.append(Event(Tap(frame.name, frame.number, leaving=True), () if tensor is None else tuple(tensor.shape)))
 
-    def attended(made: AttentionMap) -> None:
-        events.append(Event(Tap(made.layer), tuple(made.probabilities.shape), attention=True))
+    def attended(layer: str, shape: tuple[int, ...]) -> None:
+        events.append(Event(Tap(layer), shape, attention=True))
 
-    with torch.no_grad(), recording(network, attended, named), watched(network, entered, left):
+    with torch.no_grad(), noticing(network, attended, named), watched(network, entered, left):
         run()
-    return Trace(tuple(events), images)
+    return Trace(tuple(events))
 
 
 def seeded_images(count: int, size: tuple[int, int, int], device: torch.device | str) -> Tensor:
