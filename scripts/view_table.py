@@ -83,7 +83,7 @@ NETWORKS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
     "timm CaiT": (32, lambda: timm.create_model("cait_xxs24_224", **PLAIN)),
     "timm MobileViT": (64, lambda: timm.create_model("mobilevit_xxs", num_classes=CLASSES)),
     "transformers ViT": (32, lambda: hub("vit", TINY)),
-    "transformers DeiT": (32, lambda: hub("deit", TINY)),
+    "transformers DeiT": (32, lambda: hub("deit", TINY | {"architectures": ["DeiTForImageClassification"]})),
     "transformers BEiT": (32, lambda: hub("beit", TINY)),
     "transformers DINOv2": (32, lambda: hub("dinov2", TINY | {"mlp_ratio": 2})),
     "transformers Swin": (32, lambda: hub("swin", STAGES)),
@@ -144,7 +144,10 @@ def main() -> None:
     print("| network |", " | ".join(COLUMNS), "|")
     print("|", " | ".join(["---"] * (len(COLUMNS) + 1)), "|")
     for name in sys.argv[1:] or NETWORKS:
-        print(f"| {name} |", " | ".join(row(name, reasons)), "|", flush=True)
+        try:
+            print(f"| {name} |", " | ".join(row(name, reasons)), "|", flush=True)
+        except Exception as error:  # one network's trouble is not the others'
+            print(f"| {name} | {type(error).__name__}: {error} |", flush=True)
     for reason, names in reasons.items():
         print(f"\n{', '.join(names)}:\n    {reason}")
 

@@ -76,7 +76,7 @@ def require_head(model: TorchModel, batch: Tensor) -> None:
     ("kind", "changes", "prefix", "reads"),
     [
         ("vit", {}, 1, 0),
-        ("deit", {}, 2, 0),
+        ("deit", {"architectures": ["DeiTForImageClassification"]}, 2, 0),
         ("vit_msn", {}, 1, 0),
         ("beit", {"use_relative_position_bias": True}, 1, None),
         ("data2vec-vision", {"use_absolute_position_embeddings": True}, 1, None),
@@ -103,7 +103,7 @@ def test_plain_transformers_of_transformers(kind: str, changes: dict[str, Any], 
 
 @pytest.mark.parametrize("kind", ["swin", "swinv2"])
 def test_windows_of_transformers(kind: str) -> None:
-    network = from_transformers(kind, STAGES)
+    network = from_transformers(kind, STAGES, "eager")
     model, batch = model_of(network, (3, 32, 32)), images()
     pixels = model.module.normalise(batch)
     with (

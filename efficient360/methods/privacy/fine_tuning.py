@@ -179,7 +179,7 @@ def with_zero_classifier(model: TorchModel) -> nn.Module:
             network.reset_classifier(model.num_classes)
             heads = network.get_classifier()
         elif model.head:
-            heads = zero_head(model.network.get_submodule(model.head).in_features, model.num_classes)
+            heads = zero_head(model.classifier().in_features, model.num_classes)
             network.set_submodule(model.head, heads)
         else:
             message = f"the classifier of {type(network).__name__} can't be replaced"
