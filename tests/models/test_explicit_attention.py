@@ -112,3 +112,29 @@ def test_what_is_returned_goes_on_in_place_of_the_probabilities() -> None:
     network = Fused()
     with recording(network, lambda made: torch.eye(4).expand_as(made.probabilities)):
         assert torch.equal(network(v), v)
+
+
+class Mixing(nn.Module):
+    """Two softmaxes, mixed, through a dropout; ``talk`` mixes heads instead, after which rows do not sum to one."""
+
+    def __init__(self, talk: bool) -> None:
+        super().__init__()
+        self.weight, self.drop, self.out, self.talk = nn.Parameter(torch.ones(1)), nn.Dropout(0.5), nn.Dropout(0.5), talk
+
+    def forward(self, scores: Tensor) -> Tensor:
+        attention = scores.softmax(-1)
+        mixed = 2 * attention if self.talk else (attention + (-scores).softmax(-1)) / 2
+        attended: Tensor = self.out(self.drop(mixed) @ scores)
+        return attended
+
+
+@pytest.mark.parametrize("talk", [False, True])
+def test_the_dropout_of_a_layer_tells_what_its_softmaxes_became(talk: bool) -> None:
+    (scores,) = tensors((2, 3, 4, 4))
+    seen: list[AttentionMap] = []
+    network = Mixing(talk).eval()
+    with recording(network, seen.append):
+        network(scores)
+    expected = scores.softmax(-1) if talk else (scores.softmax(-1) + (-scores).softmax(-1)) / 2
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0].probabilities, expected)

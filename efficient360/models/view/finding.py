@@ -107,7 +107,7 @@ def _places(seen: Trace, network: nn.Module, blocks: tuple[str, ...], layers: tu
 
 
 def _embedding(seen: Trace, network: nn.Module, size: tuple[int, int, int]) -> str:
-    """The one layer on the image: a convolution whose kernel equals its stride, or a linear layer on flattened patches; empty if it is neither."""
+    """The first layer, if it cuts the image into patches and is the only one that cuts: a convolution whose kernel equals its stride, or linear on patches."""
     pixels = size[0] * size[1] * size[2]
     entered = [(event, network.get_submodule(event.tap.name)) for event in seen.events if not event.attention and not event.tap.leaving]
     layers = [(event, module) for event, module in entered if isinstance(module, nn.Conv2d | nn.Linear)]
@@ -116,6 +116,10 @@ def _embedding(seen: Trace, network: nn.Module, size: tuple[int, int, int]) -> s
     event, first = layers[0]
     if isinstance(first, nn.Linear):
         return event.tap.name if len(event.shape) == 3 and event.shape[1] * event.shape[2] == pixels else ""
-    several = sum(isinstance(module, nn.Conv2d) and module.in_channels == size[0] for _, module in layers) > 1
-    alike = first.kernel_size == first.stride and max(first.stride) > 1 and event.shape[1:] == size
-    return event.tap.name if alike and not several else ""
+    several = sum(isinstance(module, nn.Conv2d) and _cuts(module) for _, module in layers) > 1
+    return event.tap.name if _cuts(first) and event.shape[1:] == size and not several else ""
+
+
+def _cuts(convolution: nn.Conv2d) -> bool:
+    """Whether it cuts its input into patches that do not overlap."""
+    return convolution.kernel_size == convolution.stride and max(convolution.stride) > 1

@@ -52,14 +52,40 @@ def recording(network: nn.Module, on_map: OnMap, named: Sequence[str] = ()) -> I
         on_map: Called with each; a tensor that it returns is used in place of the probabilities.
         named: Dotted names of modules whose output is such a matrix, for attention without a softmax of torch's; then nothing else is looked at.
     """
+    waiting: list[tuple[Frame, Tensor]] = []
+
+    def emit(layer: Frame, probabilities: Tensor) -> Tensor:
+        new = on_map(AttentionMap(layer.name, layer.module, layer.shape, probabilities))
+        return probabilities if new is None else new
+
+    def emit_waiting(frame: Frame, _output: Any) -> None:
+        """Hand over what no dropout received before the layer returned."""
+        for layer, probabilities in [held for held in waiting if held[0] is frame]:
+            emit(layer, probabilities)
+        waiting[:] = [held for held in waiting if held[0] is not frame]
+
     with ExitStack() as stack:
-        frames = stack.enter_context(watched(network))
+        frames = stack.enter_context(watched(network, on_leave=emit_waiting))
 
         def show(probabilities: Tensor) -> Tensor:
             """Hand a matrix over; what comes back is used."""
             layer = _layer(frames)
-            new = None if layer is None or probabilities.ndim < 3 else on_map(AttentionMap(layer.name, layer.module, layer.shape, probabilities))
-            return probabilities if new is None else new
+            return probabilities if layer is None or probabilities.ndim < 3 else emit(layer, probabilities)
+
+        def show_or_wait(probabilities: Tensor) -> Tensor:
+            """The same for a softmax; in a layer with a dropout of its own it waits for what the dropout receives, which may be a mixture of several."""
+            layer = _layer(frames)
+            if layer is None or probabilities.ndim < 3 or not any(isinstance(part, nn.Dropout) for part in layer.module.children()):
+                return show(probabilities)
+            waiting.append((layer, probabilities))
+            return probabilities
+
+        def dropped(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            """Hand over probabilities that a dropout of their layer returned, in place of the softmaxes that waited."""
+            layer = _layer(frames)
+            if any(held[0] is layer and held[1].shape == output.shape for held in waiting) and layer is not None and _sum_to_one(output):
+                waiting[:] = [held for held in waiting if held[0] is not layer]
+                emit(layer, output)
 
         def in_heads(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             """Torch's multi-head attention step by step, or as it is where no vision transformer calls it so."""
@@ -67,9 +93,16 @@ def recording(network: nn.Module, on_map: OnMap, named: Sequence[str] = ()) -> I
             return function(*args, **kwargs) if explicit is None else explicit
 
         if not named:
-            stack.enter_context(_AttentionMode(lambda _function, args, kwargs: attend(*args, **kwargs, on_probabilities=show), in_heads, show))
+            stack.enter_context(_AttentionMode(lambda _function, args, kwargs: attend(*args, **kwargs, on_probabilities=show), in_heads, show_or_wait))
+            for module in network.modules():
+                if isinstance(module, nn.Dropout):
+                    stack.callback(module.register_forward_hook(dropped).remove)
         _hook_named(network, named, show, stack)
         yield
+
+
+def _sum_to_one(probabilities: Tensor) -> bool:
+    return torch.allclose(probabilities.detach().sum(-1), torch.ones(()).to(probabilities), atol=1e-3)
 
 
 @contextmanager
