@@ -48,7 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "batch": 4,
     },
     "private_training": {"epsilons": [8.0], "layers": ["head", "all"], "examples": 20, "tested": 10, "steps": 1, "batch": 8},
-    "compression": {"examples": 8, "variants": ["low_rank:50", "token_merging:40"], "resamples": 20},
+    "compression": {"examples": 8, "variants": ["half", "token_merging:40"], "resamples": 20},
 }
 COLUMNS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Grad-CAM": ("faithfulness", lambda o: o.conditions.get("explainer") == "gradcam"),

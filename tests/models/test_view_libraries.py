@@ -16,6 +16,8 @@ from efficient360.methods.attribution.attention import AttentionRollout, CheferR
 from efficient360.methods.attribution.gradcam import GradCam
 from efficient360.methods.attribution.grid import grid_of
 from efficient360.methods.attribution.method import AttributionBatch
+from efficient360.methods.privacy.dp_sgd import check_per_sample_gradients
+from efficient360.methods.privacy.fine_tuning import with_zero_classifier
 from efficient360.methods.spectral.attention_statistics import record_attention
 from efficient360.methods.spectral.token_maps import record_blocks
 from efficient360.models.model import TorchModel
@@ -99,6 +101,15 @@ def test_plain_transformers_of_transformers(kind: str, changes: dict[str, Any], 
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
     require_all(model, batch)
     require_head(model, batch)
+
+
+def test_all_layers_of_a_network_that_returns_an_object_are_trained_with_privacy() -> None:
+    model, batch = model_of(from_transformers("vit", TINY), (3, 32, 32)), images()
+    trained = with_zero_classifier(model)
+    assert not trained(model.module.normalise(batch)).any()
+    frozen = {name for name, parameter in trained.named_parameters() if not parameter.requires_grad}
+    assert {name.rpartition(".")[2] for name in frozen} == {"cls_token", "position_embeddings"}
+    check_per_sample_gradients(spread(trained), model.module.normalise(batch), torch.tensor([0, 3]))
 
 
 @pytest.mark.parametrize("kind", ["swin", "swinv2"])
