@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final, final
 
 import torch
@@ -13,7 +14,8 @@ from efficient360.models.view.trace import Trace, seeded_images
 
 PROBES: Final = 2
 """Images of a pass that tells the batch from the tokens."""
-_CHUNK: Final = 16
+_CHUNK: Final = 8
+"""Images of a pass up to the first block."""
 _UNMOVED: Final = 1e-6
 """Share of the largest change below which a token has not changed."""
 _AGREE: Final = 0.95
@@ -53,17 +55,24 @@ def find_layout(
     if (first[0] == PROBES) == (first[1] == PROBES) or count < 4:
         return f"what enters its blocks, {tuple(first)} for {PROBES} images, is no sequence of tokens"
 
-    def entering(images: Tensor) -> Tensor:
-        """Tokens ``(B, count, D)`` that enter the first block."""
-        tokens = torch.cat([_entering(network, forward, entrances[0], part) for part in images.split(_CHUNK)], 0 if batch_first else 1)
-        return tokens if batch_first else tokens.transpose(0, 1)
+    def changes(images: Iterator[Tensor]) -> Tensor:
+        """How far each token that enters the first block is from that of the first image, ``(B - 1, count)``; 0 below a small share of the largest."""
+        base: Tensor | None = None
+        parts = []
+        while part := list(islice(images, _CHUNK)):
+            entering = _entering(network, forward, entrances[0], torch.stack(part))
+            tokens = entering if batch_first else entering.transpose(0, 1)
+            base = tokens[:1] if base is None else base
+            parts.append((tokens - base).norm(dim=2).double())
+        distance = torch.cat(parts)[1:]
+        return torch.where(distance > _UNMOVED * distance.max(), distance, 0).cpu()
 
-    moved = _change(entering(seeded_images(2, size, device)))[0] > 0
+    moved = changes(iter(seeded_images(2, size, device)))[0] > 0
     indices = moved.nonzero().flatten().tolist()
     if not indices or len(indices) != indices[-1] - indices[0] + 1:
         return "the tokens that depend on the image do not stand side by side"
     for layout in _candidates(indices[0], len(indices), count, _map_shapes(seen, entrances[0]), size):
-        placed = _placed(entering, layout, size, device)
+        placed = _placed(changes, layout, size, device)
         if placed is not None:
             found = replace(placed, batch_first=batch_first)
             return replace(found, class_token=_class_token(network, forward, last_exit, found, size, device))
@@ -80,12 +89,6 @@ def _entering(network: nn.Module, forward: Forward, tap: Tap, images: Tensor) ->
     except _Reached as reached:
         return reached.tokens
     raise RuntimeError(f"{tap.name} was not reached")
-
-
-def _change(tokens: Tensor) -> Tensor:
-    """How far each token of images 1 … is from that of image 0, ``(B - 1, count)``; 0 below a small share of the largest."""
-    distance = (tokens[1:] - tokens[:1]).double().norm(dim=2)
-    return torch.where(distance > _UNMOVED * distance.max(), distance, 0)
 
 
 def _map_shapes(seen: Trace, until: Tap) -> list[tuple[int, int]]:
@@ -106,19 +109,9 @@ def _candidates(first: int, moving: int, count: int, maps: Sequence[tuple[int, i
             yield TokenLayout(rows, columns, first, count - first - moving)
 
 
-def _placed(entering: Callable[[Tensor], Tensor], layout: TokenLayout, size: tuple[int, int, int], device: str) -> TokenLayout | None:
+def _placed(changes: Callable[[Iterator[Tensor]], Tensor], layout: TokenLayout, size: tuple[int, int, int], device: str) -> TokenLayout | None:
     """The layout, by rows or by columns, if each patch changes with the part of the image where it would lie; else ``None``."""
-    _, height, width = size
-    base, other = seeded_images(2, size, device)
-    rows = [base.clone() for _ in range(layout.rows)]
-    for row, image in enumerate(rows):
-        top, bottom = height * row // layout.rows, height * (row + 1) // layout.rows
-        image[:, top:bottom] = other[:, top:bottom]
-    columns = [base.clone() for _ in range(layout.columns)]
-    for column, image in enumerate(columns):
-        left, right = width * column // layout.columns, width * (column + 1) // layout.columns
-        image[:, :, left:right] = other[:, :, left:right]
-    change = _change(entering(torch.stack([base, *rows, *columns]))).cpu()
+    change = changes(_striped(layout, size, device))
     centre = torch.stack([_centre(change[: layout.rows]), _centre(change[layout.rows :])])
     places = torch.cartesian_prod(torch.arange(layout.rows), torch.arange(layout.columns)).T.double()
     for candidate in (layout, replace(layout, by_columns=True)):
@@ -126,6 +119,21 @@ def _placed(entering: Callable[[Tensor], Tensor], layout: TokenLayout, size: tup
         if all(_correlation(seen, expected) > _AGREE for seen, expected in zip(shown, places, strict=True)):
             return candidate
     return None
+
+
+def _striped(layout: TokenLayout, size: tuple[int, int, int], device: str) -> Iterator[Tensor]:
+    """A random image, then it with each row, then each column of patches replaced."""
+    _, height, width = size
+    base, other = seeded_images(2, size, device)
+    yield base
+    for row in range(layout.rows):
+        image, top, bottom = base.clone(), height * row // layout.rows, height * (row + 1) // layout.rows
+        image[:, top:bottom] = other[:, top:bottom]
+        yield image
+    for column in range(layout.columns):
+        image, left, right = base.clone(), width * column // layout.columns, width * (column + 1) // layout.columns
+        image[:, :, left:right] = other[:, :, left:right]
+        yield image
 
 
 def _centre(change: Tensor) -> Tensor:
