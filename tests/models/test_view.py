@@ -263,6 +263,9 @@ def test_an_odd_network_states_its_view_in_a_line(wrapped: bool) -> None:
     with torch.no_grad(), record_attention(model.network, IMAGES, model.view) as layers:
         model.network(IMAGES)
     assert [layer.name for layer in layers] == [f"{front}deep.0", f"{front}deep.1"]
+    with torch.no_grad(), record_blocks(model.network, IMAGES, model.view, lambda tokens: tuple(tokens.shape[1:])) as maps:
+        model.network(IMAGES)
+    assert maps == [(f"{front}deep.{i}", (4, 4, WIDTH)) for i in range(2)]
     features = model.features(IMAGES)
     torch.testing.assert_close(own.first(features) + own.second(features), model(IMAGES))
 

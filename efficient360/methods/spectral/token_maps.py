@@ -130,8 +130,9 @@ def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Ca
         """A hook that knows the block's name."""
         return lambda _module, _inputs, output: add(name, output)
 
-    own = _blocks_without_numbers(view)
-    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidate_blocks(network) if not any(f"{name}.".startswith(f"{b}.") for b in own)]
+    candidates = candidate_blocks(network)
+    own = _further_blocks(view, [name for name, _ in candidates])
+    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidates if not any(f"{name}.".startswith(f"{block}.") for block in own)]
     try:
         with tapped(network, list(own.values()), lambda index, tokens: add(list(own)[index], tokens)):
             yield results
@@ -140,10 +141,10 @@ def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Ca
             hook.remove()
 
 
-def _blocks_without_numbers(view: ViTView) -> dict[str, Tap]:
-    """The view's blocks that lie in no numbered module, or that return nothing themselves, and where their tokens leave them."""
+def _further_blocks(view: ViTView, candidates: Sequence[str]) -> dict[str, Tap]:
+    """The view's blocks that lie in no candidate, or that return nothing themselves, and where their tokens leave them."""
     exits = zip(view.blocks, view.places.exits, strict=False)
-    return {block: tap for block, tap in exits if tap.name != block or not any(part.isdigit() for part in block.split("."))}
+    return {block: tap for block, tap in exits if tap.name != block or not any(f"{block}.".startswith(f"{name}.") for name in candidates)}
 
 
 def _by_layout(output: object, view: ViTView, batch_size: int) -> Tensor | None:
