@@ -2,6 +2,7 @@
 """Which evaluators that look inside a network work for which: small networks of five libraries with random weights, a few random images.
 
     python scripts/view_table.py [NAME ...]      a Markdown table, then why what is unsupported is so
+    python scripts/view_table.py --same          one network as timm, with nn.TransformerEncoder and with lists of layers: by how much the numbers differ
 
 The numbers mean nothing; that there are some, or a reason, does.
 """
@@ -104,11 +105,8 @@ def images(count: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.rand((count, 3, side, side), generator=generator), torch.arange(count) % CLASSES
 
 
-def row(name: str, reasons: dict[str, list[str]]) -> list[str]:
-    """The cells of one network; why a cell has no number is added to ``reasons``."""
-    side, build = NETWORKS[name]
-    torch.manual_seed(0)
-    network = view_networks.spread(build())
+def outcomes_of(network: nn.Module, side: int) -> list[tuple[str, Any]]:
+    """Each evaluator's outcomes for a network."""
     with tempfile.TemporaryDirectory() as folder:
         report = api.evaluate(
             network,
@@ -122,7 +120,14 @@ def row(name: str, reasons: dict[str, list[str]]) -> list[str]:
             std=[0.5] * 3,
             class_names=[f"class {i}" for i in range(CLASSES)],
         )
-        outcomes = [(record.evaluator, record.outcome) for record in report.report.records]
+        return [(record.evaluator, record.outcome) for record in report.report.records]
+
+
+def row(name: str, reasons: dict[str, list[str]]) -> list[str]:
+    """The cells of one network; why a cell has no number is added to ``reasons``."""
+    side, build = NETWORKS[name]
+    torch.manual_seed(0)
+    outcomes = outcomes_of(view_networks.spread(build()), side)
     cells = []
     for column, (evaluator, ours) in COLUMNS.items():
         # A failure of the whole evaluator has no conditions and no metric.
@@ -138,8 +143,27 @@ def row(name: str, reasons: dict[str, list[str]]) -> list[str]:
     return cells
 
 
+def same() -> None:
+    """Print how far the numbers of one network in three styles lie apart."""
+    plain = view_networks.timm_vit(qkv_bias=False)
+    styles = {"nn.TransformerEncoder": view_networks.as_encoder(view_networks.timm_vit()), "lists of layers": view_networks.as_listed(plain)}
+    for style, network in styles.items():
+        timms = outcomes_of(view_networks.timm_vit() if style.startswith("nn.") else plain, view_networks.SIZE[1])
+        values = [{(e, o.metric.name, str(dict(o.conditions))): o for e, o in found if o.metric is not None} for found in (timms, outcomes_of(network, 16))]
+        for evaluator in SETTINGS:
+            keys = [key for key in values[0] if key[0] == evaluator]
+            both = [(values[0][key], values[1].get(key)) for key in keys]
+            pairs = [(a.value, b.value, key) for key, (a, b) in zip(keys, both, strict=True) if hasattr(a, "value") and b is not None and hasattr(b, "value")]
+            apart = sorted(((abs(a - b) / max(abs(a), 1e-3), key[1:], a, b) for a, b, key in pairs), reverse=True)
+            one_sided = [key[1:] for key, (a, b) in zip(keys, both, strict=True) if hasattr(a, "value") != (b is not None and hasattr(b, "value"))]
+            print(f"{style}, {evaluator}: {len(pairs)} numbers, largest differences {apart[:2]}, one-sided {one_sided[:3]}", flush=True)
+
+
 def main() -> None:
     """Print the table."""
+    if sys.argv[1:] == ["--same"]:
+        same()
+        return
     reasons: dict[str, list[str]] = {}
     print("| network |", " | ".join(COLUMNS), "|")
     print("|", " | ".join(["---"] * (len(COLUMNS) + 1)), "|")
