@@ -109,7 +109,8 @@ def record_attention(network: nn.Module, images: Tensor, view: ViTView) -> Itera
     statistics: list[AttentionStatistics] = []
 
     def measure(made: AttentionMap) -> None:
-        layer = _Layer(made.layer, made.module, images.shape[0], images.shape[2], images.shape[3], prefix_counts(network, view), made.shape)
+        holder = network.get_submodule(made.layer.rpartition(".")[0])
+        layer = _Layer(made.layer, made.module, holder, images.shape[0], images.shape[2], images.shape[3], prefix_counts(network, view), made.shape)
         attention = layer.windows(made.probabilities)
         if attention is not None:
             statistics.append(layer.measure(attention))
@@ -124,7 +125,8 @@ class _Layer:
     """One layer's call."""
 
     name: str
-    layer: Any
+    layer: nn.Module
+    holder: nn.Module
     batch_size: int
     height: int
     width: int
@@ -173,7 +175,7 @@ class _Layer:
 
     def _window_distances(self, windows: int, queries: int, keys: int, aspect: float, extent: tuple[float, float]) -> Tensor | None:
         """Windows are contiguous patches if the layer states their size; otherwise their tokens may be scattered over the image."""
-        sides = _window_sides(self.layer)
+        sides = _window_sides(self.layer, self.holder)
         grid = grid_of(windows * queries, aspect)
         if sides is None or sides[0] * sides[1] != queries or keys != queries or grid is None:
             return None
@@ -181,13 +183,11 @@ class _Layer:
         return grid_distances(sides, sides, covered)
 
 
-def _window_sides(layer: nn.Module) -> tuple[int, int] | None:
-    """Rows and columns of a layer's windows, where it or a part of it states them."""
-    for module in layer.modules():
-        sides: Any = getattr(module, "window_size", None)
-        if isinstance(sides, tuple | list) and len(sides) == 2:
-            return int(sides[0]), int(sides[1])
-    return None
+def _window_sides(layer: nn.Module, holder: nn.Module) -> tuple[int, int] | None:
+    """Rows and columns of a layer's windows of neighbours, where it or what holds it states them; its parts may speak of a grid of distant tokens."""
+    own, held = getattr(layer, "window_size", None), getattr(holder, "window_size", None)
+    sides: Any = (held, held) if isinstance(held, int) and own is None else held if own is None else own
+    return (int(sides[0]), int(sides[1])) if isinstance(sides, tuple | list) and len(sides) == 2 else None
 
 
 def _between_patches(attention: Tensor, distances: Tensor) -> Tensor:
