@@ -83,8 +83,8 @@ class Transformer(nn.Module):
             self.layers.append(nn.ModuleList([Attention(), feed_forward]))
 
     def forward(self, x: Tensor) -> Tensor:
-        for pair in self.layers:
-            attention, feed_forward = pair  # type: ignore[misc]
+        pairs: Any = self.layers
+        for attention, feed_forward in pairs:
             x = attention(x) + x
             x = feed_forward(x) + x
         return x

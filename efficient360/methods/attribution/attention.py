@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.grid import Grid, token_layout
 from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
+from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.protocol import HOW_TO_STATE
 from efficient360.models.view.recording import AttentionMap, recording
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.grid import Grid, token_layout
 from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
 from efficient360.models.view.calls import tapped
+from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.protocol import HOW_TO_STATE
 
 

@@ -137,7 +137,7 @@ class _Layer:
         """``(B, windows, heads, queries, keys)``, or ``None`` unless it is attention from all tokens to tokens."""
         heads = stated_heads(self.layer)
         if attention.ndim == 3 and attention.shape[0] % self.batch_size == 0:  # the heads are an axis with the batch
-            attention = attention.unflatten(0, (self.batch_size, -1))
+            attention = attention.reshape(self.batch_size, -1, *attention.shape[1:])
         if attention.ndim == 5:  # windows as an axis of their own, before or after the heads
             attention = attention.transpose(1, 2) if attention.shape[1] == heads != attention.shape[2] else attention
             attention = attention.flatten(0, 1)

@@ -93,4 +93,4 @@ def attend_in_heads(args: tuple[Any, ...], kwargs: dict[str, Any], on_probabilit
 
 def _in_heads(tokens: Tensor, heads: int) -> Tensor:
     """``(B, heads, N, d)`` of ``(N, B, D)``."""
-    return tokens.unflatten(2, (heads, -1)).permute(1, 2, 0, 3)
+    return tokens.reshape(*tokens.shape[:2], heads, -1).permute(1, 2, 0, 3)
