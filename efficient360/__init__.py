@@ -19,6 +19,8 @@ _PUBLIC = {
     "Report": "efficient360.reports.report",
     "RunReport": "efficient360.reports.run_report",
     "Step": "efficient360.execution.plan",
+    "TokenLayout": "efficient360.models.view.layout",
+    "ViTView": "efficient360.models.view.protocol",
     "compare": "efficient360.api",
     "evaluate": "efficient360.api",
     "load_report": "efficient360.api",

@@ -8,6 +8,7 @@ from torch import nn
 
 from efficient360.deployment.runtimes.calibration_images import synthetic_images
 from efficient360.models.model import PixelsToLogits
+from efficient360.models.view.head import find_head, stated_classifier
 
 LAYER_SCALE = re.compile(r"(gamma|layer_scale)\w*")
 HEAD_DEVIATION = 0.05
@@ -31,15 +32,18 @@ def make_sensitive(module: PixelsToLogits, size: tuple[int, int, int], seed: int
                 gain = name == "weight" and parameter.ndim == 1 and not bool(parameter.any())
                 if gain or LAYER_SCALE.fullmatch(name):
                     nn.init.uniform_(parameter, 0.5, 1.5, generator)
-        for part in _heads(module.network):
+        for part in _heads(module, size):
             nn.init.normal_(part.weight, 0, HEAD_DEVIATION, generator)
     _recalibrate(module, torch.from_numpy(synthetic_images(size, IMAGES, seed)))
 
 
-def _heads(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+def _heads(module: PixelsToLogits, size: tuple[int, int, int]) -> list[nn.Linear | nn.Conv2d]:
     """The layers that put out the logits."""
-    get_classifier: Any = getattr(network, "get_classifier", None)
-    classifier = get_classifier() if get_classifier is not None else None
+    network = module.network
+    states, classifier = stated_classifier(network)
+    if not states:
+        name = find_head(network, module.all_logits, size, str(module.mean.device))
+        classifier = network.get_submodule(name) if name else None
     heads: Any = classifier if isinstance(classifier, tuple | list) else [classifier]
     return [part for head in heads if isinstance(head, nn.Module) for part in head.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
 

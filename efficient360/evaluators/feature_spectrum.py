@@ -10,7 +10,6 @@ from pydantic import AfterValidator
 from efficient360.core.findings import findings_table
 from efficient360.core.settings import AtLeast1, AtLeast2, Count, EachOnce, Level, NotEmpty
 from efficient360.evaluator import Batch, Context, ExampleEvaluator, Examples, Measurement, Metric, Model, Need, Outcome, Scores, ScoreTable, TorchModel
-from efficient360.methods.attribution.attention import capture_attention
 from efficient360.methods.spectral.attention_statistics import AttentionStatistics, record_attention
 from efficient360.methods.spectral.attention_summary import (
     ATTENTION_METRICS,
@@ -142,6 +141,6 @@ def _attention_table(model: TorchModel, images: Examples, context: Context[Examp
 
 def _attention(model: TorchModel, batch: Batch) -> Sequence[AttentionStatistics]:
     images = batch.images.to(model.device)
-    with torch.no_grad(), capture_attention(model.network) as matrices, record_attention(model.network, images, matrices.clear) as statistics:
+    with torch.no_grad(), record_attention(model.network, images, model.view) as statistics:
         model(images)
     return statistics

@@ -1,6 +1,6 @@
 """MACs and activations of one image, and the scaling of MACs with resolution."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -83,7 +83,7 @@ class Macs(Evaluator):
             yield from (_uncounted(counted, metric) for metric in self.metrics)
             return
         checked = _cross_check(counted, model, images)
-        yield Measurement(MACS, counted.macs, extra=(_by_kind(counted), _by_block(counted), checked))
+        yield Measurement(MACS, counted.macs, extra=(_by_kind(counted), _by_block(counted, model.view.blocks), checked))
         yield Measurement(ACTIVATIONS, counted.activations)
         context.deadline.check()
         yield _growth(model, context)
@@ -119,15 +119,22 @@ def _by_kind(counted: OperationCount) -> Table:
     return Table("MACs by kind", ("Kind", "MACs", "Share"), tuple((kind, scaled(n, "MAC"), _share(n, counted.macs)) for kind, n in ranked))
 
 
-def _by_block(counted: OperationCount) -> Table:
-    named = {name: n for name, n in counted.by_module.items() if name and block_of(name) == name}
-    for name, n in list(named.items()):
-        parent, _, number = name.partition(".")
-        if number and parent in named:
+def _by_block(counted: OperationCount, blocks: Sequence[str]) -> Table:
+    named = {name: n for name, n in counted.by_module.items() if name and block_of(name, blocks) == name}
+    own = dict(named)
+    for name, n in named.items():
+        holder = next((front for front in _holders(name) if front in named), "")
+        if holder:
             # A list's own count includes its items': what remains is its own.
-            named[parent] -= n
-    named["other"] = counted.macs - sum(named.values())
-    return Table("MACs by block", ("Block", "MACs", "Share"), tuple((name, scaled(n, "MAC"), _share(n, counted.macs)) for name, n in named.items() if n))
+            own[holder] -= n
+    own["other"] = counted.macs - sum(own.values())
+    return Table("MACs by block", ("Block", "MACs", "Share"), tuple((name, scaled(n, "MAC"), _share(n, counted.macs)) for name, n in own.items() if n))
+
+
+def _holders(name: str) -> list[str]:
+    """Dotted names of the modules that hold a module, the innermost first."""
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
 
 def _share(part: int, total: int) -> str:

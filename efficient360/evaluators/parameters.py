@@ -1,7 +1,7 @@
 """Number of parameters and size of the weights in bytes."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -46,13 +46,13 @@ class Parameters(Evaluator):
             raise Unsupported("no-module", f"{type(model).__name__} has no torch network whose parameters could be counted", "evaluate the torch checkpoint")
         sizes = [(name, parameter.numel()) for name, parameter in model.network.named_parameters()]
         total = sum(size for _, size in sizes)
-        yield Measurement(PARAMETERS, total, extra=(_share_by_block("Parameters by block", sizes, total),))
+        yield Measurement(PARAMETERS, total, extra=(_share_by_block("Parameters by block", sizes, total, model.view.blocks),))
         stored = _stored_bytes(model.network, context.checkpoint)
         yield Measurement(WEIGHT_BYTES, sum(stored.values()), extra=(_formats(model.network, stored),))
 
 
-def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int) -> Table:
-    rows = tuple((block, count(size), f"{100 * size / max(total, 1):.1f} %") for block, size in by_block(sizes).items())
+def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int, blocks: Sequence[str]) -> Table:
+    rows = tuple((block, count(size), f"{100 * size / max(total, 1):.1f} %") for block, size in by_block(sizes, blocks).items())
     return Table(title, ("Block", "Parameters", "Share"), rows)
 
 

@@ -90,7 +90,7 @@ class WeightSpectrum(Evaluator):
         """
         if not isinstance(model, TorchModel):
             raise Unsupported("deployed", "an artefact gives logits only, and this needs gradients", "evaluate the checkpoint itself, without --as")
-        inventory = find_operators(model.network, torch.full((1, *model.input_size), 0.5, device=model.device))
+        inventory = find_operators(model.network, torch.full((1, *model.input_size), 0.5, device=model.device), model.view)
         if not inventory.weights:
             message = f"{type(model.network).__name__} has no linear layer, convolution or Fourier filter"
             raise Unsupported("no-operators", message, "evaluate a network in floating point, as it was trained")

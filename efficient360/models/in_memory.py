@@ -13,6 +13,8 @@ from efficient360.models.building import require_device
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import PixelsToLogits, TorchModel
 from efficient360.models.own_code import probed_logits
+from efficient360.models.view.finding import stated_view
+from efficient360.models.view.protocol import ViTView
 from efficient360.models.weights import checkpoint_digest, digest
 
 PREFIX = "memory:"
@@ -76,7 +78,7 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 def _identity(network: nn.Module, logits: Tensor) -> str:
-    """SHA-256 over the state dict, the source of every class in the network, the plain values they hold, and what it answers to one image.
+    """SHA-256 over the state dict, the source of every class in the network, the plain values they hold, the view it states, and its answer to one image.
 
     The answer, to three digits, stands for what none of the others tells: functions that the classes call.
     """
@@ -84,7 +86,8 @@ def _identity(network: nn.Module, logits: Tensor) -> str:
     sources = [[cls.__module__, cls.__qualname__, class_source(cls)] for cls in classes]
     plain = {name: _plain_values(module) for name, module in network.named_modules()}
     answer = (logits / logits.abs().max().clamp_min(1e-12)).mul(1000).round().long().tolist()
-    body = json.dumps([digest(network.state_dict()), sources, plain, answer], sort_keys=True)
+    view = stated_view(network)
+    body = json.dumps([digest(network.state_dict()), sources, plain, answer, *([] if view == ViTView() else [repr(view)])], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from efficient360.core.batch import Batch
 from efficient360.errors import CheckpointError, Unsupported
 from efficient360.models.outputs import logits_in
+from efficient360.models.view.finding import stated_view, view_of
+from efficient360.models.view.head import find_head
+from efficient360.models.view.protocol import HOW_TO_STATE, ViTView
 
 
 class Model(ABC):
@@ -66,10 +70,14 @@ class PixelsToLogits(nn.Module):
         """Images ``(B, 3, H, W)`` in [0, 1] as the network expects them."""
         return (images - self.mean) / self.std
 
+    def all_logits(self, images: Tensor) -> Tensor:
+        """Logits float32 of all of the network's classes, of images ``(B, 3, H, W)`` in [0, 1]."""
+        output: Any = self.network(self.normalise(images))
+        return logits_in(output, self.output).float()
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits float32 ``(B, K)`` of images ``(B, 3, H, W)`` in [0, 1]."""
-        output: Any = self.network(self.normalise(images))
-        logits = logits_in(output, self.output).float()
+        logits = self.all_logits(images)
         return logits if self.keep is None else logits[:, self.keep]
 
 
@@ -107,16 +115,39 @@ class TorchModel(Model):
         logits: Tensor = self.module(images.to(self.device))
         return logits
 
+    @cached_property
+    def stated(self) -> ViTView:
+        """What the network states of its own parts; empty where it states nothing.
+
+        Raises:
+            CheckpointError: It states a wrong view of itself (``bad-view``).
+        """
+        return stated_view(self.network)
+
+    @cached_property
+    def head(self) -> str:
+        """Dotted name, within the network, of the linear layer that returns the logits; empty if there is none."""
+        return self.stated.head or find_head(self.network, self.module.all_logits, self.size, self.device)
+
+    @cached_property
+    def view(self) -> ViTView:
+        """Where the parts of the network lie: found once, by a few passes on random images.
+
+        Raises:
+            CheckpointError: As :attr:`stated`.
+        """
+        return view_of(self.network, self.stated, self.module.all_logits, self.size, self.head, self.device)
+
     def classifier(self) -> nn.Linear:
         """A copy of the final linear layer, of the classes that are kept: features ``(B, D)`` to logits ``(B, K)``.
 
         Raises:
             Unsupported: The network ends in no single linear layer.
         """
-        head = _final_linear(self.network)
-        if head is None:
+        head: Any = self.network.get_submodule(self.head) if self.head else None
+        if not isinstance(head, nn.Linear):
             message = f"{type(self.network).__name__} does not end in one linear classifier"
-            raise Unsupported("no-linear-classifier", message, "evaluate an architecture that does")
+            raise Unsupported("no-linear-classifier", message, f"evaluate an architecture that does; {HOW_TO_STATE}")
         rows = slice(None) if self.module.keep is None else self.module.keep
         copy = nn.Linear(head.in_features, self.classes, bias=head.bias is not None, device="meta")  # its own initial weights would draw random numbers
         copy.weight = nn.Parameter(head.weight.detach()[rows].clone(), requires_grad=False)
@@ -128,52 +159,62 @@ class TorchModel(Model):
         """Ask before any work is done.
 
         Raises:
-            Unsupported: The architecture has no timm-style ``forward_features`` and ``forward_head``.
+            Unsupported: The network offers no features (``no-features``).
         """
-        if not (hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")):
-            raise Unsupported("no-features", f"{type(self.network).__name__} offers no features", "use a timm architecture")
+        if not (self.head or self.stated.features or _offers_features(self.network)):
+            message = f"{type(self.network).__name__} offers no features: its logits are not the outputs of one linear layer"
+            raise Unsupported("no-features", message, f"evaluate an architecture that ends in one; {HOW_TO_STATE}")
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features before the classifier, float32 ``(B, D)``, of images ``(B, 3, H, W)`` in [0, 1].
 
         Raises:
-            Unsupported: The architecture has no timm-style ``forward_features`` and ``forward_head``.
+            Unsupported: The network offers no features (``no-features``).
         """
         self.require_features()
-        network: Any = self.network
-        hidden = network.forward_features(self.module.normalise(images.to(self.device)))
-        pooled: Tensor = network.forward_head(hidden, pre_logits=True)
-        return pooled.float()
+        if _offers_features(self.network):
+            network: Any = self.network
+            pooled: Tensor = network.forward_head(network.forward_features(self.module.normalise(images.to(self.device))), pre_logits=True)
+            return pooled.float()
+        features = self.logits_and_features(images)[1]
+        if features is None:
+            message = f"the features of {type(self.network).__name__} are no vector an image"
+            raise Unsupported("no-features", message, HOW_TO_STATE)
+        return features
 
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits ``(B, K)`` and, where the architecture offers them, the features ``(B, D)`` before the classifier, from one forward pass.
+        """Logits ``(B, K)`` and, where the network offers them, the features ``(B, D)`` before the classifier, from one forward pass.
 
-        Where the network ends in one linear layer, the features are its input; else as :meth:`features`.
+        Where the network ends in one linear layer, the features are its input; else what the network states, or else as :meth:`features`.
         """
-        head = _final_linear(self.network)
-        if head is None:
-            offered = hasattr(self.network, "forward_features") and hasattr(self.network, "forward_head")
-            return self(images), self.features(images) if offered else None
-        inputs: list[Tensor] = []
-        with head.register_forward_pre_hook(lambda _module, given: inputs.append(given[0])):
+        stated = self.stated.features
+        if not (self.head or stated):
+            return self(images), self.features(images) if _offers_features(self.network) else None
+        seen: list[Any] = []
+        if stated:
+            hook = self.network.get_submodule(stated).register_forward_hook(lambda _module, _given, output: seen.append(output))
+        else:
+            hook = self.network.get_submodule(self.head).register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+        with hook:
             logits = self(images)
-        flat = len(inputs) == 1 and inputs[0].ndim == 2 and len(inputs[0]) == len(logits)
-        return logits, inputs[0].float() if flat else None
+        flat = len(seen) == 1 and isinstance(seen[0], Tensor) and seen[0].ndim == 2 and len(seen[0]) == len(logits)
+        return logits, seen[0].float() if flat else None
 
 
-def _final_linear(network: nn.Module) -> nn.Linear | None:
-    """The layer that timm calls the classifier, where it is a single linear one."""
-    get_classifier: Any = getattr(network, "get_classifier", None)
-    classifier = get_classifier() if callable(get_classifier) else None
-    return classifier if isinstance(classifier, nn.Linear) else None
+def _offers_features(network: nn.Module) -> bool:
+    """Whether a library's network offers its features itself, as timm's do."""
+    return hasattr(network, "forward_features") and hasattr(network, "forward_head")
 
 
 def preflight(model: Model, seed: int) -> None:
     """Run two random images twice; refuse a model whose logits can't be trusted.
 
     Raises:
-        CheckpointError: A forward that fails, wrong logit shape, non-finite logits, or a forward that is not deterministic.
+        CheckpointError: A forward that fails, wrong logit shape, non-finite logits, a forward that is not deterministic, or a network that states a wrong
+            view of itself.
     """
+    if isinstance(model, TorchModel):
+        _ = model.stated
     images = torch.rand((2, *model.input_size), generator=torch.Generator().manual_seed(seed))
     try:
         with torch.inference_mode():

@@ -3,49 +3,54 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.grid import Grid, token_layout
 from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
+from efficient360.models.view.layout import TokenLayout
+from efficient360.models.view.protocol import HOW_TO_STATE
+from efficient360.models.view.recording import AttentionMap, recording
 
 
 @contextmanager
-def capture_attention(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the attention maps of every forward pass in the ``with`` block, layer by layer, each ``(B, heads, tokens, tokens)``.
+def capture_attention(network: nn.Module, named: Sequence[str] = ()) -> Iterator[list[Tensor]]:
+    """Collect the attention maps of every forward pass in the ``with`` block, layer by layer, each ``(B, heads, tokens, tokens)`` or ``(B · heads, …)``.
 
-    Fused attention never materialises its maps, so it is switched off within the block and restored afterwards, even after an exception.
+    Args:
+        network: Whatever library it is from; fused attention, which never materialises its maps, is computed step by step within the block.
+        named: Modules whose output is a map, where the network states them.
     """
     maps: list[Tensor] = []
-    layers: Sequence[Any] = [m for m in network.modules() if hasattr(m, "fused_attn") and isinstance(getattr(m, "attn_drop", None), nn.Module)]
-    fused = [layer.fused_attn for layer in layers]
-    hooks = [layer.attn_drop.register_forward_hook(lambda _module, _inputs, attention: maps.append(attention)) for layer in layers]
-    try:
-        for layer in layers:
-            layer.fused_attn = False
+
+    def collect(made: AttentionMap) -> None:
+        maps.append(made.probabilities)
+
+    with recording(network, collect, named):
         yield maps
-    finally:
-        for layer, setting in zip(layers, fused, strict=True):
-            layer.fused_attn = setting
-        for hook in hooks:
-            hook.remove()
 
 
 def _global_maps(maps: Sequence[Tensor], tokens: TokenLayout, size: int, network: str) -> list[Tensor]:
-    """Those of the captured maps in which every token attends to every token, ``(B, heads, tokens, tokens)``.
+    """Those of the captured maps in which every token attends to every token, ``(B, heads, tokens, tokens)`` or ``(B · heads, tokens, tokens)``.
 
     Raises:
         Unsupported: There is none: attention within windows, over channels or over reduced tokens does not connect patches to the classifier.
     """
-    kept = [attention for attention in maps if attention.ndim == 4 and (attention.shape[0], *attention.shape[2:]) == (size, tokens.count, tokens.count)]
+    square = (tokens.count, tokens.count)
+    kept = [m for m in maps if m.shape[-2:] == square and ((m.ndim == 4 and m.shape[0] == size) or (m.ndim == 3 and m.shape[0] % size == 0))]
     if not kept:
         message = f"{network} has no global self-attention over all of its tokens"
         raise Unsupported("no-attention", message, "use a plain vision transformer, or another attribution method")
     return kept
+
+
+def _over_heads(attention: Tensor, size: int) -> Tensor:
+    """Mean over heads, ``(B, tokens, tokens)``."""
+    return attention.reshape(size, -1, *attention.shape[-2:]).mean(1)
 
 
 def _require_attention(model: TorchModel) -> None:
@@ -54,10 +59,13 @@ def _require_attention(model: TorchModel) -> None:
     Raises:
         Unsupported: The network has no patch tokens, or no global self-attention.
     """
+    name = type(model.network).__name__
+    if model.view.embedding and not model.view.attention:
+        raise Unsupported("no-attention", f"{name}: {model.view.missing['attention']}", f"use another attribution method; {HOW_TO_STATE}")
     tokens = token_layout(model)
-    with torch.no_grad(), capture_attention(model.network) as maps:
+    with torch.no_grad(), capture_attention(model.network, model.view.probabilities) as maps:
         model(torch.full((1, *model.input_size), 0.5, device=model.device))
-    _global_maps(maps, tokens, 1, type(model.network).__name__)
+    _global_maps(maps, tokens, 1, name)
 
 
 @final
@@ -74,10 +82,10 @@ class AttentionRollout(AttributionMethod):
 
     def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
         tokens = token_layout(model)
-        with torch.no_grad(), capture_attention(model.network) as captured:
+        with torch.no_grad(), capture_attention(model.network, model.view.probabilities) as captured:
             model(batch.images)
         maps = _global_maps(captured, tokens, len(batch), type(model.network).__name__)
-        return grid.sum_per_cell(tokens.pooled_relevance(rollout([attention.mean(1) for attention in maps])).float())
+        return grid.sum_per_cell(tokens.pooled_relevance(rollout([_over_heads(attention, len(batch)) for attention in maps])).float())
 
 
 def rollout(attentions: Sequence[Tensor]) -> Tensor:
@@ -108,12 +116,12 @@ class CheferRelevance(AttributionMethod):
     def attribute(self, model: TorchModel, grid: Grid, batch: AttributionBatch) -> Tensor:
         tokens = token_layout(model)
         images = batch.images.detach().clone().requires_grad_()
-        with torch.enable_grad(), capture_attention(model.network) as captured:
+        with torch.enable_grad(), capture_attention(model.network, model.view.probabilities) as captured:
             logits = model(images).gather(1, batch.targets[:, None])
             maps = _global_maps(captured, tokens, len(batch), type(model.network).__name__)
             # A layer that the logit does not depend on has a gradient of zero.
             gradients = torch.autograd.grad(logits.sum(), maps, allow_unused=True, materialize_grads=True)
-        weighted = [(attention.detach() * gradient).clamp(min=0).mean(1) for attention, gradient in zip(maps, gradients, strict=True)]
+        weighted = [_over_heads((attention.detach() * gradient).clamp(min=0), len(batch)) for attention, gradient in zip(maps, gradients, strict=True)]
         return grid.sum_per_cell(tokens.pooled_relevance(accumulated_relevance(weighted)).float())
 
 

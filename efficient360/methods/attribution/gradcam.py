@@ -1,15 +1,18 @@
 """Grad-CAM on the grid of patch tokens."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.grid import Grid, TokenLayout, token_layout
+from efficient360.methods.attribution.grid import Grid, token_layout
 from efficient360.methods.attribution.method import AttributionBatch, AttributionMethod
 from efficient360.models.model import TorchModel
+from efficient360.models.view.calls import tapped
+from efficient360.models.view.layout import TokenLayout
+from efficient360.models.view.protocol import HOW_TO_STATE
 
 
 @final
@@ -33,26 +36,29 @@ class GradCam(AttributionMethod):
         with torch.enable_grad():
             logits, hidden = _last_block_inputs(model, tokens, images)
             gradient = torch.autograd.grad(logits.gather(1, batch.targets[:, None]).sum(), hidden)[0]
-        weights = gradient[:, tokens.prefix :].mean(1, keepdim=True)  # (B, 1, D)
-        return grid.sum_per_cell(tokens.patches((hidden.detach() * weights).sum(2).clamp(min=0)).float())
+        # Over the tokens as a sequence: its batch need not come first.
+        values, slopes = _sequence(tokens, hidden.detach()), tokens.patches(_sequence(tokens, gradient))
+        weights = slopes.flatten(1, 2).mean(1)[:, None, None]  # (B, 1, 1, D)
+        return grid.sum_per_cell((tokens.patches(values) * weights).sum(3).clamp(min=0).float())
 
 
 def _last_block_inputs(model: TorchModel, tokens: TokenLayout, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, and the normalised tokens ``(B, count, D)`` that enter the last block's attention.
+    """Logits, and the normalised tokens that enter the first weights of the last block's attention, batch first or not as in the network.
 
     Raises:
-        Unsupported: The last block has no norm over the sequence of all tokens.
+        Unsupported: What enters them is no sequence of all tokens.
     """
-    network: Any = model.network
-    layer = getattr(network.blocks[-1], "norm1", None)
     outputs: list[Tensor] = []
-    if isinstance(layer, nn.Module):
-        hook = layer.register_forward_hook(lambda _module, _inputs, hidden: outputs.append(hidden))
-        try:
-            logits = model(images)
-        finally:
-            hook.remove()
-        if outputs and outputs[-1].ndim == 3 and outputs[-1].shape[1] == tokens.count:
-            return logits, outputs[-1]
-    message = f"the last block of {type(network).__name__} takes no sequence of patch tokens"
-    raise Unsupported("no-tokens", message, "use a plain vision transformer, or another attribution method")
+    with tapped(model.network, model.view.places.attended[-1:], lambda _index, hidden: outputs.append(hidden)):
+        logits = model(images)
+    if outputs and tokens.tokens(outputs[-1]) is not None:
+        return logits, outputs[-1]
+    message = f"the attention of the last block of {type(model.network).__name__} takes no sequence of patch tokens"
+    raise Unsupported("no-tokens", message, f"use a plain vision transformer, or another attribution method; {HOW_TO_STATE}")
+
+
+def _sequence(tokens: TokenLayout, hidden: Tensor) -> Tensor:
+    """``(B, count, D)`` of what is known to be one."""
+    sequence = tokens.tokens(hidden)
+    assert sequence is not None
+    return sequence

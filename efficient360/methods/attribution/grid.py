@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from efficient360.errors import Unsupported
 from efficient360.models.model import TorchModel
+from efficient360.models.view.layout import TokenLayout
 
 MAX_CELLS = 16
 """Maximum cells a side: more would cost more forward passes for little more detail."""
@@ -50,10 +51,14 @@ class Grid:
 
 
 def patch_grid_size(model: TorchModel) -> tuple[int, int] | None:
-    """Rows and columns of the network's patch grid; ``None`` if it has no patch embedding with a fixed grid."""
-    network: Any = model.network
-    size = getattr(getattr(network, "patch_embed", None), "grid_size", None)
-    return (int(size[0]), int(size[1])) if isinstance(size, tuple | list) and len(size) == 2 else None
+    """Rows and columns of the network's patch grid; ``None`` if its tokens show no patches of equal size."""
+    view = model.view
+    if view.tokens is not None:
+        return view.tokens.rows, view.tokens.columns
+    embedding: Any = model.network.get_submodule(view.embedding) if view.embedding and view.attention else None
+    if not isinstance(embedding, nn.Conv2d):
+        return None
+    return model.input_size[1] // int(embedding.kernel_size[0]), model.input_size[2] // int(embedding.kernel_size[1])
 
 
 def grid_of(model: TorchModel) -> Grid:
@@ -85,51 +90,10 @@ def _largest_divisor(number: int, maximum: int) -> int:
     return next((d for d in range(min(number, maximum), 1, -1) if number % d == 0), 1)
 
 
-@final
-@dataclass(frozen=True)
-class TokenLayout:
-    """The token sequence of a vision transformer: class and register tokens first, then the patch tokens row by row.
-
-    Args:
-        prefix: Number of tokens before the patch tokens.
-        rows: Patch rows.
-        columns: Patch columns.
-        class_token_pooling: Whether the classifier reads the first token; otherwise it pools the patch tokens.
-    """
-
-    prefix: int
-    rows: int
-    columns: int
-    class_token_pooling: bool
-
-    @property
-    def count(self) -> int:
-        """Number of tokens."""
-        return self.prefix + self.rows * self.columns
-
-    def patches(self, values: Tensor) -> Tensor:
-        """The patch tokens' values, ``(B, rows, columns)``, of values of all tokens, ``(B, count)``."""
-        return values[:, self.prefix :].reshape(-1, self.rows, self.columns)
-
-    def pooled_relevance(self, relevance: Tensor) -> Tensor:
-        """Relevance of each patch for what the classifier reads, ``(B, rows, columns)``.
-
-        Args:
-            relevance: ``(B, count, count)``, row = output token, column = input token.
-        """
-        return self.patches(relevance[:, 0] if self.class_token_pooling else relevance[:, self.prefix :].mean(1))
-
-
 def token_layout(model: TorchModel) -> TokenLayout:
-    """The token layout of a timm vision transformer.
+    """How the tokens of a vision transformer stand.
 
     Raises:
-        Unsupported: The network is none: it has no patches, no blocks, or no plain sequence of tokens.
+        Unsupported: It has no plain sequence of patch tokens, or it could not be found (``no-tokens``).
     """
-    network: Any = model.network
-    patches, prefix = patch_grid_size(model), getattr(network, "num_prefix_tokens", None)
-    if patches is None or prefix is None or not hasattr(network, "blocks"):
-        message = f"{type(network).__name__} has no sequence of patch tokens"
-        raise Unsupported("no-tokens", message, "use a plain vision transformer, or another attribution method")
-    pooling = getattr(network, "global_pool", "token")
-    return TokenLayout(int(prefix), *patches, class_token_pooling=int(prefix) > 0 and pooling == "token")
+    return model.view.require_tokens(type(model.network).__name__)

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -59,8 +59,7 @@ def learner_from(model: TorchModel, outputs: int) -> Learner:
     known = model.classifier()
     module = copy.deepcopy(model.module)
     module.keep = None
-    network: Any = module.network
-    _replace(network, network.get_classifier(), nn.Identity())
+    module.network.set_submodule(model.head, nn.Identity())
     # On the meta device no initial weights are drawn.
     head = nn.Linear(known.in_features, outputs, bias=known.bias is not None, device="meta")
     head.weight = nn.Parameter(_extended(known.weight.detach(), outputs))
@@ -91,15 +90,6 @@ def head_learner(learner: Learner) -> Learner:
 def _extended(weights: Tensor, rows: int) -> Tensor:
     more = weights.new_zeros((rows - len(weights), *weights.shape[1:]))
     return torch.cat([weights, more])
-
-
-def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    for parent in network.modules():
-        for name, child in parent.named_children():
-            if child is old:
-                setattr(parent, name, new)
-                return
-    raise Unsupported("no-linear-classifier", f"the classifier of {type(network).__name__} is no layer of its own", "evaluate an architecture that has one")
 
 
 def feature_stream(stream: Stream, learner: Learner, deadline: Deadline) -> Stream:

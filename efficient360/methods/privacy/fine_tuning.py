@@ -18,6 +18,9 @@ from efficient360.errors import Unsupported
 from efficient360.evaluator import Context, Examples
 from efficient360.methods.privacy.dp_sgd import check_per_sample_gradients
 from efficient360.models.model import TorchModel
+from efficient360.models.outputs import logits_in
+from efficient360.models.view.head import stated_classifier
+from efficient360.models.view.protocol import HOW_TO_STATE
 from efficient360.storage.pixel_store import PixelStore, stored
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog
@@ -134,7 +137,7 @@ def _trainable(model: TorchModel) -> nn.Module:
     """A copy with the checkpoint's own classifier: under one of zeros all other gradients would be zero, and any check would pass."""
     network = copy.deepcopy(model.network)
     unfreeze_layers(network)
-    return network
+    return _logits_only(network, model)
 
 
 def _features(model: TorchModel, examples: Examples, path: Path, context: Context) -> Tensor:
@@ -170,32 +173,64 @@ def with_zero_classifier(model: TorchModel) -> nn.Module:
     The global random state is left as it was.
 
     Raises:
-        Unsupported: The architecture has no timm-style ``reset_classifier``.
+        Unsupported: The network neither replaces its classifier itself, as timm's do, nor ends in one linear layer (``no-classifier``).
     """
     network: Any = copy.deepcopy(model.network)
-    if not (hasattr(network, "reset_classifier") and hasattr(network, "get_classifier")):
-        message = f"the classifier of {type(network).__name__} can't be replaced"
-        raise Unsupported("no-classifier", message, "use a timm architecture, or measure the head only: layers [head]")
     with isolated_torch_rng(torch.device("cpu"), 0):
-        network.reset_classifier(model.num_classes)
+        if hasattr(network, "reset_classifier") and hasattr(network, "get_classifier"):
+            network.reset_classifier(model.num_classes)
+            heads = network.get_classifier()
+        elif model.head:
+            heads = zero_head(model.classifier().in_features, model.num_classes)
+            network.set_submodule(model.head, heads)
+        else:
+            message = f"the classifier of {type(network).__name__} can't be replaced"
+            hint = f"use an architecture that ends in one linear layer, or measure the head only: layers [head]; {HOW_TO_STATE}"
+            raise Unsupported("no-classifier", message, hint)
     network.to(model.device)
     unfreeze_layers(network)
-    heads = network.get_classifier()
     for head in heads if isinstance(heads, tuple | list) else (heads,):
         for layer in head.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.zeros_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-    trainable: nn.Module = network
-    return trainable
+    return _logits_only(network, model)
+
+
+@final
+class _LogitsOnly(nn.Module):
+    """A network that returns an object, a tuple or a dictionary, as one that returns logits; without buffers, which opacus does not take.
+
+    Args:
+        network: From normalised images.
+        output: Which of its outputs are the logits.
+    """
+
+    def __init__(self, network: nn.Module, output: str) -> None:
+        super().__init__()
+        self.network, self.output = network, output
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, K)`` of normalised images ``(B, 3, H, W)``."""
+        return logits_in(self.network(images), self.output)
+
+
+def _logits_only(network: nn.Module, model: TorchModel) -> nn.Module:
+    """The network itself where it is from a library that states its classifier, as timm's, and returns logits."""
+    return network if stated_classifier(network)[0] else _LogitsOnly(network, model.module.output)
 
 
 def unfreeze_layers(network: nn.Module) -> None:
-    """Make every layer trainable, except parameters of the network itself that belong to no layer: class token and position embeddings.
+    """Make every layer trainable, except parameters that belong to no layer: class token and position embeddings.
 
-    For those opacus would fall back to functorch on the whole network, which takes more than twice the time.
+    For those opacus would fall back to functorch on the whole module that holds them, which takes more than twice the time. In timm's networks that is the
+    network itself; other libraries have modules in between.
     """
     network.requires_grad_(requires_grad=True)
-    for parameter in network.parameters(recurse=False):
-        parameter.requires_grad = False
+    states = stated_classifier(network)[0]
+    for holder in network.modules():
+        between = not states and next(holder.children(), None) is not None and not isinstance(holder, nn.MultiheadAttention)
+        if holder is network or between:
+            for parameter in holder.parameters(recurse=False):
+                parameter.requires_grad = False

@@ -1,7 +1,7 @@
 """Statistics of attention matrices: entropy, mean attention distance and high-frequency response of every layer and head, recorded during a forward pass."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.methods.spectral.token_maps import grid_of, prefix_counts, split_tokens
+from efficient360.methods.spectral.weight_roles import stated_heads
+from efficient360.models.view.protocol import ViTView
+from efficient360.models.view.recording import AttentionMap, recording
 
 TINY: Final = 1e-12
 """Smallest total attention to patches for which a mean distance is still defined."""
@@ -93,60 +96,48 @@ class AttentionStatistics:
 
 
 @contextmanager
-def record_attention(network: nn.Module, images: Tensor, on_matrix: Callable[[], None]) -> Iterator[list[AttentionStatistics]]:
+def record_attention(network: nn.Module, images: Tensor, view: ViTView) -> Iterator[list[AttentionStatistics]]:
     """Collect the statistics of each layer's attention during the forward pass inside, in order. The matrices themselves are not kept.
 
-    Only attention from tokens to tokens counts: not over channels, nor from a class token alone. Fused attention never materialises its matrix;
-    switch it off around this.
+    Only attention from tokens to tokens counts: not over channels, nor from a class token alone.
 
     Args:
-        network: Its attention layers have a module ``attn_drop`` that receives the matrix, as timm's do.
+        network: Whatever library it is from; fused attention is computed step by step inside.
         images: The input of the forward pass, ``(B, 3, H, W)``.
-        on_matrix: Called after each matrix.
+        view: Of the network.
     """
     statistics: list[AttentionStatistics] = []
-    hooks: list[Any] = []
-    for name, layer in network.named_modules():
-        dropout: Any = getattr(layer, "attn_drop", None)
-        if isinstance(dropout, nn.Module):
-            recorder = _Recorder(name, layer, images.shape[0], images.shape[2], images.shape[3], network, statistics, on_matrix)
-            hooks += [layer.register_forward_pre_hook(recorder.before), dropout.register_forward_hook(recorder.after_dropout)]
-    try:
+
+    def measure(made: AttentionMap) -> None:
+        holder = network.get_submodule(made.layer.rpartition(".")[0])
+        layer = _Layer(made.layer, made.module, holder, images.shape[0], images.shape[2], images.shape[3], prefix_counts(network, view), made.shape)
+        attention = layer.windows(made.probabilities)
+        if attention is not None:
+            statistics.append(layer.measure(attention))
+
+    with recording(network, measure, view.probabilities):
         yield statistics
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @final
-@dataclass
-class _Recorder:
-    """The hooks of one layer."""
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's call."""
 
     name: str
-    layer: Any
+    layer: nn.Module
+    holder: nn.Module
     batch_size: int
     height: int
     width: int
-    network: nn.Module
-    statistics: list[AttentionStatistics]
-    on_matrix: Callable[[], None]
-    input_shape: tuple[int, ...] = ()
+    prefixes: Sequence[int]
+    input_shape: tuple[int, ...]
 
-    def before(self, _module: nn.Module, inputs: Any) -> None:
-        """Remember the shape of the layer's input."""
-        self.input_shape = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
-
-    def after_dropout(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        """Measure the matrix that the dropout returned."""
-        attention = self._windows(output) if isinstance(output, Tensor) else None
-        if attention is not None:
-            self.statistics.append(self._measure(attention))
-        self.on_matrix()
-
-    def _windows(self, attention: Tensor) -> Tensor | None:
+    def windows(self, attention: Tensor) -> Tensor | None:
         """``(B, windows, heads, queries, keys)``, or ``None`` unless it is attention from all tokens to tokens."""
-        heads = getattr(self.layer, "num_heads", None)
+        heads = stated_heads(self.layer)
+        if attention.ndim == 3 and attention.shape[0] % self.batch_size == 0:  # the heads are an axis with the batch
+            attention = attention.reshape(self.batch_size, -1, *attention.shape[1:])
         if attention.ndim == 5:  # windows as an axis of their own, before or after the heads
             attention = attention.transpose(1, 2) if attention.shape[1] == heads != attention.shape[2] else attention
             attention = attention.flatten(0, 1)
@@ -159,7 +150,7 @@ class _Recorder:
             return None
         return attention.reshape(self.batch_size, -1, *attention.shape[1:])
 
-    def _measure(self, attention: Tensor) -> AttentionStatistics:
+    def measure(self, attention: Tensor) -> AttentionStatistics:
         maximum = math.log(attention.shape[-1])
         patches = attention[..., self._prefix(attention) :, :]
         share = (entropy(patches) / maximum).clamp(0, 1).mean(1)
@@ -169,7 +160,7 @@ class _Recorder:
 
     def _prefix(self, attention: Tensor) -> int:
         """Number of class and register tokens before the patches; none in a window."""
-        layout = split_tokens(attention.shape[3], self.height / self.width, prefix_counts(self.network)) if attention.shape[1] == 1 else None
+        layout = split_tokens(attention.shape[3], self.height / self.width, self.prefixes) if attention.shape[1] == 1 else None
         return layout[0] if layout else 0
 
     def _distances(self, attention: Tensor) -> Tensor | None:
@@ -178,19 +169,25 @@ class _Recorder:
         aspect, extent = self.height / self.width, relative_extent(self.height, self.width)
         if windows > 1:
             return self._window_distances(windows, queries, keys, aspect, extent)
-        query_layout = split_tokens(queries, aspect, prefix_counts(self.network))
-        key_layout = query_layout if keys == queries else split_tokens(keys, aspect, (0, *prefix_counts(self.network)))
+        query_layout = split_tokens(queries, aspect, self.prefixes)
+        key_layout = query_layout if keys == queries else split_tokens(keys, aspect, (0, *self.prefixes))
         return grid_distances(query_layout[1:], key_layout[1:], extent) if query_layout and key_layout else None
 
     def _window_distances(self, windows: int, queries: int, keys: int, aspect: float, extent: tuple[float, float]) -> Tensor | None:
         """Windows are contiguous patches if the layer states their size; otherwise their tokens may be scattered over the image."""
-        sides: Any = getattr(self.layer, "window_size", None)
+        sides = _window_sides(self.layer, self.holder)
         grid = grid_of(windows * queries, aspect)
-        if not isinstance(sides, tuple | list) or len(sides) != 2 or sides[0] * sides[1] != queries or keys != queries or grid is None:
+        if sides is None or sides[0] * sides[1] != queries or keys != queries or grid is None:
             return None
-        window = (int(sides[0]), int(sides[1]))
-        covered = (extent[0] * window[0] / grid[0], extent[1] * window[1] / grid[1])
-        return grid_distances(window, window, covered)
+        covered = (extent[0] * sides[0] / grid[0], extent[1] * sides[1] / grid[1])
+        return grid_distances(sides, sides, covered)
+
+
+def _window_sides(layer: nn.Module, holder: nn.Module) -> tuple[int, int] | None:
+    """Rows and columns of a layer's windows of neighbours, where it or what holds it states them; its parts may speak of a grid of distant tokens."""
+    own, held = getattr(layer, "window_size", None), getattr(holder, "window_size", None)
+    sides: Any = (held, held) if isinstance(held, int) and own is None else held if own is None else own
+    return (int(sides[0]), int(sides[1])) if isinstance(sides, tuple | list) and len(sides) == 2 else None
 
 
 def _between_patches(attention: Tensor, distances: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.methods.spectral.convolution_spectra import as_matrix_blocks, convolution_arguments, fourier_filter
-from efficient360.methods.spectral.weight_roles import FUSED, ProjectionRows, WeightRole, head_count, role_of, split_fused
+from efficient360.methods.spectral.weight_roles import FUSED, ProjectionRows, WeightRole, head_count, role_of, split_fused, structural_role
+from efficient360.models.view.head import stated_classifier
+from efficient360.models.view.protocol import ViTView
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WITH_HEADS: Final = (WeightRole.QUERY, WeightRole.KEY, WeightRole.VALUE)
@@ -81,12 +83,13 @@ class OperatorInventory:
     unused: Sequence[str] = field(default=())
 
 
-def find_operators(network: nn.Module, image: Tensor) -> OperatorInventory:
+def find_operators(network: nn.Module, image: Tensor, view: ViTView) -> OperatorInventory:
     """Walk the modules of a network, with one forward pass to learn the input shapes of its convolutions.
 
     Args:
         network: In eval mode, on normalised images.
         image: ``(1, 3, H, W)``.
+        view: Of the network; it tells what names that say nothing stand for.
     """
     shapes = _input_shapes(network, image)
     weights: list[OperatorWeight] = []
@@ -96,14 +99,14 @@ def find_operators(network: nn.Module, image: Tensor) -> OperatorInventory:
         if isinstance(module, CONVOLUTIONS) and name not in shapes:
             unused.append(name)
             continue
-        operators = list(_operators_of(network, name, module, shapes))
+        operators = list(_operators_of(network, view, name, module, shapes))
         weights += operators
         covered |= {id(p) for p in module.parameters(recurse=False) if p.ndim > 1} if operators else set()
     sizes = {id(p): p.numel() for p in network.parameters()}
     return OperatorInventory(weights, sum(sizes[key] for key in covered), sum(sizes.values()), unused)
 
 
-def _operators_of(network: nn.Module, name: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[OperatorWeight]:
+def _operators_of(network: nn.Module, view: ViTView, name: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[OperatorWeight]:
     if isinstance(module, CONVOLUTIONS):
         weight = next(iter(module.parameters(recurse=False)))
         arguments = convolution_arguments(module, torch.ones(shapes[name], device=weight.device, dtype=weight.dtype))
@@ -112,16 +115,16 @@ def _operators_of(network: nn.Module, name: str, module: nn.Module, shapes: Mapp
             role = role_of(name)
             yield ConvolutionWeight(name, role if role is WeightRole.EMBEDDING else WeightRole.CONVOLUTION, module, shapes[name])
         else:
-            yield from _split(network, name, blocks, WeightRole.CONVOLUTION)
+            yield from _split(network, view, name, blocks, WeightRole.CONVOLUTION)
     elif isinstance(module, nn.Linear):
-        yield from _split(network, name, module.weight.detach()[None], WeightRole.OTHER)
+        yield from _split(network, view, name, module.weight.detach()[None], WeightRole.OTHER)
     elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
         yield from _split_rows(name, module.in_proj_weight.detach()[None], split_fused(module, "in_proj_weight", len(module.in_proj_weight)))
     elif (complex_filter := fourier_filter(module)) is not None:
         yield FilterWeight(name, complex_filter)
 
 
-def _split(network: nn.Module, name: str, blocks: Tensor, default: WeightRole) -> Iterator[MatrixWeight]:
+def _split(network: nn.Module, view: ViTView, name: str, blocks: Tensor, default: WeightRole) -> Iterator[MatrixWeight]:
     """The weight itself, or its queries, keys and values where they are fused; ``default`` is the role where the name reveals none."""
     components = name.split(".")
     index = next((i for i in range(len(components) - 1, -1, -1) if components[i] in FUSED), None)
@@ -131,7 +134,7 @@ def _split(network: nn.Module, name: str, blocks: Tensor, default: WeightRole) -
         if projections:
             yield from _split_rows(name, blocks, projections)
             return
-    named = _classifier_or(network, name, role_of(name))
+    named = _role(network, view, name)
     role = default if named is WeightRole.OTHER else named
     heads = head_count(network.get_submodule(".".join(components[:-1]))) if role in WITH_HEADS and len(blocks) == 1 else 1
     yield MatrixWeight(name, role, blocks, heads if rows % heads == 0 else 1)
@@ -143,10 +146,13 @@ def _split_rows(name: str, blocks: Tensor, projections: Sequence[ProjectionRows]
         yield MatrixWeight(f"{name} {projection.role}", projection.role, blocks[:, rows], len(projection.rows))
 
 
-def _classifier_or(network: nn.Module, name: str, role: WeightRole) -> WeightRole:
-    get: Any = getattr(network, "get_classifier", None)
-    classifier = get() if callable(get) else None
-    return WeightRole.CLASSIFIER if classifier is not None and network.get_submodule(name) is classifier else role
+def _role(network: nn.Module, view: ViTView, name: str) -> WeightRole:
+    """By what a library states, by name, and where the name says nothing by place."""
+    classifier = stated_classifier(network)[1]
+    if classifier is not None and network.get_submodule(name) is classifier:
+        return WeightRole.CLASSIFIER
+    role, place = role_of(name), structural_role(network, view, name)
+    return place if role is WeightRole.OTHER or place is WeightRole.CLASSIFIER else role
 
 
 def _input_shapes(network: nn.Module, image: Tensor) -> dict[str, tuple[int, ...]]:

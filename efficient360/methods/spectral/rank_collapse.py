@@ -90,7 +90,7 @@ def effective_ranks(tokens: Tensor) -> Tensor:
 def block_scores(model: TorchModel, images: Tensor) -> Iterator[Scores]:
     """Scores of the tokens after every block, blocks numbered from 1; none if no block outputs a map of tokens."""
     images = images.to(model.device)
-    with torch.no_grad(), record_blocks(model.network, images, _measure) as blocks:
+    with torch.no_grad(), record_blocks(model.network, images, model.view, _measure) as blocks:
         model(images)
     for number, (_, scores) in enumerate(blocks, 1):
         for metric, conditions, values in scores:

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
+from efficient360.models.view.calls import Tap, first_tensor, tapped
+from efficient360.models.view.protocol import ViTView
+
 ASPECT_TOLERANCE: Final = 0.2
 """Largest difference of the log aspect ratios of map and image: patches that do not divide a non-square image change it slightly."""
 PREFIX_COUNTS: Final = tuple(range(17))
@@ -80,8 +83,10 @@ def _same_aspect(rows: int, columns: int, aspect: float) -> bool:
     return abs(math.log(rows / columns / aspect)) <= ASPECT_TOLERANCE
 
 
-def prefix_counts(network: nn.Module) -> Sequence[int]:
-    """Numbers of class and register tokens to try, the one that the network states first."""
+def prefix_counts(network: nn.Module, view: ViTView) -> Sequence[int]:
+    """Numbers of class and register tokens to try: the one that was found or that the network states first."""
+    if view.tokens is not None:
+        return (view.tokens.prefix, *PREFIX_COUNTS)
     stated: Any = getattr(network, "num_prefix_tokens", None)
     return (int(stated), *PREFIX_COUNTS) if isinstance(stated, int) else PREFIX_COUNTS
 
@@ -96,36 +101,54 @@ def _weight_count(module: nn.Module) -> int:
 
 
 @contextmanager
-def record_blocks(network: nn.Module, images: Tensor, measure: Callable[[Tensor], Any]) -> Iterator[BlockResults]:
+def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Callable[[Tensor], Any]) -> Iterator[BlockResults]:
     """Collect the names of the blocks and ``measure`` of each one's map of tokens during the forward passes inside, in order.
 
     A block is the innermost numbered module that outputs a map: within MobileViT's stages the transformer works on pieces of patches, so
-    the whole stage counts as one block. Maps are not kept.
+    the whole stage counts as one block. Blocks that have another name, or are a bare list of modules that returns nothing itself, are those of
+    the view. Maps are not kept.
 
     Args:
-        network: Any network of numbered blocks.
+        network: Any network of blocks.
         images: The input of the forward passes, ``(B, 3, H, W)``.
+        view: Of the network.
         measure: Called with a map ``(B, rows, columns, channels)``, at least 2 × 2.
     """
     results: BlockResults = []
-    prefixes, aspect = prefix_counts(network), images.shape[2] / images.shape[3]
+    prefixes, aspect = prefix_counts(network, view), images.shape[2] / images.shape[3]
+
+    def add(name: str, output: Any) -> None:
+        """Measure a block's map, unless a block inside it was measured."""
+        if any(inner.startswith(f"{name}.") for inner, _ in results):
+            return
+        tokens = _by_layout(output, view, len(images))
+        tokens = token_map(output, len(images), aspect, prefixes) if tokens is None else tokens
+        if tokens is not None:
+            results.append((name, measure(tokens)))
 
     def hook_of(name: str) -> Callable[[nn.Module, Any, Any], None]:
         """A hook that knows the block's name."""
+        return lambda _module, _inputs, output: add(name, output)
 
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            """Measure the block's map, unless a block inside it was measured."""
-            if any(inner.startswith(f"{name}.") for inner, _ in results):
-                return
-            tokens = token_map(output, len(images), aspect, prefixes)
-            if tokens is not None:
-                results.append((name, measure(tokens)))
-
-        return hook
-
-    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidate_blocks(network)]
+    candidates = candidate_blocks(network)
+    own = _further_blocks(view, [name for name, _ in candidates])
+    hooks = [module.register_forward_hook(hook_of(name)) for name, module in candidates if not any(f"{name}.".startswith(f"{block}.") for block in own)]
     try:
-        yield results
+        with tapped(network, list(own.values()), lambda index, tokens: add(list(own)[index], tokens)):
+            yield results
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _further_blocks(view: ViTView, candidates: Sequence[str]) -> dict[str, Tap]:
+    """The view's blocks that lie in no candidate, or that return nothing themselves, and where their tokens leave them."""
+    exits = zip(view.blocks, view.places.exits, strict=False)
+    return {block: tap for block, tap in exits if tap.name != block or not any(f"{block}.".startswith(f"{name}.") for name in candidates)}
+
+
+def _by_layout(output: object, view: ViTView, batch_size: int) -> Tensor | None:
+    """The patches of a sequence whose layout is known, ``(B, rows, columns, channels)``."""
+    tensor = first_tensor(output)
+    tokens = None if view.tokens is None or tensor is None else view.tokens.tokens(tensor)
+    return view.tokens.patches(tokens) if view.tokens is not None and tokens is not None and len(tokens) == batch_size else None

@@ -8,6 +8,8 @@ from typing import Final, final
 import torch
 from torch import Tensor, nn
 
+from efficient360.models.view.protocol import ViTView
+
 
 @final
 class WeightRole(StrEnum):
@@ -104,9 +106,30 @@ class ProjectionRows:
     rows: Tensor
 
 
+def stated_heads(attention: nn.Module) -> int | None:
+    """Number of heads of an attention module; ``None`` where it has no such attribute."""
+    return next((n for name in _HEAD_COUNTS if isinstance(n := getattr(attention, name, None), int) and n > 0), None)
+
+
 def head_count(attention: nn.Module) -> int:
     """Number of heads of an attention module; 1 where it has no such attribute."""
-    return next((n for name in _HEAD_COUNTS if isinstance(n := getattr(attention, name, None), int) and n > 0), 1)
+    return stated_heads(attention) or 1
+
+
+def structural_role(network: nn.Module, view: ViTView, name: str) -> WeightRole:
+    """The role of a linear layer by where it lies: head, patch embedding, or one of two layers outside a block's attention that widen and narrow."""
+    if name == view.head:
+        return WeightRole.CLASSIFIER
+    if name == view.embedding:
+        return WeightRole.EMBEDDING
+    block = next((block for block in view.blocks if name.startswith(f"{block}.")), None)
+    layer = network.get_submodule(name)
+    if block is None or not isinstance(layer, nn.Linear):
+        return WeightRole.OTHER
+    inside = [f"{part}." for part in view.attention]
+    outside = [m for n, m in network.get_submodule(block).named_modules() if isinstance(m, nn.Linear) and not f"{block}.{n}".startswith(tuple(inside))]
+    mirrored = any((m.in_features, m.out_features) == (layer.out_features, layer.in_features) for m in outside if m is not layer)
+    return WeightRole.MLP if mirrored and not name.startswith(tuple(inside)) else WeightRole.OTHER
 
 
 def split_fused(attention: nn.Module, name: str, rows: int) -> Sequence[ProjectionRows]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,27 +14,29 @@ from efficient360.core.seeding import generators
 from efficient360.errors import Unsupported
 from efficient360.methods.uncertainty.predictive_distribution import PredictiveDistribution, average_members
 from efficient360.models.model import TorchModel
+from efficient360.models.view.recording import AttentionMap, recording
+
+_ATTENTION_RATES: Final = ("attention_dropout", "dropout_prob", "attn_dropout")
+"""Where transformers' attention layers keep the probability with which they drop attention probabilities."""
 
 
 def active_dropout_layers(network: nn.Module) -> list[nn.Module]:
-    """Dropout layers with a positive probability.
+    """Dropout layers with a positive probability, among them attention that drops its own probabilities, as :class:`torch.nn.MultiheadAttention` does.
 
     Raises:
         Unsupported: There are none.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout)]
-    return _require_active(layers, [layer for layer in layers if layer.p > 0], "dropout", "drop_rate")
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout) or _own_attention_dropout(layer) is not None]
+    return _require_active(layers, [layer for layer in layers if _drop_rate(layer) > 0], "dropout", "drop_rate")
 
 
 def active_drop_path_layers(network: nn.Module) -> list[nn.Module]:
-    """Stochastic-depth layers with a positive probability.
+    """Stochastic-depth layers with a positive probability: timm's and transformers' ``DropPath``, torchvision's ``StochasticDepth``.
 
     Raises:
         Unsupported: There are none.
     """
-    from timm.layers import DropPath
-
-    layers = [layer for layer in network.modules() if isinstance(layer, DropPath)]
+    layers = [layer for layer in network.modules() if type(layer).__name__.endswith(("DropPath", "StochasticDepth"))]
     return _require_active(layers, [layer for layer in layers if _drop_rate(layer) > 0], "stochastic-depth", "drop_path_rate")
 
 
@@ -49,7 +51,16 @@ def _require_active(layers: Sequence[nn.Module], active: list[nn.Module], techni
 
 def _drop_rate(layer: Any) -> float:
     """The probability with which a layer drops."""
-    return float((layer.p if isinstance(layer, nn.Dropout) else layer.drop_prob) or 0.0)
+    own = _own_attention_dropout(layer)
+    return own if own is not None else float(getattr(layer, "drop_prob", None) or getattr(layer, "p", None) or 0.0)
+
+
+def _own_attention_dropout(layer: nn.Module) -> float | None:
+    """The probability with which an attention layer drops probabilities without a layer for it; ``None`` for any other layer."""
+    if isinstance(layer, nn.MultiheadAttention):
+        return float(layer.dropout)
+    rate = next((rate for name in _ATTENTION_RATES if isinstance(rate := getattr(layer, name, None), float)), None)
+    return rate if "attention" in type(layer).__name__.lower() else None
 
 
 @contextmanager
@@ -69,20 +80,31 @@ def sampling_enabled(network: nn.Module, layers: Sequence[nn.Module], rngs: Sequ
     """
     attentions: list[Any] = [m for m in network.modules() if any(getattr(m, "attn_drop", None) is layer for layer in layers)]
     fused = [module for module in attentions if getattr(module, "fused_attn", False)]
+    drops_own = {layer for layer in layers if _own_attention_dropout(layer) is not None}
+    masks = {layer: _mask(layer, rngs) for layer in layers}
+
+    def drop(made: AttentionMap) -> Tensor | None:
+        """Mask the probabilities of attention that has no layer for it."""
+        return masks[made.module](made.probabilities) if made.module in drops_own else None
+
     with ExitStack() as stack:
         for module in fused:
             module.fused_attn = False
             stack.callback(setattr, module, "fused_attn", True)
         for layer in layers:
-            stack.enter_context(layer.register_forward_hook(_mask_hook(layer, rngs)))
+            if layer not in drops_own:
+                stack.enter_context(layer.register_forward_hook(lambda module, _inputs, output: masks[module](output)))
+        if drops_own:
+            stack.enter_context(recording(network, drop))
         yield
 
 
-def _mask_hook(layer: Any, rngs: Sequence[np.random.Generator]) -> Callable[..., Tensor]:
-    keep, whole_path = 1.0 - _drop_rate(layer), not isinstance(layer, nn.Dropout)
+def _mask(layer: Any, rngs: Sequence[np.random.Generator]) -> Callable[[Tensor], Tensor]:
+    whole_path = not isinstance(layer, nn.Dropout) and _own_attention_dropout(layer) is None
+    keep = 1.0 - _drop_rate(layer)
     scale = 1.0 / keep if keep > 0 and getattr(layer, "scale_by_keep", True) else 1.0
 
-    def hook(_layer: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    def masked(output: Tensor) -> Tensor:
         """Mask the layer's output, each example with its own mask."""
         rows, rest = divmod(len(output), len(rngs))
         if rest or not rows:
@@ -92,7 +114,7 @@ def _mask_hook(layer: Any, rngs: Sequence[np.random.Generator]) -> Callable[...,
         kept = np.concatenate([rng.random(shape, dtype=np.float32) < keep for rng in rngs])
         return output * (torch.from_numpy(kept).to(output) * scale)
 
-    return hook
+    return masked
 
 
 def mc_predictive_rows(model: TorchModel, layers: Sequence[nn.Module], method: str, passes: int, check: Callable[[], None]) -> Callable[[Batch], NDArray[Any]]:

@@ -13,6 +13,7 @@ from efficient360.core.batch import Batch
 from efficient360.core.examples import Examples
 from efficient360.errors import Unsupported
 from efficient360.models.model import Model, TorchModel
+from efficient360.models.view.protocol import HOW_TO_STATE
 
 
 @final
@@ -35,7 +36,8 @@ class ModelOutputs:
             Unsupported: The model offers none.
         """
         if self.features is None:
-            raise Unsupported("no-features", "the model offers no features, which this method needs", "evaluate the checkpoint itself, without --as")
+            hint = f"evaluate the checkpoint itself, without --as, and one that ends in one linear layer; {HOW_TO_STATE}"
+            raise Unsupported("no-features", "the model offers no features, which this method needs", hint)
         return self.features
 
     def to_rows(self) -> NDArray[Any]:

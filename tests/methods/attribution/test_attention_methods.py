@@ -158,8 +158,7 @@ def test_a_network_without_tokens_or_attention_is_unsupported(method: Attributio
 
 
 def test_gradcam_needs_a_sequence_of_tokens() -> None:
-    model = vit()
-    model.network.blocks[-1].norm1 = None
+    windows = {"img_size": 16, "patch_size": 2, "embed_dim": 8, "depths": (1, 1), "num_heads": (1, 2), "window_size": 4, "num_classes": 5}
     with pytest.raises(Unsupported) as caught:
-        GradCam().require(model)
+        GradCam().require(model_of(timm.create_model("swin_tiny_patch4_window7_224", **windows), 5, SIZE))
     assert caught.value.code == "no-tokens"

@@ -1,14 +1,14 @@
 """The grid of cells and the token layout."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 from toy_models import GRID, model_of, vit
 
 from efficient360.errors import Unsupported
-from efficient360.methods.attribution.grid import TokenLayout, grid_of, token_layout
+from efficient360.methods.attribution.grid import grid_of, token_layout
+from efficient360.models.view.layout import TokenLayout
+from efficient360.models.view.protocol import ViTView
 
 
 def test_cells_are_summed_and_repeated_over_their_pixels() -> None:
@@ -18,12 +18,10 @@ def test_cells_are_summed_and_repeated_over_their_pixels() -> None:
     assert torch.equal(GRID.sum_per_cell(torch.arange(4.0).view(1, 2, 2)), torch.arange(4.0)[None])
 
 
-class Patched(nn.Module):
+class Patched(nn.Identity):
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()
-        embedding: Any = nn.Module()
-        embedding.grid_size = (rows, columns)
-        self.patch_embed = embedding
+        self.efficient360_view = ViTView(tokens=TokenLayout(rows, columns))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_an_image_size_without_a_grid_is_unsupported(size: tuple[int, int], netw
 
 def test_pooled_relevance_is_that_of_the_class_token_or_the_mean_of_the_patches() -> None:
     flow = torch.arange(25.0).view(1, 5, 5)
-    assert TokenLayout(1, 2, 2, class_token_pooling=True).pooled_relevance(flow).flatten().tolist() == [1, 2, 3, 4]
-    assert TokenLayout(1, 2, 2, class_token_pooling=False).pooled_relevance(flow).flatten().tolist() == [13.5, 14.5, 15.5, 16.5]
-    assert not token_layout(vit(class_token=False, global_pool="avg")).class_token_pooling
+    assert TokenLayout(2, 2, prefix=1, class_token=0).pooled_relevance(flow).flatten().tolist() == [1, 2, 3, 4]
+    assert TokenLayout(2, 2, prefix=1).pooled_relevance(flow).flatten().tolist() == [13.5, 14.5, 15.5, 16.5]
+    assert token_layout(vit(class_token=False, global_pool="avg")).class_token is None
     assert token_layout(vit(reg_tokens=2)).prefix == 3

@@ -74,13 +74,22 @@ def test_learning_leaves_the_checkpoint_and_the_statistics_of_batch_norms_alone(
     assert not torch.equal(after["network.norm.weight"], before["network.norm.weight"])
 
 
+def test_the_last_layer_of_any_network_is_found_and_extended() -> None:
+    model = model_of(nn.Sequential(nn.Flatten(), nn.Linear(3072, 7)))
+    require_learnable(model)
+    images = torch.rand((2, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    logits = learner_from(model, 9)(images)
+    torch.testing.assert_close(logits[:, :7], model(images))
+    assert not logits[:, 7:].any()
+
+
 def test_what_can_not_be_copied_is_refused() -> None:
     require_learnable(model_of(Normed()))
     with pytest.raises(Unsupported) as scaled:
         require_learnable(model_of(Normed(scale=3.0)))
     assert scaled.value.code == "classifier-not-last"
     with pytest.raises(Unsupported) as headless:
-        require_learnable(model_of(nn.Sequential(nn.Flatten(), nn.Linear(3072, 7))))
+        require_learnable(model_of(nn.Sequential(nn.Flatten(), nn.Linear(3072, 7), nn.Softplus())))
     assert headless.value.code == "no-linear-classifier"
 
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from efficient360.methods.attribution.attention import capture_attention
 from efficient360.methods.spectral.attention_statistics import (
     AttentionStatistics,
     entropy,
@@ -21,6 +20,7 @@ from efficient360.methods.spectral.attention_statistics import (
     record_attention,
     relative_extent,
 )
+from efficient360.models.view.protocol import ViTView
 
 
 class FixedAttention(nn.Module):
@@ -28,7 +28,7 @@ class FixedAttention(nn.Module):
 
     def __init__(self, attention: Tensor, **named: Any) -> None:
         super().__init__()
-        self.attention, self.attn_drop = attention, nn.Dropout(0.0)
+        self.weight, self.attention, self.attn_drop = nn.Parameter(torch.ones(1)), attention, nn.Dropout(0.0)
         for name, value in named.items():
             setattr(self, name, value)
 
@@ -45,7 +45,7 @@ class Network(nn.Module):
 
 def recorded(attention: Tensor, tokens: Tensor, batch: int, prefix: int = 0, side: int = 8, **named: Any) -> list[AttentionStatistics]:
     network = Network(FixedAttention(attention, **named), prefix)
-    with record_attention(network, torch.zeros(batch, 3, side, side), lambda: None) as statistics:
+    with record_attention(network, torch.zeros(batch, 3, side, side), ViTView(probabilities=("layer.attn_drop",))) as statistics:
         network.layer(tokens)
     assert not network.layer.attn_drop._forward_hooks
     return statistics
@@ -108,11 +108,15 @@ def test_reduced_keys() -> None:
         (uniform(2, 3, 8, 8), torch.zeros(2, 16, 24)),  # over channels
         (uniform(2, 3, 1, 16), torch.zeros(2, 16, 24)),  # a class token alone
         (torch.ones(2, 3, 16, 16), torch.zeros(2, 16, 24)),  # rows that don't sum to 1
-        (uniform(2, 16, 16), torch.zeros(2, 16, 24)),
     ],
 )
 def test_other_matrices_are_ignored(attention: Tensor, tokens: Tensor) -> None:
     assert recorded(attention, tokens, 2) == []
+
+
+def test_heads_may_share_an_axis_with_the_images() -> None:
+    (layer,) = recorded(uniform(6, 16, 16), torch.zeros(2, 16, 24), 2)
+    assert layer.entropy.shape == (2, 3)
 
 
 def test_a_vision_transformer_against_its_own_fused_attention() -> None:
@@ -127,11 +131,10 @@ def test_a_vision_transformer_against_its_own_fused_attention() -> None:
         hook = network.blocks[1].attn.register_forward_pre_hook(lambda _module, given: inputs.append(given[0]))
         plain = network(images)
         hook.remove()
-        with capture_attention(network) as matrices, record_attention(network, images, matrices.clear) as layers:
+        with record_attention(network, images, ViTView()) as layers:
             observed = network(images)
         q, k, _ = network.blocks[1].attn.qkv(inputs[0]).reshape(3, 17, 3, 2, 16).permute(2, 0, 3, 1, 4)
     torch.testing.assert_close(observed, plain, atol=1e-4, rtol=1e-4)
-    assert matrices == []
     assert [layer.name for layer in layers] == ["blocks.0.attn", "blocks.1.attn"]
     attention = (q @ k.mT / 4).softmax(-1).double()
     expected = -(attention * attention.log()).sum(-1)[:, :, 1:].mean(-1) / math.log(17)

@@ -10,6 +10,7 @@ from efficient360.methods.spectral.layer_spectra import layer_spectra
 from efficient360.methods.spectral.linear_operators import ConvolutionWeight, FilterWeight, MatrixWeight, find_operators
 from efficient360.methods.spectral.stable_rank import random_stable_rank
 from efficient360.methods.spectral.weight_roles import WeightRole
+from efficient360.models.view.protocol import ViTView
 
 IMAGE = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -25,7 +26,7 @@ def vit() -> nn.Module:
 
 
 def test_the_operators_of_a_vit(vit: nn.Module) -> None:
-    inventory = find_operators(vit, IMAGE)
+    inventory = find_operators(vit, IMAGE, ViTView())
     names = [w.name for w in inventory.weights]
     assert names[:5] == ["patch_embed.proj", "blocks.0.attn.qkv q", "blocks.0.attn.qkv k", "blocks.0.attn.qkv v", "blocks.0.attn.proj"]
     assert all(isinstance(w, MatrixWeight) for w in inventory.weights)
@@ -42,7 +43,7 @@ def test_the_operators_of_a_vit(vit: nn.Module) -> None:
 
 def test_layers_hold_the_spectra_of_the_weights(vit: nn.Module) -> None:
     steps: list[tuple[int, int]] = []
-    layers = layer_spectra(find_operators(vit, IMAGE), 16, 0, lambda done, total: steps.append((done, total)))
+    layers = layer_spectra(find_operators(vit, IMAGE, ViTView()), 16, 0, lambda done, total: steps.append((done, total)))
     query = layers[1]
     values = torch.linalg.svdvals(vit.get_submodule("blocks.0.attn.qkv").weight[:32].detach().double())
     assert query.spectrum.spectral_norm == pytest.approx(float(values[0]))
@@ -74,7 +75,7 @@ class Mixed(nn.Module):
 
 def test_convolutions_filters_and_torchs_attention() -> None:
     network = Mixed().eval()
-    inventory = find_operators(network, IMAGE)
+    inventory = find_operators(network, IMAGE, ViTView())
     assert [(type(w), w.role) for w in inventory.weights] == [
         (ConvolutionWeight, WeightRole.EMBEDDING),
         (ConvolutionWeight, WeightRole.CONVOLUTION),

@@ -19,12 +19,13 @@ from efficient360.methods.spectral.lipschitz import (
     norm_product,
 )
 from efficient360.models.model import PixelsToLogits, TorchModel
+from efficient360.models.view.protocol import ViTView
 
 STD = torch.full((1, 3, 1, 1), 0.5)
 
 
 def measured(network: nn.Module, image: torch.Tensor) -> tuple[NormProduct, list[LayerSpectrum]]:
-    layers = list(layer_spectra(find_operators(network, image), 128, 0, lambda done, total: None))
+    layers = list(layer_spectra(find_operators(network, image, ViTView()), 128, 0, lambda done, total: None))
     return norm_product(network, layers, STD), layers
 
 

@@ -10,11 +10,12 @@ from timm.models.metaformer import MetaFormer, Pooling
 from torch import Tensor, nn
 
 from efficient360.methods.spectral.token_maps import PREFIX_COUNTS, candidate_blocks, grid_of, record_blocks, split_tokens, token_map
+from efficient360.models.view.protocol import ViTView
 
 
 def shapes(network: nn.Module, side: int = 32) -> Sequence[tuple[str, tuple[int, ...]]]:
     images = torch.rand((2, 3, side, side), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), record_blocks(network.eval(), images, lambda tokens: tuple(tokens.shape[1:])) as seen:
+    with torch.no_grad(), record_blocks(network.eval(), images, ViTView(), lambda tokens: tuple(tokens.shape[1:])) as seen:
         network(images)
     assert not any(module._forward_hooks for module in network.modules())
     return seen
@@ -30,7 +31,7 @@ def test_a_vision_transformer_gives_its_patches_and_not_its_class_token() -> Non
     images = torch.rand((2, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     outputs: list[Tensor] = []
     network.eval().blocks[1].register_forward_hook(lambda _module, _given, output: outputs.append(output))
-    with torch.no_grad(), record_blocks(network, images, lambda tokens: tokens) as seen:
+    with torch.no_grad(), record_blocks(network, images, ViTView(), lambda tokens: tokens) as seen:
         network(images)
     assert [name for name, _ in seen] == ["blocks.0", "blocks.1"]
     assert torch.equal(seen[1][1].flatten(1, 2), outputs[0][:, 4:])
