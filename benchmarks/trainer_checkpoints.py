@@ -85,7 +85,9 @@ def folder_of(files: dict[str, Any]) -> Callable[[Path], Path]:
     return write
 
 
-def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> Iterator[tuple[str, Callable[[Path], Path], dict[str, Any]]]:
+def ways(
+    network: nn.Module, architecture: str, arguments: dict[str, Any], mean: list[float], std: list[float]
+) -> Iterator[tuple[str, Callable[[Path], Path], dict[str, Any]]]:
     """Name, how to write it, and what a user types beside the path: ``key`` and whether the architecture is left out."""
     s: State = network.state_dict()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
@@ -94,8 +96,8 @@ def ways(network: nn.Module, architecture: str, arguments: dict[str, Any]) -> It
     options = {
         "model": architecture,
         "model_kwargs": {key: value for key, value in arguments.items() if key not in ("num_classes", "img_size")},
-        "mean": [0.5] * 3,
-        "std": [0.5] * 3,
+        "mean": mean,
+        "std": std,
     }
     options |= {"img_size": arguments["img_size"]} if "img_size" in arguments else {}
     yield "state dict, .pth", torch_file(s), {}
@@ -214,11 +216,11 @@ def main() -> None:
         torch.manual_seed(0)
         arguments = {**given, "num_classes": 10}
         network = timm.create_model(architecture, **arguments).eval()
-        for way, write, asked in ways(network, architecture, arguments):
+        for way, write, asked in ways(network, architecture, arguments, [0.5] * 3, [0.5] * 3):
             with tempfile.TemporaryDirectory() as folder:
                 found = read(write(Path(folder)), architecture, given, asked)
                 if isinstance(found, CheckpointError):
-                    told = f"`{found.code}`: {found.hint.replace(folder, '…')[:160]}"
+                    told = f"`{found.code}`: {found.hint.replace(folder, '…')}"
                 else:
                     told = f"{difference(network, found, IMAGE_SIZE[family], asked.get('dtype')):.1g}"
                 counts["refused" if isinstance(found, CheckpointError) else "read"] += 1
@@ -236,11 +238,12 @@ def print_real(weights: Path, images: Path) -> None:
     print(
         f"\nA trained network, {sum(len(labels) for _, labels in batches)} images, plain loop {loop:.1%}\n\n| way of saving | top-1, or error |\n| --- | --- |"
     )
-    for way, write, asked in ways(network, architecture, arguments):
+    for way, write, asked in ways(network, architecture, arguments, card["mean"], card["std"]):
         with tempfile.TemporaryDirectory() as folder:
             path = write(Path(folder))
-            if path.is_file() and not asked.get("bare"):
-                path.with_name(f"{path.name.removesuffix(path.suffix)}.json").write_text(json.dumps({key: card[key] for key in card if key != "class_names"}))
+            if not asked.get("bare"):
+                beside = path / "model.json" if path.is_dir() else path.with_name(f"{path.name.removesuffix(path.suffix)}.json")
+                beside.write_text(json.dumps({key: card[key] for key in card if key != "class_names"}))
             found = read(path, architecture, arguments, asked)
             told = f"`{found.code}`" if isinstance(found, CheckpointError) else f"{top1(load_model(found), batches):.1%}"
         print(f"| {way} | {told} |", flush=True)

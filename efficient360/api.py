@@ -19,6 +19,7 @@ from efficient360.core.paths import file_name, possible_path, user_path
 from efficient360.core.reading import shown
 from efficient360.core.settings import LARGEST_SEED
 from efficient360.datasets.class_map import read_class_map
+from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import RunError, SettingsError
 from efficient360.execution.events import Event, Finished, Found, Opened
@@ -87,7 +88,7 @@ def evaluate(
     Args:
         model: Name in the embedded zoo, timm name or tag, ``hf-hub:org/name``, a path to weights; or a ``torch.nn.Module`` from normalised images
             ``(B, 3, H, W)`` to logits ``(B, K)``. The module is copied and stays as it is.
-        dataset: Name of a data set, path to a card, ``imagefolder:DIR``, ``parquet:FILES``; or data in memory: a map-style torch data set of
+        dataset: Name of a data set, path to a card, ``KIND:PATH`` such as ``imagenet:DIR``, a plain path; or data in memory: a map-style torch data set of
             ``(image, label)``, or a tuple of arrays ``(images, labels)``. ``None`` measures only what needs no data.
         protocol: ``quick``, ``standard``, ``full`` or a YAML file.
         only: Evaluators to run: names, or instances with settings of their own, such as ``Calibration(bins=20)``. Empty runs the whole protocol.
@@ -348,7 +349,7 @@ def _dataset_spec(
         return DatasetSpec("memory", max_examples=limit)
     folder = None if data_dir is None else possible_path(data_dir)
     kind, colon, location = str(dataset).partition(":")
-    reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
+    reference = f"{kind}:{possible_path(location)}" if colon and ALIASES.get(kind, kind) in LAYOUTS.keys() - {"hub"} else str(dataset)
     return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
 
 

@@ -82,7 +82,7 @@ def test_named_evaluators_datasets_and_protocols_exist() -> None:
     names = {what: {line.split()[0] for line in listing(what, ())} for what in ("evaluators", "datasets", "protocols", "checkpoints", "dimensions")}
     for options in parsed:
         if options.command == "evaluate":
-            assert not options.dataset or options.dataset in names["datasets"] or options.dataset.endswith(".yaml") or ":" in options.dataset
+            assert not options.dataset or options.dataset in names["datasets"] or options.dataset.endswith((".yaml", "/")) or ":" in options.dataset
             assert options.protocol in names["protocols"] or options.protocol.endswith(".yaml")
             assert {name for name in options.only.split(",") if name} <= names["evaluators"]
         if options.command == "show" and not options.plugin:

@@ -187,7 +187,7 @@ def benchmark(options: argparse.Namespace) -> int:
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Print what a checkpoint is."""
+    """Print what a checkpoint or a data set is."""
     from efficient360.cli.inspect_command import inspect as run
 
     return run(options)

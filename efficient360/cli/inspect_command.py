@@ -1,18 +1,101 @@
-"""``efficient360 inspect``: what a checkpoint is, and the command that evaluates it."""
+"""``efficient360 inspect``: what a checkpoint or a data set is, and the command that evaluates it."""
 
 import argparse
+import dataclasses
+import itertools
 import json
+from typing import Any, Final
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
+from efficient360.errors import CheckpointError, DatasetError, Efficient360Error
+
+_UNREAD: Final = ("unknown-weights-format", "weights-truncated", "weights-unreadable", "no-state-dict")
+"""Why a file is no checkpoint, that may be data instead."""
+_WEIGHTS: Final = (".safetensors", ".pth", ".pth.tar", ".pt", ".pt2", ".bin", ".ckpt", ".distcp", ".onnx", ".index.json", ".metadata")
+_LOOKED_INTO: Final = 20
+"""Folders in a folder in which weights are looked for."""
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Print what a checkpoint is."""
-    from efficient360.models.description import describe_checkpoint
+    """Print what a checkpoint or a data set is, whichever it is; of a name that is neither, why.
 
-    description = describe_checkpoint(checkpoint_spec(options))
+    Raises:
+        Efficient360Error: It is neither.
+    """
+    description = _description(options)
     if options.format == "json":
-        print(json.dumps(description.to_json(), indent=2, default=str))
+        print(json.dumps(_plain(description), indent=2, default=str))
     else:
         print("\n".join(description.lines()))
     return 0
+
+
+def _description(options: argparse.Namespace) -> Any:
+    unread: DatasetError | None = None
+    if _looks_like_data(options.checkpoint):
+        try:
+            return _data(options)  # without torch, in a second
+        except DatasetError as error:
+            unread = error
+    from efficient360.models.description import describe_checkpoint
+
+    try:
+        found = describe_checkpoint(checkpoint_spec(options))
+        if found.stored or found.code not in _UNREAD:
+            return found
+        wrong = CheckpointError(found.code, found.problem, found.hint)
+    except CheckpointError as error:
+        wrong = error
+    if unread is None:
+        try:
+            return _data(options)
+        except DatasetError as error:
+            unread = error
+    raise _nearer(wrong, unread) from unread
+
+
+def _looks_like_data(reference: str) -> bool:
+    """Whether something is rather data than a checkpoint: a path with no weights in it, the name of a card, or ``KIND:…``."""
+    from efficient360.core.paths import is_file, is_folder, user_path
+    from efficient360.datasets.card import card_names
+    from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
+
+    path = user_path(reference)
+    if is_file(path):
+        return not path.name.lower().endswith(_WEIGHTS)
+    if is_folder(path):
+        try:
+            inside = [*path.iterdir(), *(deeper for folder in itertools.islice(filter(is_folder, path.iterdir()), _LOOKED_INTO) for deeper in folder.iterdir())]
+        except OSError:
+            return False
+        return not any(p.name.lower().endswith(_WEIGHTS) for p in inside)
+    kind = reference.partition(":")[0]
+    return reference in card_names() or (":" in reference and ALIASES.get(kind, kind) in LAYOUTS)
+
+
+def _data(options: argparse.Namespace) -> Any:
+    from efficient360.datasets.description import describe
+    from efficient360.datasets.spec import DatasetSpec
+
+    return describe(DatasetSpec(options.checkpoint, options.data_dir, options.split, options.image_column, options.label_column, tuple(options.group_column)))
+
+
+def _nearer(checkpoint: CheckpointError, data: DatasetError) -> Efficient360Error:
+    """Of the two reasons, that of what was probably meant: data where there is something that is no weights, a checkpoint where it is weights."""
+    if checkpoint.code == "checkpoint-not-found":
+        hint = f"{checkpoint.hint}; for data, {data.hint}"
+        return CheckpointError(checkpoint.code, f"{checkpoint.message}; nor is it data: {data.message}", hint)
+    return data if checkpoint.code in ("no-weights-in-folder", "unknown-weights-format") else checkpoint
+
+
+def _plain(description: Any) -> Any:
+    """It as JSON has it: keys that are pairs become texts."""
+    if hasattr(description, "to_json"):
+        return description.to_json()
+    return {"command": description.command, **_texts(dataclasses.asdict(description))}
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {" x ".join(map(str, key)) if isinstance(key, tuple) else str(key): _texts(item) for key, item in value.items()}
+    return [_texts(item) for item in value] if isinstance(value, list | tuple) else value

@@ -24,8 +24,10 @@ def listing(what: str, plugins: Sequence[Path]) -> list[str]:
 
         return _aligned([(d.name, d.question + ("" if d.anchors else "  (no evaluator yet)")) for d in dimensions(plugins)])
     if what == "datasets":
+        from efficient360.datasets.layouts.catalogue import LAYOUTS
+
         rows = [(Path(str(f)).stem, _line(f.read_text(encoding="utf-8"), "title")) for f in _files("datasets/cards", ".yaml")]
-        return _aligned([*rows, ("imagefolder:DIR", "one folder of images per class"), ("parquet:FILES", "Parquet files with an image and a label column")])
+        return _aligned([*rows, *((layout.typed, layout.summary) for layout in LAYOUTS.values())])
     if what == "protocols":
         from efficient360.execution.plan import protocol_names
 

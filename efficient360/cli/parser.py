@@ -14,6 +14,7 @@ EPILOG = """examples:
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
   efficient360 evaluate deit_tiny_patch16_224 --random-weights
   efficient360 inspect model.pth
+  efficient360 inspect photos/
   efficient360 compare runs/a runs/b"""
 
 
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
     show.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
-    _inspect(commands.add_parser("inspect", help="describe a checkpoint in seconds: weights, architecture, classes, images, and the command to evaluate it"))
+    _inspect(commands.add_parser("inspect", help="describe a checkpoint or a data set in seconds, with the command that evaluates it"))
     _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
     boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page from runs")
@@ -93,6 +94,10 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
 
 def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, torchvision:NAME, hf-hub:org/name, or a path to weights")
+    return _checkpoint_options(command)
+
+
+def _checkpoint_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what = command.add_argument_group("checkpoint")
     what.add_argument(
         "--arch",
@@ -118,20 +123,28 @@ def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return what
 
 
+def _data(data: argparse._ArgumentGroup) -> None:
+    data.add_argument("--data-dir", type=_path, metavar="DIR", help="local copy of the data set in any layout; for manifest:FILE, the folder of its images")
+    data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
+    data.add_argument("--image-column", default="", metavar="COLUMN", help="column of images or paths (default: found by name and content)")
+    data.add_argument("--label-column", default="", metavar="COLUMN", help="column of labels (default: found by name)")
+    data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
+
+
 def _inspect(command: argparse.ArgumentParser) -> None:
-    _checkpoint(command)
+    command.add_argument("checkpoint", metavar="CHECKPOINT|DATA", help="either, as evaluate takes it: a path, a name, KIND:PATH")
+    _checkpoint_options(command)
+    _data(command.add_argument_group("data"))
     command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (default: text)")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
     what = _checkpoint(command)
     data = command.add_argument_group("data")
-    data.add_argument("--dataset", default="", metavar="NAME", help="name of a data set, card.yaml, imagefolder:DIR or parquet:FILES")
-    data.add_argument("--data-dir", type=_path, metavar="DIR", help="local copy of the data set: Parquet files or class folders")
-    data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
-    data.add_argument("--image-column", default="", metavar="COLUMN")
-    data.add_argument("--label-column", default="", metavar="COLUMN")
-    data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
+    data.add_argument(
+        "--dataset", default="", metavar="NAME", help="name of a data set, card.yaml, a path, or KIND:PATH such as imagenet:DIR (efficient360 list datasets)"
+    )
+    _data(data)
     data.add_argument(
         "--class-map", type=Path, metavar="FILE", help="CSV, JSON or YAML: a class of the data, and the checkpoint's class (name or index) that it is"
     )

@@ -15,7 +15,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 def _split_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w .+%:\[\]-]{0,99}", name):
+    if not re.fullmatch(r"\w[\w .+%:=\[\]-]{0,99}", name):
         raise ValueError("the name of a split, without / and *,")
     return name
 
@@ -24,19 +24,23 @@ SplitName = Annotated[str, AfterValidator(_split_name)]
 """A split's name, which becomes part of the names of files that are looked for: no path and no pattern."""
 
 
+SourceKind = Literal["hub", "embedded", "parquet", "imagefolder", "memory", "imagenet", "manifest", "webdataset", "save_to_disk", "torchvision", "npz"]
+
+
 @final
 @dataclass(frozen=True, config=_STRICT)
 class Source:
     """Where the examples are.
 
     Args:
-        kind: ``hub`` (Hugging Face), ``embedded``, ``parquet``, ``imagefolder``, or ``memory`` (given by a program).
+        kind: ``hub`` (Hugging Face), ``embedded``, ``memory`` (given by a program), or one of the layouts: ``imagefolder``, ``imagenet``, ``parquet``,
+            ``manifest``, ``webdataset``, ``save_to_disk``, ``torchvision``, ``npz``.
         location: Repository id, embedded name, glob of files or folder.
         config: Configuration of a hub data set.
         revision: Branch, tag or commit of a hub data set.
     """
 
-    kind: Literal["hub", "embedded", "parquet", "imagefolder", "memory"]
+    kind: SourceKind
     location: str
     config: str | None = None
     revision: str = "main"
@@ -87,8 +91,8 @@ class Card:
         source: Where the examples are.
         splits: Our split names (``train``, ``test``) to the source's own; empty for a folder that is not divided into splits.
         evaluate: The split that is evaluated when none is asked for.
-        image: Image column.
-        label: Label column, integers or class names.
+        image: Image column; ``""`` finds it.
+        label: Label column, integers or class names; ``""`` finds it.
         classes: Number of classes, 0 when only opening it tells.
         groups: Group columns for fairness.
         group_values: Names of a group column's integer values where the source doesn't name them.
@@ -130,7 +134,7 @@ def read_card(name: str) -> Card:
     if name not in card_names():
         known = ", ".join(card_names())
         raise DatasetError(
-            "unknown-dataset", f"there is no data set called {name!r}", f"known: {known}; or imagefolder:DIR, parquet:FILES, or a path to a card"
+            "unknown-dataset", f"there is no data set called {name!r}", f"known: {known}; or KIND:PATH (efficient360 list datasets), or a path to a card"
         )
     file = resources.files("efficient360.datasets").joinpath("cards", f"{name}.yaml")
     return parse_card(file.read_text(encoding="utf-8"), name)

@@ -1,10 +1,12 @@
 """When two class names mean the same class: equal, equal but for case and spacing, or names of the same ImageNet synset."""
 
+import importlib.util
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final, final
 
 IMAGENET_SIZES: Final = (1000, 11221, 11821, 21841, 21843)
@@ -58,6 +60,17 @@ def synset(name: str) -> str | None:
     if _SYNSET.fullmatch(name):
         return name
     return _synsets().get(spelling(name))
+
+
+def is_synset(name: str) -> bool:
+    """Whether a name is a WordNet id, as ImageNet's class folders are called."""
+    return _SYNSET.fullmatch(name) is not None
+
+
+def imagenet_1k() -> tuple[str, ...]:
+    """ImageNet-1k's synset ids in the order of its outputs: timm's list, read without importing timm, which takes seconds."""
+    folder = next(iter(getattr(importlib.util.find_spec("timm"), "submodule_search_locations", None) or ()), "")
+    return tuple(Path(folder, "data", "_info", "imagenet_synsets.txt").read_text(encoding="utf-8").split())
 
 
 def imagenet_synsets(classes: int) -> tuple[str, ...]:

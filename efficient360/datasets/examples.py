@@ -19,7 +19,7 @@ from torch import Tensor
 
 from efficient360.core.batch import Batch
 from efficient360.datasets.images import Decoder, stack
-from efficient360.datasets.regular_files import path_within, read_file
+from efficient360.datasets.regular_files import image_bytes
 from efficient360.errors import DatasetError
 
 _READ = 256
@@ -150,7 +150,7 @@ class ExampleSet:
         """
         cells = self.table[self.positions[first:last]][self.image]
         with self._named():
-            return [self._bytes(cell, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
+            return [image_bytes(cell, self.roots, name) for cell, name in zip(cells, self.ids[first:last], strict=True)]
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
@@ -159,16 +159,6 @@ class ExampleSet:
             yield
         except DatasetError as error:
             raise self.trouble(error.code, error.message, error.hint) from error
-
-    def _bytes(self, cell: Any, name: str) -> bytes:
-        if isinstance(cell, bytes):
-            return cell
-        if isinstance(cell, Mapping) and cell.get("bytes") is not None:
-            return bytes(cell["bytes"])
-        path = cell.get("path") if isinstance(cell, Mapping) else cell
-        if isinstance(path, str) and path:
-            return read_file(path_within(path, self.roots, name), f"the image file of example {name}")
-        raise DatasetError("missing-image", f"example {name} has no image", "repair or remove it; an example is never skipped in silence")
 
 
 def stratified(labels: NDArray[np.integer[Any]], n: int, seed: int) -> NDArray[np.int64]:

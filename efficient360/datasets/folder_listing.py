@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
@@ -117,6 +117,40 @@ def sub_folders(folder: Path) -> list[Path]:
 def holds_image(folder: Path) -> bool:
     """Whether an image lies directly in a folder."""
     return any(not is_hidden(entry.name) and not entry.is_dir() and _reason(entry) == "" for entry in _entries(folder))
+
+
+def images_in(folder: Path) -> list[str]:
+    """Names of the images directly in a folder, sorted."""
+    return [entry.name for entry in _entries(folder) if not is_hidden(entry.name) and not entry.is_dir() and _reason(entry) == ""]
+
+
+def list_flat(folder: Path, root: Path, classes: Sequence[str], label: Callable[[int, str], str | None], source: Path) -> Listing:
+    """The images directly in a folder, whose classes something else says.
+
+    Args:
+        folder: Holds the images.
+        root: What ids are relative to.
+        classes: Class names in order.
+        label: The class of an image by its place among the images, sorted by name, and its name; ``None`` where it has none.
+        source: The file that says so, which is not left out where it lies among them.
+
+    Raises:
+        DatasetError: A folder or file can't be read, or an image has no label (``missing-label``).
+    """
+    place = {name: i for i, name in enumerate(classes)}
+    files = [entry for entry in _entries(folder) if not is_hidden(entry.name) and not entry.is_dir()]
+    others = [(entry, reason) for entry in files if entry.name != source.name and (reason := _reason(entry))]
+    left_out = {source.name, *(entry.name for entry, _ in others)}
+    images = [entry for entry in files if entry.name not in left_out]
+    labels = [label(i, entry.name) for i, entry in enumerate(images)]
+    missing = [entry.name for entry, found in zip(images, labels, strict=True) if found is None]
+    if missing:
+        message = f"{len(missing)} of the {len(images)} images in {folder} have no label, the first is {missing[0]}"
+        raise DatasetError("missing-label", message, "complete the label file, or move these images away")
+    skipped = Counter(reason for _, reason in others)
+    named = {reason: [_id(entry.path, root) for entry, why in others if why == reason][:NAMED] for reason in skipped}
+    paths = [entry.path for entry in images]
+    return Listing([as_text(name) for name in classes], paths, [_id(path, root) for path in paths], [place[str(found)] for found in labels], skipped, named)
 
 
 def files_beside(folder: Path) -> int:

@@ -10,19 +10,22 @@ from typing import Any, final
 import numpy as np
 
 from efficient360.core.findings import Finding
-from efficient360.core.paths import exists, user_path
-from efficient360.datasets.card import Card, Source, read_card, read_card_file
+from efficient360.datasets.card import Card
 from efficient360.datasets.class_matching import known_part, unseen_classes
-from efficient360.datasets.data_findings import files_found, left_out, nameless
+from efficient360.datasets.columns import find_columns, require_asked
+from efficient360.datasets.data_findings import nameless
 from efficient360.datasets.examples import ExampleSet
+from efficient360.datasets.folder_findings import files_found, left_out
 from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
 from efficient360.datasets.label_column import labels_of
 from efficient360.datasets.pixel_depth import pixel_depth
+from efficient360.datasets.recognition import read_reference
+from efficient360.datasets.references import card_of
 from efficient360.datasets.shifts import shifted_sets
 from efficient360.datasets.sources import has_split, open_table
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.datasets.split_folders import WHOLE, choose_split, kind_of, split_folders
+from efficient360.datasets.split_names import kind_of
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 from efficient360.models.checkpoint import Checkpoint
@@ -67,47 +70,15 @@ class OpenedSplit:
         examples: All its examples.
         files: As of :class:`Dataset`.
         findings: As of :class:`Dataset`.
+        image: Column of the images.
+        label: Column of the labels.
     """
 
     examples: ExampleSet
     files: Mapping[str, Any]
     findings: tuple[Finding, ...]
-
-
-def card_of(spec: DatasetSpec) -> Card:
-    """The card a reference stands for, with the user's columns over it.
-
-    Raises:
-        DatasetError: Unknown name, a card that doesn't validate, or a split that an image folder does not have.
-    """
-    kind, _, location = spec.reference.partition(":")
-    if kind == "imagefolder" and location:
-        return _folder_card(Path(location).expanduser(), spec)
-    if kind == "parquet" and location:
-        card = Card("parquet", location, Source("parquet", location), splits={"test": "test"})
-    elif spec.reference.endswith((".yaml", ".yml")):
-        path = user_path(spec.reference)
-        if not exists(path):
-            raise DatasetError("no-card", f"there is no data set card at {path}", "check the path, or give the name of a data set: efficient360 list datasets")
-        card = read_card_file(path)
-    else:
-        card = read_card(spec.reference)
-    split = next((name for name in card.splits if kind_of(name) == kind_of(spec.split)), spec.split) if spec.split not in card.splits else spec.split
-    changes: dict[str, Any] = {"image": spec.image_column, "label": spec.label_column, "groups": spec.group_columns, "evaluate": split}
-    return dataclasses.replace(card, **{key: value for key, value in changes.items() if value})
-
-
-def _folder_card(folder: Path, spec: DatasetSpec) -> Card:
-    """The card of an image folder: the splits that it has folders for, or one that is the whole folder."""
-    if not folder.is_dir():
-        raise DatasetError("no-folder", f"{folder} is no folder", "give a folder with one sub-folder of images a class")
-    for asked, option in ((spec.image_column, "--image-column"), (spec.label_column, "--label-column"), (spec.group_columns, "--group-column")):
-        if asked:
-            raise DatasetError("no-column", f"{option} is given, and an image folder has no columns", "leave it out, or give Parquet files")
-    folders = split_folders(folder)
-    chosen = choose_split(folder, list(folders), spec.split)
-    splits = {kind_of(name): name for name in folders} or {WHOLE: ""}
-    return Card("imagefolder", str(folder), Source("imagefolder", str(folder)), splits=splits, evaluate=kind_of(chosen) if chosen else WHOLE)
+    image: str
+    label: str
 
 
 def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Dataset:
@@ -122,7 +93,10 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
         DatasetError: It can't be found or read, lacks a column, is empty, or has labels out of range.
     """
     card = card_of(spec)
+    recognised = read_reference(spec.reference).finding
     opened = open_split_whole(card, card.evaluate, spec.data_dir, checkpoint, seed)
+    if spec.data_dir is not None and card.source.kind != "manifest":
+        require_asked(spec, opened.image, opened.label)
     whole = opened.examples
     examples = known_part(whole, checkpoint)
     unseen = tuple(whole.class_names[i] for i in unseen_classes(whole, checkpoint))
@@ -131,13 +105,14 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
         chosen = examples.subset(spec.max_examples, seed)
         taken = set(chosen.ids)
         spare = examples.select([name for name in examples.ids if name not in taken])
+    findings = opened.findings if recognised is None else (recognised, *opened.findings)
     # The card of a shifted set counts on all classes.
     shifts = () if unseen else shifted_sets(card, examples.class_names, spec.data_dir, checkpoint, seed)
     training = None
     split = next((name for name in card.splits if kind_of(name) == "train"), "train")
     if kind_of(card.evaluate) != "train" and has_split(card, split, spec.data_dir):
         training = partial(open_split, card, split, spec.data_dir, checkpoint, seed)
-    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen, training, spare, opened.files, opened.findings)
+    return Dataset(card, card.evaluate, chosen, len(examples), shifts, unseen, training, spare, opened.files, findings)
 
 
 def open_split(card: Card, split: str, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> ExampleSet:
@@ -166,13 +141,13 @@ def open_split_whole(card: Card, split: str, data_dir: Path | None, checkpoint: 
     """
     opened = open_table(card, split, data_dir)
     table = opened.rows
-    if opened.listing is not None:  # our own columns, whatever the card calls those of its source
-        card = dataclasses.replace(card, image="image", label="label")
     if len(table) == 0:
         raise DatasetError("empty-split", f"the split {split!r} of {card.name} is empty", "check the files it was made from")
-    for column, option in ((card.image, "--image-column"), (card.label, "--label-column"), *((g, "--group-column") for g in card.groups)):
-        if column not in table.column_names:
-            raise DatasetError("no-column", f"{card.name} has no column {column!r}", f"its columns are: {', '.join(table.column_names)}; choose with {option}")
+    # A layout's own columns, whatever the card calls those of its source; of a local copy, those that it has.
+    image, label = (name if data_dir is None or name in table.column_names else "" for name in (card.image, card.label))
+    card = dataclasses.replace(card, image=opened.image or image, label=opened.label or label)
+    columns = find_columns(table, card, checkpoint.num_classes)
+    card = dataclasses.replace(card, image=columns.image, label=columns.label)
     labels = labels_of(table, card, checkpoint)
     examples = ExampleSet(
         table=table.select_columns([card.image]),
@@ -189,14 +164,14 @@ def open_split_whole(card: Card, split: str, data_dir: Path | None, checkpoint: 
     depth = pixel_depth(examples)
     if depth is not None:
         examples = dataclasses.replace(examples, white=depth.white, decoder=decoder_for(checkpoint.preprocessing, depth.white))
-    findings = [*labels.findings, *([depth.finding] if depth is not None else [])]
+    findings = [*opened.findings, *columns.findings, *labels.findings, *([depth.finding] if depth is not None else [])]
     if not labels.named:
         findings.append(nameless(card, labels.names, checkpoint))
     files: Mapping[str, Any] = {}
     if opened.listing is not None:
         files = files_found(opened.listing, opened.beside)
         findings += left_out(opened.listing)
-    return OpenedSplit(examples, files, tuple(findings))
+    return OpenedSplit(examples, files, tuple(findings), card.image, card.label)
 
 
 def _group(table: Any, card: Card, column: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Data sets beside the evaluated one: those that a setting names, and the classes of the evaluated one that the checkpoint does not know."""
 
 import dataclasses
-import glob
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,9 @@ from efficient360.datasets.card import Card
 from efficient360.datasets.class_matching import unseen_part
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.identity import stamp
-from efficient360.datasets.loader import Dataset, card_of, open_whole
+from efficient360.datasets.layouts.catalogue import LAYOUTS
+from efficient360.datasets.loader import Dataset, open_whole
+from efficient360.datasets.references import card_of
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.evaluator import UNSEEN, OtherSet
 from efficient360.models.checkpoint import Checkpoint
@@ -19,7 +20,7 @@ def other_set(reference: str, checkpoint: Checkpoint, seed: int) -> OtherSet:
     """The data set that a setting names; it is opened when somebody wants it.
 
     Args:
-        reference: Name of a card, path to one, ``imagefolder:DIR``, ``parquet:FILES``; or any of them and ``=DIR`` with a local copy.
+        reference: Name of a card, path to one, ``KIND:PATH``, a plain path; or any of them and ``=DIR`` with a local copy.
         checkpoint: What will see it: tells how it wants its pixels.
         seed: Of all randomness per example.
 
@@ -38,10 +39,9 @@ def other_set(reference: str, checkpoint: Checkpoint, seed: int) -> OtherSet:
 
 def local_files(card: Card, data_dir: Path | None) -> list[Path]:
     """The files on this machine that a data set is read from; empty for one from the hub."""
-    if data_dir is None and card.source.kind == "parquet":
-        return [Path(name) for name in glob.glob(card.source.location, recursive=True)]  # noqa: PTH207 - as the source itself is read
-    folder = Path(card.source.location) if data_dir is None and card.source.kind == "imagefolder" else data_dir
-    return [] if folder is None else [file for file in folder.rglob("*") if file.is_file()]
+    if data_dir is not None:
+        return [data_dir] if data_dir.is_file() else [file for file in data_dir.rglob("*") if file.is_file()]
+    return LAYOUTS[card.source.kind].files(card.source.location) if card.source.kind in LAYOUTS else []
 
 
 def unseen_set(dataset: Dataset, data_dir: Path | None, checkpoint: Checkpoint, seed: int) -> OtherSet:

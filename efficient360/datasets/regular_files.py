@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from efficient360.errors import DatasetError
 
@@ -68,3 +69,24 @@ def path_within(path: str, roots: Sequence[Path], example: str) -> Path:
         message = f"example {example} names the image file {path!r}, which is outside the data's own folder {roots[0]}"
         raise DatasetError("path-outside", message, "put the images beside the Parquet files, or into them")
     return next((file for file in inside if file.exists()), inside[0])
+
+
+def image_bytes(cell: Any, roots: Sequence[Path], example: str) -> bytes:
+    """An image as it is stored: the cell of a table itself, or the file that it names.
+
+    Args:
+        cell: Bytes, ``{"bytes", "path"}``, or a path.
+        roots: As :func:`path_within`.
+        example: Id of the row, for messages.
+
+    Raises:
+        DatasetError: There is none, or the file can't be read.
+    """
+    if isinstance(cell, bytes):
+        return cell
+    if isinstance(cell, Mapping) and cell.get("bytes") is not None:
+        return bytes(cell["bytes"])
+    path = cell.get("path") if isinstance(cell, Mapping) else cell
+    if isinstance(path, str) and path:
+        return read_file(path_within(path, roots, example), f"the image file of example {example}")
+    raise DatasetError("missing-image", f"example {example} has no image", "repair or remove it; an example is never skipped in silence")

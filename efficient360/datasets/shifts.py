@@ -1,7 +1,6 @@
 """The shifted versions of a test set that its card names: opened when somebody wants them, labelled with the data set's own classes."""
 
 import dataclasses
-import glob
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,9 @@ from efficient360.datasets.card import Card, Shift, Source
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.identity import ids_of, stamp
 from efficient360.datasets.images import decoder_for
-from efficient360.datasets.sources import OpenedTable, open_table
+from efficient360.datasets.layouts.catalogue import LAYOUTS
+from efficient360.datasets.opened_table import OpenedTable
+from efficient360.datasets.sources import open_table
 from efficient360.errors import DatasetError
 from efficient360.evaluator import ShiftedSet
 from efficient360.models.checkpoint import Checkpoint
@@ -95,11 +96,7 @@ def _here(shift: Shift, data_dir: Path | None) -> Shift:
 
 def _identity(shift: Shift) -> str:
     """Changes when the card's entry or the local files do."""
-    files: list[Path] = []
-    if shift.source.kind == "parquet":
-        files = [Path(name) for name in glob.glob(shift.source.location, recursive=True)]  # noqa: PTH207 - as the source itself is read
-    elif shift.source.kind == "imagefolder":
-        files = [file for file in Path(shift.source.location).rglob("*") if file.is_file()]
+    files = LAYOUTS[shift.source.kind].files(shift.source.location) if shift.source.kind in LAYOUTS else []
     return stamp(dataclasses.asdict(shift), files)
 
 

@@ -12,8 +12,8 @@ class DatasetSpec:
     """What the user asked for.
 
     Args:
-        reference: Name of a card, path to one, ``imagefolder:DIR`` or ``parquet:FILES``.
-        data_dir: Local copy to read in place of the card's source.
+        reference: Name of a card, path to one, ``KIND:PATH`` of a layout, or a plain path.
+        data_dir: Local copy to read in place of the card's source; of a list of images, the folder that its paths are relative to.
         split: Split to evaluate; ``""`` takes the card's.
         image_column: Over the card's; ``""`` keeps it.
         label_column: Over the card's; ``""`` keeps it.

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -84,10 +84,18 @@ def _usual_heads(width: int) -> int:
     return next((width // size for size in (64, 32) if width % size == 0), 1)
 
 
-def _heads_told(shapes: Shapes) -> str:
-    width = shapes["patch_embed.proj.weight"][0]
-    return f"heads of 64 numbers are usual, of {width} that makes {width / 64:g}; its training script says it"
+def untold(shapes: Shapes, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments that change what a network computes, but none of its shapes: each with what is usual.
 
-
-UNTOLD: Final[Mapping[str, Callable[[Shapes], str]]] = {"num_heads": _heads_told}
-"""Arguments of a ViT that change what it computes, but none of its shapes."""
+    Args:
+        shapes: Shape by the architecture's own names.
+        arguments: Of :func:`arguments_of`, or some of them.
+    """
+    told = {}
+    if isinstance(arguments.get("num_heads"), int):
+        width = shapes["patch_embed.proj.weight"][0]
+        usual = f"heads of 64 numbers are usual, which makes {width // 64} of {width}" if width % 64 == 0 else f"it divides {width}"
+        told["num_heads"] = f"{usual}; its training script says it"
+    if "img_size" in arguments and "layers.0.blocks.0.attn.relative_position_bias_table" in shapes:
+        told["img_size"] = f"that of its training, {arguments['img_size']} or a multiple of it"
+    return told

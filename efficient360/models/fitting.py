@@ -205,8 +205,6 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
-    if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
-        return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
 
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
@@ -222,6 +220,8 @@ def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
     if blocks and blocks != {name.split(".")[1] for name in wanted if name.startswith("blocks.")}:
         return f"--arch-arg depth={len(blocks)}"
+    if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
+        return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
     return "name the architecture and the arguments it was trained with (--arch, --arch-arg KEY=VALUE)"
 
 

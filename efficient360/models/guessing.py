@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import skeleton
-from efficient360.models.family_arguments import UNTOLD, arguments_of
+from efficient360.models.family_arguments import arguments_of, untold
 from efficient360.models.fingerprints import Known, fingerprint, known_architectures
 from efficient360.models.name_matching import Shapes, common_prefix, is_beside, is_counter
 from efficient360.models.selection import shapes_of
@@ -152,8 +152,8 @@ def _fitting(shapes: Shapes, likely: Sequence[tuple[Known, tuple[str, ...] | Non
             continue
         rest = {name for name in built if name.rpartition(".")[0] not in known.classifier}
         if rest == {name for name in shapes if name.rpartition(".")[0] not in known.classifier} and all(built[name] == shapes[name] for name in rest):
-            untold = {name: usual(shapes) for name, usual in UNTOLD.items() if isinstance(arguments.get(name), int)}
-            yield Guess(known.name, {name: value for name, value in arguments.items() if name not in untold}, classes, untold=untold)
+            open_ones = untold(shapes, arguments)
+            yield Guess(known.name, {name: value for name, value in arguments.items() if name not in open_ones}, classes, untold=open_ones)
 
 
 def _preferred(known: Sequence[Known]) -> list[Known]:

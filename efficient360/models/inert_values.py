@@ -187,8 +187,9 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 def _array(kind: str, args: tuple[Any, ...], state: Any) -> Any:
     """A NumPy scalar, as a number, or a NumPy array; ``None`` where it holds something else than numbers."""
+    shape: Any = ()
     if kind == "scalar" and len(args) == 2:
-        shape, dtype, data = (), _dtype(args[0]), args[1]
+        dtype, data = _dtype(args[0]), args[1]
     elif kind == "_reconstruct" and isinstance(state, tuple) and len(state) == 5 and not state[3]:
         shape, dtype, data = state[1], _dtype(state[2]), state[4]
     elif kind == "_frombuffer" and len(args) >= 3:
@@ -207,4 +208,4 @@ def _dtype(value: Any) -> Any:
     if not isinstance(value, StandIn) or not value.args or not isinstance(value.args[0], str) or not _NUMBERS.fullmatch(value.args[0]):
         return None
     order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
-    return np.dtype(value.args[0]).newbyteorder(order if order in ("<", ">") else "=")
+    return np.dtype(value.args[0]).newbyteorder(">" if order == ">" else "<")

@@ -1,5 +1,6 @@
 """A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.program_file import program_kind
 from efficient360.models.selection import shapes_of
-from efficient360.models.sources import CheckpointSource, find_source, with_records
+from efficient360.models.sources import CheckpointSource, find_source, with_records, without_size
 from efficient360.models.weights import Weights, checkpoint_digest, digest, weights_of
 from efficient360.models.weights_file import WeightsFile, read_file
 
@@ -63,6 +64,10 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     try:
         return _own(spec, source, architecture, arguments, file) if is_own_file(architecture) else _trained(spec, source, architecture, arguments, file)
     except CheckpointError as error:
+        if source.recorded and "img_size" in source.sidecar.arguments and "img_size" not in spec.arguments:
+            with contextlib.suppress(CheckpointError):  # trainers also call the size of their crops so
+                usual = without_size(source)
+                return _trained(spec, usual, architecture, {**usual.sidecar.arguments, **spec.arguments}, file)
         raise explained(error, spec, source, file.content) from error
 
 

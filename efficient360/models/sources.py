@@ -82,7 +82,7 @@ def _file(path: Path) -> CheckpointSource:
 
 def _folder(folder: Path) -> CheckpointSource:
     found = weights_in(folder, WEIGHTS)
-    beside = find_sidecar(found.path)
+    beside = find_sidecar(found.path) or find_sidecar(folder / found.path.name)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
     name = sidecar.name or folder.resolve().name
     return CheckpointSource(name, Origin.FILE, sidecar, found.path, {"file": found.reason} if found.reason else {})
@@ -112,6 +112,13 @@ def with_records(source: CheckpointSource, content: Any) -> CheckpointSource:
         return source
     card = {**inside.card, **beside.card, **({"architecture_source": told} if beside.architecture else {})}
     return replace(source, sidecar=replace(beside, card=card), recorded=True)
+
+
+def without_size(source: CheckpointSource) -> CheckpointSource:
+    """The source with the architecture's own size of images."""
+    arguments = {name: value for name, value in source.sidecar.arguments.items() if name != "img_size"}
+    values = {name: value for name, value in source.sidecar.preprocessing.items() if name != "input_size"}
+    return replace(source, sidecar=replace(source.sidecar, arguments=arguments, preprocessing=values))
 
 
 def _is_installed(name: str) -> bool:

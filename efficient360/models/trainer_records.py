@@ -66,7 +66,10 @@ def recorded(content: Any, known: Callable[[str], bool], defaults: Callable[[str
         arguments = _fixed_size(arguments, size, defaults(architecture))
     read = {"architecture": architecture.partition(".")[0], "model_args": arguments, "class_names": list(classes) or None}
     values = {key: list(value) for key in ("mean", "std") if (value := _channel_values(told, key)) is not None}
-    return parse_sidecar({**read, **({"input_size": [3, *size]} if size else {}), **values, **card}, origin)
+    try:
+        return parse_sidecar({**read, **({"input_size": [3, *size]} if size else {}), **values, **card}, origin)
+    except CheckpointError:  # something else under one of these names
+        return parse_sidecar({"architecture": read["architecture"], **card}, origin)
 
 
 def options_beside(weights: Path, defaults: Callable[[str], Mapping[str, Any]]) -> Sidecar:
@@ -167,7 +170,7 @@ def _size(options: Mapping[Any, Any]) -> tuple[int, int] | None:
 
 def _channel_values(options: Mapping[Any, Any], key: str) -> tuple[float, ...] | None:
     value = options.get(key)
-    if isinstance(value, list | tuple) and len(value) in (1, 3) and all(type(v) in (int, float) for v in value):
+    if isinstance(value, list | tuple) and len(value) in (1, 3) and all(type(v) in (int, float) and 0 <= v <= 1 for v in value):
         return tuple(map(float, value)) * (3 if len(value) == 1 else 1)
     return None
 

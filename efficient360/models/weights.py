@@ -17,9 +17,7 @@ from efficient360.models.selection import Choice, Target, choose, select
 from efficient360.models.state_dicts import state_dicts
 from efficient360.models.torch_archive import UNFOLDS
 from efficient360.models.transformers_vit import is_transformers, to_timm_names
-from efficient360.models.weights_file import SUFFIXES, TORCH_SUFFIXES, WeightsFile, oversized, read_file
-
-__all__ = ["SUFFIXES", "TORCH_SUFFIXES", "Weights", "choose_weights", "digest", "named_weights", "read_weights", "translated", "weights_of"]
+from efficient360.models.weights_file import WeightsFile, oversized, read_file
 
 
 @final

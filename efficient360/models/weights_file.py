@@ -28,8 +28,6 @@ RESAVE: Final = 'save the tensors alone: safetensors.torch.save_file(model.state
 _RESAVE_TRUSTED: Final = f"where you trust its author, load it once with torch.load(path, weights_only=False) and {RESAVE}"
 _UNPICKLER: Final = re.compile(r"WeightsUnpickler error:\s*(.*)")
 _GLOBAL: Final = re.compile(r"GLOBAL (\S+)")
-_JUNK: Final = ("Unsupported operand", "invalid load key", "pickle data was truncated", "Invalid magic number", "unpickling stack underflow")
-"""What torch says of bytes that are not one of its pickles."""
 _PICKLE: Final = b"\x80"
 _OTHERS: Final = {
     b"\x89HDF": "an HDF5 file, as Keras writes",

@@ -14,8 +14,9 @@ from timm.data import ImageNetInfo
 
 from efficient360.datasets.card import read_card
 from efficient360.datasets.class_matching import ClassMatch, known_part, match_classes, match_examples, unseen_classes, unseen_part, with_classes
-from efficient360.datasets.loader import card_of, open_dataset, open_split, open_whole
+from efficient360.datasets.loader import open_dataset, open_split, open_whole
 from efficient360.datasets.others import other_set, unseen_set
+from efficient360.datasets.references import card_of
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import DatasetError
 from efficient360.execution import runner

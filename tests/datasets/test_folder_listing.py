@@ -12,9 +12,11 @@ from PIL import Image
 
 from efficient360.datasets.data_findings import data_findings
 from efficient360.datasets.folder_listing import HIDDEN, LOOP, NO_IMAGE, OUTSIDE, UNREAD, in_order, list_classes, list_images
-from efficient360.datasets.loader import card_of, open_dataset
+from efficient360.datasets.loader import open_dataset
+from efficient360.datasets.references import card_of
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.datasets.split_folders import choose_split, split_folders
+from efficient360.datasets.split_folders import split_folders
+from efficient360.datasets.split_names import choose_split
 from efficient360.errors import DatasetError
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 
@@ -149,7 +151,7 @@ def test_splits_by_their_exact_names_in_any_case(tmp_path: Path, folders: tuple[
         put(tmp_path, f"{name}/cat/a.png", f"{name}/dog/b.png")
     splits = split_folders(tmp_path)
     assert set(splits) == set(folders)
-    assert choose_split(tmp_path, list(splits), asked) == chosen
+    assert choose_split(str(tmp_path), list(splits), asked) == chosen
 
 
 def test_a_split_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:

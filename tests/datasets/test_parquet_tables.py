@@ -90,6 +90,11 @@ def test_another_file_under_the_same_path_and_time_is_the_file_that_is_there(tmp
         ([1, 2, 3], [1, 2, 3], ["labels-from-one", "labels-without-names"]),
         (["2", "10", "1"], [1, 2, 0], []),
         (["b", "a", "b"], [1, 0, 1], []),
+        ([[2], [0], [1]], [2, 0, 1], ["labels-without-names"]),
+        ([[0, 0, 1], [1, 0, 0], [0, 1, 0]], [2, 0, 1], ["one-hot-labels", "labels-without-names"]),
+        (["True", "False", "true"], [1, 0, 1], ["boolean-labels", "labels-without-names"]),
+        (["2.0", "0.0", "1.0"], [2, 0, 1], ["labels-without-names"]),
+        ([12, 1, 2], [11, 0, 1], ["labels-from-one", "labels-without-names"]),
     ],
 )
 def test_labels_of_every_kind(tmp_path: Path, labels: list, values: list[int], codes: list[str]) -> None:
@@ -98,9 +103,14 @@ def test_labels_of_every_kind(tmp_path: Path, labels: list, values: list[int], c
     assert [finding.code for finding in dataset.findings] == codes
 
 
-@pytest.mark.parametrize("labels", [[[0], [1]], [[0], [1, 2]], [{"a": 1}, {"a": 2}], [b"cat", b"dog"], [0.5, 1.0], [float("inf"), 0.0]])
+@pytest.mark.parametrize("labels", [[{"a": 1}, {"a": 2}], [b"cat", b"dog"], [0.5, 1.0], [float("inf"), 0.0]])
 def test_labels_that_are_none_are_refused(tmp_path: Path, labels: list) -> None:
     assert refused(opened, tmp_path, [image(0), image(1)], labels) == "bad-label"
+
+
+@pytest.mark.parametrize("labels", [[[0], [1, 2]], [[0], []], [[1, 1, 0], [0, 0, 1]]])
+def test_several_labels_for_an_image_are_refused_as_what_they_are(tmp_path: Path, labels: list) -> None:
+    assert refused(opened, tmp_path, [image(0), image(1)], labels) == "multi-label"
 
 
 @pytest.mark.parametrize("labels", [[0.0, float("nan")], [None, 1], [None, "cat"]])

@@ -66,8 +66,10 @@ def test_an_architecture_of_another_size_is_read_off_its_shapes(architecture: st
     tensors = _state(architecture, **arguments)
     guess = guesses(tensors)[0]
     given = {**guess.arguments, "num_classes": 7} | ({"num_heads": 1} if "num_heads" in guess.untold else {})
-    assert shapes_of(skeleton(guess.architecture, given).state_dict()) == shapes_of(tensors)
-    assert ("num_heads" in guess.untold) == ("vit" in architecture or "deit" in architecture)
+    assert shapes_of(
+        skeleton(guess.architecture, {**given, **({"img_size": arguments["img_size"]} if "img_size" in guess.untold else {})}).state_dict()
+    ) == shapes_of(tensors)
+    assert ("num_heads" in guess.untold) == (("vit" in architecture and "depth" in arguments) or "deit" in architecture)
 
 
 def test_a_bare_file_is_offered_what_it_looks_like_and_that_works(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import timm
 import torch
 import yaml
 from little_vit import ARCHITECTURE, ARGUMENTS, fails, little_network
@@ -99,6 +101,13 @@ def test_a_checkpoint_of_lightning(tmp_path: Path) -> None:
     found = resolve(CheckpointSpec(str(tmp_path / "epoch=3-step=40.ckpt")))
     assert (found.architecture, found.class_names, found.card["taken_from"]) == (ARCHITECTURE, tuple("abcdef"), "state_dict/net")
     _same(found)
+
+
+def test_a_size_of_images_that_is_not_the_networks(tmp_path: Path) -> None:
+    network = timm.create_model("vit_tiny_patch16_224", depth=1, num_classes=3)
+    options = {"model": "vit_tiny_patch16_224", "image_size": 256, "mean": [300, 1, 1], "model_kwargs": {"depth": 1}}
+    torch.save({"state_dict": network.state_dict(), "hyper_parameters": options, "best": np.float64(1)}, tmp_path / "w.ckpt")
+    assert resolve(CheckpointSpec(str(tmp_path / "w.ckpt"))).preprocessing.input_size == (3, 224, 224)
 
 
 def test_options_that_name_another_architecture(tmp_path: Path) -> None:

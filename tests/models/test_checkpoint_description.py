@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from little_vit import ARCHITECTURE, CARD, little_network, write_json, write_weights
+from PIL import Image
 
 from efficient360.cli.parser import run_command
 from efficient360.models.checkpoint import CheckpointSpec
@@ -65,3 +66,14 @@ def test_the_command_prints_text_and_json(tmp_path: Path, capsys: pytest.Capture
 def test_the_command_says_what_it_did_not_find(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["inspect", str(tmp_path / "nothing.pth")]) == 2
     assert "there is no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "photos"])
+def test_what_is_no_checkpoint_is_looked_at_as_data(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("cat", "dog"):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (8, 8), (i * 9, 0, 0)).save(tmp_path / "photos" / kind / f"{kind}{i}.png")
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(f"photos/{k}/{k}{i}.png,{k}\n" for k in ("cat", "dog") for i in range(2)))
+    assert run_command(["inspect", str(tmp_path / name)]) == 0
+    assert "efficient360 evaluate CHECKPOINT --dataset" in capsys.readouterr().out
