@@ -1,8 +1,8 @@
 """Logits out of what networks return."""
 
-from collections import namedtuple
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -14,6 +14,11 @@ from efficient360.models.in_memory import checkpoint_in_memory, model_in_memory
 from efficient360.models.outputs import logits_in
 
 LOGITS, FEATURES, MAPS = torch.zeros(2, 5), torch.ones(2, 8), torch.ones(2, 3, 4, 4)
+
+
+class Pair(NamedTuple):
+    logits: torch.Tensor
+    features: torch.Tensor
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Answer:
         (torch.tensor(1.0), LOGITS),
         ImageClassifierOutput(loss=torch.tensor(1.0), logits=LOGITS, hidden_states=(MAPS, MAPS)),
         Answer(LOGITS, MAPS),
-        namedtuple("Output", ("logits", "features"))(LOGITS, FEATURES),
+        Pair(LOGITS, FEATURES),
         SimpleNamespace(logits=LOGITS, features=FEATURES),
         (LOGITS,),
     ],
