@@ -165,7 +165,7 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
         guesses=tuple(f"{guess}{f', under {guess.key}' if guess.key else ''}" for guess in looks[:_MOST]),
         problem="" if problem is None else problem.message,
         code="" if problem is None else problem.code,
-        hint="" if problem is None else problem.hint,
+        hint="" if problem is None else problem.hint.partition(" (efficient360 inspect")[0],
         command=_command(spec, looks),
         card={**card, **more},
         **known,
