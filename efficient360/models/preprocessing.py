@@ -26,7 +26,8 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
         CheckpointError: The images aren't RGB, or ``img_size`` is no size, or the user's values are none.
     """
     typed = preprocessing_values(spec.preprocessing, "the preprocessing given")
-    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **_defaults(architecture), **sidecar.preprocessing, **typed})
+    named = {**_defaults(architecture), **sidecar.preprocessing, **typed}
+    config = resolve_data_config(pretrained_cfg={"architecture": architecture, **named})
     channels, *sides = config["input_size"]
     channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
     mean, std = (tuple(config[key]) * (3 if len(config[key]) == 1 else 1) for key in ("mean", "std"))
@@ -38,19 +39,16 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     height, width = tuple(sides) if size is None else _sides(size)
     # A processor makes images of its own size; at another that the user asks for, timm's steps that are nearest to it.
     processor = sidecar.preprocessing.get("processor", "") if [height, width] == sides and not typed.keys() & _GEOMETRY else ""
-    whole = Preprocessing((3, height, width), mean, std, config["interpolation"], float(config["crop_pct"]), config["crop_mode"], processor)
+    # Where no library knows the architecture, nothing is cropped off images as small as CIFAR's or Tiny ImageNet's.
+    crop = 1.0 if "crop_pct" not in named and max(height, width) <= SMALL else float(config["crop_pct"])
+    whole = Preprocessing((3, height, width), mean, std, config["interpolation"], crop, config["crop_mode"], processor)
     return grey_values(whole) if channels == 1 else whole
 
 
 def _defaults(architecture: str) -> dict[str, Any]:
     """What is usual for the architecture; a user's file names values as a user does."""
     config = default_config(architecture)
-    return config if not library_of(architecture).source(architecture) else _of_small_images(preprocessing_values(config, architecture))
-
-
-def _of_small_images(values: dict[str, Any]) -> dict[str, Any]:
-    """With nothing cropped off images as small as CIFAR's or Tiny ImageNet's, where no crop is named."""
-    return {"crop_pct": 1.0, **values} if "input_size" in values and max(values["input_size"][1:]) <= SMALL else values
+    return config if not library_of(architecture).source(architecture) else preprocessing_values(config, architecture)
 
 
 def assumed_values(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) -> tuple[str, ...]:

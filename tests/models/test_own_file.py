@@ -153,6 +153,8 @@ def test_another_image_size_is_offered(tmp_path) -> None:
     fails(spec, "network-fails", "224 x 224", "--preprocess input_size=32")
     checkpoint = resolve(CheckpointSpec(spec.reference, spec.architecture, preprocessing={"input_size": 32, "mean": [0.5, 0.4, 0.3]}))
     assert checkpoint.preprocessing.mean == (0.5, 0.4, 0.3)
+    assert checkpoint.preprocessing.crop_pct == 1.0  # of images so small nothing is cropped where nobody says so
+    assert "crop_pct" in checkpoint.assumed
     assert "std" in checkpoint.assumed
     assert "mean" not in checkpoint.assumed
 

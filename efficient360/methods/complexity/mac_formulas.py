@@ -229,7 +229,7 @@ _MOVING = (
     "channel_shuffle chunk clone col2im constant_pad_nd contiguous copy_ detach dropout dropout_ dstack embedding empty empty_like expand "
     "expand_as eye feature_dropout fill fill_ flatten flip full full_like fold gather hstack im2col index index_add index_copy index_fill "
     "index_put index_put_ index_select item lift_fresh linspace masked_fill masked_fill_ masked_scatter meshgrid movedim moveaxis narrow "
-    "new_empty new_full new_ones new_zeros nonzero nonzero_numpy numpy_T ones ones_like one_hot pad permute pixel_shuffle pixel_unshuffle rand "
+    "mH mT new_empty new_full new_ones new_zeros nonzero nonzero_numpy numpy_T ones ones_like one_hot pad permute pixel_shuffle pixel_unshuffle rand "
     "rand_like randn randn_like reflection_pad2d repeat repeat_interleave replication_pad2d requires_grad_ reshape reshape_as resolve_conj roll "
     "rot90 scalar_tensor scatter scatter_ scatter_add scatter_add_ scatter_reduce select size slice split split_with_sizes squeeze stack "
     "sym_size swapaxes t take take_along_dim tensor tensor_split tile to transpose tril tril_ triu triu_ type_as unbind unflatten unfold "
