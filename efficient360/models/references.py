@@ -41,7 +41,9 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
     source = find_source(spec)
     if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
         message = f"{spec.reference} is a whole program ({kind}), not weights"
-        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
+        raise CheckpointError(
+            "program-file", message, f"efficient360 evaluate {spec.reference} --dataset DATA takes it as it is; everything else wants weights"
+        )
     file = None if spec.random_weights or source.weights is None else read_file(source.weights)
     source = with_records(source, None if file is None else file.content)
     architecture = spec.architecture or source.sidecar.architecture
