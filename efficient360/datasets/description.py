@@ -92,7 +92,7 @@ class DataDescription:
             names = ", ".join(self.class_names[:NAMED]) + (" …" if len(self.class_names) > NAMED else "")
             fewest, most = self.per_class
             each = f"{count(fewest)} images each" if fewest == most else f"{count(fewest)} to {count(most)} images each"
-            rows += [("classes", f"{count(self.classes)}, {each}" + (f": {names}" if names else ""))]
+            rows += [("classes", count(self.classes) + (f", {each}" if most else "") + (f": {names}" if names else ""))]
         rows += [("labels", self.labels)] if self.labels else []
         if self.sizes:
             rows += [("images", f"{_sizes(self.sizes)}; {_counts(self.formats)}; {_counts(self.modes)} ({sum(self.modes.values())} looked at)")]
@@ -175,8 +175,8 @@ def _of_hub(card: Card, base: DataDescription) -> DataDescription:
     label = card.label or next((name for name, names in summary.classes.items() if names), "")
     names = list(summary.classes.get(label, ()))
     splits = {ours: summary.splits.get(own) for ours, own in card.splits.items()}
-    labels = f"the column {label!r}" if label else f"columns: {', '.join(summary.columns)}"
-    return dataclasses.replace(base, splits=splits, class_names=names, labels=labels, kind=f"{base.kind}; nothing is downloaded yet")
+    labels = f"the column {label!r}" if label else f"in one of the columns {', '.join(summary.columns)}" if summary.columns else ""
+    return dataclasses.replace(base, splits=splits, class_names=names, classes=len(names), labels=labels, kind=f"{base.kind}; nothing is downloaded yet")
 
 
 def _look_into(card: Card, split: str, data_dir: Path | None) -> OpenedTable:

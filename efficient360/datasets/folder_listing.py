@@ -194,11 +194,10 @@ def _reason(entry: "os.DirEntry[str]") -> str:
     Raises:
         DatasetError: It is no file at all, or can't be read.
     """
-    what = f"{entry.path} among the images"
     if not entry.is_file():
-        require_regular(Path(entry.path), what)
-    ending = Path(entry.name).suffix.casefold()
-    if ending in ENDINGS or is_image(read_file(Path(entry.path), what, HEAD)):
+        require_regular(Path(entry.path), f"{entry.path} among the images")
+    ending = os.path.splitext(entry.name)[1].casefold()  # noqa: PTH122 - a folder may hold a million
+    if ending in ENDINGS or is_image(read_file(Path(entry.path), f"{entry.path} among the images", HEAD)):
         return ""
     return UNREAD if ending in UNREAD_ENDINGS else NO_IMAGE
 
@@ -209,4 +208,5 @@ def as_text(name: str) -> str:
 
 
 def _id(path: str, root: Path) -> str:
-    return as_text(Path(path).relative_to(root).as_posix())
+    start = f"{root}/"
+    return as_text(path[len(start) :] if path.startswith(start) else Path(path).relative_to(root).as_posix())

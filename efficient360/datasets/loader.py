@@ -12,6 +12,7 @@ import numpy as np
 from efficient360.core.findings import Finding
 from efficient360.datasets.card import Card
 from efficient360.datasets.class_matching import known_part, unseen_classes
+from efficient360.datasets.class_names import common_names
 from efficient360.datasets.columns import find_columns, require_asked
 from efficient360.datasets.data_findings import nameless
 from efficient360.datasets.examples import ExampleSet
@@ -19,6 +20,7 @@ from efficient360.datasets.folder_findings import files_found, left_out
 from efficient360.datasets.identity import ids_of
 from efficient360.datasets.images import decoder_for
 from efficient360.datasets.label_column import labels_of
+from efficient360.datasets.layouts.image_folder import ONE_CLASS
 from efficient360.datasets.pixel_depth import pixel_depth
 from efficient360.datasets.recognition import read_reference
 from efficient360.datasets.references import card_of
@@ -98,6 +100,9 @@ def open_dataset(spec: DatasetSpec, checkpoint: Checkpoint, seed: int) -> Datase
     if spec.data_dir is not None and card.source.kind != "manifest":
         require_asked(spec, opened.image, opened.label)
     whole = opened.examples
+    around = next((finding for finding in opened.findings if finding.code == ONE_CLASS), None)
+    if around is not None and not spec.class_map and not (checkpoint.class_names and common_names(whole.class_names, checkpoint.class_names)):
+        raise DatasetError(ONE_CLASS, around.message, around.advice)
     examples = known_part(whole, checkpoint)
     unseen = tuple(whole.class_names[i] for i in unseen_classes(whole, checkpoint))
     chosen, spare = examples, None

@@ -144,7 +144,9 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
     inside = [(kind, child) for child in sub_folders(path)[:INSIDE] for kind, layout in LAYOUTS.items() if layout.recognise(child)]
     if images and not lists:
         message = f"{text} holds {len(images)} images, and neither class folders nor a list of their labels"
-        return DatasetError("no-labels", message, "sort them into a folder for each class, or give a list: manifest:FILE")
+        beside = [child for child in sorted(path.absolute().parent.iterdir()) if LAYOUTS["manifest"].recognise(child)]
+        offer = f"did you mean manifest:{beside[0]}? Else sort" if beside else "sort"
+        return DatasetError("no-labels", message, f"{offer} them into a folder for each class, or give a list: manifest:FILE")
     if lists:
         return DatasetError("unreadable-dataset", f"{text} is no data set by itself, but holds {_names(lists)}", f"did you mean manifest:{lists[0]}?")
     if inside:

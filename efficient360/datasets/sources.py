@@ -75,11 +75,16 @@ def has_split(card: Card, split: str, data_dir: Path | None) -> bool:
 
 
 def _folder(card: Card, split: str) -> OpenedTable:
-    root = Path(card.source.location)
-    found = _declared(card, split, root)
+    root, declared = Path(card.source.location), card.splits[split]
+    try:
+        return LAYOUTS[card.source.kind].open(card.source.location, declared, card)
+    except DatasetError as error:
+        if error.code != "unknown-split":
+            raise
+    found = _declared(card, split, root)  # a card's own name of a folder, or data that are not divided
     if found is None:
         names = ", ".join(find_places(root).splits) or "none"
-        raise DatasetError("unknown-split", f"{root} has no folder {card.splits[split]}/ for the split {split!r}", f"its split folders are: {names}")
+        raise DatasetError("unknown-split", f"{root} has no folder {declared}/ for the split {split!r}", f"its split folders are: {names}")
     return found()
 
 

@@ -108,7 +108,8 @@ def _splits(folder: Path) -> tuple[dict[str, SplitPlace], list[str]]:
             places[child.name] = place
         elif any(holds_image(inner) for inner in (child, *_image_folder(child))):
             unlabelled.append(child.name)
-    ordered = {name: places[name] for name in in_kind_order(places)}
+    exactly = {kind_of(name) for name in places if kind_of(name) in NAMES}
+    ordered = {name: places[name] for name in in_kind_order(places) if kind_of(name) in NAMES or loose_kind(name) not in exactly}
     kinds: dict[str, str] = {}
     for name in ordered:
         other = kinds.setdefault(loose_kind(name), name)

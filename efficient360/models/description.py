@@ -157,13 +157,15 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
     card = {key: str(value) for key, value in (checkpoint.card if checkpoint is not None else source.card).items() if isinstance(value, str | int | float)}
     return CheckpointDescription(
         spec.reference,
-        **({"file": str(file.path), "kind": file.kind, "size": file.size} if file is not None else {}),
+        file="" if file is None else str(file.path),
+        kind="" if file is None else file.kind,
+        size=0 if file is None else file.size,
         stored=stored[:_MOST],
         beside=_beside(content),
         guesses=tuple(f"{guess}{f', under {guess.key}' if guess.key else ''}" for guess in looks[:_MOST]),
         problem="" if problem is None else problem.message,
         code="" if problem is None else problem.code,
-        hint="" if problem is None else problem.hint,
+        hint="" if problem is None else problem.hint.partition(" (efficient360 inspect")[0],
         command=_command(spec, looks),
         card={**card, **more},
         **known,

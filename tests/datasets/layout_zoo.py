@@ -525,6 +525,32 @@ def hugging_face(pictures: Sequence[Picture], label: Any = None) -> Dataset:
     return Dataset.from_dict({"img": [{"bytes": p.data, "path": None} for p in pictures], "label": labels}, features=features)
 
 
+HUB_README = (
+    """---
+dataset_info:
+  features:
+  - name: img
+    dtype: image
+  - name: label
+    dtype:
+      class_label:
+        names:
+"""
+    + "".join(f"          '{i}': {name}\n" for i, name in enumerate(CIFAR))
+    + """  splits:
+  - name: test
+    num_bytes: 1
+    num_examples: 20
+configs:
+- config_name: default
+  data_files:
+  - split: test
+    path: data/test-*
+---
+"""
+)
+
+
 @case("a copy of a hub repository: data/test-*.parquet", findings=("dataset-recognised",))
 def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     (root / "data").mkdir()
@@ -584,13 +610,34 @@ def _(root: Path, pictures: Sequence[Picture]) -> DatasetSpec:
     return DatasetSpec(f"webdataset:{root}/a.tar")
 
 
+def python2_pickle(value: Any) -> bytes:
+    """A pickle as Python 2 wrote it, of which CIFAR's batches are: texts are byte strings, arrays hold their bytes as one."""
+    return b"\x80\x02" + _python2(value) + b"."
+
+
+def _python2(value: Any) -> bytes:
+    if isinstance(value, dict):
+        return b"}" + b"".join(_python2(key) + _python2(item) + b"s" for key, item in value.items())
+    if isinstance(value, list):
+        return b"](" + b"".join(map(_python2, value)) + b"e"
+    if isinstance(value, int):
+        return b"J" + value.to_bytes(4, "little", signed=True)
+    if isinstance(value, str):
+        return b"U" + bytes([len(value)]) + value.encode()
+    shape = b"(" + b"".join(_python2(side) for side in value.shape) + b"t"
+    dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    data = b"T" + value.nbytes.to_bytes(4, "little") + value.tobytes()
+    empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
+    return empty + b"(K\x01" + shape + dtype + b"\x89" + data + b"tb"
+
+
 def cifar_batches(folder: Path, pictures: Sequence[Picture]) -> None:
-    """As torchvision's download, pickled by Python 2: keys are bytes, arrays ``(n, 3072)`` channels first."""
+    """As torchvision's download, pickled by Python 2: arrays ``(n, 3072)`` with channels first."""
     data = np.stack([p.pixels.transpose(2, 0, 1).reshape(-1) for p in pictures])
     for name, part in (("test_batch", slice(None)), *((f"data_batch_{i}", slice(0, 1)) for i in range(1, 6))):
-        batch = {b"data": data[part], b"labels": [p.label for p in pictures][part], b"batch_label": b"x"}
-        put(folder / name, pickle.dumps(batch, protocol=2))
-    put(folder / "batches.meta", pickle.dumps({b"label_names": [name.encode() for name in CIFAR], b"num_vis": 3072}, protocol=2))
+        batch = {"data": data[part], "labels": [p.label for p in pictures][part], "batch_label": "testing batch 1 of 1"}
+        put(folder / name, python2_pickle(batch))
+    put(folder / "batches.meta", python2_pickle({"label_names": list(CIFAR), "num_vis": 3072}))
 
 
 @case("torchvision: cifar-10-batches-py")

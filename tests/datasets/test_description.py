@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from layout_zoo import CASES, Picture, cifar, folders, hugging_face, put, table
+from layout_zoo import CASES, HUB_README, Picture, cifar, folders, hugging_face, put, table
 
 from efficient360.cli.parser import run_command
 from efficient360.datasets import description
@@ -65,11 +65,13 @@ def test_a_repository_on_the_hub_is_described_without_its_files(tmp_path: Path, 
 
     (tmp_path / "org" / "pets" / "data").mkdir(parents=True)
     hugging_face(PICTURES).to_parquet(tmp_path / "org" / "pets" / "data" / "test-00000-of-00001.parquet")
+    put(tmp_path / "org" / "pets" / "README.md", HUB_README)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hub, "require_answer", lambda *_: None)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     found = describe(DatasetSpec("hub:org/pets"))
-    assert list(found.splits) == ["test"]
+    assert found.splits == {"test": 20}
+    assert "classes         10: airplane, automobile" in "\n".join(found.lines())
     assert found.command == "efficient360 evaluate CHECKPOINT --dataset hub:org/pets"
 
 

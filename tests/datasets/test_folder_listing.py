@@ -144,6 +144,8 @@ def test_other_names_stand_in_the_order_of_their_characters() -> None:
         (("train", "val", "test"), "validation", "val"),
         (("train", "val", "test"), "train", "train"),
         (("TRAIN", "VAL"), "val", "VAL"),
+        (("Training_Set", "Test_Set"), "", "Test_Set"),
+        (("train", "eval"), "test", "eval"),
     ],
 )
 def test_splits_by_their_exact_names_in_any_case(tmp_path: Path, folders: tuple[str, ...], asked: str, chosen: str) -> None:
@@ -152,6 +154,11 @@ def test_splits_by_their_exact_names_in_any_case(tmp_path: Path, folders: tuple[
     splits = split_folders(tmp_path)
     assert set(splits) == set(folders)
     assert choose_split(str(tmp_path), list(splits), asked) == chosen
+
+
+def test_an_exact_name_stands_before_a_looser_one(tmp_path: Path) -> None:
+    put(tmp_path, "train/cat/a.png", "trainval/cat/b.png", "val/cat/c.png")
+    assert list(split_folders(tmp_path)) == ["val", "train"]
 
 
 def test_a_split_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:

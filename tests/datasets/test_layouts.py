@@ -98,3 +98,16 @@ def test_a_list_is_found_by_a_path_with_dots_and_its_images_may_be_links(tmp_pat
     examples = open_dataset(DatasetSpec("manifest:../list.csv"), TEN, 0).examples
     assert len(next(examples.batches(12)).images) == 12
     assert examples.ids[0].startswith("images/")
+
+
+def test_a_folder_around_the_class_folders_is_no_class_unless_the_checkpoint_knows_it(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "class folders")
+    case.build(tmp_path / "photos", pictures(case))
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), TEN, 0)
+    assert caught.value.code == "one-class"
+    assert f"imagefolder:{tmp_path}/photos" in caught.value.hint
+    (tmp_path / "photos").rename(tmp_path / "cat")
+    dataset = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), TEN, 0)
+    assert set(dataset.examples.labels.tolist()) == {0}
+    assert "one-class" in {finding.code for finding in dataset.findings}

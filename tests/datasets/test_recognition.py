@@ -114,3 +114,12 @@ def test_a_layout_that_is_another_is_offered_as_what_it_is(tmp_path: Path, typed
     with pytest.raises(DatasetError) as caught:
         describe(spec)
     assert f"did you mean {offered.format(tmp_path)}?" in caught.value.hint
+
+
+def test_images_without_labels_are_offered_the_list_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"")
+    (tmp_path / "tags.csv").write_text("a,b\n1,2\n")
+    error = refused(f"{tmp_path}/images")
+    assert error.code == "no-labels"
+    assert f"did you mean manifest:{tmp_path}/tags.csv" in error.hint

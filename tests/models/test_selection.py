@@ -53,14 +53,14 @@ def _taken(content: Any, key: str = "") -> str:
     return taken.label
 
 
-def _under(prefix: str, tensors: dict[str, Tensor] = WANTED, **beside: Tensor) -> dict[str, Tensor]:
-    return {**{prefix + name: tensor for name, tensor in tensors.items()}, **beside}
+def _under(prefix: str, tensors: dict[str, Tensor] = WANTED) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 @pytest.mark.parametrize("prefix", ["", "net.", "backbone.", "encoder.", "vit.", "model.backbone.", "module.net._orig_mod.", "a.b.c.d."])
 @pytest.mark.parametrize("key", ["state_dict", "model", "what/ever/nested"])
 def test_any_prefix_and_any_nesting(prefix: str, key: str) -> None:
-    content: Any = _under(prefix, **{"criterion.weight": torch.ones(5), "val_acc.correct": torch.ones(1)})
+    content: Any = {**_under(prefix), "criterion.weight": torch.ones(5), "val_acc.correct": torch.ones(1)}
     for part in reversed(key.split("/")):
         content = {"epoch": 3, part: content}
     choice = _choose(content)
@@ -101,7 +101,7 @@ def test_layers_that_may_take_part_are_not_dropped(name: str) -> None:
 
 
 def test_siblings_of_a_nested_network_are_told() -> None:
-    assert _choose({"state_dict": _under("net.", **{"projection.weight": torch.ones(4, 4), "train_loss": torch.ones(1)})}).taken.beside == ("projection",)
+    assert _choose({"state_dict": {**_under("net."), "projection.weight": torch.ones(4, 4), "train_loss": torch.ones(1)}}).taken.beside == ("projection",)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_head_of_two_layers_is_another_network() -> None:
 
 def test_a_classifier_beside_a_network_is_taken_when_asked_for() -> None:
     trunk = {name: tensor for name, tensor in WANTED.items() if not name.startswith("out.")}
-    content = {"state_dict": _under("backbone.", trunk, **{"linear.weight": WANTED["out.weight"], "linear.bias": WANTED["out.bias"]})}
+    content = {"state_dict": {**_under("backbone.", trunk), "linear.weight": WANTED["out.weight"], "linear.bias": WANTED["out.bias"]}}
     taken = _choose(content).taken
     assert not taken.fits
     assert separate_heads(taken, content, TARGET) == ("state_dict/backbone+linear",)

@@ -11,7 +11,7 @@ import torch
 import yaml
 from little_vit import ARCHITECTURE, ARGUMENTS, fails, little_network
 from timm.utils import CheckpointSaver
-from torch.distributed import checkpoint as distributed
+from torch.distributed.checkpoint.state_dict_saver import save as save_distributed
 
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import CheckpointSpec
@@ -154,7 +154,7 @@ def test_deepspeeds_latest_leads_nowhere_else(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("nested", [True, False])
 def test_a_distributed_checkpoint(nested: bool, tmp_path: Path) -> None:
-    distributed.save({"model": dict(STATE), "epoch": 3} if nested else dict(STATE), checkpoint_id=tmp_path / "dcp", no_dist=True)
+    save_distributed({"model": dict(STATE), "epoch": 3} if nested else dict(STATE), checkpoint_id=tmp_path / "dcp", no_dist=True)
     found = resolve(CheckpointSpec(str(tmp_path / "dcp"), ARCHITECTURE, ARGUMENTS))
     assert found.digest == digest(STATE)
     _same(found)
@@ -162,7 +162,7 @@ def test_a_distributed_checkpoint(nested: bool, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_distributed_checkpoint_without_one_of_its_files(tmp_path: Path) -> None:
-    distributed.save(dict(STATE), checkpoint_id=tmp_path / "dcp", no_dist=True)
+    save_distributed(dict(STATE), checkpoint_id=tmp_path / "dcp", no_dist=True)
     next((tmp_path / "dcp").glob("*.distcp")).unlink()
     fails(CheckpointSpec(str(tmp_path / "dcp"), ARCHITECTURE, ARGUMENTS), "distributed-checkpoint")
 

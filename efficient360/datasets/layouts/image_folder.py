@@ -20,6 +20,8 @@ from efficient360.datasets.split_names import named_splits
 from efficient360.errors import DatasetError
 
 IMAGENET_CLASSES: Final = 1000
+ONE_CLASS: Final = "one-class"
+"""Code of the finding, and of the error where the checkpoint does not know that class."""
 
 
 @final
@@ -116,7 +118,7 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
     Raises:
         DatasetError: There is no class, no label or no image.
     """
-    every = _vocabulary([place, *splits.values()])
+    every = _vocabulary([place, *(other for other in splits.values() if other != place)])
     if not every:
         raise DatasetError("no-classes", f"{place.folder} has no sub-folders", "put the images of each class into a sub-folder named after it")
     findings: tuple[Finding, ...] = ()
@@ -124,15 +126,18 @@ def opened_place(place: SplitPlace, root: Path, splits: Mapping[str, SplitPlace]
         listing = list_images(place.folder, root, every)
     else:
         listing, findings = _listed(place.folder, place.labels, root, every)
+    findings = (*findings, *_one_class(place, every))
     elsewhere = beside(root, splits) if splits else 0
     return OpenedTable(_table(listing), (), listing, elsewhere, "image", "label", findings)
 
 
 def _vocabulary(places: Sequence[SplitPlace]) -> list[str]:
     """The classes of a data set. Numbers in a label file, beside folders with names, are the places of these names."""
-    names = {name for place in places for name in _classes(place)}
+    found = [(place.labels is not None, set(_classes(place))) for place in places]
+    names = {name for _, classes in found for name in classes}
     words = {name for name in names if not is_number(name)}
-    return in_order(list(words if words and all(is_number(name) for place in places if place.labels is not None for name in _classes(place)) else names))
+    numbered = all(is_number(name) for listed, classes in found if listed for name in classes)
+    return in_order(list(words if words and numbered else names))
 
 
 def _listed(folder: Path, labels: LabelFile, root: Path, every: Sequence[str]) -> tuple[Listing, tuple[Finding, ...]]:
@@ -159,6 +164,16 @@ def _listed(folder: Path, labels: LabelFile, root: Path, every: Sequence[str]) -
         told = f"{labels.path} names {count(spare)} images more than there are in {folder}"
         findings = (*findings, Finding("labels-without-images", told, "check that the folder is complete"))
     return listing, findings
+
+
+def _one_class(place: SplitPlace, every: Sequence[str]) -> tuple[Finding, ...]:
+    """What to say of a single class folder whose own folders may be the classes."""
+    only = place.folder / every[0]
+    inner = sub_folders(only) if place.labels is None and len(every) == 1 and only.is_dir() and not holds_image(only) else []
+    if len(inner) < 2:
+        return ()
+    names = ", ".join(child.name for child in inner[:5]) + (" …" if len(inner) > 5 else "")
+    return (Finding(ONE_CLASS, f"{place.folder} has one class folder, {only.name}/, which holds the folders {names}", f"did you mean imagefolder:{only}?"),)
 
 
 def _table(listing: Listing) -> ColumnTable:

@@ -1,9 +1,10 @@
 """The file that says the classes of the images of a flat folder: ImageNet's ground truth, Kaggle's CSV, Tiny ImageNet's annotations, or a plain list."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, final
 
 from efficient360.datasets.columns import LABELS, PATHS, by_usual_name
@@ -17,6 +18,8 @@ SYNSET_LIST: Final = "imagenet_2012_validation_synset_labels.txt"
 DEVKITS: Final = (".", "data", "devkit/data", "ILSVRC2012_devkit_t12/data", "devkit", "meta")
 ABOVE: Final = 4
 """Folders above a flat one in which ImageNet's own label files are looked for."""
+LARGEST_META: Final = 1 << 26
+"""Bytes of a ``meta.mat``; the devkit's has half a million."""
 _MARKS: Final = ("", "_annotations", "_labels", "_list", "_map", "-labels")
 _SYNSET = re.compile(r"n\d{8}")
 
@@ -38,7 +41,7 @@ class LabelFile:
 
     def label(self, name: str) -> str | None:
         """The label of an image file, ``None`` where it has none."""
-        return self.by_name.get(name, self.by_name.get(Path(name).stem))
+        return self.by_name.get(name, self.by_name.get(os.path.splitext(name)[0]))  # noqa: PTH122 - asked for every image
 
 
 def label_file(folder: Path, split: str, images: Sequence[str]) -> LabelFile | None:
@@ -96,15 +99,16 @@ def _listed(path: Path, folder: Path) -> LabelFile | None:
 
 def _by_name(rows: Rows, image: str, label: str, folder: Path) -> dict[str, str] | None:
     """Labels by the name of a file in the folder: of rows with paths, those that lead there; ``None`` where an image has several."""
-    given = [
-        (PurePosixPath(str(path).strip().replace("\\", "/")), cell) for path, cell in zip(rows[image], rows[label], strict=True) if cell not in (None, "", [])
-    ]
-    here = [(path.name, cell) for path, cell in given if len(path.parts) == 1 or folder.parts[1 - len(path.parts) :] == path.parts[:-1]]
-    if not here and len({path.name for path, _ in given}) == len(given):  # paths of another machine
-        here = [(path.name, cell) for path, cell in given]
+    cells = ((str(path).strip().replace("\\", "/").rpartition("/"), cell) for path, cell in zip(rows[image], rows[label], strict=True))
+    given = [(parent, name, cell) for (parent, _, name), cell in cells if cell not in (None, "", [])]
+    parents = {parent: not parent or folder.as_posix().endswith(f"/{parent.removeprefix('./')}") for parent in {parent for parent, *_ in given}}
+    here = [(name, cell) for parent, name, cell in given if parents[parent]]
+    if not here and len({name for _, name, _ in given}) == len(given):  # paths of another machine
+        here = [(name, cell) for _, name, cell in given]
     labels: dict[str, str] = {}
     for name, cell in here:
-        if labels.setdefault(name, label_text(cell)) != label_text(cell):
+        text = label_text(cell)
+        if labels.setdefault(name, text) != text:
             return None
     return labels
 
@@ -133,6 +137,8 @@ def _ground_truth(path: Path) -> LabelFile:
 def _devkit_synsets(meta: Path) -> dict[int, str]:
     from scipy.io import loadmat
 
+    if meta.stat().st_size > LARGEST_META:
+        raise DatasetError("no-class-list", f"{meta} is larger than the devkit's", "take it from ILSVRC2012_devkit_t12")
     try:
         synsets = loadmat(str(meta), squeeze_me=True)["synsets"]
         return {int(entry["ILSVRC2012_ID"]): str(entry["WNID"]) for entry in synsets}

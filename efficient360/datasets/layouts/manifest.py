@@ -101,7 +101,8 @@ def opened_manifest(path: Path, folder: Path, split: str, card: Card) -> OpenedT
     groups = ", ".join(name for name in card.groups if plain(name) in GROUPS)
     named = (("paths", image, card.image), ("labels", label, card.label), ("splits", column, ""), ("groups", groups, ""))
     found = [f"{what} in {name!r}" for what, name, given in named if name and not given]
-    told = f"{path} holds {', '.join(found)}" + (f"; further columns, which --group-column may name: {', '.join(others)}" if others else "")
+    unused = [name for name in others if name not in card.groups]
+    told = f"{path} holds {', '.join(found)}" + (f"; further columns, which --group-column may name: {', '.join(unused)}" if unused else "")
     if found and (plain(label) != "label" or groups):
         findings = (Finding("columns-found", told, "choose others with --image-column and --label-column"), *findings)
     return OpenedTable(table, image=images, label=label, findings=findings)

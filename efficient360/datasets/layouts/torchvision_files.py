@@ -16,6 +16,7 @@ from efficient360.datasets.card import Card
 from efficient360.datasets.column_table import ClassNames, ColumnTable
 from efficient360.datasets.layouts.layout import Layout
 from efficient360.datasets.layouts.pixel_arrays import array_images
+from efficient360.datasets.layouts.torchvision_binary import stl10, svhn
 from efficient360.datasets.opened_table import OpenedTable
 from efficient360.datasets.regular_files import read_file
 from efficient360.errors import DatasetError
@@ -49,7 +50,7 @@ class TorchvisionFiles(Layout):
 
     kind: ClassVar[str] = "torchvision"
     typed: ClassVar[str] = "torchvision:DIR"
-    summary: ClassVar[str] = "what torchvision downloads: cifar-10-batches-py, cifar-100-python, MNIST's idx files"
+    summary: ClassVar[str] = "what torchvision downloads: CIFAR, the MNIST family, STL-10, SVHN"
 
     def recognise(self, path: Path) -> str:
         """As :class:`Layout`."""
@@ -78,6 +79,11 @@ def _collections(path: Path) -> list[_Collection]:
             found.append(_Collection("CIFAR-10", folder, _cifar10))
         elif (folder / "test").is_file() and (folder / "meta").is_file():
             found.append(_Collection("CIFAR-100", folder, _cifar100))
+    for folder in (path, path / "stl10_binary"):
+        if (folder / "test_X.bin").is_file():
+            found.append(_Collection("STL-10", folder, stl10))
+    if (path / "test_32x32.mat").is_file():
+        found.append(_Collection("SVHN", path, svhn))
     children = [child for child in sorted(path.iterdir()) if child.is_dir()]
     for folder in (path, path / "raw", *(child / "raw" for child in children), *(child for child in children if child.name != "raw")):
         if any(_idx_file(folder, "images", word) for word in ("t10k", "test")):
@@ -93,7 +99,9 @@ def _only(location: str) -> _Collection:
     if found:
         choices = " or ".join(f"torchvision:{each.folder}" for each in found)
         raise DatasetError("ambiguous-folder", f"{folder} holds {len(found)} data sets", f"name one: {choices}")
-    hint = "give the folder that torchvision downloaded to: cifar-10-batches-py, cifar-100-python, or raw/ with idx files"
+    hint = (
+        "give the folder that torchvision downloaded to: cifar-10-batches-py, cifar-100-python, stl10_binary, one with test_32x32.mat, or raw/ with idx files"
+    )
     raise DatasetError("no-folder", f"{folder} holds none of the data sets that torchvision downloads", hint)
 
 
