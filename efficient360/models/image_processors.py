@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from efficient360.core.paths import exists
-from efficient360.core.reading import Reader, shown
+from efficient360.core.reading import Reader, in_words, shown
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.transformers_import import require_transformers
 from efficient360.models.sidecar import Number, read_json
@@ -38,7 +38,9 @@ Pixels = Callable[[Image.Image], NDArray[np.uint8]]
 
 
 _Side = Annotated[int, Field(strict=True, ge=1, le=_LONGEST_SIDE)]
-_Size = _Side | Annotated[dict[str, _Side | None], Field(min_length=1, max_length=6)]
+_Size = Annotated[
+    _Side | Annotated[dict[str, _Side | None], Field(min_length=1, max_length=6)], in_words(f"pixels from 1 to {_LONGEST_SIDE:,}, or an object of such,")
+]
 """One number is the shortest edge to some classes, both sides to others."""
 _Means = Annotated[list[Number], Field(min_length=3, max_length=3)]
 _Deviations = Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=3, max_length=3)]
