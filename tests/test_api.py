@@ -122,6 +122,7 @@ def test_the_callers_network_stays_as_it_is(network: nn.Module, tmp_path: Path) 
     assert all(torch.equal(before[name], tensor) for name, tensor in mine.state_dict().items())
 
 
+@pytest.mark.slow
 def test_numbers_are_taken_up_again_for_the_same_network_only(network: nn.Module, tmp_path: Path) -> None:
     def cached(model: nn.Module, out: Path) -> set[bool]:
         events: list[Event] = []
@@ -182,6 +183,7 @@ class WidestLayer(Evaluator):
         yield e360.Measurement(WIDTH, float(max(*widths, self.least)))
 
 
+@pytest.mark.slow
 def test_evaluators_as_instances(network: nn.Module, tmp_path: Path) -> None:
     options = {"mean": MEAN, "std": STD, "only": [WidestLayer(), Calibration(bins=5, resamples=50, draws=20), "parameters"]}
     report = small(network, images(), tmp_path / "run", **options)
@@ -191,6 +193,7 @@ def test_evaluators_as_instances(network: nn.Module, tmp_path: Path) -> None:
     assert list(settings) == ["calibration", "parameters", "widest_layer"]  # the package's own first
 
 
+@pytest.mark.slow
 def test_an_evaluator_that_was_rewritten_is_run_again(network: nn.Module, tmp_path: Path) -> None:
     def key(body: str) -> str:
         space: dict[str, Any] = {}
@@ -261,6 +264,7 @@ def test_a_network_that_cannot_be_built_twice_still_has_what_needs_no_second_one
     assert "in-memory" in {record.outcome.code for record in report.failures if isinstance(record.outcome, e360.Failure)}
 
 
+@pytest.mark.slow
 def test_training_data_and_groups_in_memory(network: nn.Module, tmp_path: Path) -> None:
     sides = ["left" if i % 2 else "right" for i in range(COUNT)]
     report = small(
@@ -294,6 +298,7 @@ def test_numbers_by_name_and_conditions(reference: e360.RunReport) -> None:
         assert isinstance(caught.value, LookupError)
 
 
+@pytest.mark.slow
 def test_a_metric_without_value_says_why(tmp_path: Path) -> None:
     report = e360.evaluate("digits-vit", only=["accuracy"], out=tmp_path / "run")
     assert [record.outcome.code for record in report.failures if isinstance(record.outcome, e360.Failure)] == ["no-dataset"]
@@ -352,6 +357,7 @@ def test_a_script_needs_no_guard_and_shows_progress(tmp_path: Path) -> None:
     assert "parameters" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_module_in_the_current_folder_is_not_imported_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "timm.py").write_text("raise SystemExit('the current folder was imported from')")
     monkeypatch.chdir(tmp_path)

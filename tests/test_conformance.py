@@ -55,7 +55,7 @@ SLOW = {
     "memory",
     "private_training",
 }
-EXHAUSTIVE = {"acceleration", "device_reach", "memory"}
+EXHAUSTIVE = {"acceleration", "device_reach", "latency", "memory"}
 """Those that start a process for each of their numbers."""
 SMALL: dict[str, dict[str, Any]] = {
     "adversarial": {"linf": (16,), "scout_linf": (4,), "attacks": ("apgd-ce", "apgd-t", "square"), "steps": 5, "targets": 2, "queries": 20, "shown": 1},

@@ -68,6 +68,11 @@ class CellStore:
         cells = [_parsed(row) for row in self._cells.read().objects]
         return {cell.key: cell for cell in cells if cell is not None}
 
+    def corrupt_lines(self) -> int:
+        """How many lines of the file hold no cell: torn by a kill, or damaged."""
+        read = self._cells.read()
+        return read.corrupt + sum(_parsed(row) is None for row in read.objects)
+
     @property
     def _cells(self) -> JsonLines:
         return JsonLines(self.folder / CELLS)

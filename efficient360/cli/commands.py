@@ -166,6 +166,8 @@ def leaderboard(options: argparse.Namespace) -> int:
 
     axes = dimensions()
     page = build([(folder, read(folder, axes)) for folder in options.runs], options.out)
+    for folder in options.runs:
+        _warn_of_unreadable_lines(folder)
     print(page)
     return 0
 
@@ -197,7 +199,9 @@ def benchmark(options: argparse.Namespace) -> int:
     from efficient360.benchmark.progress import ProgressMeter
     from efficient360.benchmark.publish import publish
     from efficient360.benchmark.run import run
+    from efficient360.benchmark.store import CELLS, CellStore
     from efficient360.benchmark.zoo import read_models
+    from efficient360.execution.progress import unreadable_lines
 
     if options.models:
         plan = MatrixPlan(
@@ -215,7 +219,10 @@ def benchmark(options: argparse.Namespace) -> int:
         )
         run(plan, ProgressMeter(sys.stderr))
     if not options.convert_only:
-        print(publish(options.out))
+        page = publish(options.out)
+        if count := CellStore(options.out).corrupt_lines():
+            print(f"efficient360: {unreadable_lines(count, f'{options.out}/{CELLS}')}", file=sys.stderr)
+        print(page)
     return 0
 
 

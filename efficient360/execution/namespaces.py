@@ -25,23 +25,22 @@ class _Space:
     """A module or class, with what stood in it under which name."""
 
     owner: ModuleType | type[Any]
-    code: dict[str, Any]
-    names: frozenset[str]
+    before: dict[str, Any]
 
     @classmethod
     def of(cls, owner: ModuleType | type[Any]) -> "_Space":
-        names = vars(owner)
-        return cls(owner, {name: value for name, value in names.items() if _is_code(value)}, frozenset(names))
+        return cls(owner, dict(vars(owner)))
 
     def restore(self) -> None:
         """Put back what was replaced, and take out what hides what is inherited."""
         now = dict(vars(self.owner))
-        for name, value in self.code.items():
-            if now.get(name) is not value and (name not in now or _is_code(now[name])):
-                setattr(self.owner, name, value)
+        # What is code is asked of the few that differ alone: a process holds some hundred thousand names.
+        for name in [name for name, value in self.before.items() if now.get(name) is not value and _is_code(value)]:
+            if name not in now or _is_code(now[name]):
+                setattr(self.owner, name, self.before[name])
         if isinstance(self.owner, type):
             inherited = self.owner.__mro__[1:]
-            for name in [name for name, value in now.items() if name not in self.names and _is_code(value)]:
+            for name in [name for name, value in now.items() if name not in self.before and _is_code(value)]:
                 if any(name in vars(base) for base in inherited):  # a method put before the one that was inherited
                     delattr(self.owner, name)
 

@@ -5,6 +5,7 @@ from made_cells import NOISY, made_cell
 
 from efficient360.benchmark.cells import BenchmarkCell, cell_key, from_json, to_json
 from efficient360.benchmark.store import CellStore
+from efficient360.cli.parser import run_command
 from efficient360.errors import RunError
 
 
@@ -78,3 +79,13 @@ def test_a_key_changes_with_all_that_a_number_depends_on():
     keys = [cell_key(*parts) for parts in (base, *others)]
     assert len(set(keys)) == len(keys)
     assert cell_key(*base) == keys[0]
+
+
+def test_lines_that_hold_no_cell_are_counted_and_told_by_the_command(store, capsys):
+    store.append([made_cell("a")])
+    assert store.corrupt_lines() == 0
+    with (store.folder / "cells.jsonl").open("a", encoding="utf-8") as file:
+        file.write("not json\n{}\n")
+    assert store.corrupt_lines() == 2
+    assert run_command(["benchmark", "--out", str(store.folder)]) == 0
+    assert f"2 lines of {store.folder}/cells.jsonl can't be read and are left out" in capsys.readouterr().err

@@ -161,35 +161,46 @@ def test_show_tells_settings_metrics_and_anchors(capsys: pytest.CaptureFixture[s
     assert "Krizhevsky" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_the_whole_way(tmp_path: Path, tiny: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "efficient360", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+# What measures a second or less on 100 digits; what starts processes or trains has tests of its own, and the whole protocol runs weekly.
+WHOLE_WAY = "parameters,macs,accuracy,calibration,group_fairness,inclusion,membership_inference,weight_spectrum,out_of_distribution,conformal"
+# Those that start processes or restrict the machine do it once.
+FEW = ("memory.batches=[1]", "latency.runtimes=[torch]", "latency.runs=6", "device_reach.profiles=['limited:1core-2gb']", "device_reach.runtimes=[torch]")
 
-    # Every evaluator of the protocol; those that start processes or restrict the machine do it once, as their own tests show the rest.
-    few = ("memory.batches=[1]", "latency.runtimes=[torch]", "latency.runs=6", "device_reach.profiles=['limited:1core-2gb']", "device_reach.runtimes=[torch]")
-    done = run("evaluate", str(tiny), "--dataset", "digits", "--max-examples", "100", *(part for one in few for part in ("--set", one)), "--out", "a")
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "evaluators",
+    [("--only", WHOLE_WAY), pytest.param(tuple(part for one in FEW for part in ("--set", one)), marks=pytest.mark.exhaustive)],
+    ids=["cheap evaluators", "quick"],
+)
+def test_the_whole_way(tmp_path: Path, tiny: Path, evaluators: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "efficient360", "evaluate", str(tiny), "--dataset", "digits", "--max-examples", "100", *evaluators, "--out", "a"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stderr
     assert "a/report.html" in done.stdout
     assert {f.name for f in (tmp_path / "a").iterdir()} >= {"report.json", "report.html", "outcomes.jsonl", "examples.parquet"}
 
-    strict = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "accuracy,parameters", "--strict", "--out", "b")
-    assert strict.returncode == 3, strict.stderr
-    assert "random weights" in strict.stdout
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = run_command(list(arguments))
+        return code, *capsys.readouterr()
 
-    assert run("report", "a").returncode == 0
-    compared = run("compare", "a", "b")
-    assert compared.returncode == 0, compared.stderr
-    assert "Parameters" in compared.stdout
-    mixed = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")
-    assert mixed.returncode == 2
-    assert "a holds an evaluation on other data" in mixed.stderr
-    mixed = run("evaluate", "digits-vit", "--dataset", "digits", "--only", "parameters", "--out", "a")
-    assert mixed.returncode == 2
-    assert "a holds an evaluation of another checkpoint" in mixed.stderr
-    built = run("leaderboard", "build", "a", "b", "--out", "site")
-    assert built.returncode == 0, built.stderr
+    code, out, _ = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "accuracy,parameters", "--strict", "--out", "b")
+    assert code == 3
+    assert "random weights" in out
+
+    assert run("report", "a")[0] == 0
+    code, out, _ = run("compare", "a", "b")
+    assert code == 0
+    assert "Parameters" in out
+    code, _, err = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")
+    assert code == 2
+    assert "a holds an evaluation on other data" in err
+    code, _, err = run("evaluate", "digits-vit", "--dataset", "digits", "--only", "parameters", "--out", "a")
+    assert code == 2
+    assert "a holds an evaluation of another checkpoint" in err
+    assert run("leaderboard", "build", "a", "b", "--out", "site")[0] == 0
     assert (tmp_path / "site" / "index.html").exists()
 
 

@@ -101,6 +101,7 @@ def test_it_keeps_the_contract_on_this_machine() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_tiny_model_reaches_this_machine(tmp_path: Path) -> None:
     on = conformance.subject()
     context = context_of(None, tmp_path)

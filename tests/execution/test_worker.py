@@ -67,12 +67,24 @@ def numbers(folder: Path) -> list:
     return [data["outcomes"], data["dimensions"], data["checkpoint"], data["dataset"], data["state"]]
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.exhaustive), pytest.param(2, marks=pytest.mark.exhaustive)])
-def test_a_run_killed_again_and_again_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin, seed: int) -> None:
+def test_a_run_killed_twice_amid_its_batches_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin) -> None:
+    kill = "if next(BATCHES) == int(os.environ.get('KILL_AT', -1)):\n            os.kill(os.getppid(), signal.SIGKILL), os.kill(os.getpid(), signal.SIGKILL)"
+    path = plugin(extra="import itertools\nBATCHES = itertools.count()", score=f"{kill}\n        yield Scores(BRIGHTNESS, batch.images.mean((1, 2, 3)))")
+    subprocess.run(command(tmp_path / "whole", tiny, path), check=True, capture_output=True)
+    for batch in ("3", "20"):
+        killed = subprocess.run(command(tmp_path / "killed", tiny, path), check=False, capture_output=True, env=os.environ | {"KILL_AT": batch})
+        assert killed.returncode == -signal.SIGKILL
+        read(tmp_path / "killed", dimensions())  # readable after every kill
+    subprocess.run(command(tmp_path / "killed", tiny, path), check=True, capture_output=True)
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_run_killed_at_any_time_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin, seed: int) -> None:
     path = plugin()
     subprocess.run(command(tmp_path / "whole", tiny, path), check=True, capture_output=True)
     chance = random.Random(seed)
-    killed = 0
     for _ in range(4):
         process = subprocess.Popen(command(tmp_path / "killed", tiny, path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -80,7 +92,6 @@ def test_a_run_killed_again_and_again_ends_with_the_same_report(tmp_path: Path, 
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            killed += 1
         if (tmp_path / "killed" / "report.json").exists():
             read(tmp_path / "killed", dimensions())  # readable after every kill
     subprocess.run(command(tmp_path / "killed", tiny, path), check=True, capture_output=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from specimens import BROKEN, CHANGES_MODEL, CHANGES_PROCESS, FAILS, MEANT, whole, witness
 
@@ -47,6 +48,7 @@ def beside_witnesses(plan: Plan, folder: Path, specimens: dict[str, str]) -> dic
     return outcomes
 
 
+@pytest.mark.slow
 def test_who_changes_the_model_is_named_and_harms_nobody(make_plan, tmp_path: Path) -> None:
     outcomes = beside_witnesses(make_plan(), tmp_path, {name: whole(name, body) for name, body in CHANGES_MODEL.items()})
     for name in CHANGES_MODEL:
@@ -56,6 +58,7 @@ def test_who_changes_the_model_is_named_and_harms_nobody(make_plan, tmp_path: Pa
         assert name in failure.message
 
 
+@pytest.mark.slow
 def test_what_is_left_in_the_process_reaches_nobody(make_plan, tmp_path: Path) -> None:
     before = Path.cwd(), dict(os.environ), list(sys.path), sys.stdout, signal.getsignal(signal.SIGTERM), list(warnings.filters), torch.get_rng_state()
     outcomes = beside_witnesses(make_plan(), tmp_path, {name: whole(name, body) for name, body in CHANGES_PROCESS.items()})
@@ -67,6 +70,7 @@ def test_what_is_left_in_the_process_reaches_nobody(make_plan, tmp_path: Path) -
     assert np.geterr()["divide"] == "warn"
 
 
+@pytest.mark.slow
 def test_each_fault_is_one_failure_of_its_own(make_plan, tmp_path: Path) -> None:
     specimens = {name: whole(name, body) for name, (body, _) in FAILS.items()} | {name: source for name, (source, _) in BROKEN.items()}
     outcomes = beside_witnesses(make_plan(), tmp_path, specimens)

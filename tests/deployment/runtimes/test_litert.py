@@ -9,7 +9,7 @@ from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
 pytest.importorskip("litert_torch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]  # a conversion takes half a minute or more
 MODELS = {"vit": transformer(), "cnn": convolutions()}
 
 

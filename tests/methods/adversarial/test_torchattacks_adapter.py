@@ -63,6 +63,7 @@ def test_iterative_attacks_reach_the_closed_form_of_two_classes(name: str, norm:
     assert bool((ThreatModel(norm, epsilon).distance(result.images[result.success], end) <= slack).all())
 
 
+@pytest.mark.slow
 def test_deepfool_and_cw_succeed_within_epsilon_alone() -> None:
     """Both search for the smallest perturbation, whose length on a linear model is known; DeepFool overshoots it by 2 %."""
     victim = linear_victim(scale=0.5)
@@ -96,6 +97,7 @@ def test_every_attack_stays_in_the_ball_and_breaks_nothing_out_of_reach(name: st
     assert bool(result.success.any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", Norm)
 def test_apgd_is_at_least_as_strong(norm: Norm) -> None:
     on = conformance.subject()
