@@ -38,7 +38,7 @@ def prepare(folder: Path) -> None:
     save("architecture", weights, CARD | {"architecture": "vit_tinny_patch16_224"})
     save_file(weights, folder / "bare.safetensors")
     (folder / "truncated.safetensors").write_bytes((folder / "good.safetensors").read_bytes()[:5000])
-    torch.save(timm.create_model("vit_tiny_patch16_224", **ARGUMENTS), folder / "pickle.pth")
+    torch.save({"state_dict": weights, "hook": print}, folder / "pickle.pth")
     (folder / "notes.safetensors").write_text("not weights")
     for name in ("truncated", "notes"):
         (folder / f"{name}.json").write_text(json.dumps(CARD))
@@ -78,7 +78,7 @@ def cases() -> Iterator[tuple[str, list[str]]]:
     yield "truncated file", ["truncated.safetensors", *DIGITS]
     yield "no weights file", ["notes.safetensors", *DIGITS]
     yield "pickle with code", ["pickle.pth", "--arch", "vit_tiny_patch16_224", *DIGITS]
-    yield "EMA that is not there", ["good.safetensors", "--ema", *DIGITS]
+    yield "EMA that is not there", ["good.safetensors", "--weights-key", "ema", *DIGITS]
     yield "unknown data set", ["good.safetensors", "--dataset", "cifar11"]
     yield "data set's hub not reachable", ["good.safetensors", "--dataset", "cifar10"]
     yield "no such split", ["good.safetensors", *DIGITS, "--split", "validation"]

@@ -61,6 +61,7 @@ def evaluate(
     arguments: Mapping[str, Any] | None = None,
     random_weights: bool = False,
     ema: bool = False,
+    weights_key: str = "",
     output: str | int = "",
     data_dir: str | Path | None = None,
     split: str = "",
@@ -106,7 +107,9 @@ def evaluate(
             gives a ``torch.nn.Module``. The file is run.
         arguments: Arguments of the architecture.
         random_weights: Build the architecture with random weights; costs only.
-        ema: Take the moving average's weights where the file has both.
+        ema: Deprecated: ``weights_key="ema"``.
+        weights_key: Which weights to take where the file holds several (plain and average, teacher and student): a key, a prefix of names, part of
+            either, or ``"ema"``.
         output: Which of a network's several outputs are the logits: its name or index, with dots between levels (``"heads.fine"``). Where it returns an
             object, a tuple or a dictionary, the one of a usual name (``logits`` …) is taken by itself.
         data_dir: Local copy of the data set.
@@ -170,7 +173,7 @@ def evaluate(
             architecture,
             dict(arguments or {}),
             random_weights=random_weights,
-            ema=ema,
+            weights_key=_weights_key(weights_key, ema),
             seed=seed,
             output=str(output),
             preprocessing=_values(preprocessing) if isinstance(model, str | Path) else {},
@@ -347,6 +350,12 @@ def _dataset_spec(
     kind, colon, location = str(dataset).partition(":")
     reference = f"{kind}:{possible_path(location)}" if colon and kind in ("imagefolder", "parquet") else str(dataset)
     return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
+
+
+def _weights_key(key: str, ema: bool) -> str:
+    if ema:
+        warnings.warn('ema=True is deprecated: give weights_key="ema"', DeprecationWarning, stacklevel=3)
+    return key or ("ema" if ema else "")
 
 
 def _checked_deployment(text: str) -> str:

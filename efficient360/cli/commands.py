@@ -5,8 +5,9 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from efficient360.cli.checkpoint_options import checkpoint_spec, pairs, weights_key
 from efficient360.errors import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
@@ -34,11 +35,11 @@ def evaluate(options: argparse.Namespace) -> int:
             out=options.out,
             progress=listen,
             architecture=options.arch,
-            arguments=_pairs("--arch-arg", options.arch_arg),
-            preprocessing=_pairs("--preprocess", options.preprocess),
+            arguments=pairs("--arch-arg", options.arch_arg),
+            preprocessing=pairs("--preprocess", options.preprocess),
             output=options.output,
             random_weights=options.random_weights,
-            ema=options.ema,
+            weights_key=weights_key(options),
             data_dir=options.data_dir,
             split=options.split,
             image_column=options.image_column,
@@ -82,45 +83,11 @@ def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> Non
         print(f"W&B: {outcome.problem}", file=sys.stderr)
 
 
-def _checkpoint(options: argparse.Namespace) -> Any:
-    from efficient360.models.checkpoint import CheckpointSpec
-
-    return CheckpointSpec(
-        options.checkpoint,
-        options.arch,
-        _pairs("--arch-arg", options.arch_arg),
-        random_weights=options.random_weights,
-        ema=options.ema,
-        seed=options.seed,
-        output=options.output,
-        preprocessing=_pairs("--preprocess", options.preprocess),
-    )
-
-
-def _pairs(option: str, pairs: list[str]) -> dict[str, Any]:
-    """The values of an option that was typed as KEY=VALUE, any number of times."""
-    from efficient360.core.parsing import parse_yaml
-
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise SettingsError("bad-option", f"{option} {pair} is not KEY=VALUE", f"write it as {option} {_EXAMPLES[option]}")
-        try:
-            values[key] = parse_yaml(value)
-        except ValueError as error:
-            raise SettingsError("bad-option", f"the value in {option} {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
-    return values
-
-
-_EXAMPLES: Final = {"--arch-arg": "img_size=32", "--preprocess": "input_size=32"}
-
-
 def compress(options: argparse.Namespace) -> int:
     """Compress a checkpoint to a smaller file and print the sizes."""
     from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(compress_checkpoint(_checkpoint(options), options.variant, options.out))
+    print(compress_checkpoint(checkpoint_spec(options), options.variant, options.out))
     return 0
 
 
@@ -226,6 +193,13 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def inspect(options: argparse.Namespace) -> int:
+    """Print what a checkpoint is."""
+    from efficient360.cli.inspect_command import inspect as run
+
+    return run(options)
+
+
 def devices(options: argparse.Namespace) -> int:
     """Print reachable devices."""
     from efficient360.cli.devices import devices as run
@@ -249,6 +223,7 @@ RUN: Mapping[str, Command] = {
     "benchmark": benchmark,
     "list": list_names,
     "show": show_one,
+    "inspect": inspect,
     "devices": devices,
     "doctor": doctor,
 }

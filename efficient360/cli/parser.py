@@ -13,6 +13,7 @@ EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
   efficient360 evaluate deit_tiny_patch16_224 --random-weights
+  efficient360 inspect model.pth
   efficient360 compare runs/a runs/b"""
 
 
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
     show.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    _inspect(commands.add_parser("inspect", help="describe a checkpoint in seconds: weights, architecture, classes, images, and the command to evaluate it"))
     _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
     boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page from runs")
@@ -108,9 +110,17 @@ def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="input_size=32, mean=[…], std=[…], interpolation, crop_pct or crop_mode (repeatable)",
     )
     what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
-    what.add_argument("--ema", action="store_true", help="use the EMA weights where the file has both")
+    what.add_argument(
+        "--weights-key", default="", metavar="KEY", help="which weights, where the file holds several: a key, a prefix of names, part of either, or ema"
+    )
+    what.add_argument("--ema", action="store_true", help="deprecated: --weights-key ema")
     what.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")
     return what
+
+
+def _inspect(command: argparse.ArgumentParser) -> None:
+    _checkpoint(command)
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (default: text)")
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:

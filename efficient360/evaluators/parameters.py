@@ -12,7 +12,7 @@ from efficient360.evaluator import BYTE, ONE, Better, Context, Evaluator, Measur
 from efficient360.methods.complexity.blocks import by_block
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.compressed_file import stored_bytes, stored_tensors
-from efficient360.models.weights import Weights, timm_weights
+from efficient360.models.weights import Weights, named_weights
 
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "Number of learned parameters; shared ones count once.", low=0)
 WEIGHT_BYTES = Metric(
@@ -56,7 +56,7 @@ def _share_by_block(title: str, sizes: list[tuple[str, int]], total: int, blocks
 
 def _stored_bytes(network: nn.Module, checkpoint: Checkpoint) -> dict[str, int]:
     """Bytes of each tensor of the network's state by name: as stored in the file if it comes from there, otherwise in its own number format."""
-    weights = Weights({}) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema)
+    weights = Weights({}) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection)
     sizes: dict[str, int] = {}
     for name, tensor in stored_tensors(network).items():
         from_file = name in weights.tensors and weights.tensors[name].shape == tensor.shape

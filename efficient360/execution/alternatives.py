@@ -88,12 +88,13 @@ def _described(own: Preprocessing, other: Preprocessing) -> str:
 
 
 def better_weights(
-    checkpoint: Checkpoint, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
+    checkpoint: Checkpoint, key: str, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
 ) -> Finding | None:
-    """Whether the other weights in a checkpoint's file (the moving average's, or the plain ones) do far better than those that were taken.
+    """Whether other weights in a checkpoint's file (a moving average's, a teacher's) do far better than those that were taken.
 
     Args:
         checkpoint: What is evaluated.
+        key: The others, as ``weights_key`` takes them.
         keep: As of :func:`efficient360.models.building.load_model`.
         device: Where to run.
         examples: Images to try them on.
@@ -105,13 +106,13 @@ def better_weights(
         CheckpointError: The other weights are no good.
         OutOfTime: From the deadline.
     """
-    other = load_model(resolve(dataclasses.replace(checkpoint.spec, ema=not checkpoint.spec.ema)), device, keep)
+    other = load_model(resolve(dataclasses.replace(checkpoint.spec, weights_key=key)), device, keep)
     shape = checkpoint.preprocessing
     correct = _right(other, examples, shape, shape, batch_size, deadline)
-    if not far_better(right, correct, 1):
+    if not far_better(right, correct, len(checkpoint.alternatives)):
         return None
-    told = f"with the file's {checkpoint.card['other_weights']} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
-    return Finding("other-weights-better", told, "leave out --ema" if checkpoint.spec.ema else "evaluate them with --ema")
+    told = f"with the file's {key} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
+    return Finding("other-weights-better", told, f"evaluate them with --weights-key {key}")
 
 
 def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:

@@ -49,12 +49,19 @@ def assumed_preprocessing(checkpoint: Checkpoint) -> tuple[Finding, ...]:
 
 
 def other_weights(checkpoint: Checkpoint) -> tuple[Finding, ...]:
-    """The finding of a file with two sets of weights."""
-    other = checkpoint.card.get("other_weights")
-    if not other:
-        return ()
-    told = f"the file holds other weights, {other}, beside those that are evaluated, {checkpoint.card.get('taken_from') or 'the plain ones'}"
-    return (Finding("two-sets-of-weights", told, "leave out --ema to evaluate them" if checkpoint.spec.ema else "--ema evaluates the moving average's"),)
+    """The findings of a file that holds more than one network's weights: others that fit too, and layers beside those that are evaluated."""
+    findings = []
+    taken = checkpoint.card.get("taken_from") or "the plain ones"
+    if checkpoint.alternatives:
+        others = checkpoint.card["other_weights"]
+        told = f"the file holds other weights, {others}, beside those that are evaluated, {taken} ({checkpoint.card.get('taken_because', '')})"
+        findings.append(Finding("two-sets-of-weights", told, f"--weights-key {checkpoint.alternatives[0] or 'KEY'} evaluates the others"))
+    if chosen := checkpoint.card.get("file"):
+        findings.append(Finding("one-of-several-files", f"the weights are those of {chosen}", "give the path of another file to evaluate that one"))
+    if left := checkpoint.card.get("left_out"):
+        told = f"the file holds tensors beside the network's: {left}; they are left out"
+        findings.append(Finding("tensors-left-out", told, "if the network answers through them, give its code: --arch path/to/file.py:build"))
+    return tuple(findings)
 
 
 def _value(shape: Preprocessing, name: str) -> str:

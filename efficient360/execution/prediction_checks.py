@@ -21,6 +21,8 @@ from efficient360.storage.outcomes import write_atomically
 
 CHECKS: Final = (__name__, alternatives.__name__, prediction_findings.__name__)
 """Modules of the checks: when they change, stored findings are made anew."""
+MOST_OTHERS: Final = 3
+"""Other weights of the same file that are tried."""
 TRIED: Final = 256
 """Images on which an alternative is judged."""
 
@@ -59,8 +61,9 @@ def _alternatives(session: Session, examples: ExampleSet, logits: NDArray[np.flo
     if checkpoint.assumed:
         shape = checkpoint.preprocessing
         tries.append(partial(alternatives.better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
-    if checkpoint.card.get("other_weights") and session.deployment is None:
-        tries.append(partial(alternatives.better_weights, checkpoint, session.keep, plan.device, chosen, right, plan.batch_size, session.deadline))
+    if session.deployment is None:
+        rest = (session.keep, plan.device, chosen, right, plan.batch_size, session.deadline)
+        tries += [partial(alternatives.better_weights, checkpoint, key, *rest) for key in checkpoint.alternatives[:MOST_OTHERS] if key]
     found = []
     for attempt in tries:
         with contextlib.suppress(Efficient360Error, RuntimeError):

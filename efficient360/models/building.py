@@ -6,9 +6,11 @@ from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network
 from efficient360.models.checkpoint import Checkpoint
 from efficient360.models.fitting import fit, may_resample
+from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.model import PixelsToLogits, TorchModel
-from efficient360.models.weights import Weights, checkpoint_digest, timm_weights
+from efficient360.models.selection import shapes_of
+from efficient360.models.weights import Weights, checkpoint_digest, named_weights
 
 
 def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...] | None = None) -> TorchModel:
@@ -30,16 +32,18 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu", keep: tuple[int, ...
         raise ValueError(f"keep is {keep}: it must name distinct outputs from 0 to {checkpoint.num_classes - 1}")
     place = require_device(device)
     network = build_network(checkpoint.architecture, checkpoint.arguments, checkpoint.spec.seed)
-    weights = Weights(network.state_dict()) if checkpoint.path is None else timm_weights(checkpoint.path, checkpoint.spec.ema)
+    weights = Weights(network.state_dict()) if checkpoint.path is None else named_weights(checkpoint.path, checkpoint.selection)
     source = library_of(checkpoint.architecture).source(checkpoint.architecture)
-    if checkpoint_digest(weights.digest, source, checkpoint.spec.output) != checkpoint.digest:
+    known = grey_digest(weights.digest) if checkpoint.greyscale else weights.digest
+    if checkpoint_digest(known, source, checkpoint.spec.output) != checkpoint.digest:
         raise CheckpointError(
             "weights-changed",
             f"the weights or code of {checkpoint.name} are not those that were resolved (their digest differs)",
             "don't change files during a run",
         )
     if checkpoint.path is not None:
-        fitted = fit(network, weights.tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
+        tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if checkpoint.greyscale else weights.tensors
+        fitted = fit(network, tensors, str(checkpoint.path), may_resample(checkpoint.origin, checkpoint.spec))
         network.load_state_dict(dict(fitted.tensors), strict=True)
     shape = checkpoint.preprocessing
     module = PixelsToLogits(network, shape.mean, shape.std, keep, checkpoint.spec.output).eval().requires_grad_(requires_grad=False).to(place)

@@ -43,7 +43,7 @@ class CheckpointSpec:
             trusted and run; ``""`` takes it from the sidecar.
         arguments: Keyword arguments of the architecture, over the sidecar's.
         random_weights: Build the architecture with seeded random weights instead.
-        ema: Take the exponential moving average's weights where the file has both.
+        weights_key: Which weights to take where a file holds several: a key, a prefix, part of either, or ``ema``; ``""`` takes the usual.
         seed: Seed of random weights.
         output: Which of several outputs are the logits, by name or index, see :func:`efficient360.models.outputs.logits_in`.
         preprocessing: Some of :class:`Preprocessing`'s values, over the sidecar's.
@@ -53,10 +53,28 @@ class CheckpointSpec:
     architecture: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     random_weights: bool = False
-    ema: bool = False
+    weights_key: str = ""
     seed: int = 0
     output: str = ""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Selection:
+    """Which tensors of a file are the weights.
+
+    Args:
+        key: Keys that lead to their state dict, joined by ``/``; ``""`` for the file itself.
+        prefix: What their names begin with there, ``""`` or ending in a dot.
+        renamed: Pairs of a name in the state dict and the network's name for it, where these differ by more than the prefix.
+        left_out: Names behind the prefix that are none of the network's.
+    """
+
+    key: str = ""
+    prefix: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @final
@@ -101,6 +119,9 @@ class Checkpoint:
         class_names: Name of each class where known, else empty.
         card: Whatever else the sidecar says: training, licence, measured figures.
         assumed: Values of the preprocessing that nobody named, so that the architecture's defaults stand.
+        selection: Which tensors of the file are the weights.
+        alternatives: Other weights of the same file that fit, as ``weights_key`` takes them.
+        greyscale: Whether the weights are those of a network for images of one channel, and take the luminance of an RGB image.
     """
 
     spec: CheckpointSpec
@@ -115,6 +136,9 @@ class Checkpoint:
     class_names: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    selection: Selection = Selection()
+    alternatives: tuple[str, ...] = ()
+    greyscale: bool = False
 
     @property
     def trained(self) -> bool:

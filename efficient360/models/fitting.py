@@ -4,14 +4,19 @@ import copy
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import CheckpointSpec, Origin
+
+ONLY_RGB = "images are read with three channels; give a network for these"
+CHANNEL_HINTS = {1: "--arch-arg in_chans=1 gives it the luminance of the images"}
+"""What to do about a network for images of another number of channels."""
 
 
 @final
@@ -83,6 +88,32 @@ def may_resample(origin: Origin, spec: CheckpointSpec) -> bool:
     return origin is Origin.HUB or "img_size" in spec.arguments
 
 
+def same_but_classes(network: nn.Module, tensors: Mapping[str, Tensor], classifier: Collection[str], resample: bool) -> bool:
+    """Whether weights are those of a network, renamed or resampled where it takes that, whatever their number of classes.
+
+    Args:
+        network: As of :func:`fit`.
+        tensors: The weights.
+        classifier: Dotted names of its classifiers; where none are known, the tensors whose first sizes differ in the same way count as one.
+        resample: As of :func:`fit`.
+    """
+    wanted = network.state_dict()
+    heads = [f"{head}.{kind}" for head in classifier for kind in ("weight", "bias")]
+    same = {name for name in heads if name in wanted and name in tensors and wanted[name].shape[1:] == tensors[name].shape[1:]}
+    stood_in = {name: torch.empty(wanted[name].shape, device="meta") if name in same else tensor for name, tensor in tensors.items()}
+    try:
+        fit(network, stood_in, "", resample)
+    except CheckpointError:
+        return not classifier and classes_by_shapes(network, tensors) is not None
+    return True
+
+
+def classifiers(architecture_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Dotted names of the classifiers that a configuration in timm's terms names."""
+    named = architecture_config.get("classifier") or ()
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
 def classes_by_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> int | None:
     """Number of classes of weights that differ from a network in that alone: all shapes that differ do so in their first size, from the same to the same."""
     wanted = network.state_dict()
@@ -101,16 +132,11 @@ def head_classes(architecture_config: Mapping[str, Any], tensors: Mapping[str, T
         architecture_config: timm's pretrained configuration, which names the classifier.
         tensors: The file's weights.
     """
-    for name in _classifiers(architecture_config):
+    for name in classifiers(architecture_config):
         weight = tensors.get(f"{name}.weight")
         if weight is not None and weight.ndim >= 1:
             return int(weight.shape[0])
     return None
-
-
-def _classifiers(config: Mapping[str, Any]) -> tuple[str, ...]:
-    named = config.get("classifier") or ()
-    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def _filtered(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -155,7 +181,7 @@ def _mismatch(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> st
 def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> CheckpointError:
     config: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
     name = str(config.get("architecture") or type(network).__name__)
-    for head in _classifiers(config):
+    for head in classifiers(config):
         has, needs = tensors.get(f"{head}.weight"), wanted.get(f"{head}.weight")
         if has is not None and needs is not None and has.shape[0] != needs.shape[0] and has.shape[1:] == needs.shape[1:]:
             return CheckpointError(
@@ -163,6 +189,9 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
                 f"{origin}: the file's head has {has.shape[0]} classes, the architecture {needs.shape[0]}",
                 f"--arch-arg num_classes={has.shape[0]}",
             )
+    channels = _other_channels(wanted, tensors)
+    if channels:
+        return CheckpointError("not-rgb", f"{origin} is of a network for images of {channels} channels", CHANNEL_HINTS.get(channels, ONLY_RGB))
     common = len(wanted.keys() & tensors.keys())
     text = _mismatch(wanted, tensors)
     if common < len(wanted) / 2:
@@ -176,6 +205,8 @@ def _mismatch_error(network: nn.Module, wanted: Mapping[str, Tensor], tensors: M
 
 def _hint(network: nn.Module, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """The architecture argument that the differing shapes suggest."""
+    if set(wanted) <= set(tensors) and all(wanted[name].shape == tensors[name].shape for name in wanted):
+        return "save the network without them, or give the code of the network that they are part of: --arch path/to/file.py:build"
 
     def differs(name: str) -> bool:
         return name in wanted and name in tensors and wanted[name].shape != tensors[name].shape
@@ -202,6 +233,15 @@ def _size_hint(network: nn.Module, positions: Tensor, patches: Tensor | None) ->
     if patches is not None and patches.ndim == 4 and side > 0 and side * side == grid:
         return f"--arch-arg img_size={side * patches.shape[-1]}"
     return "--arch-arg img_size=N for the resolution it was trained at"
+
+
+def _other_channels(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> int:
+    """Channels of the images that weights are for, where a first convolution differs in nothing else; else 0."""
+    for name, tensor in wanted.items():
+        if tensor.ndim == 4:
+            has = tuple(tensors[name].shape) if name in tensors else ()
+            return has[1] if len(has) == 4 and has[1] != tensor.shape[1] and (has[0], *has[2:]) == (tensor.shape[0], *tensor.shape[2:]) else 0
+    return 0
 
 
 def _count(names: list[str], noun: str) -> str:

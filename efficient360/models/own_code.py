@@ -108,7 +108,7 @@ def resolve_own(spec: CheckpointSpec, source: CheckpointSource, architecture: st
         preprocessing=preprocessing,
         num_classes=classes,
         class_names=names,
-        card=card | ({"taken_from": weights.taken_from} if weights is not None and weights.taken_from else {}),
+        card=card,
         assumed=assumed_values(architecture, source.sidecar, spec),
     )
 

@@ -10,6 +10,7 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import default_config
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
+from efficient360.models.greyscale import grey_values
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.sidecar import MOST_PIXELS, Sidecar, preprocessing_values
 
@@ -27,19 +28,15 @@ def preprocessing_of(architecture: str, sidecar: Sidecar, spec: CheckpointSpec) 
     config = resolve_data_config(pretrained_cfg={"architecture": architecture, **_defaults(architecture), **sidecar.preprocessing, **typed})
     channels, *sides = config["input_size"]
     channels = {**sidecar.arguments, **spec.arguments}.get("in_chans", channels)
-    if channels != 3 or len(config["mean"]) != 3 or len(config["std"]) != 3:
-        raise CheckpointError("not-rgb", f"{spec.reference} doesn't take images of three channels", "only RGB models are evaluated")
+    mean, std = (tuple(config[key]) * (3 if len(config[key]) == 1 else 1) for key in ("mean", "std"))
+    if channels not in (1, 3) or len(mean) != 3 or len(std) != 3:
+        message = f"{spec.reference} takes images of {channels} channels"
+        raise CheckpointError("not-rgb", message, "give a network for RGB images, or for one channel, which gets their luminance (--arch-arg in_chans=1)")
     sidecar_size = None if "input_size" in sidecar.preprocessing else _size_among(sidecar.arguments)
     size = None if "input_size" in typed else _size_among(spec.arguments) or sidecar_size
     height, width = tuple(sides) if size is None else _sides(size)
-    return Preprocessing(
-        input_size=(3, height, width),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        interpolation=config["interpolation"],
-        crop_pct=float(config["crop_pct"]),
-        crop_mode=config["crop_mode"],
-    )
+    whole = Preprocessing((3, height, width), mean, std, config["interpolation"], float(config["crop_pct"]), config["crop_mode"])
+    return grey_values(whole) if channels == 1 else whole
 
 
 def _defaults(architecture: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -9,29 +10,38 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network, default_config, require_architecture, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
+from efficient360.models.choosing import choice_card, choice_for, most_parts
 from efficient360.models.compressed_file import stored_variant
-from efficient360.models.fitting import fit, head_classes, may_resample
+from efficient360.models.explaining import explained, unknown_architecture
+from efficient360.models.fitting import classifiers, fit, head_classes, may_resample
+from efficient360.models.greyscale import grey_digest, weights_for_colour
 from efficient360.models.libraries.catalogue import library_of
 from efficient360.models.libraries.own_file import is_own_file, located
 from efficient360.models.own_code import resolve_own
 from efficient360.models.preprocessing import assumed_values, preprocessing_of, require_input_size
 from efficient360.models.program_file import program_kind
-from efficient360.models.size_limits import MOST_PARTS
-from efficient360.models.sources import CheckpointSource, find_source
-from efficient360.models.weights import Weights, checkpoint_digest, digest, timm_weights
+from efficient360.models.selection import shapes_of
+from efficient360.models.sources import CheckpointSource, find_source, with_records
+from efficient360.models.weights import Weights, checkpoint_digest, digest, weights_of
+from efficient360.models.weights_file import WeightsFile, read_file
 
 
 def resolve(spec: CheckpointSpec) -> Checkpoint:
     """Find a checkpoint, read its weights and check that they fit.
 
     Tried in order: name of an embedded checkpoint, local file or folder, ``hf-hub:organisation/name``, timm name or tag.
-    The sidecar's values go before timm's defaults, and what the user gave goes before both. Only the number of classes
+    What the user gave goes before the sidecar, the sidecar before what the trainer wrote, and that before timm's defaults. Only the number of classes
     is ever inferred from the weights.
 
     Raises:
         CheckpointError: It is not found, not readable safely, or does not fit its architecture.
     """
     source = find_source(spec)
+    if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
+        message = f"{spec.reference} is a whole program ({kind}), not weights"
+        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
+    file = None if spec.random_weights or source.weights is None else read_file(source.weights)
+    source = with_records(source, None if file is None else file.content)
     architecture = spec.architecture or source.sidecar.architecture
     if is_own_file(architecture) and architecture not in (spec.architecture, spec.reference.strip()):
         raise CheckpointError(
@@ -39,26 +49,21 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
             f"the card beside {spec.reference} names a Python file as the architecture, {shown(architecture)}: files are only run that you name yourself",
             f"where you trust that file: --arch {architecture}",
         )
-    if source.weights is not None and not spec.architecture and (kind := program_kind(source.weights)) is not None:
-        message = f"{spec.reference} is a whole program ({kind}), not weights"
-        raise CheckpointError("program-file", message, "evaluate takes it as it is; everything else wants weights")
     if not architecture:
-        raise CheckpointError(
-            "architecture-unknown",
-            f"{spec.reference} comes without a sidecar that names its architecture",
-            'name it with --arch (a timm name, torchvision:NAME, or your own file.py:NAME), or write model.json beside it with "architecture" and "model_args"',
-        )
+        raise unknown_architecture(spec.reference, None if file is None else file.content)
     require_architecture(architecture)
     sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}
-    if is_own_file(architecture):
-        weights = None if spec.random_weights or source.weights is None else timm_weights(source.weights, spec.ema)
-        return resolve_own(spec, source, architecture, arguments, weights)
+    if is_own_file(architecture) and file is None:
+        return resolve_own(spec, source, architecture, arguments, None)
     if spec.random_weights:
         return _random(spec, source, architecture, arguments)
-    if source.weights is None:
+    if file is None:
         raise CheckpointError("no-weights", f"{spec.reference} names no weights", "give a weights file, or --random-weights")
-    return _trained(spec, source, architecture, arguments, timm_weights(source.weights, spec.ema))
+    try:
+        return _own(spec, source, architecture, arguments, file) if is_own_file(architecture) else _trained(spec, source, architecture, arguments, file)
+    except CheckpointError as error:
+        raise explained(error, spec, source, file.content) from error
 
 
 def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any]) -> Checkpoint:
@@ -84,25 +89,43 @@ def _random(spec: CheckpointSpec, source: CheckpointSource, architecture: str, a
     )
 
 
-def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], weights: Weights) -> Checkpoint:
-    tensors, config = weights.tensors, default_config(architecture)
+def _own(spec: CheckpointSpec, source: CheckpointSource, architecture: str, arguments: Mapping[str, Any], file: WeightsFile) -> Checkpoint:
+    """The checkpoint of a user's own network, whose weights are found in the file by its names and shapes."""
+    choice = choice_for(spec, source, skeleton(architecture, arguments, most_parts(file)), (), file)
+    checkpoint = resolve_own(spec, source, architecture, arguments, weights_of(file, choice.taken.selection))
+    card = {**checkpoint.card, **choice_card(choice)}
+    return replace(checkpoint, card=card, selection=choice.taken.selection, alternatives=choice.others)
+
+
+def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, asked: Mapping[str, Any], file: WeightsFile) -> Checkpoint:
+    config = default_config(architecture)
+    greyscale = asked.get("in_chans") == 1
+    arguments = {name: value for name, value in asked.items() if not (greyscale and name == "in_chans")}
     count = arguments.get("num_classes", _sidecar_classes(source, architecture))
-    count = head_classes(config, tensors) if count is None else count
+    network = skeleton(architecture, arguments if count is None else {**arguments, "num_classes": count}, most_parts(file))
+    choice = choice_for(spec, source, network, classifiers(config), file, greyscale=greyscale)
+    weights = weights_of(file, choice.taken.selection)
+    tensors = weights_for_colour(shapes_of(network.state_dict()), weights.tensors) if greyscale else weights.tensors
     if count is None:
-        # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
-        _fit(spec, source, skeleton(architecture, arguments, _parts(tensors)), tensors)
+        count = head_classes(config, tensors)
+        if count is None:
+            # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
+            _fit(spec, source, network, tensors)
+        full = {**arguments, "num_classes": _require_classes(count, spec)}
+        network = skeleton(architecture, full, most_parts(file))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
-    network = skeleton(architecture, full, _parts(tensors))
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)
     require_input_size(network, preprocessing, spec)
     names = source.sidecar.class_names
     if names and len(names) != full["num_classes"]:
-        raise CheckpointError(
-            "class-names-mismatch",
-            f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
-            "correct class_names or num_classes in the sidecar",
-        )
+        if not source.recorded:
+            raise CheckpointError(
+                "class-names-mismatch",
+                f"{spec.reference}: {len(names)} class names are given for {full['num_classes']} classes",
+                "correct class_names or num_classes in the sidecar",
+            )
+        names = ()
     return Checkpoint(
         spec=spec,
         name=source.name,
@@ -110,18 +133,16 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         arguments=full,
         origin=source.origin,
         path=source.weights,
-        digest=checkpoint_digest(weights.digest, "", spec.output),
+        digest=checkpoint_digest(grey_digest(weights.digest) if greyscale else weights.digest, "", spec.output),
         preprocessing=preprocessing,
         num_classes=full["num_classes"],
         class_names=names,
-        card=_card(source, architecture, weights, resampled, preprocessing),
+        card={**_card(source, architecture, weights, resampled, preprocessing, greyscale=greyscale), **choice_card(choice)},
         assumed=assumed_values(architecture, source.sidecar, spec),
+        selection=choice.taken.selection,
+        alternatives=choice.others,
+        greyscale=greyscale,
     )
-
-
-def _parts(tensors: Mapping[str, Tensor]) -> int:
-    """Modules and parameters that an architecture may have whose weights these are, whatever its card says: up to four a tensor are usual."""
-    return min(MOST_PARTS, 2000 + 20 * len(tensors))
 
 
 def _fit(spec: CheckpointSpec, source: CheckpointSource, network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -144,7 +165,9 @@ def _require_classes(count: Any, spec: CheckpointSpec) -> int:
     return count
 
 
-def _card(source: CheckpointSource, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing) -> dict[str, Any]:
+def _card(
+    source: CheckpointSource, architecture: str, weights: Weights, resampled: tuple[str, ...], preprocessing: Preprocessing, greyscale: bool
+) -> dict[str, Any]:
     """What is known of the weights beside their values, and what was done to them."""
     preprocessing_source = (
         "sidecar"
@@ -155,10 +178,8 @@ def _card(source: CheckpointSource, architecture: str, weights: Weights, resampl
     card = {"preprocessing_source": preprocessing_source, **source.sidecar.card, **source.card, "stored_dtype": ", ".join(dtypes)}
     if weights.stored and source.weights is not None:
         card["compressed"] = stored_variant(weights.metadata, source.weights)
-    if weights.taken_from:
-        card["taken_from"] = weights.taken_from
-    if weights.other_weights:
-        card["other_weights"] = weights.other_weights
+    if greyscale:
+        card["adapted"] = "first convolution takes the luminance of three channels"
     if resampled:
         what = "position embedding" if resampled == ("pos_embed",) else ", ".join(resampled[:3])
         card["adapted"] = f"{what} resampled for {preprocessing.input_size[1]} x {preprocessing.input_size[2]} images"

@@ -1,22 +1,26 @@
 """Where a reference leads: an embedded checkpoint, a local file or folder, a hub repository, or a name of timm's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import close_names
+from efficient360.models.architectures import close_names, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
-from efficient360.models.libraries.catalogue import library_of
+from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.own_file import is_own_file
 from efficient360.models.sidecar import GENERIC_NAMES, Sidecar, find_sidecar, parse_sidecar, read_json
+from efficient360.models.trainer_records import TIMM_OPTIONS, options_beside, recorded
 from efficient360.models.transformers_vit import transformers_sidecar
-from efficient360.models.weights import SUFFIXES
+from efficient360.models.weights_file import SUFFIXES
+from efficient360.models.weights_folder import weights_in
+
+LONGEST_NAME = 100
 
 
 @final
@@ -29,7 +33,8 @@ class CheckpointSource:
         origin: Where the weights come from.
         sidecar: The metadata beside the weights.
         weights: The weights file; ``None`` where the reference names an architecture only.
-        card: Repository and commit, for weights from the hub.
+        card: Repository and commit, for weights from the hub; which of a folder's files the weights are.
+        recorded: Whether the sidecar is what a trainer wrote for its own use.
     """
 
     name: str
@@ -37,6 +42,7 @@ class CheckpointSource:
     sidecar: Sidecar
     weights: Path | None
     card: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = False
 
 
 def find_source(spec: CheckpointSpec) -> CheckpointSource:
@@ -75,28 +81,42 @@ def _file(path: Path) -> CheckpointSource:
 
 
 def _folder(folder: Path) -> CheckpointSource:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise CheckpointError("checkpoint-unreadable", f"the folder {folder} can't be read: {error.strerror}", "check its permissions") from error
-    preferred = [folder / name for name in WEIGHTS if is_file(folder / name)]
-    files = preferred[:1] or [p for p in inside if p.suffix.lower() in SUFFIXES and is_file(p)]
-    if any(p.name.endswith(".index.json") for p in inside) and not preferred:
-        raise CheckpointError(
-            "sharded-weights", f"{folder} holds weights in several shards", "save them in one file: save_pretrained(folder, max_shard_size='100GB')"
-        )
-    if not files:
-        raise CheckpointError(
-            "no-weights-in-folder",
-            f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
-            "give the folder that holds model.safetensors, or the file itself",
-        )
-    if len(files) > 1:
-        names = ", ".join(p.name for p in files[:5])
-        raise CheckpointError("several-weights-in-folder", f"{folder} holds {len(files)} weights files: {names}", "give the path of one of them")
-    beside = find_sidecar(files[0])
+    found = weights_in(folder, WEIGHTS)
+    beside = find_sidecar(found.path)
     sidecar = Sidecar() if beside is None else _sidecar(beside)
-    return CheckpointSource(sidecar.name or folder.resolve().name, Origin.FILE, sidecar, files[0])
+    name = sidecar.name or folder.resolve().name
+    return CheckpointSource(name, Origin.FILE, sidecar, found.path, {"file": found.reason} if found.reason else {})
+
+
+def with_records(source: CheckpointSource, content: Any) -> CheckpointSource:
+    """The source with what a trainer wrote of its network, where no sidecar names an architecture: timm's ``args.yaml`` beside the file, or the file itself.
+
+    Only architectures of installed libraries are taken from there, never a user's own file, which would be run.
+
+    Args:
+        source: From :func:`find_source`.
+        content: What its file holds.
+
+    Raises:
+        CheckpointError: ``args.yaml`` can't be read.
+    """
+    if source.sidecar.architecture or source.weights is None or source.origin is not Origin.FILE:
+        return source
+    beside = options_beside(source.weights, default_config)
+    inside = recorded(content, _is_installed, default_config, source.weights)
+    if not beside.architecture:
+        beside, told = inside, "the checkpoint's own options"
+    else:
+        told, beside = TIMM_OPTIONS, replace(beside, class_names=inside.class_names)
+    if not beside.architecture and not beside.class_names:
+        return source
+    card = {**inside.card, **beside.card, **({"architecture_source": told} if beside.architecture else {})}
+    return replace(source, sidecar=replace(beside, card=card), recorded=True)
+
+
+def _is_installed(name: str) -> bool:
+    bare = name.partition(".")[0]
+    return len(name) < LONGEST_NAME and any(bare in library.names() for library in LIBRARIES)
 
 
 def _repository(repository: Repository, spec: CheckpointSpec) -> CheckpointSource:

@@ -155,15 +155,15 @@ def test_the_other_weights_of_a_file_are_seen_and_tried(tmp_path: Path) -> None:
     torch.save({"state_dict": noise, "state_dict_ema": trained}, tmp_path / "both.pth")
     (tmp_path / "both.json").write_text(zoo.path.with_suffix(".json").read_text())
 
-    def found(name: str, ema: bool) -> list[str]:
-        spec = CheckpointSpec(str(tmp_path / "both.pth"), ema=ema)
+    def found(name: str, key: str) -> list[str]:
+        spec = CheckpointSpec(str(tmp_path / "both.pth"), weights_key=key)
         events: list = []
         run(Plan(spec, DatasetSpec("digits", max_examples=100), "test", (Step("accuracy", {}),), tmp_path / name), events.append)
         return [finding.code for event in events if isinstance(event, Found) for finding in event.findings]
 
-    assert found("plain", ema=False)[0] == "other-weights-better"
-    assert "two-sets-of-weights" in found("plain", ema=False)
-    assert found("ema", ema=True) == ["two-sets-of-weights"]
+    assert found("plain", "")[0] == "other-weights-better"
+    assert "two-sets-of-weights" in found("plain", "")
+    assert found("ema", "ema") == ["two-sets-of-weights"]
 
 
 def test_findings_are_kept_and_come_again(make_plan) -> None:

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from efficient360.errors import CheckpointError
 from efficient360.models.building import load_model
-from efficient360.models.checkpoint import CheckpointSpec
+from efficient360.models.checkpoint import CheckpointSpec, Selection
 from efficient360.models.compressed_file import KEY, metadata_of
 from efficient360.models.references import resolve
 from efficient360.models.weight_codes import pack_bits
-from efficient360.models.weights import read_weights, timm_weights
+from efficient360.models.weights import named_weights, read_weights
 
 pytestmark = pytest.mark.timeout(120)
 ARCHITECTURE = "vit_tiny_patch16_224"
@@ -203,7 +203,7 @@ def test_a_compressed_file_takes_the_memory_of_its_weights(tmp_path: Path) -> No
     mask = torch.zeros(n // 8, dtype=torch.uint8)
     save_file({"w:mask": mask, "w:values": torch.empty(0)}, tmp_path / "w.safetensors", metadata_of("pruning:99", {"w": (2, n // 2)}, {}))
     kept: list[Any] = []
-    grown = _grown(lambda: kept.append(timm_weights(tmp_path / "w.safetensors", ema=False)))
+    grown = _grown(lambda: kept.append(named_weights(tmp_path / "w.safetensors", Selection())))
     assert kept[0].tensors["w"].numel() == n
     assert grown < 2 * 4 * n  # the weights in float32, and as much again
 

@@ -13,9 +13,10 @@ from torch import nn
 from efficient360.errors import CheckpointError, SettingsError
 from efficient360.methods.compression.compressor import weights_of
 from efficient360.methods.compression.variants import LADDER, parse
+from efficient360.models.checkpoint import Selection
 from efficient360.models.compressed_file import KEY, decode_weights, metadata_of, stored_bytes
 from efficient360.models.weight_codes import CODES, decoder_of, pack_bits, unpack_bits
-from efficient360.models.weights import timm_weights
+from efficient360.models.weights import named_weights
 
 CODED = [variant for variant in LADDER if parse(variant).name in CODES]
 FILE = Path("packed.safetensors")
@@ -44,7 +45,7 @@ def test_a_file_read_again_holds_the_weights_that_were_measured(vit: nn.Module, 
     compressed = parse(variant).compress(vit)
     path = tmp_path / FILE
     path.write_bytes(compressed.file)
-    read = timm_weights(path, ema=False)
+    read = named_weights(path, Selection())
     expected = compressed.network.state_dict()
     assert read.tensors.keys() == expected.keys()
     assert all(torch.equal(read.tensors[name], expected[name]) for name in expected)
@@ -55,7 +56,7 @@ def test_its_digest_is_not_that_of_the_same_weights_in_full(vit: nn.Module, tmp_
     compressed = parse("clustering:16").compress(vit)
     (tmp_path / "packed.safetensors").write_bytes(compressed.file)
     safetensors.torch.save_file(compressed.network.state_dict(), tmp_path / "full.safetensors")
-    packed, full = (timm_weights(tmp_path / f"{name}.safetensors", ema=False) for name in ("packed", "full"))
+    packed, full = (named_weights(tmp_path / f"{name}.safetensors", Selection()) for name in ("packed", "full"))
     assert all(torch.equal(packed.tensors[name], full.tensors[name]) for name in full.tensors)
     assert packed.digest != full.digest
 

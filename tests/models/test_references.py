@@ -33,7 +33,7 @@ def test_ema_and_plain_weights_differ_in_digest_and_card(tmp_path: Path) -> None
     torch.save({"model": little_network().state_dict(), "model_ema": averaged}, tmp_path / "w.pth")
     write_json(tmp_path / "w.json", CARD)
     spec = CheckpointSpec(str(tmp_path / "w.pth"))
-    plain, ema = resolve(spec), resolve(replace(spec, ema=True))
+    plain, ema = resolve(spec), resolve(replace(spec, weights_key="ema"))
     assert (plain.digest, ema.digest) == (digest(little_network().state_dict()), digest(averaged))
     assert (plain.card["other_weights"], ema.card["taken_from"]) == ("model_ema", "model_ema")
     assert torch.equal(load_model(ema).network.state_dict()["norm.weight"], averaged["norm.weight"])
@@ -104,8 +104,8 @@ def test_no_classifier(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_rgb(tmp_path: Path) -> None:
-    path = write_weights(tmp_path / "w.safetensors", in_chans=1)
-    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 1}), "not-rgb")
+    path = write_weights(tmp_path / "w.safetensors", in_chans=4)
+    fails(CheckpointSpec(str(path), architecture=ARCHITECTURE, arguments={**ARGUMENTS, "in_chans": 4}), "not-rgb")
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:

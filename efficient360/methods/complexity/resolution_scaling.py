@@ -1,5 +1,6 @@
 """Scaling of MACs with image resolution: counts at several sizes, and the exponent of a power law fitted to them."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from scipy import stats
 from torch import nn
 
 from efficient360.core.measurement import LEVEL, Interval
-from efficient360.errors import Unsupported
+from efficient360.errors import CheckpointError, Unsupported
 from efficient360.methods.complexity.mac_count import reference_macs, structure_copy
 from efficient360.models.architectures import skeleton
 
@@ -88,20 +89,32 @@ def _rebuilt(
 ) -> tuple[tuple[int, int], ...]:
     try:
         own = _macs(network, channels, *sizes[0])
-        points = tuple((h * w, _macs(skeleton(architecture, {**arguments, "img_size": (h, w)}), channels, h, w)) for h, w in sizes)
+        points = tuple((h * w, _macs(_of_size(architecture, arguments, h, w), channels, h, w)) for h, w in sizes)
     except Exception as error:
         raise Unsupported(
             "fixed-resolution",
             f"{architecture or type(network).__name__} accepts images of one size only ({type(error).__name__}: {_first_line(error)})",
-            "scaling with resolution needs an architecture that accepts larger images or timm's img_size argument",
+            "scaling with resolution needs an architecture that accepts larger images, or an argument img_size or image_size",
         ) from error
     if points[0][1] != own:
         raise Unsupported(
             "changed-architecture",
-            f"the network costs {own:,} MACs where timm's {architecture} costs {points[0][1]:,}: it was modified after it was built",
+            f"the network costs {own:,} MACs where {architecture} costs {points[0][1]:,}: it was modified after it was built",
             "measure the scaling of the unmodified checkpoint",
         )
     return points
+
+
+def _of_size(architecture: str, arguments: Mapping[str, Any], height: int, width: int) -> nn.Module:
+    """The architecture without data for images of a size: timm's ``img_size``; or ``image_size``, one number, as torchvision and others call it."""
+    try:
+        return skeleton(architecture, {**arguments, "img_size": (height, width)})
+    except CheckpointError:
+        if height != width:
+            raise
+        with contextlib.suppress(CheckpointError):
+            return skeleton(architecture, {**arguments, "image_size": height})
+        raise
 
 
 def _macs(network: nn.Module, channels: int, height: int, width: int) -> int:

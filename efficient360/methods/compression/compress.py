@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from efficient360.core.formatting import scaled, significant
 from efficient360.core.paths import file_name, is_folder, user_path
@@ -69,6 +69,10 @@ def _require_writable(path: Path, checkpoint: Checkpoint) -> None:
         raise SettingsError("bad-option", f"there is no folder {path.parent}", "make it, or give another file")
 
 
+NOT_OF_THE_WEIGHTS: Final = ("stored_dtype", "taken_from", "taken_because", "other_weights", "left_out", "compressed", "adapted", "file")
+"""What a card says of the file that weights were read from, and not of the weights."""
+
+
 def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mapping[str, Any]:
     """The sidecar: everything known of the original, and what was done to it."""
     preprocessing = checkpoint.preprocessing
@@ -85,7 +89,7 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
         "crop_mode": preprocessing.crop_mode,
         "class_names": checkpoint.class_names,
         "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(compressor)},
-        **{key: value for key, value in checkpoint.card.items() if key not in ("stored_dtype", "taken_from", "other_weights", "compressed", "adapted")},
+        **{key: value for key, value in checkpoint.card.items() if key not in NOT_OF_THE_WEIGHTS},
     }
 
 

@@ -109,5 +109,5 @@ def _classifier(architecture: str) -> str:
     """Name of the layer whose rows are the classes: the last linear one or convolution of that many outputs."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         network = TorchvisionLibrary().create(architecture, {"num_classes": 7})
-    last = [name for name, layer in network.named_modules() if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 7]
+    last: list[str] = [name for name, layer in network.named_modules() if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 7]
     return last[-1]

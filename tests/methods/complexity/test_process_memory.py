@@ -26,7 +26,7 @@ def failed(code: str, timeout: float = 60) -> Failure:
     return result
 
 
-@pytest.mark.parametrize("request_", [REQUEST, replace(REQUEST, keep=None, checkpoint=CheckpointSpec("x", random_weights=True, ema=True, seed=7))])
+@pytest.mark.parametrize("request_", [REQUEST, replace(REQUEST, keep=None, checkpoint=CheckpointSpec("x", random_weights=True, weights_key="ema", seed=7))])
 def test_a_request_survives_json(request_: MemoryRequest) -> None:
     assert MemoryRequest.from_json(request_.to_json()) == request_
 

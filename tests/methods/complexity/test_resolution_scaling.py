@@ -53,6 +53,15 @@ def test_a_vit_is_rebuilt_at_each_size():
     assert points == tuple(((32 * s) ** 2, vit_macs(32 * s)) for s in SCALES)
 
 
+def test_a_network_of_ones_own_is_rebuilt_by_its_image_size(tmp_path):
+    file = tmp_path / "net.py"
+    builder = f"return timm.create_model('vit_tiny_patch16_224', **({ARGUMENTS} | {{'img_size': image_size}}))"
+    file.write_text(f"import timm\n\ndef build(image_size=32):\n    {builder}\n")
+    network = timm.create_model("vit_tiny_patch16_224", **ARGUMENTS)
+    points = macs_at_sizes(network, f"{file}:build", {}, (3, 32, 32), SCALES)
+    assert points == tuple(((32 * s) ** 2, vit_macs(32 * s)) for s in SCALES)
+
+
 def test_a_network_that_accepts_any_size_is_given_larger_images():
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1))
     points = macs_at_sizes(network, "", {}, (3, 16, 24), SCALES)
@@ -96,7 +105,7 @@ def test_an_architecture_without_img_size():
 def test_a_pruned_network_is_not_mistaken_for_its_architecture():
     network = timm.create_model("vit_tiny_patch16_224", **ARGUMENTS)
     network.blocks = network.blocks[:1]
-    with pytest.raises(Unsupported, match=f"{vit_macs(32, depth=1):,} MACs where timm's vit_tiny_patch16_224 costs {vit_macs(32):,}") as error:
+    with pytest.raises(Unsupported, match=f"{vit_macs(32, depth=1):,} MACs where vit_tiny_patch16_224 costs {vit_macs(32):,}") as error:
         macs_at_sizes(network, "vit_tiny_patch16_224", ARGUMENTS, (3, 32, 32), SCALES)
     assert error.value.code == "changed-architecture"
 

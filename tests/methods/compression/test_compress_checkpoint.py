@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from efficient360.cli.parser import run_command
-from efficient360.errors import SettingsError
+from efficient360.errors import CheckpointError, SettingsError
 from efficient360.methods.compression.clustering import Clustering
 from efficient360.methods.compression.compress import compress_checkpoint
 from efficient360.models.building import load_model
@@ -87,3 +87,20 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").mkdir()
     with pytest.raises(SettingsError, match="is a folder"):
         compress_checkpoint(DIGITS, "half", tmp_path / "a.safetensors")
+
+
+def test_a_network_of_ones_own_is_compressed_and_named_again(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\n\ndef build(image_size=8, k=3):\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, k))\n")
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4)).eval()
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    architecture = f"{tmp_path / 'net.py'}:build"
+    compress_checkpoint(CheckpointSpec(str(tmp_path / "w.pth"), architecture, {"k": 4}), "half", tmp_path / "small.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        resolve(CheckpointSpec(str(tmp_path / "small.safetensors")))
+    assert caught.value.code == "architecture-is-code"
+    checkpoint = resolve(CheckpointSpec(str(tmp_path / "small.safetensors"), architecture))
+    images = torch.rand(2, 3, 8, 8)
+    shape = checkpoint.preprocessing
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (shape.mean, shape.std))
+    with torch.inference_mode():
+        assert (load_model(checkpoint)(images) - network((images - mean) / std)).abs().max() < 0.05

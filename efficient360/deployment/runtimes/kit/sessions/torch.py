@@ -26,7 +26,8 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
 
     if settings.get("script"):
         torch.set_num_threads(settings["threads"])
-        return prepared(answering(torch.jit.load(f"{folder}/{settings['model']}", map_location="cpu").eval(), "cpu", settings["output"]), settings)
+        script: Any = torch.jit.load(f"{folder}/{settings['model']}", map_location="cpu")  # type: ignore[no-untyped-call]
+        return prepared(answering(script.eval(), "cpu", settings["output"]), settings)
     module, _ = opened(folder, settings)
     return prepared(answering(module, settings["device"], settings.get("output", "")), settings)
 
