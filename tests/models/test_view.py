@@ -1,10 +1,12 @@
 """The view of a network: one vision transformer in three styles has the same parts and numbers; odd ones state theirs; what is missing is said."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from own_networks import ENCODER, built, write
 from torch import Tensor, nn
 from view_networks import CLASSES, DEPTH, HEADS, PATCH, SIZE, WIDTH, EncoderViT, ListedViT, as_encoder, as_listed, model_of, spread, timm_vit
 
@@ -20,7 +22,10 @@ from efficient360.methods.spectral.attention_statistics import record_attention
 from efficient360.methods.spectral.linear_operators import find_operators
 from efficient360.methods.spectral.token_maps import record_blocks
 from efficient360.methods.uncertainty.mc_dropout import active_dropout_layers, sampling_enabled
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import preflight
+from efficient360.models.references import resolve
 from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.protocol import ViTView
 
@@ -268,6 +273,22 @@ def test_an_odd_network_states_its_view_in_a_line(wrapped: bool) -> None:
     assert maps == [(f"{front}deep.{i}", (4, 4, WIDTH)) for i in range(2)]
     features = model.features(IMAGES)
     torch.testing.assert_close(own.first(features) + own.second(features), model(IMAGES))
+
+
+def test_a_network_in_a_file_of_one_s_own_is_found_or_states_its_view(tmp_path: Path) -> None:
+    stated = ENCODER.replace(
+        "    def forward",
+        "    def efficient360_view(self):\n        from efficient360 import TokenLayout, ViTView\n        return ViTView(tokens=TokenLayout(2, 8, prefix=1))\n\n    def forward",
+    )
+    layouts, digests = [], set()
+    for number, text in enumerate((ENCODER, stated)):
+        file = write(tmp_path, text, f"net{number}.py")
+        torch.save(built(file, "build").state_dict(), tmp_path / "best.pth")
+        checkpoint = resolve(CheckpointSpec(str(tmp_path / "best.pth"), f"{file}:build"))
+        layouts.append(load_model(checkpoint).view.tokens)
+        digests.add(checkpoint.digest)
+    assert layouts == [TokenLayout(4, 4, prefix=1, class_token=0), TokenLayout(2, 8, prefix=1)]
+    assert len(digests) == 2
 
 
 def test_dropout_inside_torch_s_attention_is_sampled_as_timm_s() -> None:
