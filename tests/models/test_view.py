@@ -276,10 +276,8 @@ def test_an_odd_network_states_its_view_in_a_line(wrapped: bool) -> None:
 
 
 def test_a_network_in_a_file_of_one_s_own_is_found_or_states_its_view(tmp_path: Path) -> None:
-    stated = ENCODER.replace(
-        "    def forward",
-        "    def efficient360_view(self):\n        from efficient360 import TokenLayout, ViTView\n        return ViTView(tokens=TokenLayout(2, 8, prefix=1))\n\n    def forward",
-    )
+    view = "        from efficient360 import TokenLayout, ViTView\n        return ViTView(tokens=TokenLayout(2, 8, prefix=1))\n\n"
+    stated = ENCODER.replace("    def forward", f"    def efficient360_view(self):\n{view}    def forward")
     layouts, digests = [], set()
     for number, text in enumerate((ENCODER, stated)):
         file = write(tmp_path, text, f"net{number}.py")
