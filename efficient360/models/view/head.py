@@ -7,13 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from efficient360.models.view.stated import stated_classifier
 from efficient360.models.view.trace import seeded_images
-
-
-def stated_classifier(network: nn.Module) -> tuple[bool, Any]:
-    """Whether a library's network states its classifier by ``get_classifier``, as timm's do, and what it states."""
-    get: Any = getattr(network, "get_classifier", None)
-    return (True, get()) if callable(get) else (False, None)
 
 
 def name_of(network: nn.Module, module: nn.Module) -> str:
