@@ -1,5 +1,6 @@
 """The view of a network: one vision transformer in three styles has the same parts and numbers; odd ones state theirs; what is missing is said."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from efficient360.methods.continual_learning.learner import learner_from, requir
 from efficient360.methods.privacy.fine_tuning import with_zero_classifier
 from efficient360.methods.spectral.attention_statistics import record_attention
 from efficient360.methods.spectral.linear_operators import find_operators
+from efficient360.methods.spectral.lipschitz import norm_product
 from efficient360.methods.spectral.token_maps import record_blocks
 from efficient360.methods.uncertainty.mc_dropout import active_dropout_layers, sampling_enabled
 from efficient360.models.building import load_model
@@ -105,6 +107,7 @@ def test_every_style_has_the_same_roles(style: str) -> None:
         model = model_of(network)
         inventory = find_operators(network, torch.zeros(1, *SIZE), model.view)
         roles.append(sorted((str(weight.role), tuple(weight.blocks.shape), weight.heads) for weight in inventory.weights if hasattr(weight, "blocks")))
+    assert [norm_product(network, [], torch.ones(1)).log10 for network in pair(style)] == pytest.approx([DEPTH * math.log10(1.129)] * 2)
     if style != "lists":  # torch's attention gives its output layer no call of its own, and it is counted all the same
         assert roles[0] == roles[1]
     assert {role for role, *_ in roles[1]} == {"q", "k", "v", "proj", "mlp", "embedding", "classifier"}
