@@ -8,7 +8,8 @@ from torch import nn
 
 from efficient360.deployment.runtimes.calibration_images import synthetic_images
 from efficient360.models.model import PixelsToLogits
-from efficient360.models.view.head import find_head, stated_classifier
+from efficient360.models.view.head import find_head
+from efficient360.models.view.stated import stated_classifier
 
 LAYER_SCALE = re.compile(r"(gamma|layer_scale)\w*")
 HEAD_DEVIATION = 0.05

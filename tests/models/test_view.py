@@ -1,10 +1,13 @@
 """The view of a network: one vision transformer in three styles has the same parts and numbers; odd ones state theirs; what is missing is said."""
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from own_networks import ENCODER, built, write
 from torch import Tensor, nn
 from view_networks import CLASSES, DEPTH, HEADS, PATCH, SIZE, WIDTH, EncoderViT, ListedViT, as_encoder, as_listed, model_of, spread, timm_vit
 
@@ -18,9 +21,13 @@ from efficient360.methods.continual_learning.learner import learner_from, requir
 from efficient360.methods.privacy.fine_tuning import with_zero_classifier
 from efficient360.methods.spectral.attention_statistics import record_attention
 from efficient360.methods.spectral.linear_operators import find_operators
+from efficient360.methods.spectral.lipschitz import norm_product
 from efficient360.methods.spectral.token_maps import record_blocks
 from efficient360.methods.uncertainty.mc_dropout import active_dropout_layers, sampling_enabled
+from efficient360.models.building import load_model
+from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.model import preflight
+from efficient360.models.references import resolve
 from efficient360.models.view.layout import TokenLayout
 from efficient360.models.view.protocol import ViTView
 
@@ -100,6 +107,7 @@ def test_every_style_has_the_same_roles(style: str) -> None:
         model = model_of(network)
         inventory = find_operators(network, torch.zeros(1, *SIZE), model.view)
         roles.append(sorted((str(weight.role), tuple(weight.blocks.shape), weight.heads) for weight in inventory.weights if hasattr(weight, "blocks")))
+    assert [norm_product(network, [], torch.ones(1)).log10 for network in pair(style)] == pytest.approx([DEPTH * math.log10(1.129)] * 2)
     if style != "lists":  # torch's attention gives its output layer no call of its own, and it is counted all the same
         assert roles[0] == roles[1]
     assert {role for role, *_ in roles[1]} == {"q", "k", "v", "proj", "mlp", "embedding", "classifier"}
@@ -268,6 +276,20 @@ def test_an_odd_network_states_its_view_in_a_line(wrapped: bool) -> None:
     assert maps == [(f"{front}deep.{i}", (4, 4, WIDTH)) for i in range(2)]
     features = model.features(IMAGES)
     torch.testing.assert_close(own.first(features) + own.second(features), model(IMAGES))
+
+
+def test_a_network_in_a_file_of_one_s_own_is_found_or_states_its_view(tmp_path: Path) -> None:
+    view = "        from efficient360 import TokenLayout, ViTView\n        return ViTView(tokens=TokenLayout(2, 8, prefix=1))\n\n"
+    stated = ENCODER.replace("    def forward", f"    def efficient360_view(self):\n{view}    def forward")
+    layouts, digests = [], set()
+    for number, text in enumerate((ENCODER, stated)):
+        file = write(tmp_path, text, f"net{number}.py")
+        torch.save(built(file, "build").state_dict(), tmp_path / "best.pth")
+        checkpoint = resolve(CheckpointSpec(str(tmp_path / "best.pth"), f"{file}:build"))
+        layouts.append(load_model(checkpoint).view.tokens)
+        digests.add(checkpoint.digest)
+    assert layouts == [TokenLayout(4, 4, prefix=1, class_token=0), TokenLayout(2, 8, prefix=1)]
+    assert len(digests) == 2
 
 
 def test_dropout_inside_torch_s_attention_is_sampled_as_timm_s() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from efficient360.errors import Unsupported
 from efficient360.models.model import TorchModel
 from efficient360.models.view.layout import TokenLayout
+from efficient360.models.view.stated import is_from_timm, stated_grid
 
 MAX_CELLS = 16
 """Maximum cells a side: more would cost more forward passes for little more detail."""
@@ -51,8 +52,10 @@ class Grid:
 
 
 def patch_grid_size(model: TorchModel) -> tuple[int, int] | None:
-    """Rows and columns of the network's patch grid; ``None`` if its tokens show no patches of equal size."""
+    """Rows and columns of the network's patch grid; ``None`` if its tokens show no patches of equal size. What timm's networks state is believed."""
     view = model.view
+    if model.stated.tokens is None and is_from_timm(model.network):
+        return stated_grid(model.network)
     if view.tokens is not None:
         return view.tokens.rows, view.tokens.columns
     embedding: Any = model.network.get_submodule(view.embedding) if view.embedding and view.attention else None
@@ -94,6 +97,12 @@ def token_layout(model: TorchModel) -> TokenLayout:
     """How the tokens of a vision transformer stand.
 
     Raises:
-        Unsupported: It has no plain sequence of patch tokens, or it could not be found (``no-tokens``).
+        Unsupported: It has no plain sequence of patch tokens, it could not be found, or its tokens are not the patches that cells are made of
+            (``no-tokens``).
     """
-    return model.view.require_tokens(type(model.network).__name__)
+    name = type(model.network).__name__
+    tokens = model.view.require_tokens(name)
+    if patch_grid_size(model) != (tokens.rows, tokens.columns):
+        message = f"{name} states no patches, and its {tokens.rows} × {tokens.columns} tokens do not divide into the cells of images of such networks"
+        raise Unsupported("no-tokens", message, "use a plain vision transformer, or another attribution method")
+    return tokens

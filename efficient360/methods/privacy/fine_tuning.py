@@ -19,8 +19,8 @@ from efficient360.evaluator import Context, Examples
 from efficient360.methods.privacy.dp_sgd import check_per_sample_gradients
 from efficient360.models.model import TorchModel
 from efficient360.models.outputs import logits_in
-from efficient360.models.view.head import stated_classifier
 from efficient360.models.view.protocol import HOW_TO_STATE
+from efficient360.models.view.stated import stated_classifier
 from efficient360.storage.pixel_store import PixelStore, stored
 from efficient360.storage.resumable import recorded
 from efficient360.storage.row_log import RowLog

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from efficient360.methods.spectral.convolution_spectra import as_matrix_blocks, convolution_arguments, fourier_filter
 from efficient360.methods.spectral.weight_roles import FUSED, ProjectionRows, WeightRole, head_count, role_of, split_fused, structural_role
-from efficient360.models.view.head import stated_classifier
 from efficient360.models.view.protocol import ViTView
+from efficient360.models.view.stated import stated_classifier
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WITH_HEADS: Final = (WeightRole.QUERY, WeightRole.KEY, WeightRole.VALUE)

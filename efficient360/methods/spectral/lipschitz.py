@@ -30,9 +30,12 @@ ELEMENTWISE_CONSTANTS: Final = {
     "Sigmoid": 1.0,
     "Softplus": 1.0,
     "GELU": 1.1290,
+    "GELUActivation": 1.1290,
     "SiLU": 1.0999,
 }
 """Lipschitz constants of element-wise modules, by class name; rounded up."""
+_FUNCTIONS: Final = {"relu": 1.0, "gelu": 1.1290}
+"""The same of the functions that torch's encoder layer takes for an activation."""
 CHAIN_MODULES: Final = (nn.Sequential, nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, _BatchNorm)
 
 
@@ -82,6 +85,8 @@ def _scales(network: nn.Module) -> Iterator[tuple[str, float]]:
                 yield name, float(gamma.abs().max())
             elif (slope := ELEMENTWISE_CONSTANTS.get(type(module).__name__)) is not None:
                 yield name, slope
+            elif isinstance(module, nn.TransformerEncoderLayer) and (slope := _FUNCTIONS.get(getattr(module.activation, "__name__", ""))) is not None:
+                yield f"{name}.activation", slope
 
 
 def _unbounded_modules(network: nn.Module) -> Iterator[str]:

@@ -142,9 +142,10 @@ def record_blocks(network: nn.Module, images: Tensor, view: ViTView, measure: Ca
 
 
 def _further_blocks(view: ViTView, candidates: Sequence[str]) -> dict[str, Tap]:
-    """The view's blocks that lie in no candidate, or that return nothing themselves, and where their tokens leave them."""
-    exits = zip(view.blocks, view.places.exits, strict=False)
-    return {block: tap for block, tap in exits if tap.name != block or not any(f"{block}.".startswith(f"{name}.") for name in candidates)}
+    """The view's blocks that are in no candidate but a wrapper of all blocks, or that return nothing themselves, and where their tokens leave them."""
+    wrappers = {name for name in candidates if name not in view.blocks and all(block.startswith(f"{name}.") for block in view.blocks)}
+    held = {block for block in view.blocks for name in candidates if name not in wrappers and f"{block}.".startswith(f"{name}.")}
+    return {block: tap for block, tap in zip(view.blocks, view.places.exits, strict=False) if tap.name != block or block not in held}
 
 
 def _by_layout(output: object, view: ViTView, batch_size: int) -> Tensor | None:

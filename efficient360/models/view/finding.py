@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from efficient360.errors import CheckpointError
 from efficient360.models.view.blocks import block_names, entrance, exit_of, weighted_input
 from efficient360.models.view.protocol import ATTRIBUTE, Places, ViTView
+from efficient360.models.view.stated import stated_layout
 from efficient360.models.view.tokens import PROBES, find_layout
 from efficient360.models.view.trace import Trace, seeded_images, trace
 
@@ -94,7 +95,10 @@ def _tokens(view: ViTView, network: nn.Module, forward: Callable[[Tensor], Tenso
         return "no attention among tokens was seen"
     if not view.blocks or not view.places.exits:
         return "attention is computed in the network's own forward, not in blocks"
-    return find_layout(network, forward, seen, view.places.entrances, view.places.exits[-1], size, device)
+    found = find_layout(network, forward, seen, view.places.entrances, view.places.exits[-1], size, device)
+    last = next((event.shape for event in seen.events if event.tap == view.places.entrances[-1] and not event.attention), ())
+    stated = stated_layout(network, last[1]) if isinstance(found, str) and len(last) == 3 else None
+    return found if stated is None else stated
 
 
 def _places(seen: Trace, network: nn.Module, blocks: tuple[str, ...], layers: tuple[str, ...]) -> Places:

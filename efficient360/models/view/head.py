@@ -7,13 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from efficient360.models.view.stated import stated_classifier
 from efficient360.models.view.trace import seeded_images
-
-
-def stated_classifier(network: nn.Module) -> tuple[bool, Any]:
-    """Whether a library's network states its classifier by ``get_classifier``, as timm's do, and what it states."""
-    get: Any = getattr(network, "get_classifier", None)
-    return (True, get()) if callable(get) else (False, None)
 
 
 def name_of(network: nn.Module, module: nn.Module) -> str:
@@ -49,7 +44,10 @@ def find_head(network: nn.Module, forward: Callable[[Tensor], Tensor], size: tup
         for name, module in network.named_modules():
             if isinstance(module, nn.Linear):
                 stack.callback(module.register_forward_hook(keep(name)).remove)
-        logits = forward(seeded_images(2, size, device))
+        try:
+            logits = forward(seeded_images(2, size, device))
+        except Exception:  # what can't run is refused elsewhere; here it has no head
+            return ""
     for name, calls in reversed(outputs.items()):
         if len(calls) == 1 and calls[0][0].ndim == 2 and calls[0][1].shape == logits.shape and torch.equal(calls[0][1].float(), logits):
             return name

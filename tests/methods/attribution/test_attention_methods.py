@@ -51,6 +51,7 @@ def test_the_network_is_restored_even_after_an_exception() -> None:
     model = vit()
     images, layers = noise(2, SIZE), [block.attn for block in model.network.blocks]
     layers[1].fused_attn = False
+    assert model.view.missing == {}
     before = model(images)
     broken = layers[0].proj.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
