@@ -217,20 +217,25 @@ class _LogitsOnly(nn.Module):
 
 
 def _logits_only(network: nn.Module, model: TorchModel) -> nn.Module:
-    """The network itself where it is from a library that states its classifier, as timm's, and returns logits."""
-    return network if stated_classifier(network)[0] else _LogitsOnly(network, model.module.output)
+    """The network itself where it returns logits and nothing else."""
+    if stated_classifier(network)[0]:
+        return network
+    with torch.no_grad():
+        returned = model.network(torch.zeros((1, *model.input_size), device=model.device))
+    return network if isinstance(returned, Tensor) else _LogitsOnly(network, model.module.output)
 
 
 def unfreeze_layers(network: nn.Module) -> None:
     """Make every layer trainable, except parameters that belong to no layer: class token and position embeddings.
 
     For those opacus would fall back to functorch on the whole module that holds them, which takes more than twice the time. In timm's networks that is the
-    network itself; other libraries have modules in between.
+    network itself; other libraries have modules in between. Around ``nn.MultiheadAttention`` functorch is the only way, and they are trained.
     """
     network.requires_grad_(requires_grad=True)
     states = stated_classifier(network)[0]
+    if not states and any(isinstance(module, nn.MultiheadAttention) for module in network.modules()):
+        return
     for holder in network.modules():
-        between = not states and next(holder.children(), None) is not None and not isinstance(holder, nn.MultiheadAttention)
-        if holder is network or between:
+        if holder is network or (not states and next(holder.children(), None) is not None):
             for parameter in holder.parameters(recurse=False):
                 parameter.requires_grad = False
