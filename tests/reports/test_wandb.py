@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from wandb_stand_ins import DATA_DIGEST, DIGEST, TOP1, Read, Server, make_report, read_run
 
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
@@ -71,6 +72,7 @@ def test_summary_values_carry_interval_n_coverage_and_failures(report: Report) -
         "pgd/robust_accuracy/epsilon_0_5/norm_linf/high": 0.37,
         "pgd/robust_accuracy/epsilon_0_5/norm_linf/n": 64,
         "failures": 1,
+        "finding_count": 0,
         "dimensions/performance/coverage": 1.0,
         "dimensions/latency/coverage": 0.0,
         "dimensions/memory/coverage": 1.0,
@@ -85,6 +87,15 @@ def test_conditions_that_read_alike_keep_both_values(report: Report) -> None:
 def test_a_failure_is_a_row_without_a_value(report: Report) -> None:
     assert payload.outcome_rows(report)[3] == ["latency", None, "", None, None, None, None, None, "unsupported", "nothing runs it"]
     assert payload.outcome_rows(report)[2] == ["pgd", "robust_accuracy", "epsilon=0.5, norm=linf", 0.25, "1", 0.16, 0.37, 64, "measured", ""]
+
+
+def test_findings_are_counted_and_told_in_full(report: Report) -> None:
+    doubtful = replace(report, findings=(Finding("near-chance", "top-1 is 11 %", "look at the class names"),))
+    assert payload.summary_values(doubtful)["finding_count"] == 1
+    assert payload.run_payload(doubtful, Path("run"), "vits", "")["tables"]["findings"] == {
+        "columns": ("code", "message", "advice"),
+        "data": [["near-chance", "top-1 is 11 %", "look at the class names"]],
+    }
 
 
 def test_tags_fit_the_limit_and_are_unique(report: Report) -> None:

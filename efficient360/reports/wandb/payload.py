@@ -12,6 +12,7 @@ from efficient360.reports.report import Report
 
 COLUMNS: Final = ("evaluator", "metric", "conditions", "value", "unit", "low", "high", "n", "status", "message")
 AXIS_COLUMNS: Final = ("axis", "score", "coverage")
+FINDING_COLUMNS: Final = ("code", "message", "advice")
 FILES: Final = ("report.json", "report.html", "outcomes.jsonl", "examples.parquet")
 TAG_LENGTH: Final = 64
 LONG_LISTS: Final = ("class_names",)
@@ -42,6 +43,7 @@ def run_payload(report: Report, folder: Path, project: str, entity: str) -> dict
         "tables": {
             "outcomes": {"columns": COLUMNS, "data": outcome_rows(report)},
             "axes": {"columns": AXIS_COLUMNS, "data": axis_rows(report)},
+            "findings": {"columns": FINDING_COLUMNS, "data": finding_rows(report)},
         },
         "radar": radar(report.axes),
         "artifact": {
@@ -59,8 +61,8 @@ def metrics(report: Report) -> Numbers:
 
 
 def summary_values(report: Report) -> Numbers:
-    """Values for the run's summary only: each interval's ends and ``n``, each axis's coverage, the number of failures."""
-    values: Numbers = {"failures": len(report.failures)}
+    """Values for the run's summary only: each interval's ends and ``n``, each axis's coverage, the numbers of failures and of findings."""
+    values: Numbers = {"failures": len(report.failures), "finding_count": len(report.findings)}
     for key, measurement in _measured(report):
         if measurement.interval is not None:
             values |= {f"{key}/low": measurement.interval.low, f"{key}/high": measurement.interval.high}
@@ -76,6 +78,11 @@ def outcome_rows(report: Report) -> list[list[Any]]:
 def axis_rows(report: Report) -> list[list[Any]]:
     """All axes as rows under :data:`AXIS_COLUMNS`; an axis without a score has ``None``."""
     return [[axis.dimension.title, axis.score, axis.coverage] for axis in report.axes]
+
+
+def finding_rows(report: Report) -> list[list[Any]]:
+    """Reasons to trust the run less as rows under :data:`FINDING_COLUMNS`, the worst first."""
+    return [[finding.code, finding.message, finding.advice] for finding in report.findings]
 
 
 def config(report: Report) -> dict[str, Any]:
