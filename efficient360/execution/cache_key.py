@@ -170,8 +170,9 @@ def _data_identity(session: Session, *, groups: bool) -> list[Any] | None:
 def header_of(session: Session, planned: Sequence[Evaluator | ExampleEvaluator]) -> dict[str, Any]:
     """What a report tells of the run beside its outcomes, plain JSON."""
     plan, checkpoint, dataset = session.plan, session.checkpoint, session.dataset
-    plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "path")}
-    plain |= {"reference": plan.checkpoint.reference, "preprocessing": dataclasses.asdict(checkpoint.preprocessing), "trained": checkpoint.trained}
+    plain = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint) if f.name not in ("spec", "preprocessing", "selection", "path")}
+    parts = {"preprocessing": dataclasses.asdict(checkpoint.preprocessing), "selection": dataclasses.asdict(checkpoint.selection)}
+    plain |= {"reference": plan.checkpoint.reference, **parts, "trained": checkpoint.trained}
     if session.deployment is not None:
         plain |= {"name": f"{checkpoint.name} as {plan.deployment}", "deployment": session.deployment.describe()}
     header: dict[str, Any] = {

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from efficient360.api import run_plan
 from efficient360.core.measurement import Failure, Measurement, Status
@@ -19,6 +20,7 @@ from efficient360.plugins.registry import dimensions
 from efficient360.reports.folder import read
 
 pytestmark = pytest.mark.slow
+ONLY = "calibration,parameters,brightness"
 
 
 def test_a_segmentation_fault_takes_nothing_with_it(make_plan, plugin) -> None:
@@ -38,26 +40,9 @@ def test_bad_input_crosses_the_process_border(make_plan) -> None:
     assert caught.value.hint
 
 
-def command(out: Path, tiny: Path, plugin: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "efficient360",
-        "evaluate",
-        str(tiny),
-        "--dataset",
-        "digits",
-        "--max-examples",
-        "300",
-        "--batch-size",
-        "8",
-        "--only",
-        "calibration,parameters,brightness",
-        "--plugin",
-        str(plugin),
-        "--out",
-        str(out),
-    ]
+def command(out: Path, checkpoint: Path, only: str, *more: str) -> list[str]:
+    what = ("--dataset", "digits", "--max-examples", "300", "--batch-size", "8", "--only", only)
+    return [sys.executable, "-m", "efficient360", "evaluate", str(checkpoint), *what, *more, "--out", str(out)]
 
 
 def numbers(folder: Path) -> list:
@@ -67,26 +52,48 @@ def numbers(folder: Path) -> list:
     return [data["outcomes"], data["dimensions"], data["checkpoint"], data["dataset"], data["state"]]
 
 
-def test_a_run_killed_twice_amid_its_batches_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin) -> None:
-    kill = "if next(BATCHES) == int(os.environ.get('KILL_AT', -1)):\n            os.kill(os.getppid(), signal.SIGKILL), os.kill(os.getpid(), signal.SIGKILL)"
-    path = plugin(extra="import itertools\nBATCHES = itertools.count()", score=f"{kill}\n        yield Scores(BRIGHTNESS, batch.images.mean((1, 2, 3)))")
-    subprocess.run(command(tmp_path / "whole", tiny, path), check=True, capture_output=True)
-    for batch in ("3", "20"):
-        killed = subprocess.run(command(tmp_path / "killed", tiny, path), check=False, capture_output=True, env=os.environ | {"KILL_AT": batch})
-        assert killed.returncode == -signal.SIGKILL
-        read(tmp_path / "killed", dimensions())  # readable after every kill
-    subprocess.run(command(tmp_path / "killed", tiny, path), check=True, capture_output=True)
+def test_a_run_killed_amid_its_batches_ends_with_the_same_report(tmp_path: Path) -> None:
+    (tmp_path / "mortal.py").write_text(MORTAL)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save({"head.weight": torch.randn(10, 192) / 8, "head.bias": torch.zeros(10)}, tmp_path / "mortal.pth")
+    network = ("--arch", f"{tmp_path / 'mortal.py'}:Mortal", "--preprocess", "input_size=8")
+
+    def run(folder: str, **environment: str) -> int:
+        line = command(tmp_path / folder, tmp_path / "mortal.pth", "calibration,parameters", *network)
+        return subprocess.run(line, check=False, capture_output=True, env=os.environ | environment).returncode
+
+    assert run("whole") == 0
+    assert run("killed", KILL_AT="20") == -signal.SIGKILL
+    assert run("killed") == 0
     assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
+
+
+MORTAL = """
+import itertools, os, signal
+from torch import nn
+
+class Mortal(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head, self.calls = nn.Linear(192, 10), itertools.count()
+
+    def forward(self, x):
+        if len(x) == 8 and next(self.calls) == int(os.environ.get("KILL_AT", -1)):  # the command, and this process
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.head(x.flatten(1))
+"""
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_run_killed_at_any_time_ends_with_the_same_report(tmp_path: Path, tiny: Path, plugin, seed: int) -> None:
     path = plugin()
-    subprocess.run(command(tmp_path / "whole", tiny, path), check=True, capture_output=True)
+    subprocess.run(command(tmp_path / "whole", tiny, ONLY, "--plugin", str(path)), check=True, capture_output=True)
     chance = random.Random(seed)
     for _ in range(4):
-        process = subprocess.Popen(command(tmp_path / "killed", tiny, path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command(tmp_path / "killed", tiny, ONLY, "--plugin", str(path)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(timeout=chance.uniform(2.5, 7))
         except subprocess.TimeoutExpired:
@@ -94,7 +101,7 @@ def test_a_run_killed_at_any_time_ends_with_the_same_report(tmp_path: Path, tiny
             process.wait()
         if (tmp_path / "killed" / "report.json").exists():
             read(tmp_path / "killed", dimensions())  # readable after every kill
-    subprocess.run(command(tmp_path / "killed", tiny, path), check=True, capture_output=True)
+    subprocess.run(command(tmp_path / "killed", tiny, ONLY, "--plugin", str(path)), check=True, capture_output=True)
     assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
 
 

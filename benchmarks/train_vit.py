@@ -1,8 +1,9 @@
-"""Train a small ViT on some of a data set's classes, so that there is a checkpoint with classes it never saw: weights and card into a folder.
+"""Train a small ViT on a data set, or on some of its classes so that there are classes it never saw: weights and card into a folder.
 
-    python benchmarks/train_part.py --dataset cifar10 --data-dir DIR --leave-out cat truck --out FOLDER [--updates 3000] [--seconds 100]
+    python benchmarks/train_vit.py --dataset cifar10 --data-dir DIR --leave-out cat truck --out FOLDER [--updates 3000] [--seconds 100]
+    python benchmarks/train_vit.py --dataset parquet:DIR --held-out val --init vit_cifar10.safetensors --patch 4 --depth 6 --out FOLDER
 
-It stops after ``--seconds`` and goes on where it stopped when called again. Minutes of one core make no record.
+With ``--init`` all layers but the head begin with another checkpoint's weights. It stops after ``--seconds`` and goes on where it stopped when called again. Minutes of one core make no record.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
@@ -30,7 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--leave-out", nargs="+", required=True, help="classes that it never sees")
+    parser.add_argument("--held-out", default="test", help="split that it is measured on")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="classes that it never sees")
+    parser.add_argument("--init", type=Path, help="weights of the same network with another head")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", default="vit-part")
     parser.add_argument("--images", type=int, default=50_000, help="training images at most, before classes are left out")
@@ -42,9 +45,10 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+    torch.set_num_threads(asked.threads)
     names, pixels, labels = part(asked, "train", asked.images)
     arguments = {
         "img_size": SIZE,
@@ -56,11 +60,13 @@ def main() -> None:
     }
     torch.manual_seed(asked.seed)
     network = timm.create_model("vit_tiny_patch16_224", **arguments)
+    if asked.init is not None:
+        network.load_state_dict({key: value for key, value in load_file(asked.init).items() if not key.startswith("head.")}, strict=False)
     done = train(network, pixels, labels, asked)
     if done < asked.updates:
         print(f"{done} of {asked.updates} updates are done: run the same command again")
         return
-    _, held_out, truth = part(asked, "test", 10_000)
+    _, held_out, truth = part(asked, asked.held_out, 10_000)
     with torch.inference_mode():
         right = torch.cat([network.eval()(normalised(some)).argmax(1) for some in held_out.split(256)]) == truth
     card = {
@@ -75,7 +81,8 @@ def main() -> None:
         "num_classes": len(names),
         "class_names": names,
         "training": {
-            "data": f"{asked.dataset}, train split without {', '.join(asked.leave_out)}: {len(labels)} images",
+            "data": f"{asked.dataset}, train split{' without ' if asked.leave_out else ''}{', '.join(asked.leave_out)}: {len(labels)} images",
+            "begun_with": "random weights" if asked.init is None else asked.init.stem,
             "seed": asked.seed,
             "schedule": f"{asked.updates} updates of {asked.batch}, AdamW {asked.rate:g}, cosine, flip and shift",
         },
