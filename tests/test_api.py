@@ -345,6 +345,7 @@ def test_saved_and_loaded_reports_are_equal(reference: e360.RunReport, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_script_needs_no_guard_and_shows_progress(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -261,6 +261,7 @@ def test_documentation_builds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_example_runtime_converts_and_answers_as_the_checkpoint_does(examples: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from efficient360.conformance import subject

@@ -162,7 +162,7 @@ def test_show_tells_settings_metrics_and_anchors(capsys: pytest.CaptureFixture[s
 
 
 # What measures a second or less on 100 digits; what starts processes or trains has tests of its own, and the whole protocol runs weekly.
-WHOLE_WAY = "parameters,macs,accuracy,calibration,group_fairness,inclusion,membership_inference,weight_spectrum,out_of_distribution,conformal"
+WHOLE_WAY = "parameters,macs,accuracy,calibration,group_fairness,inclusion,conformal"
 # Those that start processes or restrict the machine do it once.
 FEW = ("memory.batches=[1]", "latency.runtimes=[torch]", "latency.runs=6", "device_reach.profiles=['limited:1core-2gb']", "device_reach.runtimes=[torch]")
 

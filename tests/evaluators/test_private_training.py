@@ -98,6 +98,7 @@ def test_all_layers_learn_and_the_checkpoint_stays_as_it_was(learned: Case, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_its_seed_fixes_it_whatever_the_batch_size(learned: Case, tmp_path: Path) -> None:
     little: dict[str, Any] = {"epsilons": (8.0,), "steps": 2, "batch": 40}
     first = run(learned, tmp_path / "a", **little)

@@ -98,6 +98,7 @@ def test_every_attack_stays_in_the_ball_and_breaks_nothing_out_of_reach(name: st
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("norm", Norm)
 def test_apgd_is_at_least_as_strong(norm: Norm) -> None:
     on = conformance.subject()
