@@ -3,7 +3,8 @@
     python benchmarks/train_vit.py --dataset cifar10 --data-dir DIR --leave-out cat truck --out FOLDER [--updates 3000] [--seconds 100]
     python benchmarks/train_vit.py --dataset parquet:DIR --held-out val --init vit_cifar10.safetensors --patch 4 --depth 6 --out FOLDER
 
-With ``--init`` all layers but the head begin with another checkpoint's weights. It stops after ``--seconds`` and goes on where it stopped when called again. Minutes of one core make no record.
+With ``--init`` all layers but the head begin with another checkpoint's weights. It stops after ``--seconds`` and goes on where it stopped when called
+again. Minutes of one core make no record.
 """
 
 import argparse

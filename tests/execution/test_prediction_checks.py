@@ -17,7 +17,7 @@ from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime
 from efficient360.evaluator import Deadline
-from efficient360.execution.alternatives import better_preprocessing
+from efficient360.execution.alternatives import NORMALISATIONS, better_preprocessing
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
 from efficient360.execution.plan import Plan, Step
@@ -88,6 +88,16 @@ def test_the_normalisation_that_was_trained_with_is_found(greys) -> None:
     assert finding.code == "other-preprocessing-better"
     assert "ImageNet's" in finding.message
     assert "100.0 %" in finding.message
+
+
+def test_normalisations_that_do_about_as_well_are_all_told(greys) -> None:
+    between = tuple(tuple((a + b) / 2 for a, b in zip(*pair, strict=True)) for pair in zip(NORMALISATIONS["CLIP's"], NORMALISATIONS["CIFAR-10's"], strict=True))
+    model = Thresholds(HALF, (between[0], between[1]), [])
+    finding = better_preprocessing(model, greys, right(model, greys), HALF, UNSAID, 32, Deadline())
+    assert finding is not None
+    assert "CLIP's" in finding.message
+    assert "CIFAR-10's" in finding.message
+    assert "ImageNet's" not in finding.message
 
 
 def test_the_right_one_gives_no_finding_and_is_tried_on_few_images_only(greys) -> None:
