@@ -11,7 +11,6 @@ from efficient360.errors import CheckpointError, DatasetError, Efficient360Error
 
 _UNREAD: Final = ("unknown-weights-format", "weights-truncated", "weights-unreadable", "no-state-dict")
 """Why a file is no checkpoint, that may be data instead."""
-_WEIGHTS: Final = (".safetensors", ".pth", ".pth.tar", ".pt", ".pt2", ".bin", ".ckpt", ".distcp", ".onnx", ".index.json", ".metadata")
 _LOOKED_INTO: Final = 20
 """Folders in a folder in which weights are looked for."""
 
@@ -59,16 +58,17 @@ def _looks_like_data(reference: str) -> bool:
     from efficient360.core.paths import is_file, is_folder, user_path
     from efficient360.datasets.card import card_names
     from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
+    from efficient360.datasets.recognition import WEIGHTS
 
     path = user_path(reference)
     if is_file(path):
-        return not path.name.lower().endswith(_WEIGHTS)
+        return not path.name.lower().endswith(WEIGHTS)
     if is_folder(path):
         try:
             inside = [*path.iterdir(), *(deeper for folder in itertools.islice(filter(is_folder, path.iterdir()), _LOOKED_INTO) for deeper in folder.iterdir())]
         except OSError:
             return False
-        return not any(p.name.lower().endswith(_WEIGHTS) for p in inside)
+        return not any(p.name.lower().endswith(WEIGHTS) for p in inside)
     kind = reference.partition(":")[0]
     return reference in card_names() or (":" in reference and ALIASES.get(kind, kind) in LAYOUTS)
 

@@ -175,9 +175,9 @@ def _by_position(names: Sequence[str], checkpoint: Checkpoint, outputs: Sequence
 
 
 def _mapped(name: str, class_map: Mapping[str, str | int], checkpoint: Checkpoint) -> int:
-    if name not in class_map:
+    if name not in class_map and name not in checkpoint.class_names:
         raise DatasetError("bad-class-map", f"the class map has no entry for the data's class {name!r}", f"it has: {_listed(list(class_map))}")
-    output = class_map[name]
+    output = class_map.get(name, name)  # who has the same name on both sides need not stand in it
     if isinstance(output, str):
         if output not in checkpoint.class_names:
             message = f"the class map sends {name!r} to {output!r}, which is no class of the checkpoint"
@@ -204,7 +204,8 @@ def _differ(names: Sequence[str], outputs: Sequence[str]) -> DatasetError:
     return DatasetError(
         "class-names-differ",
         f"the class names of the data and of the checkpoint don't match; {_side_by_side(names, outputs)}",
-        "say which is which with --class-map FILE (data name, checkpoint name or index), or take positions with --class-order data or checkpoint",
+        "say which is which with --class-map FILE, a CSV with a line DATA NAME,CHECKPOINT NAME for each that differs; only where both sides are known to be in "
+        "the same order, take positions: --class-order data or checkpoint",
     )
 
 

@@ -31,6 +31,8 @@ UNREAD: Final = {
     ".mat": "MATLAB",
     ".beton": "FFCV",
 }
+WEIGHTS: Final = (".safetensors", ".pth", ".pth.tar", ".pt", ".pt2", ".bin", ".ckpt", ".t7", ".distcp", ".onnx", ".index.json", ".metadata")
+"""What names of checkpoints' files end in."""
 INSIDE: Final = 50
 """Folders in a folder that are looked into for something to offer."""
 _ELSEWHERE: Final = frozenset(
@@ -124,6 +126,8 @@ def _unreadable(text: str, path: Path) -> DatasetError:
         return DatasetError("unreadable-dataset", f"{text} is a packed archive", "unpack it, and give what is in it")
     if is_file(path) and ending in ENDINGS:
         return DatasetError("unreadable-dataset", f"{text} is a single image", f"give the folder of class folders: imagefolder:{path.parent.parent}")
+    if is_file(path) and path.name.casefold().endswith(WEIGHTS):
+        return _checkpoint(text)
     if is_file(path) and ending in UNREAD:
         return DatasetError("unreadable-dataset", f"{text} is {UNREAD[ending]}", "convert it to Parquet, .npz or class folders, or hand it over in Python")
     if is_file(path):
@@ -140,6 +144,11 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
         images = images_in(path) if holds_image(path) else []
     except DatasetError as error:
         return error
+    if any(
+        child.name.casefold().endswith(WEIGHTS)
+        for child in [*path.iterdir(), *(deeper for folder in sub_folders(path)[:INSIDE] for deeper in folder.iterdir())]
+    ):
+        return _checkpoint(text)
     lists = [child for child in sorted(path.iterdir()) if LAYOUTS["manifest"].recognise(child)]
     inside = [(kind, child) for child in sub_folders(path)[:INSIDE] for kind, layout in LAYOUTS.items() if layout.recognise(child)]
     if images and not lists:
@@ -154,6 +163,10 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
         return DatasetError("unreadable-dataset", f"{text} is no data set by itself, but holds some", f"did you mean {ways}?")
     what = _names(sorted(path.iterdir())) or "nothing"
     return DatasetError("unreadable-dataset", f"{text} holds no data set that is read, but {what}", hint)
+
+
+def _checkpoint(text: str) -> DatasetError:
+    return DatasetError("unreadable-dataset", f"{text} looks like a checkpoint, not like data", f"efficient360 evaluate {text} --dataset DATA")
 
 
 def _unknown(text: str, path: Path) -> DatasetError:

@@ -21,6 +21,8 @@ from efficient360.models.references import resolve
 
 FIRST: Final = 64
 """Images on which everything is tried; the best is judged on more."""
+HEAD_SIZES: Final = (16, 32, 48, 64, 96, 128)
+"""Usual widths of an attention head."""
 CLOSE: Final = 3 / FIRST
 """What does worse than the best of these images by no more than this share is judged on more, too."""
 NORMALISATIONS: Final = {
@@ -118,6 +120,45 @@ def better_weights(
         return None
     told = f"with the file's {key} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
     return Finding("other-weights-better", told, f"evaluate them with --weights-key {key}")
+
+
+def better_heads(
+    checkpoint: Checkpoint, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
+) -> Finding | None:
+    """Whether another number of heads does far better than the one that was typed: no shape tells it, and every number runs.
+
+    Args:
+        checkpoint: What is evaluated; ``num_heads`` is among the arguments given for it.
+        keep: As of :func:`efficient360.models.building.load_model`.
+        device: Where to run.
+        examples: Images to try it on.
+        right: Whether each is classified correctly with the number given, bool ``(n,)``.
+        batch_size: Images a forward pass.
+        deadline: When to stop.
+
+    Raises:
+        CheckpointError: A network with another number can't be built.
+        OutOfTime: From the deadline.
+    """
+    given, width = checkpoint.arguments["num_heads"], checkpoint.arguments.get("embed_dim")
+    if not isinstance(width, int):
+        return None
+    others = [width // size for size in HEAD_SIZES if width % size == 0 and width // size != given]
+    first, shape = examples.subset(FIRST, examples.seed), checkpoint.preprocessing
+
+    def correct(heads: int, on: ExampleSet) -> Bools:
+        spec = dataclasses.replace(checkpoint.spec, arguments={**checkpoint.spec.arguments, "num_heads": heads})
+        return _right(load_model(resolve(spec), device, keep), on, shape, shape, batch_size, deadline)
+
+    tried = {heads: float(correct(heads, first).mean()) for heads in others}
+    if not tried:
+        return None
+    best = max(tried, key=lambda heads: tried[heads])
+    judged = correct(best, examples)
+    if not far_better(right, judged, len(tried)):
+        return None
+    told = f"with num_heads={best} the accuracy on {len(right)} images would be {percent(judged)} instead of {percent(right)} with the {given} given"
+    return Finding("other-heads-better", told, f"evaluate it with --arch-arg num_heads={best}")
 
 
 def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:

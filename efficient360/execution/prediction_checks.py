@@ -63,6 +63,8 @@ def _alternatives(session: Session, examples: ExampleSet, logits: NDArray[np.flo
         tries.append(partial(alternatives.better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
     if session.deployment is None:
         rest = (session.keep, plan.device, chosen, right, plan.batch_size, session.deadline)
+        if "num_heads" in checkpoint.spec.arguments:
+            tries.insert(0, partial(alternatives.better_heads, checkpoint, *rest))
         tries += [partial(alternatives.better_weights, checkpoint, key, *rest) for key in checkpoint.alternatives[:MOST_OTHERS] if key]
     found = []
     for attempt in tries:

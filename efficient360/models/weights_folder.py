@@ -70,7 +70,9 @@ def weights_in(folder: Path, preferred: Sequence[str]) -> Found:
     if len(deeper) == 1:
         return weights_in(deeper[0], preferred)
     raise CheckpointError(
-        "no-weights-in-folder", f"{folder} holds no weights file ({', '.join(SUFFIXES)})", "give the folder that holds model.safetensors, or the file itself"
+        "no-weights-in-folder",
+        f"{folder} holds no weights file ({', '.join(SUFFIXES)})",
+        "give the folder that holds model.safetensors, or the file itself; data are named by --dataset",
     )
 
 

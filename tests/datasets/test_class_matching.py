@@ -101,6 +101,10 @@ def test_a_class_map_decides_by_name_or_index() -> None:
     assert codes(found) == ["classes-mapped"]
 
 
+def test_a_class_map_need_not_name_what_both_sides_call_alike() -> None:
+    assert match(["owl", "chat", "dog"], class_map={"chat": "cat"}).outputs == (2, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("class_map", "code"),
     [

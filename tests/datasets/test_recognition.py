@@ -67,6 +67,16 @@ def test_files_of_no_kind_say_what_they_are(tmp_path: Path, name: str, words: st
     assert error.hint
 
 
+def test_a_checkpoint_as_data_is_told(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-5").mkdir()
+    (tmp_path / "checkpoint-5" / "model.safetensors").write_bytes(b"x")
+    (tmp_path / "trainer_state.json").write_text("{}")
+    for path in (tmp_path, tmp_path / "checkpoint-5" / "model.safetensors"):
+        error = refused(str(path))
+        assert error.code == "unreadable-dataset"
+        assert error.hint == f"efficient360 evaluate {path} --dataset DATA"
+
+
 def test_a_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.parquet").write_bytes(b"")

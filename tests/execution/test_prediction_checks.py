@@ -17,11 +17,12 @@ from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime
 from efficient360.evaluator import Deadline
-from efficient360.execution.alternatives import NORMALISATIONS, better_preprocessing
+from efficient360.execution.alternatives import NORMALISATIONS, better_heads, better_preprocessing
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
 from efficient360.execution.plan import Plan, Step
 from efficient360.execution.runner import run
+from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
 from efficient360.models.model import Model
 from efficient360.models.references import resolve
@@ -98,6 +99,20 @@ def test_normalisations_that_do_about_as_well_are_all_told(greys) -> None:
     assert "CLIP's" in finding.message
     assert "CIFAR-10's" in finding.message
     assert "ImageNet's" not in finding.message
+
+
+def test_a_number_of_heads_that_no_shape_tells_is_tried() -> None:
+    heads, width = (resolve(CheckpointSpec("digits-vit")).arguments[name] for name in ("num_heads", "embed_dim"))
+    wrong = next(number for number in (1, 2) if number != heads)
+    given = resolve(CheckpointSpec("digits-vit", arguments={"num_heads": wrong}))
+    examples = open_dataset(DatasetSpec("digits", max_examples=200), given, 0).examples
+    finding = better_heads(given, None, "cpu", examples, right(load_model(given), examples), 64, Deadline())
+    assert width % heads == 0
+    assert finding is not None
+    assert finding.code == "other-heads-better"
+    assert finding.advice.endswith(f"num_heads={heads}")
+    true = resolve(CheckpointSpec("digits-vit", arguments={"num_heads": heads}))
+    assert better_heads(true, None, "cpu", examples, right(load_model(true), examples), 64, Deadline()) is None
 
 
 def test_the_right_one_gives_no_finding_and_is_tried_on_few_images_only(greys) -> None:

@@ -93,7 +93,7 @@ def _rebuilt(
     except Exception as error:
         raise Unsupported(
             "fixed-resolution",
-            f"{architecture or type(network).__name__} accepts images of one size only ({type(error).__name__}: {_first_line(error)})",
+            f"{architecture or type(network).__name__} accepts images of one size only: {_first_line(error)}",
             "scaling with resolution needs an architecture that accepts larger images, or an argument img_size or image_size",
         ) from error
     if points[0][1] != own:
