@@ -153,11 +153,12 @@ def better_heads(
     tried = {heads: float(correct(heads, first).mean()) for heads in others}
     if not tried:
         return None
-    best = max(tried, key=lambda heads: tried[heads])
-    judged = correct(best, examples)
-    if not far_better(right, judged, len(tried)):
+    judged = {heads: correct(heads, examples) for heads in tried if tried[heads] >= max(tried.values()) - CLOSE}
+    best, *rest = sorted(judged, key=lambda heads: -judged[heads].mean())
+    if not far_better(right, judged[best], len(tried)):
         return None
-    told = f"with num_heads={best} the accuracy on {len(right)} images would be {percent(judged)} instead of {percent(right)} with the {given} given"
+    told = f"with num_heads={best} the accuracy on {len(right)} images would be {percent(judged[best])} instead of {percent(right)} with the {given} given"
+    told += "".join(f"; with {heads}, {percent(judged[heads])}" for heads in rest)
     return Finding("other-heads-better", told, f"evaluate it with --arch-arg num_heads={best}")
 
 
