@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import itertools
 import json
 from typing import Any, Final
 
@@ -11,8 +10,6 @@ from efficient360.errors import CheckpointError, DatasetError, Efficient360Error
 
 _UNREAD: Final = ("unknown-weights-format", "weights-truncated", "weights-unreadable", "no-state-dict")
 """Why a file is no checkpoint, that may be data instead."""
-_LOOKED_INTO: Final = 20
-"""Folders in a folder in which weights are looked for."""
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -58,17 +55,16 @@ def _looks_like_data(reference: str) -> bool:
     from efficient360.core.paths import is_file, is_folder, user_path
     from efficient360.datasets.card import card_names
     from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
-    from efficient360.datasets.recognition import WEIGHTS
+    from efficient360.datasets.recognition import WEIGHTS, holds_weights
 
     path = user_path(reference)
     if is_file(path):
         return not path.name.lower().endswith(WEIGHTS)
     if is_folder(path):
         try:
-            inside = [*path.iterdir(), *(deeper for folder in itertools.islice(filter(is_folder, path.iterdir()), _LOOKED_INTO) for deeper in folder.iterdir())]
+            return not holds_weights(path)
         except OSError:
             return False
-        return not any(p.name.lower().endswith(WEIGHTS) for p in inside)
     kind = reference.partition(":")[0]
     return reference in card_names() or (":" in reference and ALIASES.get(kind, kind) in LAYOUTS)
 

@@ -30,11 +30,6 @@ class RawLabels:
     names: Sequence[str] = ()
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def are_names(self) -> bool:
-        """Whether the column itself holds names."""
-        return not isinstance(self.values, np.ndarray)
-
 
 @final
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A plain path in place of a reference: read as what it is where that is unmistakable, else an error that offers the nearest thing that works."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Final, final
 from efficient360.core.findings import Finding
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.datasets.card import card_names
+from efficient360.datasets.columns import plain
 from efficient360.datasets.folder_listing import holds_image, images_in, sub_folders
 from efficient360.datasets.image_formats import ENDINGS
 from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
@@ -19,8 +21,6 @@ ARCHIVES: Final = (".zip", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 UNREAD: Final = {
     ".pkl": "a pickle, which can run code",
     ".pickle": "a pickle, which can run code",
-    ".pt": "a pickle of torch, which can run code",
-    ".pth": "a pickle of torch, or a checkpoint",
     ".h5": "HDF5",
     ".hdf5": "HDF5",
     ".lmdb": "LMDB",
@@ -33,6 +33,8 @@ UNREAD: Final = {
 }
 WEIGHTS: Final = (".safetensors", ".pth", ".pth.tar", ".pt", ".pt2", ".bin", ".ckpt", ".t7", ".distcp", ".onnx", ".index.json", ".metadata")
 """What names of checkpoints' files end in."""
+LOOKED_INTO: Final = 20
+"""Folders in a folder in which weights are looked for."""
 INSIDE: Final = 50
 """Folders in a folder that are looked into for something to offer."""
 _ELSEWHERE: Final = frozenset(
@@ -144,10 +146,7 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
         images = images_in(path) if holds_image(path) else []
     except DatasetError as error:
         return error
-    if any(
-        child.name.casefold().endswith(WEIGHTS)
-        for child in [*path.iterdir(), *(deeper for folder in sub_folders(path)[:INSIDE] for deeper in folder.iterdir())]
-    ):
+    if holds_weights(path):
         return _checkpoint(text)
     lists = [child for child in sorted(path.iterdir()) if LAYOUTS["manifest"].recognise(child)]
     inside = [(kind, child) for child in sub_folders(path)[:INSIDE] for kind, layout in LAYOUTS.items() if layout.recognise(child)]
@@ -163,6 +162,17 @@ def _unreadable_folder(text: str, path: Path, hint: str) -> DatasetError:
         return DatasetError("unreadable-dataset", f"{text} is no data set by itself, but holds some", f"did you mean {ways}?")
     what = _names(sorted(path.iterdir())) or "nothing"
     return DatasetError("unreadable-dataset", f"{text} holds no data set that is read, but {what}", hint)
+
+
+def holds_weights(folder: Path) -> bool:
+    """Whether a folder, or one of the first folders in it, has a file whose name is that of weights.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    inside = [*folder.iterdir()]
+    below = (deeper for child in itertools.islice(filter(is_folder, inside), LOOKED_INTO) for deeper in child.iterdir())
+    return any(path.name.casefold().endswith(WEIGHTS) for path in itertools.chain(inside, below))
 
 
 def _checkpoint(text: str) -> DatasetError:
@@ -188,11 +198,6 @@ def _unknown(text: str, path: Path) -> DatasetError:
     if "/" in text or text.startswith("~"):
         where = f": {path.parent} has nothing of that name" if is_folder(path.parent) else f": there is no folder {path.parent}"
     return DatasetError("unknown-dataset", f"there is no data set called {text!r}{where}", hint)
-
-
-def plain(name: str) -> str:
-    """A name without case and punctuation."""
-    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _siblings(path: Path) -> list[Path]:

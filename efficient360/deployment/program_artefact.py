@@ -18,7 +18,7 @@ from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact, Converted, Precision, files_digest
 from efficient360.errors import CheckpointError
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
-from efficient360.models.outputs import logits_in
+from efficient360.models.outputs import logits_in, tensors_in
 from efficient360.models.preprocessing import assumed_values, preprocessing_of
 from efficient360.models.program_file import ProgramKind, program_digest, program_kind, require_harmless, weights_beside
 from efficient360.models.sources import find_source
@@ -74,10 +74,7 @@ def open_program(spec: CheckpointSpec, folder: Path) -> Iterator[tuple[Checkpoin
     preprocessing = preprocessing_of(program.kind.value, sidecar, spec)
     runnable = RunnableProgram(program, preprocessing.mean, preprocessing.std, preprocessing.input_size, folder)
     classes = runnable.classes()
-    names = sidecar.class_names
-    if names and len(names) != classes:
-        message = f"{spec.reference}: {len(names)} class names are given for {classes} classes"
-        raise CheckpointError("class-names-mismatch", message, "correct class_names in the sidecar")
+    sidecar.require_names_of(classes, spec.reference)
     yield (
         Checkpoint(
             spec=spec,
@@ -89,7 +86,7 @@ def open_program(spec: CheckpointSpec, folder: Path) -> Iterator[tuple[Checkpoin
             digest=checkpoint_digest(program_digest(program.path), "", spec.output),
             preprocessing=preprocessing,
             num_classes=classes,
-            class_names=names,
+            class_names=sidecar.class_names,
             card={**sidecar.card, "format": program.kind.value},
             assumed=assumed_values(program.kind.value, sidecar, spec),
         ),
@@ -240,15 +237,7 @@ def _path_to(answer: Any, wanted: str) -> str:
     if isinstance(answer, torch.Tensor) and not wanted:
         return ""
     logits = logits_in(answer, wanted)
-    return wanted or next(name for name, tensor in _named(answer) if tensor is logits)
-
-
-def _named(answer: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(answer, torch.Tensor):
-        yield name, answer
-    elif isinstance(answer, Mapping | tuple | list):
-        for key, value in answer.items() if isinstance(answer, Mapping) else enumerate(answer):
-            yield from _named(value, f"{name}.{key}" if name else str(key))
+    return wanted or next(name for name, tensor in tensors_in(answer) if tensor is logits)
 
 
 def _chosen(outputs: Mapping[str, torch.Tensor], wanted: str) -> str:

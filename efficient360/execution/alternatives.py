@@ -1,8 +1,8 @@
 """What nobody named, tried the other way on a few hundred images: another preprocessing, the other weights of the file. What is evaluated stays."""
 
 import dataclasses
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, Preprocessing
 from efficient360.models.model import Model
 from efficient360.models.references import resolve
+
+T = TypeVar("T")
 
 FIRST: Final = 64
 """Images on which everything is tried; the best is judged on more."""
@@ -69,9 +71,10 @@ def better_preprocessing(
         return None
     near = [other for other in tried if other != own and tried[other] >= max(tried.values()) - CLOSE]
     correct = {other: _right(model, examples, own, other, batch_size, deadline) for other in near}
-    best, *rest = sorted(correct, key=lambda other: -correct[other].mean())
-    if not far_better(right, correct[best], len(tried) - 1):
+    winners = _far_better(right, correct, len(tried) - 1)
+    if not winners:
         return None
+    best, *rest = winners
     told = f"with {_described(own, best)} the accuracy on {len(right)} images would be {percent(correct[best])} instead of {percent(right)}"
     if rest:  # several normalisations are alike: which one it was trained with, the images can't tell
         told += f"; with {' or '.join(f'{_described(own, other)} {percent(correct[other])}' for other in rest)}"
@@ -144,22 +147,27 @@ def better_heads(
     if not isinstance(width, int):
         return None
     others = [width // size for size in HEAD_SIZES if width % size == 0 and width // size != given]
-    first, shape = examples.subset(FIRST, examples.seed), checkpoint.preprocessing
+    shape = checkpoint.preprocessing
 
-    def correct(heads: int, on: ExampleSet) -> Bools:
+    def correct(heads: int) -> Bools:
         spec = dataclasses.replace(checkpoint.spec, arguments={**checkpoint.spec.arguments, "num_heads": heads})
-        return _right(load_model(resolve(spec), device, keep), on, shape, shape, batch_size, deadline)
+        return _right(load_model(resolve(spec), device, keep), examples, shape, shape, batch_size, deadline)
 
-    tried = {heads: float(correct(heads, first).mean()) for heads in others}
-    if not tried:
+    # Each network is built once and let go: that takes longer than a few hundred images, which are therefore all judged.
+    judged = {heads: correct(heads) for heads in others}
+    winners = _far_better(right, judged, len(judged))
+    if not winners:
         return None
-    judged = {heads: correct(heads, examples) for heads in tried if tried[heads] >= max(tried.values()) - CLOSE}
-    best, *rest = sorted(judged, key=lambda heads: -judged[heads].mean())
-    if not far_better(right, judged[best], len(tried)):
-        return None
+    best, *rest = winners
     told = f"with num_heads={best} the accuracy on {len(right)} images would be {percent(judged[best])} instead of {percent(right)} with the {given} given"
-    told += "".join(f"; with {heads}, {percent(judged[heads])}" for heads in rest)
+    told += "".join(f"; with {heads}, {percent(judged[heads])}" for heads in rest if judged[heads].mean() >= judged[best].mean() - CLOSE)
     return Finding("other-heads-better", told, f"evaluate it with --arch-arg num_heads={best}")
+
+
+def _far_better(right: Bools, correct: Mapping[T, Bools], tests: int) -> list[T]:
+    """The alternatives, the best first, where that one does far better than what is evaluated; else none."""
+    ranked = sorted(correct, key=lambda other: -correct[other].mean())
+    return ranked if ranked and far_better(right, correct[ranked[0]], tests) else []
 
 
 def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:

@@ -3,7 +3,7 @@
 import io
 import math
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
         metadata = _fields(InertUnpickler(file, _nothing).load())
     files = {p.name: p for p in path.parent.iterdir() if p.suffix == ".distcp"}
     room = UNFOLDS * sum(p.stat().st_size for p in files.values())
+    parts = _by_name(metadata["storage_data"])
     tensors: dict[str, Tensor] = {}
     for name, described in metadata["state_dict_metadata"].items():
         size = _sizes(_fields(described).get("size"))
@@ -49,24 +50,34 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
             room -= math.prod(size)
             if room < 0:
                 raise ValueError("it declares more than its files hold")
-            tensors[name] = _joined(size, list(_parts(name, metadata["storage_data"], files)))
+            tensors[name] = _joined(size, list(_parts(parts.get(name, []), name, files)))
     return tensors, sum(p.stat().st_size for p in files.values())
 
 
-def _parts(name: str, stored: Mapping[Any, Any], files: Mapping[str, Path]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Where in a tensor each of its parts begins, and the part."""
+Place = tuple[Mapping[Any, Any], Mapping[Any, Any]]
+"""Which part of a tensor, and where in which file it is."""
+
+
+def _by_name(stored: Mapping[Any, Any]) -> dict[Any, list[Place]]:
+    """The places of each tensor's parts."""
+    places: dict[Any, list[Place]] = {}
     for index, info in stored.items():
         at = _fields(index)
-        if at.get("fqn") == name:
-            where = _fields(info)
-            with files[where["relative_path"]].open("rb") as file:
-                file.seek(int(where["offset"]))
-                data = file.read(int(where["length"]))
-            part = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            if not isinstance(part, Tensor):
-                raise ValueError(f"{name} is no tensor")
-            offset = _sizes(at.get("offset"))
-            yield offset if offset is not None else (0,) * part.ndim, part
+        places.setdefault(at.get("fqn"), []).append((at, _fields(info)))
+    return places
+
+
+def _parts(places: Sequence[Place], name: str, files: Mapping[str, Path]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """Where in a tensor each of its parts begins, and the part."""
+    for at, where in places:
+        with files[where["relative_path"]].open("rb") as file:
+            file.seek(int(where["offset"]))
+            data = file.read(int(where["length"]))
+        part = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(part, Tensor):
+            raise ValueError(f"{name} is no tensor")
+        offset = _sizes(at.get("offset"))
+        yield offset if offset is not None else (0,) * part.ndim, part
 
 
 def _joined(size: tuple[int, ...], parts: list[tuple[tuple[int, ...], Tensor]]) -> Tensor:

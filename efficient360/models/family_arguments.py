@@ -94,9 +94,8 @@ def untold(shapes: Shapes, arguments: Mapping[str, Any]) -> dict[str, str]:
     told = {}
     if isinstance(arguments.get("num_heads"), int):
         width = shapes["patch_embed.proj.weight"][0]
-        usual = " or ".join(f"{width // size} (of {size} numbers each)" for size in (64, 32) if width % size == 0) + " would be usual"
-        usual = usual if width % 32 == 0 else f"it divides {width}"
-        told["num_heads"] = f"{usual}; its training script says it"
+        usual = " or ".join(f"{width // size} (of {size} numbers each)" for size in (64, 32) if width % size == 0)
+        told["num_heads"] = f"{f'{usual} would be usual' if usual else f'it divides {width}'}; its training script says it"
     if "img_size" in arguments and "layers.0.blocks.0.attn.relative_position_bias_table" in shapes:
         told["img_size"] = f"that of its training, {arguments['img_size']} or a multiple of it"
     return told

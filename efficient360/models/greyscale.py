@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -47,5 +48,4 @@ def grey_values(preprocessing: Preprocessing) -> Preprocessing:
     mean, std = (sum(weight * value for weight, value in zip(LUMINANCE, values, strict=True)) for values in (preprocessing.mean, preprocessing.std))
     if len(set(preprocessing.mean)) == len(set(preprocessing.std)) == 1:
         return preprocessing
-    size, rest = preprocessing.input_size, (preprocessing.interpolation, preprocessing.crop_pct, preprocessing.crop_mode)
-    return Preprocessing(size, (mean,) * 3, (std,) * 3, *rest)
+    return replace(preprocessing, mean=(mean,) * 3, std=(std,) * 3)

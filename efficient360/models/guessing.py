@@ -14,7 +14,7 @@ from efficient360.models.family_arguments import arguments_of, untold
 from efficient360.models.fingerprints import Known, fingerprint, known_architectures
 from efficient360.models.name_matching import Shapes, common_prefix, is_beside, is_counter
 from efficient360.models.selection import shapes_of
-from efficient360.models.state_dicts import SEPARATOR, StateDict, state_dicts
+from efficient360.models.state_dicts import StateDict, state_dicts
 
 _PLAINEST: Final = ("vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "swin_tiny_patch4_window7_224", "convnext_tiny")
 """Which architecture of a family stands for it, where a network is of none of the usual sizes."""
@@ -86,7 +86,7 @@ def guesses(content: Any) -> tuple[Guess, ...]:
     for one in state_dicts(content):
         for prefix in _prefixes(one):
             shapes = _bare(one, prefix)
-            key = SEPARATOR.join(part for part in (one.key, prefix.rstrip(".")) if part)
+            key = one.label(prefix)
             if len(shapes) >= 4 and (guess := _guess(shapes)) is not None:
                 found.setdefault(key, dataclasses.replace(guess, key=key))
                 break

@@ -27,7 +27,6 @@ _TRAINERS: Final = re.compile(r"checkpoint-\d+")
 _LONGEST_SIDE: Final = 4096
 _RATIO: Final = 10
 """How many times larger the largest side that a processor names may be than the smallest: it crops or pads one to the other."""
-_SIDES: Final = ("height", "width", "shortest_edge", "longest_edge", "max_height", "max_width")
 _PROBES: Final = ((40, 40), (40, 80), (97, 64))
 """Heights and widths of the images on which a processor is looked at."""
 _OFF: Final = ("do_rescale", "do_normalize", "rescale_offset", "include_top", "do_flip_channel_order")

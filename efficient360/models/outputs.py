@@ -41,7 +41,7 @@ def logits_in(output: Any, wanted: str = "") -> Tensor:
     """
     if isinstance(output, Tensor) and not wanted:
         return output
-    tensors = dict(_tensors(output, "", 0))
+    tensors = dict(tensors_in(output))
     if wanted:
         if isinstance(output, Tensor):
             raise CheckpointError("no-such-output", f"the network returned one tensor, so there is no output {wanted!r} to choose", "leave out --output")
@@ -64,13 +64,13 @@ def logits_in(output: Any, wanted: str = "") -> Tensor:
     )
 
 
-def _tensors(output: Any, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in an output with its dotted name, in order."""
+def tensors_in(output: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in an output with its dotted name behind ``name``, in order; nothing deeper than a few levels."""
     if isinstance(output, Tensor):
         yield name, output
     elif depth < _DEEPEST:
         for key, value in _parts(output):
-            yield from _tensors(value, f"{name}.{key}" if name else str(key), depth + 1)
+            yield from tensors_in(value, f"{name}.{key}" if name else str(key), depth + 1)
 
 
 def _parts(output: Any) -> list[tuple[Any, Any]]:

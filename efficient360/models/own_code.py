@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import build_network, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin, Preprocessing
@@ -39,7 +40,7 @@ def probed_logits(network: nn.Module, preprocessing: Preprocessing, output: str,
         raise
     except Exception as error:  # a user's own code may raise anything
         size = " x ".join(map(str, preprocessing.input_size))
-        message = f"{name} can't run on an image of {size} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        message = f"{name} can't run on an image of {size} ({reason(error, 160)})"
         raise CheckpointError("network-fails", message, _other_size(network, preprocessing, output)) from error
     if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
         message = f"{name} returned a tensor of shape {tuple(logits.shape)} for one image"
@@ -91,11 +92,7 @@ def resolve_own(spec: CheckpointSpec, source: CheckpointSource, architecture: st
         network, arguments = _with_weights(spec, source, architecture, arguments, weights)
         weights_digest = weights.digest
     classes = int(probed_logits(network, preprocessing, spec.output, architecture).shape[1])
-    names = source.sidecar.class_names
-    if names and len(names) != classes:
-        raise CheckpointError(
-            "class-names-mismatch", f"{spec.reference}: {len(names)} class names are given for {classes} classes", "correct class_names in the sidecar"
-        )
+    source.sidecar.require_names_of(classes, spec.reference)
     card: dict[str, Any] = {**source.sidecar.card, **source.card, "code": hashlib.sha256(code.encode()).hexdigest()[:12]}
     return Checkpoint(
         spec=spec,
@@ -107,7 +104,7 @@ def resolve_own(spec: CheckpointSpec, source: CheckpointSource, architecture: st
         digest=checkpoint_digest(weights_digest, code, spec.output),
         preprocessing=preprocessing,
         num_classes=classes,
-        class_names=names,
+        class_names=source.sidecar.class_names,
         card=card,
         assumed=assumed_values(architecture, source.sidecar, spec),
     )

@@ -127,8 +127,7 @@ def _trained(spec: CheckpointSpec, source: CheckpointSource, architecture: str, 
         if count is None:
             # Weights of another architecture are the likely reason that there is no head: say that rather than ask for a number.
             _fit(spec, source, network, tensors)
-        full = {**arguments, "num_classes": _require_classes(count, spec)}
-        network = skeleton(architecture, full, most_parts(file))
+        network = skeleton(architecture, {**arguments, "num_classes": _require_classes(count, spec)}, most_parts(file))
     full = {**arguments, "num_classes": _require_classes(count, spec)}
     resampled = _fit(spec, source, network, tensors)
     preprocessing = preprocessing_of(architecture, source.sidecar, spec)

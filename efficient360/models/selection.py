@@ -138,7 +138,7 @@ def _candidate(one: StateDict, selection: Selection, target: Target | None) -> C
     tensors = select(one.tensors, selection)
     taken = {*(selection.prefix + name for name in tensors), *(name for name, _ in selection.renamed)}
     beside = dict.fromkeys(name.partition(".")[0] for name in one.tensors if name not in taken and not is_beside(name.removeprefix(selection.prefix)))
-    label = SEPARATOR.join(part for part in (one.key, selection.prefix.rstrip(".")) if part)
+    label = one.label(selection.prefix)
     return Candidate(selection, label, role_of(label, one.tensors), tensors, target is None or target.fits(tensors), tuple(beside))
 
 

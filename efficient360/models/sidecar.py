@@ -43,6 +43,16 @@ class Sidecar:
     card: Mapping[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
 
+    def require_names_of(self, classes: int, reference: str) -> None:
+        """Check that names, where there are some, are as many as the classes that a network was found to have.
+
+        Raises:
+            CheckpointError: They are not (``class-names-mismatch``).
+        """
+        if self.class_names and len(self.class_names) != classes:
+            message = f"{reference}: {len(self.class_names)} class names are given for {classes} classes"
+            raise CheckpointError("class-names-mismatch", message, "correct class_names in the sidecar")
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file.

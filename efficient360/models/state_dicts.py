@@ -48,12 +48,14 @@ class StateDict:
     Args:
         key: Where in the file: keys joined by ``/``, ``""`` for the file itself.
         tensors: Tensor by name, without the parts of names that wrappers put in.
-        others: Names among them that hold something else.
     """
 
     key: str
     tensors: Mapping[str, Tensor]
-    others: tuple[str, ...] = ()
+
+    def label(self, prefix: str) -> str:
+        """The state dict, or what stands behind a prefix in it, as ``--weights-key`` takes it; ``""`` for all of a plain one."""
+        return SEPARATOR.join(part for part in (self.key, prefix.rstrip(".")) if part)
 
 
 def state_dicts(content: Any) -> tuple[StateDict, ...]:
@@ -80,7 +82,7 @@ def _found(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[StateD
     if isinstance(value, Mapping):
         tensors = {name: tensor for name, item in value.items() if isinstance(name, str) and (tensor := _tensor(item)) is not None}
         if tensors:
-            yield StateDict(SEPARATOR.join(path), _unwrapped(tensors), tuple(str(name) for name in value if name not in tensors))
+            yield StateDict(SEPARATOR.join(path), _unwrapped(tensors))
     pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
     for name, item in pairs:
         if isinstance(name, str | int) and isinstance(item, Mapping | list | tuple):

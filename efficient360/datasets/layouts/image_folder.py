@@ -24,9 +24,21 @@ ONE_CLASS: Final = "one-class"
 """Code of the finding, and of the error where the checkpoint does not know that class."""
 
 
+class _Folders(Layout):
+    """Class folders, or flat ones with a label file, on disks."""
+
+    def splits(self, location: str) -> Mapping[str, str]:
+        """As :class:`Layout`."""
+        return named_splits(list(find_places(_folder(location)).splits))
+
+    def files(self, location: str) -> list[Path]:
+        """As :class:`Layout`."""
+        return [file for file in Path(location).rglob("*") if file.is_file()]
+
+
 @final
 @dataclass(frozen=True)
-class ImageFolder(Layout):
+class ImageFolder(_Folders):
     """Class folders."""
 
     kind: ClassVar[str] = "imagefolder"
@@ -37,22 +49,14 @@ class ImageFolder(Layout):
         """As :class:`Layout`."""
         return "" if (found := _recognised(path)) is None or found[1] else found[0]
 
-    def splits(self, location: str) -> Mapping[str, str]:
-        """As :class:`Layout`."""
-        return named_splits(list(find_places(_folder(location)).splits))
-
     def open(self, location: str, split: str, card: Card) -> OpenedTable:
         """As :class:`Layout`."""
         return opened_folder(_folder(location), split)
 
-    def files(self, location: str) -> list[Path]:
-        """As :class:`Layout`."""
-        return [file for file in Path(location).rglob("*") if file.is_file()]
-
 
 @final
 @dataclass(frozen=True)
-class ImageNet(Layout):
+class ImageNet(_Folders):
     """Class folders of ImageNet-1k's classes: numbers from 0 to 999 are its synsets in the usual order."""
 
     kind: ClassVar[str] = "imagenet"
@@ -62,10 +66,6 @@ class ImageNet(Layout):
     def recognise(self, path: Path) -> str:
         """As :class:`Layout`."""
         return "" if (found := _recognised(path)) is None or not found[1] else found[0]
-
-    def splits(self, location: str) -> Mapping[str, str]:
-        """As :class:`Layout`."""
-        return named_splits(list(find_places(_folder(location)).splits))
 
     def open(self, location: str, split: str, card: Card) -> OpenedTable:
         """As :class:`Layout`."""
@@ -78,10 +78,6 @@ class ImageNet(Layout):
         finding = Finding("imagenet-order", told, "give imagefolder: with the same folder where they are others")
         listing = Listing(**{**vars(opened.listing), "classes": [synsets[int(name)] for name in names]})
         return OpenedTable(_table(listing), (), listing, opened.beside, "image", "label", (*opened.findings, finding))
-
-    def files(self, location: str) -> list[Path]:
-        """As :class:`Layout`."""
-        return [file for file in Path(location).rglob("*") if file.is_file()]
 
 
 def opened_folder(folder: Path, split: str) -> OpenedTable:

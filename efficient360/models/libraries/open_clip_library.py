@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.core.reading import shown
+from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.library import Library, Published
@@ -61,8 +62,8 @@ class _Text(TextTower):
         try:
             missing, unexpected = model.load_state_dict(named, strict=False)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise CheckpointError("weights-mismatch", f"the weights do not fit OpenCLIP's {self.name}: {reason}", "name the model that they are of") from error
+            told = " ".join(str(error).split())[:200]
+            raise CheckpointError("weights-mismatch", f"the weights do not fit OpenCLIP's {self.name}: {told}", "name the model that they are of") from error
         unexpected = [name for name in unexpected if "position_ids" not in name]
         if missing or unexpected:
             wrong, what = (missing, "missing") if missing else (unexpected, "unexpected")
@@ -88,8 +89,7 @@ class _Text(TextTower):
                     return open_clip.get_tokenizer(f"local-dir:{self.folder}")
                 return open_clip.get_tokenizer(self.name)
         except Exception as error:  # All that is called is the library's.
-            reason = " ".join(str(error).split())[:160]
-            message = f"OpenCLIP has no tokenizer for {self.name} here ({type(error).__name__}: {reason})"
+            message = f"OpenCLIP has no tokenizer for {self.name} here ({reason(error, 160)})"
             raise CheckpointError("no-tokenizer", message, "give a folder with open_clip_config.json and the tokenizer's files") from error
 
 

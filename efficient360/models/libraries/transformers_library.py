@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, final
@@ -25,9 +26,17 @@ _POOLER: Final = ".pooler."
 _OURS: Final = ("num_classes", "img_size", "in_chans", CHANNEL_ORDER)
 
 
-@final
-class TransformersLibrary(Library):
-    """transformers: each class behind ``AutoModelForImageClassification``, built from plain data, never from code or weights that a file names."""
+class OfTransformers(Library):
+    """One kind of models of ``transformers``, whose names begin with a prefix of its own."""
+
+    @property
+    @abstractmethod
+    def prefix(self) -> str:
+        """What its names begin with; the name of the class follows."""
+
+    @abstractmethod
+    def model_type(self, name: str) -> str:
+        """The type of the configurations of a class; ``""`` where it is none of these models."""
 
     @property
     def name(self) -> str:
@@ -41,7 +50,33 @@ class TransformersLibrary(Library):
         return True
 
     def owns(self, architecture: str) -> bool:
-        return architecture.startswith(PREFIX)
+        return architecture.startswith(self.prefix)
+
+    def names(self) -> tuple[str, ...]:
+        return ()  # listed only where one is asked for: importing the library takes seconds
+
+    def published(self, reference: str) -> Published | None:
+        return Published(reference) if self.owns(reference) else None
+
+    def source(self, architecture: str) -> str:
+        return ""
+
+    def usual_size(self, architecture: str) -> tuple[int, int] | None:
+        """Height and width of the images that a class's own configuration says; ``None`` where none does, or the library is not installed."""
+        model_type = self.model_type(architecture.removeprefix(self.prefix)) if has_transformers() else ""
+        return image_size_of(config_class(model_type)().to_dict()) if model_type else None
+
+
+@final
+class TransformersLibrary(OfTransformers):
+    """transformers: each class behind ``AutoModelForImageClassification``, built from plain data, never from code or weights that a file names."""
+
+    @property
+    def prefix(self) -> str:
+        return PREFIX
+
+    def model_type(self, name: str) -> str:
+        return classifiers().get(name, "")
 
     def require(self, architecture: str) -> None:
         name = architecture.removeprefix(PREFIX)
@@ -52,9 +87,6 @@ class TransformersLibrary(Library):
             raise CheckpointError("unknown-architecture", f"{self.name} has no image classifier {name!r}", hint)
         if name in NOT_OF_IMAGES:
             raise CheckpointError("transformers-not-images", f"transformers' {name} {NOT_OF_IMAGES[name]}", "evaluate a checkpoint that takes images")
-
-    def names(self) -> tuple[str, ...]:
-        return ()  # listed only where one is asked for: importing the library takes seconds
 
     def create(self, architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         """The classifier of a configuration with these fields.
@@ -84,17 +116,10 @@ class TransformersLibrary(Library):
         return network
 
     def defaults(self, architecture: str) -> Mapping[str, Any]:
-        name = architecture.removeprefix(PREFIX)
-        if not has_transformers() or name not in classifiers():
+        if not has_transformers() or not self.model_type(architecture.removeprefix(PREFIX)):
             return {}
-        size = image_size_of(config_class(classifiers()[name])().to_dict())
+        size = self.usual_size(architecture)
         return {"classifier": CLASSIFIERS} | ({} if size is None else {"input_size": (3, *size)})
-
-    def published(self, reference: str) -> Published | None:
-        return Published(reference) if self.owns(reference) else None
-
-    def source(self, architecture: str) -> str:
-        return ""
 
 
 def image_size_of(config: Mapping[str, Any]) -> tuple[int, int] | None:

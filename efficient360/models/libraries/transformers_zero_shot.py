@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from efficient360.core.paths import is_file
+from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
-from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.transformers_config import arguments_from, config_class
-from efficient360.models.libraries.transformers_import import has_transformers, require_transformers
-from efficient360.models.libraries.transformers_library import image_size_of, quietly
+from efficient360.models.libraries.transformers_import import require_transformers
+from efficient360.models.libraries.transformers_library import OfTransformers, quietly
 from efficient360.models.libraries.zero_shot import CLASSES, FOLDER, PROMPTS, TextTower, Towers, ZeroShotClassifier, labels_from
 
 PREFIX: Final = "transformers-zero-shot:"
@@ -110,36 +110,25 @@ class _Text(TextTower):
         try:
             return AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # All that is called is the library's, with files that came from outside.
-            reason = " ".join(str(error).split())[:160]
-            message = f"the tokenizer in {self.folder} can't be read ({type(error).__name__}: {reason})"
+            message = f"the tokenizer in {self.folder} can't be read ({reason(error, 160)})"
             raise CheckpointError("no-tokenizer", message, "put the tokenizer's files beside the weights: tokenizer.save_pretrained(folder)") from error
 
 
 @final
-class TransformersZeroShotLibrary(Library):
+class TransformersZeroShotLibrary(OfTransformers):
     """transformers' models of images and texts: classes are compared by their names."""
 
     @property
-    def name(self) -> str:
-        require_transformers("an architecture of transformers")
-        import transformers
+    def prefix(self) -> str:
+        return PREFIX
 
-        return f"transformers {transformers.__version__}"
-
-    @property
-    def renames(self) -> bool:
-        return True
-
-    def owns(self, architecture: str) -> bool:
-        return architecture.startswith(PREFIX)
+    def model_type(self, name: str) -> str:
+        return TOWERS.get(name, "")
 
     def require(self, architecture: str) -> None:
         require_transformers("an architecture of transformers")
         if architecture.removeprefix(PREFIX) not in TOWERS:
             raise CheckpointError("unknown-architecture", f"{architecture} is no zero-shot classifier", f"known are {', '.join(TOWERS)}")
-
-    def names(self) -> tuple[str, ...]:
-        return ()  # listed only where one is asked for: importing the library takes seconds
 
     def create(self, architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         import transformers
@@ -155,14 +144,5 @@ class TransformersZeroShotLibrary(Library):
         return ZeroShotClassifier(image, width, labels, text)
 
     def defaults(self, architecture: str) -> Mapping[str, Any]:
-        name = architecture.removeprefix(PREFIX)
-        if not has_transformers() or name not in TOWERS:
-            return {}
-        size = image_size_of(config_class(TOWERS[name])().to_dict())
+        size = self.usual_size(architecture)
         return {} if size is None else {"input_size": (3, *size)}
-
-    def published(self, reference: str) -> Published | None:
-        return Published(reference) if self.owns(reference) else None
-
-    def source(self, architecture: str) -> str:
-        return ""

@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
 from efficient360.models.view.blocks import block_names, entrance, exit_of, weighted_input
 from efficient360.models.view.protocol import ATTRIBUTE, Places, ViTView
@@ -67,7 +68,7 @@ def view_of(network: nn.Module, stated: ViTView, forward: Callable[[Tensor], Ten
         with torch.inference_mode(mode=False):
             return _found(network, stated, forward, size, head, device)
     except Exception as error:  # whatever a foreign forward pass raises when it is looked into: it runs, and what needs no view is measured
-        told = f"looking into it failed ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        told = f"looking into it failed ({reason(error, 160)})"
         return replace(stated, head=head, missing={"attention": told, "tokens": told})
 
 
