@@ -7,10 +7,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import timm
-import torch
 from hypothesis import HealthCheck, settings
-from safetensors.torch import save_file
 
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.execution.plan import Plan, Step
@@ -47,6 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny ViT for ten classes with seeded weights, saved with its sidecar as a user would have it."""
+    import timm  # not at the top: the process that only hands tests out has no use for it
+    import torch
+    from safetensors.torch import save_file
+
     folder = tmp_path_factory.mktemp("checkpoint")
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,12 @@ from efficient360.core.measurement import Failure, Status
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
-pytest.importorskip("litert_torch")
-pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]  # a conversion takes half a minute or more
+# Found, not imported: collection alone would take seconds for it in each of pytest's processes.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.exhaustive,
+    pytest.mark.skipif(find_spec("litert_torch") is None, reason="litert_torch is not installed"),
+]  # a conversion takes half a minute or more
 MODELS = {"vit": transformer(), "cnn": convolutions()}
 
 

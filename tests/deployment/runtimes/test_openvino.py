@@ -15,8 +15,8 @@ from efficient360.deployment.devices.local import Local
 from efficient360.deployment.runtimes.building import build
 from efficient360.deployment.runtimes.runtime import Artefact, Precision
 
-openvino = pytest.importorskip("openvino")
-pytest.importorskip("nncf")
+# Found, not imported: collection alone would take seconds for them in each of pytest's processes.
+pytestmark = pytest.mark.skipif(not all(map(importlib.util.find_spec, ("openvino", "nncf"))), reason="openvino or nncf is not installed")
 MODELS = {"vit": transformer(), "cnn": convolutions()}
 
 
@@ -66,6 +66,8 @@ def test_weights_are_stored_in_float32_and_in_int8(artefacts) -> None:
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_shapes_are_fixed(artefacts) -> None:
+    import openvino
+
     for name, batch in (("vit", 2), ("vit-int8", 2), ("cnn", 1), ("cnn-int8", 1)):
         model = openvino.Core().read_model(artefacts[name].folder / "model.xml")
         assert not model.is_dynamic()
@@ -76,6 +78,8 @@ def test_shapes_are_fixed(artefacts) -> None:
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_bf16_is_computed_only_where_the_cpu_has_it(artefacts, tmp_path: Path) -> None:
+    import openvino
+
     np.save(tmp_path / "images.npy", np.zeros((1, *SIZE), np.float32))
     schedule = Schedule(runs=3, seconds=0.0, blocks=1, warm_runs=1, warm_seconds=0.0, repeats=0)
     ((_, found),) = Local().measure([Job(artefacts["cnn-bf16"], 1)], tmp_path / "images.npy", schedule, lambda done, total: None)
