@@ -4,7 +4,6 @@ The package's own evaluators share a process; those of each foreign file or pack
 (a patched library, a closed handle, a fork) reaches no other's numbers.
 """
 
-import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -28,12 +27,12 @@ from efficient360.errors import RunError
 from efficient360.execution.events import Event, Finished, Importing, Opened, Started
 from efficient360.execution.origins import Group, groups_of, unkeyed
 from efficient360.execution.plan import Plan
+from efficient360.execution.worker_start import WorkerHandle, start_worker
 from efficient360.plugins.registry import evaluators
 from efficient360.storage.outcomes import Store
 
 END, SPOILED = "end", "spoiled"
 """What a worker says last: all is done, or the rest wants a fresh process."""
-_COMMAND = (sys.executable, "-P", "-m", "efficient360.execution.worker_process")
 _LAST_SECONDS = 10.0
 _MOST_OUTPUT = 64_000
 """Characters of what a process's code prints that are passed on; the rest is counted."""
@@ -108,18 +107,15 @@ def _failed(plan: Plan, names: Sequence[str], failure: Failure, before: Opened |
 def _one_worker(plan: Plan, group: Group, before: Opened | None, limits: Limits) -> Generator[Event, None, tuple[Opened | None, set[str], _Death | None]]:
     """Run a group's steps; returns what is open, the evaluators that are done, and how the worker died where it did."""
     receiving, sending = multiprocessing.Pipe(duplex=False)
-    # A program of its own rather than a spawned copy of the caller's: the caller's script needs no guard, and no folder is imported from.
-    command = [*_COMMAND, str(sending.fileno()), str(os.getpid())]
     output, written = os.pipe()
-    environment = processes.environment()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=written, pass_fds=(sending.fileno(),), env=environment)
+    process = start_worker(written, sending.fileno())
     os.close(written)
     sending.close()
     printed = _Printed(output)
     watch = _Watch(plan, limits)
     done: set[str] = set()
     try:
-        _send(process, (_part(plan, group), before))
+        process.feed(pickle.dumps((_part(plan, group), before)))
         while True:
             if not receiving.poll(watch.left()):
                 _end(process)
@@ -247,7 +243,7 @@ class _Printed:
         terminal.flush()
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> int:
+def _ended(process: WorkerHandle) -> int:
     """Exit code of a worker that says nothing more; one that does not end, as its handles were closed, is ended."""
     started = processes.descendants(process.pid)
     try:
@@ -258,16 +254,9 @@ def _ended(process: "subprocess.Popen[bytes]") -> int:
     return process.wait()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: WorkerHandle) -> None:
     """End a worker and all that it started, whatever it does about signals."""
     started = processes.descendants(process.pid)
     process.kill()
     process.wait()
     processes.end(started)
-
-
-def _send(process: "subprocess.Popen[bytes]", job: tuple[Plan, Opened | None]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # a worker that died at once is told apart by its exit code
-        if process.stdin is not None:
-            process.stdin.write(pickle.dumps(job))
-            process.stdin.close()

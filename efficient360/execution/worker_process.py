@@ -9,7 +9,7 @@ import sys
 import traceback
 import warnings
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 from efficient360.errors import Efficient360Error
 from efficient360.execution.events import Event, Opened
@@ -18,7 +18,7 @@ from efficient360.execution.worker import END, SPOILED
 
 
 def _work(plan: Plan, before: Opened | None, sending: Connection, parent: int) -> None:
-    _die_with(parent)
+    die_with(parent)
     for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
         warnings.simplefilter("ignore", category)
     own = os.getpid()
@@ -40,7 +40,7 @@ def _work(plan: Plan, before: Opened | None, sending: Connection, parent: int) -
             emit(RuntimeError(traceback.format_exc()))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when its parent is gone: a kill -9 of the command must not leave a worker writing."""
     if sys.platform == "linux":
         die: Any = ctypes.CDLL(None, use_errno=True).prctl
@@ -49,15 +49,19 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def main() -> None:
-    """Run what came in."""
-    descriptor, parent = map(int, sys.argv[1:])
+def work(events: int, parent: int) -> NoReturn:
+    """Run what comes in on the standard input.
+
+    Args:
+        events: Descriptor that events are sent to.
+        parent: Process without which this one is to end.
+    """
     plan, before = pickle.load(sys.stdin.buffer)
-    _work(plan, before, Connection(descriptor, readable=False), parent)
+    _work(plan, before, Connection(events, readable=False), parent)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # neither threads nor exit handlers that foreign code left behind hold the end up
 
 
 if __name__ == "__main__":
-    main()
+    work(*map(int, sys.argv[1:]))

@@ -1,0 +1,103 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from efficient360.execution import worker_start
+from efficient360.execution.worker_start import WorkerHandle, start_worker
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+LIGHT = "from efficient360.execution import warm_start; warm_start.IMPORTED = (); warm_start.main()"
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server of these tests' own, which imports no torch; it ends with them."""
+    monkeypatch.setattr(worker_start, "_WARM", (sys.executable, "-P", "-c", LIGHT))
+    own = worker_start._Warm()
+    monkeypatch.setattr(worker_start, "_warm", lambda: own)
+    yield
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if LIGHT in process.cmdline():
+                process.kill()
+
+
+@pytest.fixture
+def begin() -> Iterator:
+    opened: list[int] = []
+    begun: list[WorkerHandle] = []
+
+    def start() -> tuple[WorkerHandle, int]:
+        output, written = os.pipe()
+        events, sending = os.pipe()
+        opened.extend((output, events))
+        begun.append(start_worker(written, sending))
+        os.close(written)
+        os.close(sending)
+        return begun[-1], output
+
+    yield start
+    for worker in begun:
+        worker.kill()
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_workers_are_copies_of_one_process(begin) -> None:
+    (first, _), (second, _) = begin(), begin()
+    assert first.pid != second.pid
+    assert psutil.Process(first.pid).ppid() == psutil.Process(second.pid).ppid() != os.getpid()
+
+
+def test_what_a_worker_prints_and_how_it_ended_comes_back(begin) -> None:
+    worker, output = begin()
+    assert worker.poll() is None
+    worker.feed(b"no job")
+    assert worker.wait(60) == 1
+    assert worker.poll() == 1
+    assert b"UnpicklingError" in os.read(output, 65536)
+
+
+def test_one_that_is_killed_tells_the_signal(begin) -> None:
+    worker, _ = begin()
+    os.kill(worker.pid, signal.SIGSEGV)
+    assert worker.wait(60) == -signal.SIGSEGV
+    worker.kill()  # its end is known: whoever has its number now is left alone
+
+
+def test_one_that_runs_on_is_waited_for_as_long_as_was_said(begin) -> None:
+    worker, _ = begin()
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(0.01)
+    worker.kill()
+    assert worker.wait(60) == -signal.SIGKILL
+
+
+def test_another_environment_wants_another_process(begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = begin()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    second, _ = begin()
+    servers = [psutil.Process(worker.pid).parent() for worker in (first, second)]
+    assert servers[0] != servers[1]
+    assert servers[1].environ()["OMP_NUM_THREADS"] == "7"
+    assert first.poll() is None  # the first lives on with the process that it is a copy of
+
+
+def test_a_process_that_is_gone_is_replaced_and_takes_its_workers_with_it(begin) -> None:
+    first, _ = begin()
+    psutil.Process(first.pid).parent().kill()
+    assert first.wait(60) == -signal.SIGKILL
+    second, _ = begin()
+    assert second.poll() is None
+
+
+def test_where_nothing_can_be_forked_the_worker_is_a_program_of_its_own(begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_start, "_WARM", (sys.executable, "-c", "raise SystemExit(3)"))
+    worker, _ = begin()
+    assert psutil.Process(worker.pid).ppid() == os.getpid()
