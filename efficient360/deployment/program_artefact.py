@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import mmap
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ from efficient360.models.sources import find_source
 from efficient360.models.weights import checkpoint_digest
 
 _RUNTIMES: Final = {ProgramKind.ONNX: "onnxruntime", ProgramKind.TORCHSCRIPT: "torch", ProgramKind.EXPORTED: "torch"}
+_QUANTIZED: Final = re.compile(rb"\b(?:Dequantize|DynamicQuantize|MatMulNBits|QLinear(?:Conv|MatMul|Add|Mul)|QAttention|QGemm|MatMulInteger|ConvInteger)")
+"""Operators of ONNX that compute with integers, as their names stand in a file."""
 _ONNX_TYPES: Final = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
@@ -40,6 +44,7 @@ class Program:
         dtype: NumPy's name of the type of its input.
         last: Whether channels come last in its input.
         output: Which of its outputs are the logits, ``""`` for the only one.
+        precision: What it computes in: int8 where an ONNX graph quantizes, else the type of its input.
     """
 
     path: Path
@@ -49,6 +54,7 @@ class Program:
     dtype: str = "float32"
     last: bool = False
     output: str = ""
+    precision: Precision = Precision.FP32
 
 
 def is_program(spec: CheckpointSpec) -> bool:
@@ -128,7 +134,7 @@ class RunnableProgram:
         runtime = _RUNTIMES[program.kind]
         versions = catalogue.versions(catalogue.runtime(runtime))
         return Artefact(
-            runtime, Precision.FP32, program.batch, self.size, target, digest, size, versions, 0.0, Converted(settings, {"file": program.path.name})
+            runtime, program.precision, program.batch, self.size, target, digest, size, versions, 0.0, Converted(settings, {"file": program.path.name})
         )
 
     def classes(self) -> int:
@@ -190,7 +196,15 @@ def _onnx(path: Path, spec: CheckpointSpec) -> Program:
     shapes = {value.name: tuple(side if isinstance(side, int) else 1 for side in value.shape) for value in returned}
     output = _chosen({name: torch.empty(shape) for name, shape in shapes.items()}, spec.output) if len(shapes) > 1 or spec.output else returned[0].name
     batch = shape[0] if isinstance(shape[0], int) else 1
-    return Program(path, ProgramKind.ONNX, batch, (3, sides[0], sides[1]) if fixed else None, _ONNX_TYPES[given[0].type], last, output)
+    size = (3, sides[0], sides[1]) if fixed else None
+    return Program(path, ProgramKind.ONNX, batch, size, _ONNX_TYPES[given[0].type], last, output, _onnx_precision(path, given[0].type))
+
+
+def _onnx_precision(path: Path, type_of_input: str) -> Precision:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if _QUANTIZED.search(data):
+            return Precision.INT8
+    return Precision.FP16 if type_of_input == "tensor(float16)" else Precision.FP32
 
 
 def _exported(path: Path, spec: CheckpointSpec) -> Program:

@@ -197,10 +197,20 @@ def _of_checkpoint(checkpoint: Checkpoint, spec: CheckpointSpec) -> dict[str, An
         "classes": checkpoint.num_classes,
         "class_names": checkpoint.class_names,
         "preprocessing": checkpoint.preprocessing,
-        "preprocessing_by": str(checkpoint.card.get("preprocessing_source") or "the sidecar"),
+        "preprocessing_by": _preprocessing_by(checkpoint, spec),
         "assumed": checkpoint.assumed,
         "digest": checkpoint.digest,
     }
+
+
+def _preprocessing_by(checkpoint: Checkpoint, spec: CheckpointSpec) -> str:
+    """Who says what the preprocessing is: the options first, for what they name."""
+    source = str(checkpoint.card.get("preprocessing_source") or "the sidecar")
+    named = set(spec.preprocessing)
+    if not named:
+        return source
+    rest = {"input_size", "mean", "std", "interpolation", "crop_pct"} - named - set(checkpoint.assumed)
+    return f"--preprocess, the rest by {source}" if rest else "--preprocess"
 
 
 def _stored(content: Any, checkpoint: Checkpoint | None, looks: tuple[Guess, ...]) -> tuple[StoredWeights, ...]:

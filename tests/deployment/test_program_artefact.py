@@ -77,3 +77,22 @@ def test_weights_are_no_program(tmp_path) -> None:
     torch.save(TwoHeads().state_dict(), tmp_path / "w.pth")
     assert not is_program(CheckpointSpec(str(tmp_path / "w.pth")))
     assert not is_program(CheckpointSpec(str(write("ts", TwoHeads().eval(), tmp_path)), "vit_tiny_patch16_224"))
+
+
+@pytest.mark.parametrize(("quantized", "precision"), [(False, "fp32"), (True, "int8")])
+def test_a_quantized_graph_is_called_so(tmp_path, quantized, precision) -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    weights = onnx.numpy_helper.from_array(torch.randn(192, 4, generator=torch.Generator().manual_seed(0)).numpy(), "head")
+    images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [1, 3, 8, 8])
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [1, 4])
+    nodes = [onnx.helper.make_node("Flatten", ["images"], ["flat"]), onnx.helper.make_node("MatMul", ["flat", "head"], ["logits"])]
+    graph = onnx.helper.make_graph(nodes, "linear", [images], [logits], [weights])
+    path = tmp_path / "linear.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    if quantized:
+        from onnxruntime.quantization import quantize_dynamic
+
+        quantize_dynamic(path, path)
+    with open_program(CheckpointSpec(str(path), preprocessing=VALUES), tmp_path / "work") as (_, program):
+        assert program.artefact(None).precision.value == precision

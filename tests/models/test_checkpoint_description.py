@@ -13,6 +13,7 @@ from efficient360.models.description import describe_checkpoint
 from efficient360.models.references import resolve
 
 STATE = little_network().state_dict()
+CARD_VALUES = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
 
 
 def test_a_checkpoint_with_its_card(tmp_path: Path) -> None:
@@ -25,6 +26,16 @@ def test_a_checkpoint_with_its_card(tmp_path: Path) -> None:
     text = "\n".join(description.lines())
     for said in ("32 x 32, mean 0.1 0.2 0.3", "named by its sidecar", "said by sidecar", f"efficient360 evaluate {path} --dataset DATA"):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "source"),
+    [({"mean": [0.5] * 3}, "--preprocess, the rest by sidecar"), ({**CARD_VALUES, "input_size": 32, "crop_pct": 1.0}, "--preprocess")],
+)
+def test_what_the_options_say_is_not_said_by_the_sidecar(tmp_path: Path, preprocessing: dict, source: str) -> None:
+    path = write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
+    assert describe_checkpoint(CheckpointSpec(str(path), preprocessing=preprocessing)).preprocessing_by == source
 
 
 def test_two_sets_of_weights_and_what_is_beside(tmp_path: Path) -> None:
