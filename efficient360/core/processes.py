@@ -1,8 +1,11 @@
 """Processes of our own: what they start with, how they ended in words, and how to end them with all that they started."""
 
+import ctypes
 import os
 import signal
+import sys
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import psutil
 
@@ -31,6 +34,15 @@ def last_words(stderr: str) -> str:
     """The last line of what a process wrote to standard error, at most 300 characters after a colon; ``""`` when it wrote nothing."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     return f": {lines[-1][:300]}" if lines else ""
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent is gone: a kill -9 of the command must not leave a worker writing."""
+    if sys.platform == "linux":
+        die: Any = ctypes.CDLL(None, use_errno=True).prctl
+        die(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def descendants(pid: int) -> list[psutil.Process]:

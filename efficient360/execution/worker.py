@@ -4,6 +4,7 @@ The package's own evaluators share a process; those of each foreign file or pack
 (a patched library, a closed handle, a fork) reaches no other's numbers.
 """
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -21,13 +22,13 @@ from efficient360.core import processes
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.core.processes import ending
+from efficient360.core.program_start import Program, start
 from efficient360.core.terminal import Terminal
 from efficient360.core.text import one_line
 from efficient360.errors import RunError
 from efficient360.execution.events import Event, Finished, Importing, Opened, Started
 from efficient360.execution.origins import Group, groups_of, unkeyed
 from efficient360.execution.plan import Plan
-from efficient360.execution.worker_start import WorkerHandle, start_worker
 from efficient360.plugins.registry import evaluators
 from efficient360.storage.outcomes import Store
 
@@ -108,14 +109,16 @@ def _one_worker(plan: Plan, group: Group, before: Opened | None, limits: Limits)
     """Run a group's steps; returns what is open, the evaluators that are done, and how the worker died where it did."""
     receiving, sending = multiprocessing.Pipe(duplex=False)
     output, written = os.pipe()
-    process = start_worker(written, sending.fileno())
+    stdin, job = os.pipe()
+    process = start("efficient360.execution.worker_process", stdin, written, [sending.fileno()])
     os.close(written)
+    os.close(stdin)
     sending.close()
     printed = _Printed(output)
     watch = _Watch(plan, limits)
     done: set[str] = set()
     try:
-        process.feed(pickle.dumps((_part(plan, group), before)))
+        _feed(job, pickle.dumps((_part(plan, group), before)))
         while True:
             if not receiving.poll(watch.left()):
                 _end(process)
@@ -243,7 +246,7 @@ class _Printed:
         terminal.flush()
 
 
-def _ended(process: WorkerHandle) -> int:
+def _ended(process: Program) -> int:
     """Exit code of a worker that says nothing more; one that does not end, as its handles were closed, is ended."""
     started = processes.descendants(process.pid)
     try:
@@ -254,9 +257,14 @@ def _ended(process: WorkerHandle) -> int:
     return process.wait()
 
 
-def _end(process: WorkerHandle) -> None:
+def _end(process: Program) -> None:
     """End a worker and all that it started, whatever it does about signals."""
     started = processes.descendants(process.pid)
     process.kill()
     process.wait()
     processes.end(started)
+
+
+def _feed(descriptor: int, job: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
+        pipe.write(job)  # a worker that died at once is told apart by its exit code

@@ -1,24 +1,22 @@
 """The program of a worker: takes its part of a plan from the standard input, and sends events where it is told."""
 
 import contextlib
-import ctypes
 import os
 import pickle
-import signal
 import sys
 import traceback
 import warnings
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
 
+from efficient360.core.processes import die_with
 from efficient360.errors import Efficient360Error
 from efficient360.execution.events import Event, Opened
 from efficient360.execution.plan import Plan
 from efficient360.execution.worker import END, SPOILED
 
 
-def _work(plan: Plan, before: Opened | None, sending: Connection, parent: int) -> None:
-    die_with(parent)
+def _work(plan: Plan, before: Opened | None, sending: Connection) -> None:
+    die_with(os.getppid())
     for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
         warnings.simplefilter("ignore", category)
     own = os.getpid()
@@ -40,28 +38,19 @@ def _work(plan: Plan, before: Opened | None, sending: Connection, parent: int) -
             emit(RuntimeError(traceback.format_exc()))
 
 
-def die_with(parent: int) -> None:
-    """End this process when its parent is gone: a kill -9 of the command must not leave a worker writing."""
-    if sys.platform == "linux":
-        die: Any = ctypes.CDLL(None, use_errno=True).prctl
-        die(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def work(events: int, parent: int) -> NoReturn:
+def main(events: int) -> None:
     """Run what comes in on the standard input.
 
     Args:
         events: Descriptor that events are sent to.
-        parent: Process without which this one is to end.
     """
-    plan, before = pickle.load(sys.stdin.buffer)
-    _work(plan, before, Connection(events, readable=False), parent)
+    with open(0, "rb", closefd=False) as stdin:
+        plan, before = pickle.load(stdin)
+    _work(plan, before, Connection(events, readable=False))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # neither threads nor exit handlers that foreign code left behind hold the end up
 
 
 if __name__ == "__main__":
-    work(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:]))

@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.paths import file_name
-from efficient360.core.processes import ending, environment, last_words
+from efficient360.core.processes import descendants, end, ending, last_words
+from efficient360.core.program_start import start
 from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
@@ -24,7 +25,7 @@ from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_
 from efficient360.deployment.runtimes.runtime_code import conversion_code
 from efficient360.errors import RunError, Unsupported
 
-COMMAND = (sys.executable, "-P", "-m", "efficient360.deployment.runtimes.build_process")
+_PROCESS: Final = "efficient360.deployment.runtimes.build_process"
 RECORD = "artefact.json"
 
 
@@ -169,17 +170,32 @@ def _keep(part: Path, folder: Path, record: dict[str, Any], calibration: Path | 
     part.replace(folder)
 
 
+def _run(request: bytes, timeout: float) -> tuple[int, str]:
+    """Exit code of the process that converts, and what it printed; it and all that it started are gone afterwards."""
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        asked.write(request)
+        asked.seek(0)
+        process = start(_PROCESS, asked.fileno(), said.fileno())
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            started = descendants(process.pid)
+            process.kill()
+            end(started)
+            raise
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
+
+
 def _ask(request: dict[str, Any], timeout: float) -> dict[str, Any] | Failure:
     title = catalogue.runtime(request["runtime"]).title
     try:
-        done = subprocess.run(
-            COMMAND, input=json.dumps(request), capture_output=True, text=True, timeout=timeout, check=False, errors="replace", env=environment()
-        )
+        code, said = _run(json.dumps(request).encode(), timeout)
     except subprocess.TimeoutExpired:
         return Failure(Status.FAILED, "conversion-hung", f"converting for {title} took longer than {timeout:.0f} s", "raise the time limit")
     answer = Path(request["folder"]).parent / "answer.json"
-    if done.returncode or not answer.is_file():
-        message = f"the converter for {title} {ending(done.returncode)}{last_words(done.stderr)}"
+    if code or not answer.is_file():
+        message = f"the converter for {title} {ending(code)}{last_words(said)}"
         return Failure(Status.FAILED, "conversion-crashed", message, "the other runtimes are not touched by it")
     data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from efficient360.execution import worker_start
-from efficient360.execution.worker_start import WorkerHandle, start_worker
+from efficient360.core import program_start
+from efficient360.core.program_start import Program, start
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
-LIGHT = "from efficient360.execution import warm_start; warm_start.IMPORTED = (); warm_start.main()"
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
+LIGHT = "from efficient360.core import fork_server; fork_server.LIBRARIES = (); fork_server.main()"
 
 
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server of these tests' own, which imports no torch; it ends with them."""
-    monkeypatch.setattr(worker_start, "_WARM", (sys.executable, "-P", "-c", LIGHT))
-    own = worker_start._Warm()
-    monkeypatch.setattr(worker_start, "_warm", lambda: own)
+    monkeypatch.setattr(program_start, "_SERVER", (sys.executable, "-P", "-c", LIGHT))
+    own = program_start._Servers()
+    monkeypatch.setattr(program_start, "_servers", lambda: own)
     yield
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
@@ -31,48 +31,49 @@ def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def begin() -> Iterator:
     opened: list[int] = []
-    begun: list[WorkerHandle] = []
+    begun: list[Program] = []
 
-    def start() -> tuple[WorkerHandle, int]:
+    def begin() -> tuple[Program, int, int]:
+        stdin, job = os.pipe()
         output, written = os.pipe()
         events, sending = os.pipe()
-        opened.extend((output, events))
-        begun.append(start_worker(written, sending))
-        os.close(written)
-        os.close(sending)
-        return begun[-1], output
+        begun.append(start("efficient360.execution.worker_process", stdin, written, [sending]))
+        for descriptor in (stdin, written, sending):
+            os.close(descriptor)
+        opened.extend((output, events, job))
+        return begun[-1], job, output
 
-    yield start
-    for worker in begun:
-        worker.kill()
+    yield begin
+    for program in begun:
+        program.kill()
     for descriptor in opened:
         os.close(descriptor)
 
 
 def test_workers_are_copies_of_one_process(begin) -> None:
-    (first, _), (second, _) = begin(), begin()
+    first, second = begin()[0], begin()[0]
     assert first.pid != second.pid
     assert psutil.Process(first.pid).ppid() == psutil.Process(second.pid).ppid() != os.getpid()
 
 
 def test_what_a_worker_prints_and_how_it_ended_comes_back(begin) -> None:
-    worker, output = begin()
+    worker, job, output = begin()
     assert worker.poll() is None
-    worker.feed(b"no job")
+    os.write(job, b"no job\n")
     assert worker.wait(60) == 1
     assert worker.poll() == 1
     assert b"UnpicklingError" in os.read(output, 65536)
 
 
 def test_one_that_is_killed_tells_the_signal(begin) -> None:
-    worker, _ = begin()
+    worker, *_ = begin()
     os.kill(worker.pid, signal.SIGSEGV)
     assert worker.wait(60) == -signal.SIGSEGV
     worker.kill()  # its end is known: whoever has its number now is left alone
 
 
 def test_one_that_runs_on_is_waited_for_as_long_as_was_said(begin) -> None:
-    worker, _ = begin()
+    worker, *_ = begin()
     with pytest.raises(subprocess.TimeoutExpired):
         worker.wait(0.01)
     worker.kill()
@@ -80,9 +81,9 @@ def test_one_that_runs_on_is_waited_for_as_long_as_was_said(begin) -> None:
 
 
 def test_another_environment_wants_another_process(begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = begin()
+    first, *_ = begin()
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    second, _ = begin()
+    second, *_ = begin()
     servers = [psutil.Process(worker.pid).parent() for worker in (first, second)]
     assert servers[0] != servers[1]
     assert servers[1].environ()["OMP_NUM_THREADS"] == "7"
@@ -90,14 +91,14 @@ def test_another_environment_wants_another_process(begin, monkeypatch: pytest.Mo
 
 
 def test_a_process_that_is_gone_is_replaced_and_takes_its_workers_with_it(begin) -> None:
-    first, _ = begin()
+    first, *_ = begin()
     psutil.Process(first.pid).parent().kill()
     assert first.wait(60) == -signal.SIGKILL
-    second, _ = begin()
+    second, *_ = begin()
     assert second.poll() is None
 
 
 def test_where_nothing_can_be_forked_the_worker_is_a_program_of_its_own(begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_start, "_WARM", (sys.executable, "-c", "raise SystemExit(3)"))
-    worker, _ = begin()
+    monkeypatch.setattr(program_start, "_SERVER", (sys.executable, "-c", "raise SystemExit(3)"))
+    worker, *_ = begin()
     assert psutil.Process(worker.pid).ppid() == os.getpid()

@@ -1,0 +1,133 @@
+"""The process that programs of ours are forked from: it imports the libraries once and then waits, so that a program begins in a moment instead of seconds.
+
+It holds nothing of any run, and none of this package's code beside this file: each program is a copy of a process that has imported libraries and done
+nothing else.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+import traceback
+from typing import Any, Final, NoReturn
+
+from efficient360.core.processes import die_with
+
+LIBRARIES: Final = ("torch", "timm", "torchvision", "scipy.stats", "datasets")
+"""What nearly every program imports, and what takes longest."""
+IDLE_SECONDS: Final = 120.0
+"""It ends by itself when nobody has asked for so long: a notebook keeps no memory for it."""
+LOOK_SECONDS: Final = 5.0
+"""How often it looks whether the process that started it is still there."""
+MOST: Final = 1 << 16
+"""Bytes of a request at most."""
+DESCRIPTORS: Final = 16
+"""Descriptors of a request at most: where its end is told, standard input, output, and those that the program takes."""
+
+
+def main() -> None:
+    """Fork a program for every request, and tell how each ends, until nobody is there to ask."""
+    control, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the programs
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):  # a program that needs it says so
+            importlib.import_module(name)
+    _serve(control, parent)
+
+
+def _serve(control: socket.socket, parent: int) -> None:
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    signal.signal(signal.SIGCHLD, _noticed)
+    signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+    links: dict[int, socket.socket] = {}
+    asked = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        # The programs die with this process, and it dies with the one that started it: it looks, as a fork of that one may hold the socket open.
+        while os.getppid() == parent and (links or time.monotonic() - asked < IDLE_SECONDS):
+            ready = {key.fileobj for key, _ in selector.select(LOOK_SECONDS)}
+            if woken in ready:
+                woken.recv(MOST)
+            _reap(links)
+            if control in ready:
+                asked = time.monotonic()
+                if not _fork(control, links, (control, woken, waking, selector)):
+                    return
+
+
+def _noticed(number: int, frame: object) -> None:
+    """A program ended: the wake-up descriptor says so to the loop."""
+
+
+def _reap(links: dict[int, socket.socket]) -> None:
+    while links:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        if (link := links.pop(pid, None)) is not None:
+            _tell(link, os.waitstatus_to_exitcode(status))
+            link.close()
+
+
+def _tell(link: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # nobody waits for it any more
+        link.sendall(f"{number}\n".encode())
+
+
+def _fork(control: socket.socket, links: dict[int, socket.socket], ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> bool:
+    """Answer one request; ``False`` where there will be no more."""
+    data, (link, *given), _, _ = socket.recv_fds(control, MOST, DESCRIPTORS) if _more(control) else (b"", (-1,), 0, None)
+    if not data:
+        return False
+    server = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(link)
+        _become(json.loads(data), given, server, (*ours, *links.values()))
+    links[pid] = socket.socket(fileno=link)
+    for descriptor in given:
+        os.close(descriptor)
+    _tell(links[pid], pid)
+    return True
+
+
+def _more(control: socket.socket) -> bool:
+    """Whether a request waits, rather than the end."""
+    return bool(control.recv(1, socket.MSG_PEEK))
+
+
+def _become(request: dict[str, Any], given: list[int], server: int, ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> NoReturn:
+    code = 1
+    try:
+        die_with(server)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one in ours:
+            one.close()
+        for descriptor, standard in ((given[0], 0), (given[1], 1), (given[1], 2)):
+            os.dup2(descriptor, standard)
+        for descriptor in given[:2]:
+            os.close(descriptor)
+        os.chdir(request["folder"])
+        importlib.import_module(request["module"]).main(*given[2:])
+        code = 0
+    except KeyboardInterrupt:
+        pass
+    except BaseException:  # nothing may come back into the loop that forked it
+        traceback.print_exc()
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)  # neither threads nor exit handlers that foreign code left behind hold the end up
+
+
+if __name__ == "__main__":
+    main()
