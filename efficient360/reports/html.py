@@ -17,6 +17,7 @@ from efficient360.reports.drawing.figure import Drawn, draw
 from efficient360.reports.drawing.radar import NARROW, WIDE, RadarRun, radar
 from efficient360.reports.drawing.svg import inline
 from efficient360.reports.report import Report, SummaryMetric
+from efficient360.reports.score_interval import score_interval
 from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
@@ -51,6 +52,7 @@ def render(report: Report) -> str:
             number=formatting.number,
             at=at,
             svg=svg,
+            interval=score_interval,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
             script=script,
