@@ -1,32 +1,35 @@
 """The report as one self-contained HTML page: it makes no requests, and all text from checkpoints and data sets is escaped."""
 
-from collections.abc import Mapping, Sequence
-from itertools import count
+from collections.abc import Mapping
 from typing import Any
+
+from markupsafe import Markup
 
 from efficient360.core import formatting
 from efficient360.core.figures import Bars, Curve, Figure, Heatmap
 from efficient360.core.measurement import Status
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.reports import page, sections
-from efficient360.reports.charts import chart
-from efficient360.reports.radar import missing, radar
+from efficient360.reports.drawing.figure import draw
+from efficient360.reports.drawing.radar import NARROW, RadarRun, radar
+from efficient360.reports.drawing.svg import inline
+from efficient360.reports.radar import missing
 from efficient360.reports.report import Report, SummaryMetric
+from efficient360.reports.text_tables import LATEX
+from efficient360.reports.theme import LIGHT
 
 PACKAGE = "efficient360.reports"
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
-Drawing = tuple[Figure, str | None]
-"""A figure with the id of its chart, ``None`` for figures drawn as plain HTML."""
+Drawn = tuple[Figure, Markup | None]
+"""A figure with its SVG, ``None`` for figures drawn as plain HTML."""
 
 
 def render(report: Report) -> str:
-    """``report`` as HTML of about 5 MB, nearly all of it plotly.js."""
-    ids = (f"chart-{i}" for i in count(1))
+    """``report`` as HTML of about half a MB, its figures drawn in it: all of it can be read without scripts."""
     shown = sections.sections(report)
-    drawings: list[Sequence[Drawing]] = [[(f, next(ids) if isinstance(f, Curve | Bars | Heatmap) else None) for f in s.figures] for s in shown]
-    charts: dict[str, Any] = {"radar": radar(report.axes)}
-    charts |= {name: chart(f) for drawn in drawings for f, name in drawn if name is not None and isinstance(f, Curve | Bars | Heatmap)}
-    scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
+    drawings = [[drawn(figure) for figure in section.figures] for section in shown]
+    run = RadarRun(str(report.checkpoint.get("name", "")), report.axes)
+    scripts = (page.script(PACKAGE, "copy.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)
         .get_template("report.html.j2")
@@ -44,11 +47,17 @@ def render(report: Report) -> str:
             at=at,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
-            charts=charts,
+            radars=[Markup(inline(radar(run), "drawing wide")), Markup(inline(radar(run, NARROW), "drawing narrow"))],
+            export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
             policy=page.policy(*scripts),
         )
     )
+
+
+def drawn(figure: Figure) -> Drawn:
+    """A figure with its SVG in the page's colours."""
+    return figure, Markup(inline(draw(figure))) if isinstance(figure, Curve | Bars | Heatmap) else None
 
 
 def at(part: SummaryMetric, value: float) -> str:
