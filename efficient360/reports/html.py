@@ -18,6 +18,8 @@ from efficient360.reports.drawing.radar import NARROW, WIDE, RadarRun, radar
 from efficient360.reports.drawing.svg import inline
 from efficient360.reports.report import Report, SummaryMetric
 from efficient360.reports.score_interval import score_interval
+from efficient360.reports.text_tables import LATEX
+from efficient360.reports.theme import LIGHT
 from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
@@ -25,13 +27,13 @@ STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Statu
 
 
 def render(report: Report) -> str:
-    """``report`` as HTML, its charts as SVG; it needs no scripts to be read."""
+    """``report`` as HTML, its charts drawn in it: all of it can be read without scripts."""
     said = verdict(report)
     scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
     places = Places(frozenset(section.axis.dimension.name for section in shown if section.axis), any(section.axis is None for section in shown), report)
     run = RadarRun(str(report.checkpoint.get("name", "")), report.axes)
-    script = page.script(PACKAGE, "report.js")
+    scripts = (page.script(PACKAGE, "copy.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)
         .get_template("report.html.j2")
@@ -55,8 +57,9 @@ def render(report: Report) -> str:
             interval=score_interval,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
-            script=script,
-            policy=page.policy(script),
+            export={"name": run.name, "light": LIGHT, "latex": LATEX},
+            scripts=scripts,
+            policy=page.policy(*scripts),
         )
     )
 
