@@ -17,8 +17,11 @@ from efficient360.reports.radar import missing
 from efficient360.reports.report import Report, SummaryMetric
 from efficient360.reports.text_tables import LATEX
 from efficient360.reports.theme import LIGHT
+from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
+CARD = "card.png"
+"""The share card beside the page."""
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
 Drawn = tuple[Figure, Markup | None]
 """A figure with its SVG, ``None`` for figures drawn as plain HTML."""
@@ -47,6 +50,8 @@ def render(report: Report) -> str:
             at=at,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
+            verdict=verdict(report),
+            card=CARD,
             radars=[Markup(inline(radar(run), "drawing wide")), Markup(inline(radar(run, NARROW), "drawing narrow"))],
             export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
