@@ -1,16 +1,18 @@
-// Keeps the pixels of small images sharp, and unfolds for print what was unfolded by choice only.
+// Keeps the pixels of small images sharp, and makes boxes that scroll, and only those, reachable by keyboard. The page is whole without it.
 (() => {
   "use strict";
+  const reach = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  document.addEventListener("toggle", reach, true);
+  addEventListener("resize", reach);
+  reach();
   for (const image of document.querySelectorAll(".gallery img")) {
     const sharpen = () => image.classList.toggle("pixels", image.naturalWidth < 96);
     if (image.complete) sharpen();
     else image.addEventListener("load", sharpen);
   }
-  const folded = [...document.querySelectorAll("details:not(.folded)")];
-  const print = on => folded.forEach(details => {
-    if (on) details.dataset.was = details.open ? "open" : "";
-    details.open = on || details.dataset.was === "open";
-  });
-  addEventListener("beforeprint", () => print(true));
-  addEventListener("afterprint", () => print(false));
 })();
