@@ -12,10 +12,12 @@ from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import MetricError
+from efficient360.reports import figure_files
 from efficient360.reports import radar as radar_chart
+from efficient360.reports.card import save_card
+from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.folder import PAGE, save
 from efficient360.reports.html import data, facts
-from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.sections import headline, no_score
 from efficient360.reports.theme import LIGHT
@@ -109,19 +111,38 @@ class RunReport:
 
         return go.Figure(radar_chart.radar(self.report.axes))
 
+    def save_figure(self, path: str | Path) -> Path:
+        """Write one figure in the format of its suffix: ``radar.svg``, ``radar.pdf``, ``radar.png``, ``reliability-diagram.pdf``.
+
+        A figure's name is its title in lower case with hyphens. PDF is vector, PNG has two pixels for one px.
+
+        Returns:
+            The path.
+
+        Raises:
+            SettingsError: No such figure (``no-such-figure``) or format (``unknown-format``).
+            RunError: The file can't be written.
+        """
+        return figure_files.write([(self._name, self.report)], Path(path))
+
     def save(self, folder: str | Path) -> Path:
-        """Write the run to a folder: ``report.json``, ``report.html``, stored outcomes and per-example values.
+        """Write the run to a folder: ``report.json``, ``report.html``, ``card.png``, stored outcomes and per-example values.
 
         Returns:
             Path of ``report.html``.
         """
         target = Path(folder)
         save(self.report, target)
+        save_card(self.report, target)
         for name in (OUTCOMES, EXAMPLES):
             source = self.folder / name
             if source.is_file() and source.resolve() != (target / name).resolve():
                 shutil.copyfile(source, target / name)
         return target / PAGE
+
+    @property
+    def _name(self) -> str:
+        return str(self.report.checkpoint.get("name", ""))
 
     def __repr__(self) -> str:
         """One line: checkpoint, data, first headline metric, numbers of scored axes, measurements and missing metrics."""
@@ -144,7 +165,7 @@ class RunReport:
         page = f"<p style='color:{LIGHT['muted']};margin:8px 0 0'>{escape(str(self.folder / PAGE))}</p>"
         return (
             f'<div style="{style}"><strong style="font-size:16px">{name}</strong><div style="color:{LIGHT["muted"]}">{about}</div>'
-            f"{warned}{radar_svg(self.report.axes)}"
+            f"{warned}{standalone(figure_files.drawing([(self._name, self.report)], figure_files.RADAR))}"
             f'<table style="border-collapse:collapse"><thead><tr>{_cells(("axis", "score", "summary metric", "value", "95 % interval"), "th")}</tr></thead>'
             f"<tbody>{rows}</tbody></table>{page}</div>"
         )
