@@ -102,6 +102,13 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def check(options: argparse.Namespace) -> int:
+    """Print which rules a run breaks."""
+    from efficient360.cli.check_command import check as run
+
+    return run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes."""
     from efficient360 import api
@@ -217,6 +224,7 @@ RUN: Mapping[str, Command] = {
     "evaluate": evaluate,
     "compress": compress,
     "compare": compare,
+    "check": check,
     "report": report,
     "leaderboard": leaderboard,
     "benchmark": benchmark,

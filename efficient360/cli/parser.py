@@ -6,17 +6,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from efficient360.cli import check_command
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
-OK, STRICT_FAILURE, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+OK, BAD_INPUT, STRICT_FAILURE, GATE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
   efficient360 evaluate deit_tiny_patch16_224 --random-weights
   efficient360 inspect model.pth
   efficient360 inspect photos/
-  efficient360 compare runs/a runs/b"""
+  efficient360 compare runs/a runs/b
+  efficient360 check runs/new --baseline runs/main --fail-if 'top1 < -0.5pt'"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="compare two runs, with paired tests over the same examples")
     compare.add_argument("first", type=path_option, help="folder of a run")
     compare.add_argument("second", type=path_option, help="folder of the run to compare with")
+    check_command.add_options(commands.add_parser("check", help="hold a run against rules and a baseline, and fail where they are broken: a gate for CI"))
     report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
@@ -190,7 +193,7 @@ def run_command(arguments: Sequence[str]) -> int:
         arguments: Command-line arguments after the program's name.
 
     Returns:
-        Exit code: 0 success, 2 bad input, 3 missing metrics under ``--strict``, 130 interrupted.
+        Exit code: 0 success, 2 bad input, 3 missing metrics under ``--strict``, 4 a check that fails, 130 interrupted.
     """
     top = parser()
     options = top.parse_args(arguments, argparse.Namespace(typed=list(arguments)))
