@@ -16,16 +16,15 @@ Command = Callable[[argparse.Namespace], int]
 def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a checkpoint and print the summary with the path of the report."""
     from efficient360 import api
-    from efficient360.core.terminal import console
+    from efficient360.cli.output import Result
     from efficient360.execution.plan import parse_settings
-    from efficient360.execution.progress import listener
     from efficient360.reports.terminal import summary
     from efficient360.reports.wandb.log import mode_of, parse_project
 
     if options.wandb:
         parse_project(options.wandb)  # a bad name is rejected before the work, not after it
         mode_of(options.wandb_mode)
-    with listener(sys.stderr) as listen:
+    with options.console.progress() as listen:
         run = api.evaluate(
             options.checkpoint,
             options.dataset,
@@ -56,7 +55,7 @@ def evaluate(options: argparse.Namespace) -> int:
             plugins=options.plugin,
             command=shlex.join(["efficient360", *options.typed]),
         )
-    console().print(summary(run.report, run.folder))
+    options.console.result(Result(lambda: summary(run.report, run.folder), lambda: repr(run), lambda: {"folder": str(run.folder)}))
     if options.wandb:
         _log_to_wandb(run.report, run.folder, options)
     return 3 if options.strict and run.failures else 0
@@ -207,11 +206,11 @@ def devices(options: argparse.Namespace) -> int:
     return run(options)
 
 
-def doctor(_: argparse.Namespace) -> int:
+def doctor(options: argparse.Namespace) -> int:
     """Print what this machine lacks."""
     from efficient360.cli.devices import doctor as run
 
-    return run()
+    return run(options)
 
 
 RUN: Mapping[str, Command] = {

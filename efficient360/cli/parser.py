@@ -1,11 +1,12 @@
 """The command line: options, exit codes, errors. Everything heavy is imported inside the commands."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from efficient360.core.text import one_line
+from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
 OK, STRICT_FAILURE, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
@@ -31,27 +32,27 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(commands.add_parser("evaluate", help="evaluate a checkpoint and write its report"))
     _compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
     compare = commands.add_parser("compare", help="compare two runs, with paired tests over the same examples")
-    compare.add_argument("first", type=_path, help="folder of a run")
-    compare.add_argument("second", type=_path, help="folder of the run to compare with")
+    compare.add_argument("first", type=path_option, help="folder of a run")
+    compare.add_argument("second", type=path_option, help="folder of the run to compare with")
     report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
-    report.add_argument("run", type=_path, help="folder of a run")
-    report.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
+    report.add_argument("run", type=path_option, help="folder of a run")
+    report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
     listing = commands.add_parser("list", help="list evaluators, dimensions, data sets, checkpoints, protocols or runtimes")
     listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"))
-    listing.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    listing.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
     show = commands.add_parser("show", help="show one of them in full")
     show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
     show.add_argument("name")
-    show.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
+    show.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
     _inspect(commands.add_parser("inspect", help="describe a checkpoint or a data set in seconds, with the command that evaluates it"))
     _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
     boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page from runs")
-    build.add_argument("runs", type=_path, nargs="+", help="folders of runs")
-    build.add_argument("--out", type=_path, default=Path("site"), help="folder to write (default: site)")
+    build.add_argument("runs", type=path_option, nargs="+", help="folders of runs")
+    build.add_argument("--out", type=path_option, default=Path("site"), help="folder to write (default: site)")
     devices = commands.add_parser("devices", help="list devices to measure on, and the runtimes installed there")
     devices.add_argument("address", nargs="*", help="further devices to probe: ssh://user@host, adb://serial, limited:1core-2gb")
-    commands.add_parser("doctor", help="check what this machine lacks for each measurement, and how to install it")
+    add_output_options(commands.add_parser("doctor", help="check what this machine lacks for each measurement, and how to install it"))
     return top
 
 
@@ -63,16 +64,10 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _path(text: str) -> Path:
-    from efficient360.core.paths import user_path
-
-    return user_path(text)
-
-
 def _compress(command: argparse.ArgumentParser) -> None:
     _checkpoint(command)
     command.add_argument("variant", help="half, quantization:BITS, clustering:CLUSTERS, pruning:PERCENT or two_of_four")
-    command.add_argument("--out", type=_path, metavar="FILE", help="file to write (default: CHECKPOINT-VARIANT.safetensors)")
+    command.add_argument("--out", type=path_option, metavar="FILE", help="file to write (default: CHECKPOINT-VARIANT.safetensors)")
 
 
 def _benchmark(command: argparse.ArgumentParser) -> None:
@@ -82,7 +77,7 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
     command.add_argument("--random-weights", action="store_true", help="use random weights for checkpoints that no zoo lists")
     command.add_argument("--runtimes", default="all", metavar="A[:PRECISION],B", help="all, installed, or comma-separated runtimes (default: all, in fp32)")
     command.add_argument("--device", default="local", metavar="A,B", help="comma-separated devices: local, limited:1core-2gb, ssh://user@host (default: local)")
-    command.add_argument("--out", type=_path, required=True, metavar="DIR", help="output folder; the same command again resumes")
+    command.add_argument("--out", type=path_option, required=True, metavar="DIR", help="output folder; the same command again resumes")
     command.add_argument("--batch", type=int, default=1, metavar="N", help="batch size (default: 1)")
     command.add_argument("--threads", type=int, default=0, metavar="N", help="threads per runtime (default: the device's number of cores)")
     command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to assess repeatability (default: 1)")
@@ -125,7 +120,9 @@ def _checkpoint_options(command: argparse.ArgumentParser) -> argparse._ArgumentG
 
 
 def _data(data: argparse._ArgumentGroup) -> None:
-    data.add_argument("--data-dir", type=_path, metavar="DIR", help="local copy of the data set in any layout; for manifest:FILE, the folder of its images")
+    data.add_argument(
+        "--data-dir", type=path_option, metavar="DIR", help="local copy of the data set in any layout; for manifest:FILE, the folder of its images"
+    )
     data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
     data.add_argument("--image-column", default="", metavar="COLUMN", help="column of images or paths (default: found by name and content)")
     data.add_argument("--label-column", default="", metavar="COLUMN", help="column of labels (default: found by name)")
@@ -164,16 +161,17 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     how.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
     how.add_argument("--only", default="", metavar="A,B", help="comma-separated evaluators to run")
     how.add_argument("--set", action="append", default=[], metavar="EVALUATOR.SETTING=VALUE", help="override a setting (repeatable)")
-    how.add_argument("--plugin", type=_path, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
+    how.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators or dimensions (repeatable)")
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     how.add_argument("--batch-size", type=int, default=64, metavar="N", help="batch size (default: 64)")
     how.add_argument("--max-minutes", type=float, metavar="M", help="time budget in minutes; evaluators beyond it are reported as not run")
     where = command.add_argument_group("results")
-    where.add_argument("--out", type=_path, metavar="DIR", help="the run's folder (default: runs/CHECKPOINT-DATASET-PROTOCOL)")
+    where.add_argument("--out", type=path_option, metavar="DIR", help="the run's folder (default: runs/CHECKPOINT-DATASET-PROTOCOL)")
     where.add_argument("--strict", action="store_true", help="exit with code 3 if any metric is missing")
     where.add_argument("--wandb", default="", metavar="PROJECT", help="log to this Weights & Biases project")
     modes = ("online", "offline", "disabled")
     where.add_argument("--wandb-mode", choices=modes, help="whether to write and upload it (default: the variable WANDB_MODE, else online)")
+    add_output_options(command)
 
 
 def _require_text(arguments: Sequence[str]) -> None:
@@ -205,13 +203,18 @@ def run_command(arguments: Sequence[str]) -> int:
         top.print_help()
         return OK
     from efficient360.cli import commands
+    from efficient360.cli.output import Output, opened
 
-    try:
-        _require_text(arguments)
-        return commands.RUN[options.command](options)
-    except Efficient360Error as error:
-        print(f"efficient360: {one_line(error.message)}" + (f"\n  → {one_line(error.hint)}" if error.hint else ""), file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nefficient360: interrupted; completed measurements are kept, and the same command resumes", file=sys.stderr)
-        return INTERRUPTED
+    output = Output()
+    with contextlib.ExitStack() as stack:
+        try:
+            _require_text(arguments)
+            output = options.console = stack.enter_context(opened(options))
+            return commands.RUN[options.command](options)
+        except Efficient360Error as error:
+            output.error(error)
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            output.warn("interrupted; completed measurements are kept, and the same command resumes")
+            return INTERRUPTED

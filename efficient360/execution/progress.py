@@ -42,6 +42,11 @@ def listener(stream: TextIO | Terminal) -> Iterator[Listener]:
         yield _Live(bars).show
 
 
+def lines(stream: Terminal) -> Listener:
+    """Something that writes events as plain lines, as to a file."""
+    return _Lines(stream).show
+
+
 def unreadable_lines(count: int, file: str = OUTCOMES) -> str:
     """A warning that some lines of a run's outcomes can't be read.
 
