@@ -266,8 +266,10 @@ def check(
             (``no-baseline``), or the file is no file of rules (``bad-rules``).
         RunError: A folder holds no run.
     """
+    from efficient360.reports.comparing.example_values import ExampleTable
+    from efficient360.reports.comparison import Run
     from efficient360.reports.gate.check import ALPHA
-    from efficient360.reports.gate.check import check as check_report
+    from efficient360.reports.gate.check import check as check_run
     from efficient360.reports.gate.rule import Kind, parse_rule
     from efficient360.reports.gate.rules_file import RulesFile, read_rules
 
@@ -279,8 +281,11 @@ def check(
     if ours is None:
         raise SettingsError("bad-option", "run is None", "give a report, or the folder of a run")
     chance = next((number for number in (alpha, file.alpha) if number is not None), ALPHA)
-    other, folder = (None, None) if theirs is None else (theirs.report, theirs.folder)
-    return check_report(ours.report, ours.folder, [*file.rules, *parsed], other, folder, chance, strict or file.strict)
+    all_rules = [*file.rules, *parsed]
+    if theirs is None:
+        return check_run(Run(ours.report, ExampleTable({})), ours.folder, all_rules, None, None, chance, strict or file.strict)
+    sides = Run.of(ours.report, ours.folder), Run.of(theirs.report, theirs.folder)
+    return check_run(sides[0], ours.folder, all_rules, sides[1], theirs.folder, chance, strict or file.strict)
 
 
 def run_plan(plan: Plan, listen: Listener) -> Report:

@@ -4,7 +4,7 @@ from typing import Final
 
 from efficient360.core.measurement import ONE, Better, Interval, Measurement, Metric
 from efficient360.reports.comparability import Difference, differences
-from efficient360.reports.comparison import untested_reason
+from efficient360.reports.comparing.evidence import untested_reason
 from efficient360.reports.report import Axis, Report, summary_record
 from efficient360.reports.score_interval import score_interval
 from efficient360.reports.sections import no_score

@@ -11,12 +11,12 @@ from efficient360.core.measurement import Conditions, Interval, Measurement, Met
 from efficient360.core.statistics import holm
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
-from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
+from efficient360.reports.comparing.example_values import Paired, pair
 from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparison import Run
 from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
-from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
 """Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
@@ -140,13 +140,7 @@ class CheckResult:
 
 
 def check(
-    run: Report,
-    folder: Path,
-    rules: Sequence[Rule],
-    baseline: Report | None = None,
-    baseline_folder: Path | None = None,
-    alpha: float = ALPHA,
-    strict: bool = False,
+    run: Run, folder: Path, rules: Sequence[Rule], baseline: Run | None = None, baseline_folder: Path | None = None, alpha: float = ALPHA, strict: bool = False
 ) -> CheckResult:
     """Hold a run against rules.
 
@@ -155,8 +149,8 @@ def check(
     there are. Changes are tested in pairs where both runs kept values of the same examples, else by the intervals of the two values; exact values need no test.
 
     Args:
-        run: The run.
-        folder: Its folder, for values of single examples.
+        run: The run, with the values of its examples where there are changes to test.
+        folder: Its folder, for the record.
         rules: At least one.
         baseline: What changes are measured from.
         baseline_folder: Its folder.
@@ -174,34 +168,24 @@ def check(
         raise SettingsError("bad-option", f"alpha is {alpha}", "give a chance of a false alarm above 0 and below 0.5, such as 0.025")
     if baseline is None and (needy := next((rule for rule in rules if rule.compares), None)) is not None:
         raise SettingsError("no-baseline", f"the rule {needy.text!r} is about a change, and there is no baseline", "name one: --baseline RUN")
-    pairs = _Pairs(folder, baseline_folder)
-    found = [_examined(rule, subject, pairs) for rule in rules for subject in subjects(rule, run, baseline if rule.compares else None)]
+    base = None if baseline is None else baseline.report
+    found = [_examined(rule, subject, run, baseline) for rule in rules for subject in subjects(rule, run.report, base if rule.compares else None)]
     tested = [i for i, result in enumerate(found) if result.p_value is not None]
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
     results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
-    names = [str(report.checkpoint.get("name", "")) if report is not None else "" for report in (run, baseline)]
+    names = ["" if one is None else one.name for one in (run, baseline)]
     return CheckResult(names[0], str(folder), names[1], "" if baseline_folder is None else str(baseline_folder), results, alpha, strict, len(tested))
 
 
-@final
-class _Pairs:
-    """Values of the same examples in run and baseline; the tables are read when the first rule asks."""
-
-    def __init__(self, folder: Path, baseline_folder: Path | None) -> None:
-        self._folders = folder, baseline_folder
-        self._tables: tuple[ExampleTable, ExampleTable] | None = None
-
-    def of(self, subject: Subject) -> Paired | None:
-        folder, baseline_folder = self._folders
-        if subject.records is None or baseline_folder is None:
-            return None
-        if self._tables is None:
-            self._tables = ExampleTable.of(folder), ExampleTable.of(baseline_folder)
-        ours, theirs = (values_behind(record, table) for record, table in zip(subject.records, self._tables, strict=True))
-        return pair(theirs, ours)
+def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
+    """Values of the same examples behind a value of the baseline, first, and of the run."""
+    if subject.records is None or baseline is None:
+        return None
+    ours, theirs = subject.records
+    return pair(values_behind(theirs, baseline.table), values_behind(ours, run.table))
 
 
-def _examined(rule: Rule, subject: Subject, pairs: _Pairs) -> RuleResult:
+def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> RuleResult:
     """The result before the p-values are adjusted: ``passed`` where the value keeps the rule, else ``undecided``, or ``failed`` where it is exact."""
     limit = None if subject.metric is None else limit_of(rule, subject.metric)
     blank = RuleResult(
@@ -217,7 +201,8 @@ def _examined(rule: Rule, subject: Subject, pairs: _Pairs) -> RuleResult:
         return replace(blank, reason=f"baseline: {subject.baseline_missing}")
     if subject.differing:
         return replace(blank, state=State.UNDECIDED, reason=f"not comparable: {in_words(subject.differing)}")
-    return _changed(blank, subject.value, subject.baseline, limit, pairs.of(subject))
+    result = _changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline))
+    return replace(result, reason=f"{result.reason}; {subject.note}") if subject.note else result
 
 
 def _changed(blank: RuleResult, run: Measurement, baseline: Measurement, limit: Limit, paired: Paired | None) -> RuleResult:

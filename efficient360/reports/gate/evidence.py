@@ -5,24 +5,26 @@ alarm in at most ``alpha`` of the cases.
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from efficient360.core import formatting
+from efficient360.core.arrays import Floats
 from efficient360.core.measurement import LEVEL, Interval, Measurement
-from efficient360.core.statistics import ROUNDING, bootstrap_mean
+from efficient360.core.statistics import ROUNDING, bootstrap_mean, newcombe_paired
+from efficient360.reports.comparing.evidence import REPEATS, difference_interval, swap_p_value, untested_reason
 from efficient360.reports.comparing.example_values import Paired
-from efficient360.reports.comparison import untested_reason
 
 RESAMPLES: Final = 1000
+_CELLS: Final = 2_000_000
+"""Values of resamples held at a time."""
 _Z: Final = float(stats.norm.ppf((1 + LEVEL) / 2))
 _BINOMIAL: Final = ("wilson", "clopper-pearson")
-Values = NDArray[np.float64]
 
 
 @final
@@ -43,10 +45,26 @@ class Evidence:
     interval: Interval | None = None
 
 
+@final
+@dataclass(frozen=True)
+class _Error:
+    """How far a value may be off.
+
+    Args:
+        normal: Standard error that its interval stands for if it is normal.
+        student: The one that it stands for if it is Student's t over few repeats.
+        freedom: Their degrees of freedom; infinite where it is not.
+    """
+
+    normal: float
+    student: float = 0.0
+    freedom: float = math.inf
+
+
 def value_evidence(m: Measurement, limit: float, below: bool) -> Evidence:
     """Evidence that the true value lies below ``limit`` (above it, unless ``below``).
 
-    Shares of examples get the exact binomial test; any other value the side of its interval that faces the limit.
+    Shares of examples get the exact binomial test; any other value the side of its interval that faces the limit, as Student's t where it is of few repeats.
     """
     if m.exact:
         return Evidence(None, True, "exact value")
@@ -56,11 +74,10 @@ def value_evidence(m: Measurement, limit: float, below: bool) -> Evidence:
     if m.interval.method in _BINOMIAL and 0 <= limit <= 1 and abs(hits - round(hits)) < 1e-6 * m.n:
         p = stats.binomtest(round(hits), m.n, limit, alternative="less" if below else "greater").pvalue
         return Evidence(float(p), False, f"binomial test over {formatting.count(m.n)} examples", m.interval)
-    side = m.interval.high - m.value if m.value < limit else m.value - m.interval.low
-    error = max(0.0, side) / _z_of(m.interval)
-    if error == 0:
+    error = _error(m, m.interval.high - m.value if m.value < limit else m.value - m.interval.low)
+    if error.normal == 0:
         return Evidence(None, False, "an interval of no width", m.interval)
-    return Evidence(_tail((m.value - limit) / error, below), False, "interval of the value", m.interval)
+    return Evidence(_p_value(m.value - limit, error, below), False, "interval of the value", m.interval)
 
 
 def change_evidence(run: Measurement, baseline: Measurement, factor: float, shift: float, below: bool) -> Evidence:
@@ -72,36 +89,36 @@ def change_evidence(run: Measurement, baseline: Measurement, factor: float, shif
         return Evidence(None, True, "exact values")
     if reason := untested_reason(run) or untested_reason(baseline):
         return Evidence(None, False, reason)
-    error = math.hypot(_longer_side(run), factor * _longer_side(baseline))
-    if error == 0:
+    ours, theirs = _error(run, _longer_side(run)), _error(baseline, _longer_side(baseline))
+    error = _difference(ours, theirs, factor)
+    if error.normal == 0:
         return Evidence(None, False, "intervals of no width")
-    distance = run.value - factor * baseline.value - shift
-    spread = math.hypot(_longer_side(run), _own_factor(factor, run.value, baseline.value) * _longer_side(baseline))
-    interval = _around(run.value - baseline.value, spread, "two intervals")
-    return Evidence(_tail(distance / error, below), False, "intervals of the two values", interval)
+    own = _own_factor(factor, run.value, baseline.value)
+    interval = difference_interval(baseline, run) if own == 1 else _around(run.value - baseline.value, _difference(ours, theirs, own), "two intervals")
+    basis = "repeats of the two values" if math.isfinite(error.freedom) else "intervals of the two values"
+    return Evidence(_p_value(run.value - factor * baseline.value - shift, error, below), False, basis, interval)
 
 
 def paired_evidence(pair: Paired, factor: float, shift: float, below: bool) -> Evidence:
     """Evidence from values of the same examples that the truth of ``run - factor * baseline - shift`` lies below 0 (above, unless ``below``).
 
     The baseline is ``pair.first``. Right or wrong against a limit of 0: exact McNemar; against another difference: Tango's score test; other means: paired
-    t; statistics that are no mean: the spread of paired resamples.
+    t; statistics that are no mean: swaps of the examples' values against a limit of 0, else the spread of paired resamples.
     """
     basis = f"paired test over {formatting.count(len(pair))} examples"
+    if len(pair) < 2:
+        return Evidence(None, False, "a single pair")
     if pair.statistic is not None:
-        return _resampled(pair, pair.statistic, factor, shift, below, basis)
+        return _of_statistic(pair, pair.statistic, factor, shift, below, basis)
     first, second = pair.first[:, 0], pair.second[:, 0]
-    own = _own_factor(factor, float(second.mean()), float(first.mean()))
-    spread = bootstrap_mean(second - own * first, seed=0)
-    moved = (own - 1) * float(first.mean())
-    interval = Interval(spread.low + moved, spread.high + moved, spread.method)
-    binary = factor == 1 and bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all())
-    if binary:
-        gained, lost = int(((first == 0) & (second == 1)).sum()), int(((first == 1) & (second == 0)).sum())
+    if factor == 1 and bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
+        both, gained, lost = (int(mask.sum()) for mask in (first * second == 1, second > first, first > second))
+        interval = newcombe_paired(both, gained, lost, len(pair) - both - gained - lost)
         return Evidence(_binary_p_value(gained, lost, len(pair), shift, below), False, basis, interval)
+    own = _own_factor(factor, float(second.mean()), float(first.mean()))
+    spread, moved = bootstrap_mean(second - own * first, seed=0), (own - 1) * float(first.mean())
+    interval = Interval(spread.low + moved, spread.high + moved, spread.method)
     differences = second - factor * first - shift
-    if len(differences) < 2:
-        return Evidence(None, False, "a single pair", interval)
     if np.ptp(differences) <= ROUNDING * max(1.0, float(np.abs(differences).max())):
         beyond = differences[0] < 0 if below else differences[0] > 0
         return Evidence(0.0 if beyond else 1.0, False, basis, interval)
@@ -136,20 +153,24 @@ def tango(gained: int, lost: int, n: int, difference: float) -> float:
     return math.copysign(math.inf, found) if variance <= 0 and found else found / math.sqrt(variance) if found else 0.0
 
 
-def _resampled(pair: Paired, statistic: Callable[[Values], Values], factor: float, shift: float, below: bool, basis: str) -> Evidence:
-    n = len(pair)
-    rows = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
-    pieces = [slice(i, i + 100) for i in range(0, RESAMPLES, 100)]
-    first, second = (np.concatenate([statistic(values[rows[piece]]) for piece in pieces]) for values in (pair.first, pair.second))
-    at = [float(statistic(values[None])[0]) for values in (pair.first, pair.second)]
-    if not np.isfinite(np.concatenate([first, second])).all():
-        return Evidence(None, False, "resamples without a value")
+def _of_statistic(pair: Paired, statistic: Callable[[Floats], Floats], factor: float, shift: float, below: bool, basis: str) -> Evidence:
+    n, rng = len(pair), np.random.default_rng(0)
+    pieces: list[tuple[Floats, Floats]] = []
+    for start in range(0, RESAMPLES, step := max(1, _CELLS // pair.first.size)):
+        rows = rng.integers(0, n, (min(step, RESAMPLES - start), n))
+        pieces.append((statistic(pair.first[rows]), statistic(pair.second[rows])))
+    first, second = (np.concatenate(side) for side in zip(*pieces, strict=True))
+    ours, theirs = (float(statistic(values[None])[0]) for values in (pair.second, pair.first))
+    if not np.isfinite(np.concatenate([first, second, [ours, theirs]])).all():
+        return Evidence(None, False, "a statistic that some resamples lack")
     error = float((second - factor * first).std(ddof=1))
-    spread = float((second - _own_factor(factor, at[1], at[0]) * first).std(ddof=1))
-    interval = _around(at[1] - at[0], spread, "paired-bootstrap")
+    interval = _around(ours - theirs, _Error(float((second - _own_factor(factor, ours, theirs) * first).std(ddof=1))), "paired-bootstrap")
+    if factor == 1 and abs(shift) < ROUNDING:
+        two_sided = swap_p_value(pair)
+        return Evidence(two_sided / 2 if (ours < theirs if below else ours > theirs) else 1 - two_sided / 2, False, basis, interval)
     if error == 0:
         return Evidence(None, False, "resamples that do not differ", interval)
-    return Evidence(_tail((at[1] - factor * at[0] - shift) / error, below), False, basis, interval)
+    return Evidence(_tail((ours - factor * theirs - shift) / error, below), False, basis, interval)
 
 
 def _own_factor(factor: float, run: float, baseline: float) -> float:
@@ -157,17 +178,41 @@ def _own_factor(factor: float, run: float, baseline: float) -> float:
     return 1.0 if factor == 1 or baseline == 0 else run / baseline
 
 
-def _around(value: float, error: float, method: str) -> Interval:
-    return Interval(value - _Z * error, value + _Z * error, method)
+def _around(value: float, error: _Error, method: str) -> Interval:
+    return Interval(value - _Z * error.normal, value + _Z * error.normal, method)
 
 
 def _longer_side(m: Measurement) -> float:
-    """The standard error that the longer side of an interval stands for; 0 for an exact value."""
-    return 0.0 if m.interval is None else max(m.interval.high - m.value, m.value - m.interval.low, 0.0) / _z_of(m.interval)
+    return 0.0 if m.interval is None else max(m.interval.high - m.value, m.value - m.interval.low)
 
 
-def _z_of(interval: Interval) -> float:
-    return float(stats.norm.ppf((1 + (interval.level or LEVEL)) / 2))
+def _error(m: Measurement, side: float) -> _Error:
+    """The error that a side of an interval stands for; none for an exact value."""
+    if m.interval is None:
+        return _Error(0.0)
+    quantile, side = (1 + (m.interval.level or LEVEL)) / 2, max(0.0, side)
+    normal = side / float(stats.norm.ppf(quantile))
+    if not m.interval.method.startswith(REPEATS):
+        return _Error(normal, normal)
+    counted = re.search(r"over (\d+)", m.interval.method)
+    freedom = max(1, (int(counted[1]) if counted else m.n) - 1)
+    return _Error(normal, side / float(stats.t.ppf(quantile, freedom)), freedom)
+
+
+def _difference(first: _Error, second: _Error, factor: float) -> _Error:
+    """The error of ``first - factor * second``, with the degrees of freedom of Welch (1947) and Satterthwaite."""
+    student = math.hypot(first.student, factor * second.student)
+    weights = first.student**4 / first.freedom + (factor * second.student) ** 4 / second.freedom
+    return _Error(math.hypot(first.normal, factor * second.normal), student, student**4 / weights if weights else math.inf)
+
+
+def _p_value(distance: float, error: _Error, below: bool) -> float:
+    """Of few repeats the larger of two: Student's t, whose tails are long, and the normal's, as their intervals also hold what no repeat within a run shows."""
+    p = _tail(distance / error.normal, below)
+    if not math.isfinite(error.freedom) or error.student == 0:
+        return p
+    t = distance / error.student
+    return max(p, float(stats.t.cdf(t, error.freedom) if below else stats.t.sf(t, error.freedom)))
 
 
 def _tail(z: float, below: bool) -> float:

@@ -1,7 +1,7 @@
 """Which values of a run a rule is about: the one that an axis scores, or every value under the conditions given."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Scalar
@@ -12,6 +12,7 @@ from efficient360.reports.comparability import Difference, differences
 from efficient360.reports.gate.axis_values import axis_differences, axis_value
 from efficient360.reports.gate.rule import AXES, CODE, Rule
 from efficient360.reports.names import TITLES
+from efficient360.reports.names import conditions as conditions_text
 from efficient360.reports.report import Axis, Report, summary_record
 
 UNKNOWN: Final = "unknown-metric"
@@ -34,6 +35,7 @@ class Subject:
         baseline_missing: Why the baseline has none.
         differing: In what the two were measured differently.
         records: The two stored outcomes, the run's first, where both are values.
+        note: Conditions of the baseline's value where an axis scores one under others, such as another runtime.
     """
 
     evaluator: str
@@ -45,6 +47,7 @@ class Subject:
     baseline_missing: str = ""
     differing: Sequence[Difference] = ()
     records: tuple[Record, Record] | None = None
+    note: str = ""
 
 
 def subjects(rule: Rule, run: Report, baseline: Report | None) -> list[Subject]:
@@ -64,16 +67,14 @@ def subjects(rule: Rule, run: Report, baseline: Report | None) -> list[Subject]:
     if rule.evaluator == AXES:
         return [_axis_subject(rule, run, baseline)]
     evaluators = _evaluators(rule, reports)
-    chosen: dict[tuple[str, str], Record] = {}
-    for report in reports:
-        for record in _chosen(rule, report, evaluators):
-            chosen.setdefault((record.evaluator, str(sorted(record.outcome.conditions.items(), key=str))), record)
-    if not chosen:
-        other = [r for report in reports for r in report.records if r.metric is not None and r.metric.name == rule.metric and r.evaluator in evaluators]
-        if other:
-            raise _no_such_conditions(rule, other)
-        return [Subject(evaluators[0] if evaluators else rule.evaluator, None, rule.conditions, None, missing="it was not part of this run")]
-    return [_subject(record, run, baseline) for record in chosen.values()]
+    ours = _chosen(rule, run, evaluators)
+    theirs = {} if baseline is None else _chosen(rule, baseline, evaluators)
+    if ours or theirs:
+        return [_subject(ours.get(key), theirs.get(key), run, baseline) for key in dict.fromkeys([*ours, *theirs])]
+    other = [r for report in reports for r in report.records if r.metric is not None and r.metric.name == rule.metric and r.evaluator in evaluators]
+    if other:
+        raise _no_such_conditions(rule, other)
+    return [Subject(evaluators[0] if evaluators else rule.evaluator, None, rule.conditions, None, missing="it was not part of this run")]
 
 
 def _evaluators(rule: Rule, reports: Sequence[Report]) -> list[str]:
@@ -88,30 +89,50 @@ def _evaluators(rule: Rule, reports: Sequence[Report]) -> list[str]:
     return [rule.evaluator] if rule.evaluator else known
 
 
-def _chosen(rule: Rule, report: Report, evaluators: Sequence[str]) -> list[Record]:
+def _chosen(rule: Rule, report: Report, evaluators: Sequence[str]) -> dict[Hashable, Record]:
+    """The outcomes of a report that a rule is about, each under what the same one of another report has, too: its anchor, or its conditions."""
     records = [r for r in report.records if r.evaluator in evaluators and (r.metric is None or r.metric.name == rule.metric)]
     measured = [r for r in records if isinstance(r.outcome, Measurement) and _fits(rule, r.outcome.conditions)]
     failed = [r for r in records if isinstance(r.outcome, Failure) and _may_fit(rule, r.outcome.conditions)]
     if rule.every:
-        return measured or failed
+        return _by_conditions(measured or failed)
     if plain := [r for r in measured if len(r.outcome.conditions) == len(rule.conditions)]:
-        return plain
+        return _by_conditions(plain)
     anchors = [part.anchor for axis in report.axes for part in axis.parts if part.anchor.metric == rule.metric and part.anchor.evaluator in evaluators]
-    scored = [found[0] for anchor in anchors if (found := summary_record(anchor, measured)) is not None]
-    if scored:
-        return scored
-    return failed if failed and (anchors or not measured) else measured
+    scored: dict[Hashable, Record] = {i: found[0] for i, anchor in enumerate(anchors) if (found := summary_record(anchor, measured)) is not None}
+    return scored or _by_conditions(failed if failed and (anchors or not measured) else measured)
 
 
-def _subject(chosen: Record, run: Report, baseline: Report | None) -> Subject:
-    found = [None if report is None else _same_value(chosen, report) for report in (run, baseline)]
-    values = [_meaningful(record) for record in found]
-    ours, theirs = found
-    differing = differences(theirs, ours) if ours is not None and theirs is not None and None not in values else []
-    metric = next((r.metric for r in (ours, theirs, chosen) if r is not None and r.metric is not None), None)
-    reasons = ["" if value is not None or report is None else _why(chosen, report) for value, report in zip(values, (run, baseline), strict=True)]
-    records = (ours, theirs) if ours is not None and theirs is not None else None
-    return Subject(chosen.evaluator, metric, chosen.outcome.conditions, values[0], values[1], reasons[0], reasons[1], differing, records)
+def _by_conditions(records: Iterable[Record]) -> dict[Hashable, Record]:
+    return {(r.evaluator, frozenset(r.outcome.conditions.items())): r for r in records}
+
+
+def _subject(ours: Record | None, theirs: Record | None, run: Report, baseline: Report | None) -> Subject:
+    known = ours or theirs
+    if known is None:
+        raise ValueError("neither run has an outcome")
+    pair = [ours or _same_value(known, run), theirs or (None if baseline is None else _same_value(known, baseline))]
+    first, second = map(_meaningful, pair)
+    reasons = [
+        "" if value is not None or report is None else _why(known, own, report)
+        for value, own, report in zip((first, second), pair, (run, baseline), strict=True)
+    ]
+    metric = next((r.metric for r in (*pair, known) if r is not None and r.metric is not None), None)
+    subject = Subject(known.evaluator, metric, known.outcome.conditions, first, second, *reasons)
+    if first is None or second is None or pair[0] is None or pair[1] is None or baseline is None:
+        return subject
+    differing = differences(pair[1], pair[0]) or _other_data(pair[0], pair[1], run, baseline)
+    note = "" if first.conditions == second.conditions else f"baseline: {conditions_text(second.conditions) or 'without conditions'}"
+    return replace(subject, differing=differing, records=(pair[0], pair[1]), note=note)
+
+
+def _other_data(ours: Record, theirs: Record, run: Report, baseline: Report) -> list[Difference]:
+    """That two values of examples are of different data, where they were stored before records told what they were measured with."""
+    digests = [None if report.dataset is None else report.dataset.get("digest") for report in (baseline, run)]
+    alike = digests[0] is not None and digests[0] == digests[1]
+    told = bool(ours.measured_with) and bool(theirs.measured_with)
+    depends = any(isinstance(r.outcome, Measurement) and not r.outcome.exact and r.outcome.n > 1 for r in (ours, theirs))
+    return [] if alike or told or not depends else [("data", str(digests[0]), str(digests[1]))]
 
 
 def _same_value(chosen: Record, report: Report) -> Record | None:
@@ -126,17 +147,22 @@ def _meaningful(record: Record | None) -> Measurement | None:
     return record.outcome if record is not None and isinstance(record.outcome, Measurement) and not record.outcome.void else None
 
 
-def _why(chosen: Record, report: Report) -> str:
-    """Why a report has no value where another has one, or where it has a failure."""
-    record = _same_value(chosen, report)
-    if record is not None and isinstance(record.outcome, Measurement):
-        return f"void: {record.outcome.void}"
-    name = None if chosen.metric is None else chosen.metric.name
-    ours = [r for r in report.records if r.evaluator == chosen.evaluator]
+def _why(known: Record, own: Record | None, report: Report) -> str:
+    """Why a report has no value where another has one, or where it has a failure.
+
+    Args:
+        known: An outcome of either report.
+        own: This report's own, if it has one.
+        report: This report.
+    """
+    if own is not None:
+        return f"void: {own.outcome.void}" if isinstance(own.outcome, Measurement) else own.outcome.message
+    name = None if known.metric is None else known.metric.name
+    ours = [r for r in report.records if r.evaluator == known.evaluator]
     failures = [r.outcome for r in ours if isinstance(r.outcome, Failure) and (r.metric is None or name in (None, r.metric.name))]
     if failures:
         return failures[0].message
-    return "it was not measured under these conditions" if ours else f"{chosen.evaluator} was not part of this run"
+    return "it was not measured under these conditions" if ours else f"{known.evaluator} was not part of this run"
 
 
 def _fits(rule: Rule, conditions: Conditions) -> bool:
