@@ -109,6 +109,13 @@ def check(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write runs as tables and figures."""
+    from efficient360.cli.export_command import export as run
+
+    return run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes."""
     from efficient360 import api
@@ -225,6 +232,7 @@ RUN: Mapping[str, Command] = {
     "compress": compress,
     "compare": compare,
     "check": check,
+    "export": export,
     "report": report,
     "leaderboard": leaderboard,
     "benchmark": benchmark,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from efficient360.cli import check_command
+from efficient360.cli import check_command, export_command
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("first", type=path_option, help="folder of a run")
     compare.add_argument("second", type=path_option, help="folder of the run to compare with")
     check_command.add_options(commands.add_parser("check", help="hold a run against rules and a baseline, and fail where they are broken: a gate for CI"))
+    export_command.add_options(commands.add_parser("export", help="write runs as a table (Markdown, LaTeX, CSV, JSON, Parquet) and figures (SVG, PDF, PNG)"))
     report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")

@@ -37,6 +37,7 @@ LATEX: Final[Mapping[str, str]] = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "≈": r"$\approx$",
+    "†": r"$\dagger$",
     "∞": r"$\infty$",
     "…": r"\ldots{}",
     "°": r"$^{\circ}$",
@@ -142,8 +143,8 @@ def to_csv(table: TextTable) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([_spreadsheet(column) for column in table.columns])
-    writer.writerows([_spreadsheet(cell) for cell in row] for row in table.rows)
+    writer.writerow([spreadsheet_cell(column) for column in table.columns])
+    writer.writerows([spreadsheet_cell(cell) for cell in row] for row in table.rows)
     return text.getvalue()
 
 
@@ -158,13 +159,14 @@ def escape_latex(text: str) -> str:
     return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped  # else the line break before it takes it for its argument
 
 
+def spreadsheet_cell(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet runs as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+
+
 def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def _spreadsheet(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell

@@ -83,10 +83,10 @@ def evidence(result: RuleResult) -> str:
 
 def sentence(result: RuleResult) -> str:
     """All of it in one line: what, from where to where, by how much, how sure."""
+    if result.state is State.MISSING:
+        return f"{subject(result)}: {result.reason}" if result.value is None else f"{subject(result)}: {value(result)}, {result.reason}"
     before, after, by, ends = baseline(result), value(result), change(result), interval(result)
     values = f"{before} → {after}" if before else after
-    if result.state is State.MISSING:
-        return f"{subject(result)}: {values}: {result.reason}"
     moved = f", {by}" if by else ""
     return f"{subject(result)}: {values}{moved}{f' (95 %: {ends})' if ends else ''}; {evidence(result)}"
 
