@@ -1,6 +1,6 @@
 import pytest
 from gate_runs import CONFIDENCE, LATENCY, MACS, NLL, TOP1, TRANSFER
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient360.core.measurement import BYTE, ONE, Better, Metric
@@ -95,6 +95,7 @@ def test_conditions_and_evaluators_are_read() -> None:
     assert parse_rule(Kind.REQUIRE, "axes.privacy >= 0.5").evaluator == "axes"
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_rule_or_one_refusal(text: str) -> None:
     refused = ""

@@ -69,6 +69,9 @@ def subjects(rule: Rule, run: Report, baseline: Report | None) -> list[Subject]:
     evaluators = _evaluators(rule, reports)
     ours = _chosen(rule, run, evaluators)
     theirs = {} if baseline is None else _chosen(rule, baseline, evaluators)
+    if any(isinstance(record.outcome, Measurement) for record in (*ours.values(), *theirs.values())):
+        # A failure stands for the values that another run has, or the same run under other conditions.
+        ours, theirs = ({key: r for key, r in found.items() if isinstance(r.outcome, Measurement)} for found in (ours, theirs))
     if ours or theirs:
         return [_subject(ours.get(key), theirs.get(key), run, baseline) for key in dict.fromkeys([*ours, *theirs])]
     other = [r for report in reports for r in report.records if r.metric is not None and r.metric.name == rule.metric and r.evaluator in evaluators]
