@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from efficient360.core.figures import Table
+
+WARNING_COLUMNS: Final = ("Warning", "Details", "Recommendation")
+DISTURBANCE_COLUMNS: Final = ("Artefact", "Seen", "Advice")
+DISTURBED: Final = "disturbed-timing"
+"""The code of what disturbed a timing, read back from a table."""
+NONE: Final = ("none", "all checks passed", "")
 
 
 @final
@@ -46,4 +52,23 @@ def findings_from_json(data: Any) -> tuple[Finding, ...]:
 def findings_table(findings: Sequence[Finding]) -> Table:
     """The findings as a table of warnings; a single row ``none`` when there are none."""
     rows = tuple((finding.code, finding.message, finding.advice) for finding in findings)
-    return Table("Warnings", ("Warning", "Details", "Recommendation"), rows or (("none", "all checks passed", ""),))
+    return Table("Warnings", WARNING_COLUMNS, rows or (NONE,))
+
+
+def disturbances_table(disturbed: Sequence[tuple[str, Finding]]) -> Table:
+    """What disturbed a timing, with what was timed."""
+    return Table("What disturbed the measurement", DISTURBANCE_COLUMNS, tuple((what, f.message, f.advice) for what, f in disturbed))
+
+
+def is_findings(table: Table) -> bool:
+    """Whether a table holds findings."""
+    return table.columns in (WARNING_COLUMNS, DISTURBANCE_COLUMNS)
+
+
+def findings_of(table: Table) -> tuple[Finding, ...]:
+    """The findings that :func:`findings_table` or :func:`disturbances_table` made a table of; none for any other table."""
+    if table.columns == DISTURBANCE_COLUMNS:
+        return tuple(Finding(DISTURBED, str(seen), str(advice)) for _, seen, advice in table.rows)
+    if table.columns != WARNING_COLUMNS:
+        return ()
+    return tuple(Finding(str(code), str(message), str(advice)) for code, message, advice in table.rows if (code, message, advice) != NONE)

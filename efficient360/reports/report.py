@@ -33,6 +33,7 @@ class SummaryMetric:
         reason: Why there is no score.
         bound: What the score stands for where the value was measured with other settings.
         settings: Those settings with both values.
+        differing: The names of those settings.
     """
 
     anchor: Anchor
@@ -41,6 +42,7 @@ class SummaryMetric:
     reason: str
     bound: Bound | None = None
     settings: str = ""
+    differing: Sequence[str] = ()
 
 
 @final
@@ -79,6 +81,12 @@ class Axis:
         """What the mark of :attr:`score_text` means, with the settings that differ; empty without one."""
         told = "; ".join(dict.fromkeys(f"{part.anchor.evaluator} {part.settings}" for part in self.parts if part.settings))
         return f"{self.bound}: {told}" if self.bound else ""
+
+    @property
+    def bound_brief(self) -> str:
+        """The same in a few words, by the settings' names alone; empty without one."""
+        differing = (f"{part.anchor.evaluator} with other {', '.join(part.differing)}" for part in self.parts if part.differing)
+        return f"{self.bound}: {'; '.join(dict.fromkeys(differing))}" if self.bound else ""
 
 
 @final
@@ -150,7 +158,7 @@ def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
         return SummaryMetric(anchor, None, None, f"void: {measurement.void}")
     others = setting_differences(record.settings, anchor.settings)
     told = ", ".join(f"{name} {value} (the axis takes {wanted})" for name, value, wanted in others)
-    return SummaryMetric(anchor, measurement, anchor.score(measurement.value), "", anchor.otherwise if others else None, told)
+    return SummaryMetric(anchor, measurement, anchor.score(measurement.value), "", anchor.otherwise if others else None, told, [name for name, _, _ in others])
 
 
 def _reason(anchor: Anchor, records: Sequence[Record]) -> str:

@@ -9,6 +9,7 @@ from efficient360.core.figures import Figure
 from efficient360.core.measurement import Better, Failure, Measurement, Metric
 from efficient360.core.outcome import Record
 from efficient360.reports import names
+from efficient360.reports.axis_scores import axis_of
 from efficient360.reports.report import Axis, Report
 
 FEW = 6
@@ -142,7 +143,7 @@ def sections(report: Report) -> list[Section]:
     """
     by_axis: dict[str | None, list[Record]] = {}
     for record in report.records:
-        by_axis.setdefault(_axis_of(report, record), []).append(record)
+        by_axis.setdefault(axis_of(report, record), []).append(record)
     axes: list[Axis | None] = [*report.axes, None]
     grouped = [(axis, by_axis.get(axis.dimension.name if axis else None, [])) for axis in axes]
     return [_section(axis, records) for axis, records in grouped if any(isinstance(r.outcome, Measurement) for r in records)]
@@ -210,13 +211,6 @@ def strip(m: Measurement) -> Strip | None:
 def _missing_metric(evaluator: str, failure: Failure) -> MissingMetric:
     title = names.title(failure.metric.name) if failure.metric else names.words(evaluator)
     return MissingMetric(title, evaluator, failure, names.conditions(failure.conditions))
-
-
-def _axis_of(report: Report, record: Record) -> str | None:
-    scores = [(axis.dimension.name, part.anchor.metric) for axis in report.axes for part in axis.parts if part.anchor.evaluator == record.evaluator]
-    exact = [name for name, metric in scores if record.metric is not None and metric == record.metric.name]
-    related = [axis.dimension.name for axis in report.axes if record.evaluator in axis.dimension.related]
-    return next(iter([*exact, *(name for name, _ in scores), *related]), None)
 
 
 def _section(axis: Axis | None, records: Sequence[Record]) -> Section:

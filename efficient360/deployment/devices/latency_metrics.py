@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from efficient360.core.figures import Bars, Curve, Figure, Series, Table
+from efficient360.core.findings import disturbances_table
 from efficient360.core.formatting import number, scaled, significant
 from efficient360.core.measurement import BYTE, JOULE, ONE, SECOND, Better, Conditions, Failure, Measurement, Metric, Outcome, Status, Unit
 from efficient360.core.statistics import bootstrap_mean, value_range, wilson
@@ -182,14 +183,11 @@ def _row(cell: ArtefactResult) -> tuple[str | int | float, ...]:
 
 
 def _findings(cells: Sequence[ArtefactResult]) -> Iterator[Figure]:
-    rows = tuple(
-        (f"{cell.artefact.label}, batch {cell.artefact.batch}", finding.message, finding.advice)
-        for cell in cells
-        if cell.timing is not None
-        for finding in cell.timing.findings
-    )
-    if rows:
-        yield Table("What disturbed the measurement", ("Artefact", "Seen", "Advice"), rows)
+    disturbed = [
+        (f"{cell.artefact.label}, batch {cell.artefact.batch}", finding) for cell in cells if cell.timing is not None for finding in cell.timing.findings
+    ]
+    if disturbed:
+        yield disturbances_table(disturbed)
 
 
 def _device(device: DeviceDescription) -> Figure:
