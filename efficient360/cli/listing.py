@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import CheckpointError, SettingsError
 
 ROOT = "efficient360"
@@ -63,7 +64,7 @@ def show(what: str, name: str, plugins: Sequence[Path]) -> str:
     texts = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
     if name not in texts:
         kind = CheckpointError if what == "checkpoint" else SettingsError
-        raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", f"known: {', '.join(texts)}")
+        raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", did_you_mean(name, texts))
     return str(texts[name]).rstrip()
 
 
@@ -91,7 +92,7 @@ def _dimension(name: str, plugins: Sequence[Path]) -> str:
 
     known = {d.name: d for d in dimensions(plugins)}
     if name not in known:
-        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(known)}")
+        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", did_you_mean(name, known))
     d = known[name]
     lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "summary metrics:" if d.anchors else "no evaluator measures it yet"]
     for a in d.anchors:

@@ -157,7 +157,15 @@ def test_whatever_happens_it_is_a_sane_number_or_none(steps: list[tuple[float, i
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0, "a few seconds"), (38, "about 40 s"), (70, "about 1 min"), (130, "about 2 min"), (1130, "about 20 min"), (3500, "about 1 h"), (5500, "about 1 h 30 min")],
+    [
+        (0, "a few seconds"),
+        (38, "about 40 s"),
+        (70, "about 1 min"),
+        (130, "about 2 min"),
+        (1130, "about 20 min"),
+        (3500, "about 1 h"),
+        (5500, "about 1 h 30 min"),
+    ],
 )
 def test_rough_durations(seconds: float, told: str) -> None:
     assert formatting.rough_duration(seconds) == told
