@@ -156,6 +156,14 @@ def doctor(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def completion(options: argparse.Namespace) -> int:
+    """Print a shell's completion script."""
+    from efficient360.cli.completion import script
+
+    print(script(options.shell))
+    return 0
+
+
 RUN: Mapping[str, Command] = {
     "evaluate": evaluate,
     "compress": compress,
@@ -167,6 +175,7 @@ RUN: Mapping[str, Command] = {
     "show": show_one,
     "inspect": inspect,
     "init": init,
+    "completion": completion,
     "devices": devices,
     "doctor": doctor,
 }

@@ -17,9 +17,9 @@ ROOT = "efficient360"
 def listing(what: str, plugins: Sequence[Path]) -> list[str]:
     """One line per entry: name and description."""
     if what == "evaluators":
-        from efficient360.plugins.registry import evaluators
+        from efficient360.cli.evaluator_listing import evaluator_lines
 
-        return _aligned([(e.name, e.summary or e.origin) for e in evaluators(plugins).values()])
+        return evaluator_lines(plugins)
     if what == "dimensions":
         from efficient360.plugins.registry import dimensions
 
@@ -60,12 +60,21 @@ def show(what: str, name: str, plugins: Sequence[Path]) -> str:
         return _evaluator(name, plugins)
     if what == "dimension":
         return _dimension(name, plugins)
-    folder, suffix = {"dataset": ("datasets/cards", ".yaml"), "protocol": ("configs/protocols", ".yaml"), "checkpoint": ("models/zoo", ".json")}[what]
-    texts = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
+    texts = entries(what)
     if name not in texts:
         kind = CheckpointError if what == "checkpoint" else SettingsError
         raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", did_you_mean(name, texts))
     return str(texts[name]).rstrip()
+
+
+def entries(what: str) -> dict[str, str]:
+    """The text of each data set's card, protocol or embedded checkpoint's sidecar, by name.
+
+    Args:
+        what: ``dataset``, ``protocol`` or ``checkpoint``.
+    """
+    folder, suffix = {"dataset": ("datasets/cards", ".yaml"), "protocol": ("configs/protocols", ".yaml"), "checkpoint": ("models/zoo", ".json")}[what]
+    return {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
 
 
 def _evaluator(name: str, plugins: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,13 @@ EPILOG = """examples:
   efficient360 inspect model.pth
   efficient360 inspect photos/
   efficient360 compare runs/a runs/b"""
+
+
+SHELLS = ("bash", "zsh", "fish")
+COMPLETION_EPILOG = """install it:
+  bash  efficient360 completion bash >> ~/.bashrc
+  zsh   efficient360 completion zsh >> ~/.zshrc        (after compinit)
+  fish  efficient360 completion fish > ~/.config/fish/completions/efficient360.fish"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,12 +47,12 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--all", action="store_true", help="print every metric, not only the verdict and a line for each axis")
     report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
-    listing = commands.add_parser("list", help="list evaluators, dimensions, data sets, checkpoints, protocols or runtimes")
-    listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"))
+    listing = commands.add_parser("list", help="list evaluators by axis with cost and protocol, dimensions, data sets, checkpoints, protocols or runtimes")
+    listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"), help="what to list")
     listing.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
-    show = commands.add_parser("show", help="show one of them in full")
-    show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"))
-    show.add_argument("name")
+    show = commands.add_parser("show", help="show one evaluator, dimension, data set, checkpoint or protocol in full: settings, metrics, sources")
+    show.add_argument("what", choices=("evaluator", "dimension", "dataset", "checkpoint", "protocol"), help="kind of what is shown")
+    show.add_argument("name", help="its name, as efficient360 list prints it")
     show.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
     _inspect(commands.add_parser("inspect", help="describe a checkpoint or a data set in seconds, with the command that evaluates it"))
     _init(commands.add_parser("init", help="write a job file for evaluate --config, from what inspect finds of checkpoints and data"))
@@ -55,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=path_option, default=Path("site"), help="folder to write (default: site)")
     devices = commands.add_parser("devices", help="list devices to measure on, and the runtimes installed there")
     devices.add_argument("address", nargs="*", help="further devices to probe: ssh://user@host, adb://serial, limited:1core-2gb")
+    completion = commands.add_parser("completion", help="print a script that completes commands, options and names in a shell")
+    completion.add_argument("shell", choices=SHELLS, help="which shell; where the script goes is told below")
+    completion.epilog = COMPLETION_EPILOG
+    completion.formatter_class = argparse.RawDescriptionHelpFormatter
     add_output_options(commands.add_parser("doctor", help="check what this machine lacks for each measurement, and how to install it"))
     return top
 
@@ -216,6 +228,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         SystemExit: Help was asked for, or a value is missing or of another kind: argparse has said so.
     """
     top = parser()
+    if "_ARGCOMPLETE" in os.environ:  # set by the shell's completion function alone
+        from efficient360.cli.completion import complete
+
+        complete(top)
     options, rest = top.parse_known_args(arguments, argparse.Namespace(typed=list(arguments), parse=parse_arguments))
     if options.command in ("evaluate", "init"):  # checkpoints that stand after an option
         options.checkpoint += [argument for argument in rest if not argument.startswith("-")]
