@@ -3,17 +3,43 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 
 from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Conditions
-from efficient360.storage.per_example import read_examples
 
 ROUNDING: Final = 1e-9
 """Relative difference to the stored number that a sum in another order may leave."""
+
+
+@final
+@dataclass(frozen=True)
+class OfMeans:
+    """A metric that follows from the means of columns, such as a ratio of two.
+
+    Args:
+        value: From means ``(r, q)`` and the number of examples behind each to the metric, ``(r,)``.
+    """
+
+    value: Callable[[Floats, int], Floats]
+
+
+@final
+@dataclass(frozen=True)
+class OfExamples:
+    """A metric for which examples must be put in order anew, such as a calibration error.
+
+    Args:
+        value: From values ``(r, n, q)`` to the metric, ``(r,)``.
+    """
+
+    value: Callable[[Floats], Floats]
+
+
+Statistic = OfMeans | OfExamples | None
+"""How a metric follows from its values; ``None`` is the mean of the only column."""
 
 
 @final
@@ -24,22 +50,30 @@ class ExampleValues:
     Args:
         ids: Ids of the examples.
         values: One row an example, float64 ``(n, q)``.
-        statistic: The metric from values ``(r, n, q)`` of ``r`` resamples, ``(r,)``; ``None`` for the mean of the only column.
-        tolerance: How far the statistic may lie from the stored number where that was drawn by chance.
+        statistic: How the metric follows.
+        tolerance: How far it may lie from the stored number where that was drawn by chance.
     """
 
     ids: Sequence[str]
     values: Floats
-    statistic: Callable[[Floats], Floats] | None = None
+    statistic: Statistic = None
     tolerance: float = 0.0
 
     def value(self) -> float:
         """The metric of these examples."""
-        return float(self.values.mean()) if self.statistic is None else float(self.statistic(self.values[None])[0])
+        return float(statistic_of(self.statistic, self.values[None])[0])
 
     def gives(self, value: float) -> bool:
         """Whether these values give the stored number again."""
         return abs(self.value() - value) <= max(self.tolerance, ROUNDING * max(1.0, abs(value)))
+
+
+def statistic_of(statistic: Statistic, values: Floats) -> Floats:
+    """A metric of values ``(r, n, q)``, ``(r,)``."""
+    if isinstance(statistic, OfExamples):
+        return statistic.value(values)
+    means: Floats = values.mean(axis=1)
+    return means[:, 0] if statistic is None else statistic.value(means, values.shape[1])
 
 
 @final
@@ -50,12 +84,12 @@ class Paired:
     Args:
         first: Of the first run, ``(n, q)``.
         second: Of the second run, ``(n, q)``.
-        statistic: As :class:`ExampleValues` has it.
+        statistic: How the metric follows from either.
     """
 
     first: Floats
     second: Floats
-    statistic: Callable[[Floats], Floats] | None = None
+    statistic: Statistic = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -89,15 +123,6 @@ class ExampleTable:
         for (evaluator, name, conditions), column in values.items():
             self._named.setdefault((evaluator, name), []).append((json.loads(conditions), column))
 
-    @classmethod
-    def of(cls, folder: Path) -> "ExampleTable":
-        """The table of a run's folder; empty where it has none.
-
-        Raises:
-            RunError: The table can't be read.
-        """
-        return cls(read_examples(folder))
-
     def column(self, evaluator: str, name: str, conditions: Conditions | None = None) -> Mapping[str, float] | None:
         """One column, ``None`` if there is none."""
         return self._values.get((evaluator, name, json.dumps(dict(conditions or {}), sort_keys=True)))
@@ -107,7 +132,7 @@ class ExampleTable:
         return self._named.get((evaluator, name), ())
 
 
-def stacked(columns: Sequence[Mapping[str, float]], of: Callable[[Floats], Floats] | None = None, statistic: Callable[[Floats], Floats] | None = None) -> ExampleValues:
+def stacked(columns: Sequence[Mapping[str, float]], of: Callable[[Floats], Floats] | None = None, statistic: Statistic = None) -> ExampleValues:
     """Columns side by side, over the examples that all of them have.
 
     Args:
