@@ -17,11 +17,11 @@ from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
+from efficient360.reports.comparing.evidence import untested_reason as untested_reason
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
 from efficient360.reports.comparing.sources import values_behind
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
 from efficient360.reports.report import Report, summary_record
-from efficient360.storage.per_example import read_examples
 
 Identity = tuple[str, str, str]
 """Evaluator, metric, and conditions as JSON with sorted keys."""
@@ -42,7 +42,7 @@ class Run:
 
     def __init__(self, report: Report, folder: Path) -> None:
         self.report = report
-        self._table = ExampleTable(read_examples(folder))
+        self._table = ExampleTable.of(folder)
         self._behind: dict[int, ExampleValues | None] = {}
 
     def values(self, record: Record) -> ExampleValues | None:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 
 from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Conditions
+from efficient360.storage.per_example import read_examples
 
 ROUNDING: Final = 1e-9
 """Relative difference to the stored number that a sum in another order may leave."""
@@ -25,6 +27,10 @@ class OfMeans:
 
     value: Callable[[Floats, int], Floats]
 
+    def __call__(self, values: Floats) -> Floats:
+        """The metric of values ``(r, n, q)``, ``(r,)``."""
+        return self.value(values.mean(axis=1), values.shape[1])
+
 
 @final
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class OfExamples:
     """
 
     value: Callable[[Floats], Floats]
+
+    def __call__(self, values: Floats) -> Floats:
+        """The metric of values ``(r, n, q)``, ``(r,)``."""
+        return self.value(values)
 
 
 Statistic = OfMeans | OfExamples | None
@@ -61,19 +71,11 @@ class ExampleValues:
 
     def value(self) -> float:
         """The metric of these examples."""
-        return float(statistic_of(self.statistic, self.values[None])[0])
+        return float(self.values.mean()) if self.statistic is None else float(self.statistic(self.values[None])[0])
 
     def gives(self, value: float) -> bool:
         """Whether these values give the stored number again."""
         return abs(self.value() - value) <= max(self.tolerance, ROUNDING * max(1.0, abs(value)))
-
-
-def statistic_of(statistic: Statistic, values: Floats) -> Floats:
-    """A metric of values ``(r, n, q)``, ``(r,)``."""
-    if isinstance(statistic, OfExamples):
-        return statistic.value(values)
-    means: Floats = values.mean(axis=1)
-    return means[:, 0] if statistic is None else statistic.value(means, values.shape[1])
 
 
 @final
@@ -122,6 +124,15 @@ class ExampleTable:
         self._named: dict[tuple[str, str], list[tuple[Conditions, Mapping[str, float]]]] = {}
         for (evaluator, name, conditions), column in values.items():
             self._named.setdefault((evaluator, name), []).append((json.loads(conditions), column))
+
+    @classmethod
+    def of(cls, folder: Path) -> "ExampleTable":
+        """The table of a run's folder; empty where it has none.
+
+        Raises:
+            RunError: The table can't be read.
+        """
+        return cls(read_examples(folder))
 
     def column(self, evaluator: str, name: str, conditions: Conditions | None = None) -> Mapping[str, float] | None:
         """One column, ``None`` if there is none."""
