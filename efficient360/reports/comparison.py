@@ -20,6 +20,7 @@ from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
 from efficient360.reports.comparing.evidence import untested_reason as untested_reason
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
 from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.words import letter
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
 from efficient360.reports.report import Report, summary_record
 
@@ -218,7 +219,7 @@ def _row(candidate: _Candidate, p: float | None) -> MetricComparison:
     return dataclasses.replace(
         row,
         difference=y.value - x.value,
-        interval=evidence.interval,
+        interval=None if verdict is Verdict.NOT_TESTED else evidence.interval,
         verdict=verdict,
         basis=basis,
         kind=evidence.kind,
@@ -256,11 +257,6 @@ def _unlike(rows: Sequence[MetricComparison], runs: int) -> list[str]:
         f"{evaluator}: {basis} ({count} {'values' if count > 1 else 'value'}{'' if runs == 2 else f', {letter(pair_[0])} and {letter(pair_[1])}'})"
         for (evaluator, basis, pair_), count in metrics.items()
     ]
-
-
-def letter(run: int) -> str:
-    """What a run is called in a comparison, by its place: A, B … Z, then R27."""
-    return chr(ord("A") + run) if run < 26 else f"R{run + 1}"
 
 
 def _axis_by_evaluator(report: Report) -> Mapping[str, str]:
