@@ -13,11 +13,15 @@ LIGHT: Final[dict[str, str]] = {
     "accent": "#0b675f",
     "heat": "#eef2ef",
     "caution": "#8a4600",
-    "second": "#b3500c",
-    "third": "#3558b0",
-    "fourth": "#98326f",
-    "fifth": "#6b6300",
-    "sixth": "#6a4a3a",
+    "second": "#dc7709",
+    "third": "#0a056c",
+    "fourth": "#c56fcb",
+    "fifth": "#594100",
+    "sixth": "#824fea",
+    "black": "#000000",
+    "white": "#ffffff",
+    "strong": "#000000",
+    "reverse": "#ffffff",
 }
 """Colour by role, on a white page."""
 
@@ -32,16 +36,20 @@ DARK: Final[dict[str, str]] = {
     "accent": "#62cdbb",
     "heat": "#20292a",
     "caution": "#eab566",
-    "second": "#f0a066",
-    "third": "#90b0ff",
-    "fourth": "#ec94c6",
-    "fifth": "#d2c65a",
-    "sixth": "#cfab98",
+    "second": "#bd4d00",
+    "third": "#3555e5",
+    "fourth": "#8e4d8a",
+    "fifth": "#fac131",
+    "sixth": "#bb9dff",
+    "black": "#000000",
+    "white": "#ffffff",
+    "strong": "#ffffff",
+    "reverse": "#000000",
 }
 """The same roles on a dark page."""
 
 SERIES: Final = ("accent", "second", "third", "fourth", "fifth", "sixth")
-"""Roles of the series of one chart, in order; they differ in lightness as well as hue for colour-blind readers."""
+"""Roles of the series of one chart, in order: the colours of which any two stay furthest apart, also for colour-blind readers."""
 
 
 def variables(theme: dict[str, str]) -> str:
