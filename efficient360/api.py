@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from efficient360.evaluator import Evaluator, ExampleEvaluator
-    from efficient360.reports.comparison import Comparison
+    from efficient360.reports.run_comparison import RunComparison
 
 Listener = Callable[[Event], None]
 
@@ -218,20 +218,22 @@ def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunRe
     return RunReport(read(place, dimensions([user_path(path) for path in plugins])), place)
 
 
-def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Comparison:
-    """Two runs metric by metric, with paired tests over the examples that both kept values of.
+def compare(first: RunReport | str | Path, second: RunReport | str | Path, *others: RunReport | str | Path) -> RunComparison:
+    """Two or more runs, every two of them: a verdict per axis and per metric, by paired tests over the examples that both kept values of.
 
     Args:
         first: A report, or the folder of a run.
         second: The one to compare it with.
+        others: Further ones.
 
     Raises:
-        RunError: A folder holds no run, or the two share no metric.
+        RunError: A folder holds no run, or two of them share no metric.
     """
-    from efficient360.reports.comparison import compare as compare_reports
+    from efficient360.reports.comparison import Run, compare_runs
+    from efficient360.reports.run_comparison import RunComparison
 
-    a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
-    return compare_reports(a.report, a.folder, b.report, b.folder)
+    runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]
+    return RunComparison(compare_runs([Run(run.report, run.folder) for run in runs]), [run.report for run in runs])
 
 
 def run_plan(plan: Plan, listen: Listener) -> Report:

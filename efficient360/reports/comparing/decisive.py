@@ -9,6 +9,8 @@ from efficient360.reports.comparing.verdicts import Comparison, MetricComparison
 
 MOST: Final = 4
 PER_AXIS: Final = 2
+SAME: Final = {"mean_corruption_error": "corruption_accuracy", "relative_corruption_error": "corruption_accuracy"}
+"""Metrics that say what a summary metric says."""
 
 
 @final
@@ -35,7 +37,7 @@ def decisive(comparison: Comparison, most: int = MOST) -> Sequence[Decisive]:
     by_metric: dict[tuple[str, str], list[MetricComparison]] = {}
     for row in sorted(decided, key=_doubt):
         # A summary metric that says the same of the same runs has been told.
-        if (row.evaluator, row.metric.name, row.runs, row.verdict) not in told:
+        if (row.evaluator, SAME.get(row.metric.name, row.metric.name), row.runs, row.verdict) not in told:
             by_metric.setdefault((row.axis, row.metric.name), []).append(row)
     chosen: list[Decisive] = []
     for (axis, _), rows in by_metric.items():

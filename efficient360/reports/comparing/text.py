@@ -17,6 +17,7 @@ from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, 
 UNLIKE: Final = 3
 """Differences in settings that are named."""
 STYLES: Final = {Verdict.FIRST: "bold green", Verdict.SECOND: "bold magenta"}
+UNTESTED: Final = (Verdict.NOT_TESTED, Verdict.NOT_COMPARABLE)
 ORDER: Final = (Verdict.FIRST, Verdict.SECOND, *words.VERDICTS)
 DIFFERENCE: Final = 23
 """Columns of a difference with its interval."""
@@ -79,9 +80,8 @@ def _several(comparison: Comparison) -> Table:
         table.add_column(words.letter(run), justify="right", no_wrap=True)
     table.add_column("better, where it is decided", min_width=12)
     for axis in comparison.axes:
-        leading = [row for pair in comparison.pairs for row in axis.leading(pair)]
-        if leading:
-            row = min(leading, key=lambda r: (r.verdict not in (Verdict.FIRST, Verdict.SECOND), 2.0 if r.raw_p_value is None else r.raw_p_value))
+        row = words.surest(axis, comparison)
+        if row is not None:
             table.add_row(axis.title, words.short(row), *(words.value_in(axis, row, run) for run in runs), words.order(axis, comparison))
     return table
 
@@ -109,17 +109,46 @@ def _named(entry: Decisive) -> Text:
 def _all(comparison: Comparison) -> Iterator[RenderableType]:
     titles = {axis.name: axis.title for axis in comparison.axes}
     for pair in comparison.pairs:
-        a, b = (words.letter(run) for run in pair)
         for name in dict.fromkeys(row.axis for row in comparison.rows):
             rows = [row for row in comparison.rows if row.axis == name and row.runs == pair]
             if rows:
-                yield Text(f"\n{titles.get(name, name) or 'Other metrics'}", style="bold cyan")
-                table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-                for heading, right in (("", False), (a, True), (b, True), (f"{b} − {a} [95 %]", False), ("verdict", False), ("evidence", False)):
-                    table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
-                for row in rows:
-                    table.add_row(*(Text(one_line(cell), style="" if row.verdict in (*STYLES, Verdict.DIFFERENT) else "dim") for cell in words.cells(row)))
-                yield table
+                yield Text.assemble("\n", (titles.get(name, name) or "Other metrics", "bold cyan"))
+                yield from _tested(rows, pair)
+                yield from _untested(rows)
+
+
+def _tested(rows: Sequence[MetricComparison], pair: RunPair) -> Iterator[RenderableType]:
+    """Every metric that was compared, metric by metric, its conditions below its title."""
+    a, b = (words.letter(run) for run in pair)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for heading, right in (("", False), (a, True), (b, True), (f"{b} − {a} [95 %]", False), ("verdict", False)):
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    order = list(dict.fromkeys(row.metric.name for row in rows))
+    told = sorted((row for row in rows if row.verdict not in UNTESTED), key=lambda row: order.index(row.metric.name))
+    titles = [words.names.title(row.metric.name) for row in told]
+    for i, row in enumerate(told):
+        conditions = one_line(words.names.conditions(row.conditions))
+        alone = titles.count(titles[i]) == 1
+        if not alone and titles.index(titles[i]) == i:
+            table.add_row(Text(one_line(titles[i])))
+        label = Text.assemble(one_line(titles[i]) if alone else "", (f"  {conditions}" if conditions else "" if alone else "  overall", "dim"))
+        p = words.p_value(row.p_value)
+        verdict = Text(words.verdict(row.verdict, pair), style=STYLES.get(row.verdict, "dim"))
+        verdict.append(f" {p}" if p else "", "dim")
+        table.add_row(label, words.value(row.first, row), words.value(row.second, row), words.difference(row), verdict)
+    if told:
+        yield table
+
+
+def _untested(rows: Sequence[MetricComparison]) -> Iterator[RenderableType]:
+    """Metrics that were not compared, in a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict in UNTESTED:
+            by_reason.setdefault(f"{row.verdict.value}, {row.basis}", []).append(words.names.title(row.metric.name))
+    for reason, named in by_reason.items():
+        counted = [f"{title} ({named.count(title)})" if named.count(title) > 1 else title for title in dict.fromkeys(named)]
+        yield _line(f"{_capital(reason)}: {'; '.join(counted)}", "dim")
 
 
 def _foot(comparison: Comparison, everything: bool) -> Iterator[RenderableType]:

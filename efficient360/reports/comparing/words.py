@@ -102,7 +102,7 @@ def difference(row: MetricComparison) -> str:
 
 def signed(amount: float, metric: Metric) -> str:
     """A difference with its sign: ``+1.2 pt``, ``−0.31 ms``. One of two percentages is in percentage points."""
-    text = formatting.number(amount, metric, DIGITS).replace(" %", " pt")
+    text = formatting.number(amount, metric, DIGITS).replace(" %", " pt").replace("-", formatting.MINUS)
     return f"+{text}" if amount > 0 and any(digit in text.partition(" ")[0].partition("e")[0] for digit in "123456789") else text
 
 
@@ -139,6 +139,13 @@ def value_in(axis: AxisComparison, row: MetricComparison, run: int) -> str:
             m = other.first if other.runs[0] == run else other.second
             return "void" if m is not None and m.void else value(m, other)
     return "–"
+
+
+def surest(axis: AxisComparison, comparison: Comparison) -> MetricComparison | None:
+    """The summary metric that best tells any two of the runs apart; ``None`` where no run has one."""
+    rows = [row for pair in comparison.pairs for row in axis.leading(pair)]
+    undecided = lambda row: row.verdict not in (Verdict.FIRST, Verdict.SECOND)  # noqa: E731
+    return min(rows, key=lambda row: (undecided(row), 2.0 if row.raw_p_value is None else row.raw_p_value), default=None)
 
 
 def order(axis: AxisComparison, comparison: Comparison) -> str:
