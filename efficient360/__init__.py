@@ -5,7 +5,7 @@ import importlib  # nothing else: this runs before __main__ takes the current fo
 _PUBLIC = {
     "CheckpointSpec": "efficient360.models.checkpoint",
     "CheckResult": "efficient360.reports.gate.check",
-    "Comparison": "efficient360.reports.comparison",
+    "Comparison": "efficient360.reports.comparing.verdicts",
     "DatasetSpec": "efficient360.datasets.spec",
     "Dimension": "efficient360.dimensions.dimension",
     "Efficient360Error": "efficient360.errors",
@@ -18,6 +18,7 @@ _PUBLIC = {
     "Plan": "efficient360.execution.plan",
     "Preprocessing": "efficient360.models.checkpoint",
     "Report": "efficient360.reports.report",
+    "RunComparison": "efficient360.reports.run_comparison",
     "RunReport": "efficient360.reports.run_report",
     "Step": "efficient360.execution.plan",
     "TokenLayout": "efficient360.models.view.layout",

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from efficient360.evaluator import Evaluator, ExampleEvaluator
-    from efficient360.reports.comparison import Comparison
     from efficient360.reports.gate.check import CheckResult
+    from efficient360.reports.run_comparison import RunComparison
 
 Listener = Callable[[Event], None]
 
@@ -221,20 +221,22 @@ def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunRe
     return RunReport(read(place, dimensions([user_path(path) for path in plugins])), place)
 
 
-def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Comparison:
-    """Two runs metric by metric, with paired tests over the examples that both kept values of.
+def compare(first: RunReport | str | Path, second: RunReport | str | Path, *others: RunReport | str | Path) -> RunComparison:
+    """Two or more runs, every two of them: a verdict per axis and per metric, by paired tests over the examples that both kept values of.
 
     Args:
         first: A report, or the folder of a run.
         second: The one to compare it with.
+        others: Further ones.
 
     Raises:
-        RunError: A folder holds no run, or the two share no metric.
+        RunError: A folder holds no run, or two of them share no metric.
     """
-    from efficient360.reports.comparison import compare as compare_reports
+    from efficient360.reports.comparison import Run, compare_runs
+    from efficient360.reports.run_comparison import RunComparison
 
-    a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
-    return compare_reports(a.report, a.folder, b.report, b.folder)
+    runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]
+    return RunComparison(compare_runs([Run(run.report, run.folder) for run in runs]), [run.report for run in runs])
 
 
 def check(
@@ -269,8 +271,7 @@ def check(
         RunError: A folder holds no run.
     """
     from efficient360.reports.comparing.example_values import ExampleTable
-    from efficient360.reports.comparison import Run
-    from efficient360.reports.gate.check import ALPHA
+    from efficient360.reports.gate.check import ALPHA, CheckedRun
     from efficient360.reports.gate.check import check as check_run
     from efficient360.reports.gate.rule import Kind, parse_rule
     from efficient360.reports.gate.rules_file import RulesFile, read_rules
@@ -285,9 +286,9 @@ def check(
     chance = next((number for number in (alpha, file.alpha) if number is not None), ALPHA)
     all_rules = [*file.rules, *parsed]
     if theirs is None:
-        return check_run(Run(ours.report, ExampleTable({})), ours.folder, all_rules, None, None, chance, strict or file.strict)
-    sides = Run.of(ours.report, ours.folder), Run.of(theirs.report, theirs.folder)
-    return check_run(sides[0], ours.folder, all_rules, sides[1], theirs.folder, chance, strict or file.strict)
+        return check_run(CheckedRun(ours.report, ours.folder, ExampleTable({})), all_rules, None, chance, strict or file.strict)
+    sides = [CheckedRun(one.report, one.folder, ExampleTable.of(one.folder)) for one in (ours, theirs)]
+    return check_run(sides[0], all_rules, sides[1], chance, strict or file.strict)
 
 
 def run_plan(plan: Plan, listen: Listener) -> Report:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
+from efficient360.cli.run_folders import warn_of_unreadable_lines
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -26,15 +27,10 @@ def compress(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print a comparison of two runs."""
-    from efficient360 import api
-    from efficient360.reports.comparison import show
+    """Compare runs."""
+    from efficient360.cli.compare_command import compare as run
 
-    comparison = api.compare(options.first, options.second)
-    _warn_of_unreadable_lines(options.first)
-    _warn_of_unreadable_lines(options.second)
-    show(comparison)
-    return 0
+    return run(options)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -52,26 +48,21 @@ def export(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Rebuild a report from stored outcomes."""
+    """Rebuild a report from stored outcomes; with ``--against``, a page that lays other runs over it too."""
     from efficient360 import api
+    from efficient360.cli.compare_command import overlay
     from efficient360.core.terminal import console
     from efficient360.reports.terminal import full_listing
     from efficient360.reports.terminal_summary import summary
 
     run = api.load_report(options.run, options.plugin)
-    _warn_of_unreadable_lines(run.folder)
+    warn_of_unreadable_lines(run.folder)
     run.save(run.folder)
+    page = overlay(options.run, options.against, options.plugin) if options.against else None
     console().print((full_listing if options.all else summary)(run.report, run.folder))
+    if page is not None:
+        print(page)
     return 0
-
-
-def _warn_of_unreadable_lines(folder: Path) -> None:
-    from efficient360.execution.progress import unreadable_lines
-    from efficient360.storage.outcomes import Store
-
-    store = Store(folder)
-    if count := store.corrupt_lines():
-        print(f"efficient360: {unreadable_lines(count, str(store.path))}", file=sys.stderr)
 
 
 def leaderboard(options: argparse.Namespace) -> int:
@@ -83,7 +74,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     axes = dimensions()
     page = build([(folder, read(folder, axes)) for folder in options.runs], options.out)
     for folder in options.runs:
-        _warn_of_unreadable_lines(folder)
+        warn_of_unreadable_lines(folder)
     print(page)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from efficient360.cli import check_command, export_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
+from efficient360.cli.compare_command import add_compare
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
@@ -42,15 +43,16 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _evaluate(commands.add_parser("evaluate", help="evaluate a checkpoint and write its report"))
     _compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
-    compare = commands.add_parser("compare", help="compare two runs, with paired tests over the same examples")
-    compare.add_argument("first", type=path_option, help="folder of a run")
-    compare.add_argument("second", type=path_option, help="folder of the run to compare with")
+    add_compare(commands.add_parser("compare", help="compare runs: a verdict per axis, by paired tests over the same examples"))
     check_command.add_options(commands.add_parser("check", help="hold a run against rules and a baseline, and fail where they are broken: a gate for CI"))
     export_command.add_options(commands.add_parser("export", help="write runs as a table (Markdown, LaTeX, CSV, JSON, Parquet) and figures (SVG, PDF, PNG)"))
     report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--all", action="store_true", help="print every metric, not only the verdict and a line for each axis")
     report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
+    report.add_argument(
+        "--against", type=path_option, action="append", default=[], metavar="RUN", help="also write a page that lays this run over it (repeatable)"
+    )
     listing = commands.add_parser("list", help="list evaluators by axis with cost and protocol, dimensions, data sets, checkpoints, protocols or runtimes")
     listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"), help="what to list")
     listing.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")

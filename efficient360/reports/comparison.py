@@ -17,8 +17,10 @@ from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
+from efficient360.reports.comparing.evidence import untested_reason as untested_reason
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
 from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.words import letter
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
 from efficient360.reports.report import Report, summary_record
 
@@ -28,26 +30,27 @@ OTHER_DATA: Final = "the two runs used different data"
 
 
 @final
-@dataclass(frozen=True)
 class Run:
-    """A run as it is compared.
+    """A run as it is compared: its report, and its per-example values.
 
     Args:
         report: Its report.
-        table: Its per-example values.
+        folder: Its folder, where ``examples.parquet`` stands if there is one.
+
+    Raises:
+        RunError: The per-example values can't be read.
     """
 
-    report: Report
-    table: ExampleTable
+    def __init__(self, report: Report, folder: Path) -> None:
+        self.report = report
+        self._table = ExampleTable.of(folder)
+        self._behind: dict[int, ExampleValues | None] = {}
 
-    @classmethod
-    def of(cls, report: Report, folder: Path) -> "Run":
-        """A report with the per-example values in its folder.
-
-        Raises:
-            RunError: They can't be read.
-        """
-        return cls(report, ExampleTable.of(folder))
+    def values(self, record: Record) -> ExampleValues | None:
+        """The values behind one of its records, ``None`` where it kept none that give the number; looked up once."""
+        if id(record) not in self._behind:
+            self._behind[id(record)] = values_behind(record, self._table)
+        return self._behind[id(record)]
 
     @property
     def name(self) -> str:
@@ -90,7 +93,7 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     Raises:
         RunError: The two runs share no metric, or per-example values can't be read.
     """
-    return compare_runs([Run.of(first, first_folder), Run.of(second, second_folder)])
+    return compare_runs([Run(first, first_folder), Run(second, second_folder)])
 
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
@@ -139,20 +142,16 @@ def _candidates(a: Run, b: Run, runs: RunPair) -> list[_Candidate]:
     found = [(axis, anchor, x[0] if x else None, y[0] if y else None) for axis, anchor, x, y in summaries if x or y]
     used = {_identity(record) for _, _, *pair_ in found for record in pair_ if record is not None}
     rest = [(axis_of.get(i[0], ""), None, in_a.get(i), in_b.get(i)) for i in dict.fromkeys([*in_a, *in_b]) if i not in used]
+    return [_candidate(axis, anchor, x, y, runs, a, b) for axis, anchor, x, y in [*found, *rest]]
+
+
+def _candidate(axis: str, anchor: Anchor | None, x: Record | None, y: Record | None, runs: RunPair, a: Run, b: Run) -> _Candidate:
     same_data = a.digest is not None and a.digest == b.digest
-    return [_candidate(axis, anchor, x, y, runs, a.table if same_data else None, b.table) for axis, anchor, x, y in [*found, *rest]]
-
-
-def _candidate(axis: str, anchor: Anchor | None, a: Record | None, b: Record | None, runs: RunPair, in_a: ExampleTable | None, in_b: ExampleTable) -> _Candidate:
-    refusal = _refusal(a, b, in_a is not None)
-    if refusal is not None or a is None or b is None or not isinstance(a.outcome, Measurement) or not isinstance(b.outcome, Measurement):
-        return _Candidate(a, b, runs, axis, anchor, None, refusal)
-    paired = None if in_a is None or a.outcome.exact else pair(_behind(a, in_a), _behind(b, in_b))
-    return _Candidate(a, b, runs, axis, anchor, weigh(a.outcome, b.outcome, paired), None)
-
-
-def _behind(record: Record, table: ExampleTable) -> ExampleValues | None:
-    return values_behind(record, table)
+    refusal = _refusal(x, y, same_data)
+    if refusal is not None or x is None or y is None or not isinstance(x.outcome, Measurement) or not isinstance(y.outcome, Measurement):
+        return _Candidate(x, y, runs, axis, anchor, None, refusal)
+    paired = pair(a.values(x), b.values(y)) if same_data and not x.outcome.exact else None
+    return _Candidate(x, y, runs, axis, anchor, weigh(x.outcome, y.outcome, paired), None)
 
 
 def _refusal(a: Record | None, b: Record | None, same_data: bool) -> tuple[Verdict, str] | None:
@@ -220,7 +219,7 @@ def _row(candidate: _Candidate, p: float | None) -> MetricComparison:
     return dataclasses.replace(
         row,
         difference=y.value - x.value,
-        interval=evidence.interval,
+        interval=None if verdict is Verdict.NOT_TESTED else evidence.interval,
         verdict=verdict,
         basis=basis,
         kind=evidence.kind,
@@ -258,11 +257,6 @@ def _unlike(rows: Sequence[MetricComparison], runs: int) -> list[str]:
         f"{evaluator}: {basis} ({count} {'values' if count > 1 else 'value'}{'' if runs == 2 else f', {letter(pair_[0])} and {letter(pair_[1])}'})"
         for (evaluator, basis, pair_), count in metrics.items()
     ]
-
-
-def letter(run: int) -> str:
-    """What a run is called in a comparison, by its place: A, B … Z, then R27."""
-    return chr(ord("A") + run) if run < 26 else f"R{run + 1}"
 
 
 def _axis_by_evaluator(report: Report) -> Mapping[str, str]:

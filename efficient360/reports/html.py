@@ -1,17 +1,22 @@
 """The report as one self-contained HTML page: it makes no requests, and all text from checkpoints and data sets is escaped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, final
 
 from efficient360.core import formatting
 from efficient360.core.figures import Bars, Curve, Figure, Heatmap
 from efficient360.core.measurement import Status
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.reports import page, sections
+from efficient360.reports.alerts import Alert, Kind, notes, warnings
+from efficient360.reports.axis_page import axis_page
+from efficient360.reports.axis_scores import anchor_value, axis_scores
 from efficient360.reports.charts import chart
-from efficient360.reports.radar import missing, radar
+from efficient360.reports.radar import radar
 from efficient360.reports.report import Report, SummaryMetric
+from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
@@ -22,23 +27,33 @@ Drawing = tuple[Figure, str | None]
 def render(report: Report) -> str:
     """``report`` as HTML of about 5 MB, nearly all of it plotly.js."""
     ids = (f"chart-{i}" for i in count(1))
+    said = verdict(report)
+    scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
-    drawings: list[Sequence[Drawing]] = [[(f, next(ids) if isinstance(f, Curve | Bars | Heatmap) else None) for f in s.figures] for s in shown]
+    pages = [axis_page(section, scores[section.axis.dimension.name] if section.axis else None, said.alerts) for section in shown]
+    drawn = [(p, [_drawing(f, ids) for f in p.rest], None if p.lead is None else _drawing(p.lead, ids)) for p in pages]
+    drawings = [drawing for _, rest, lead in drawn for drawing in (*rest, lead) if drawing is not None]
     charts: dict[str, Any] = {"radar": radar(report.axes)}
-    charts |= {name: chart(f) for drawn in drawings for f, name in drawn if name is not None and isinstance(f, Curve | Bars | Heatmap)}
+    charts |= {name: chart(f) for f, name in drawings if name is not None and isinstance(f, Curve | Bars | Heatmap)}
+    places = Places(frozenset(section.axis.dimension.name for section in shown if section.axis), any(section.axis is None for section in shown), report)
     scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)
         .get_template("report.html.j2")
         .render(
             report=report,
-            headlines=sections.headlines(report),
-            sections=list(zip(shown, drawings, strict=True)),
-            unmeasured=[(axis, sections.reasons(axis)) for axis in sections.unmeasured(report)],
-            failures=sections.missing_metrics(report.records),
+            verdict=said,
+            warnings=warnings(said.alerts),
+            notes=notes(said.alerts),
+            scores=list(scores.values()),
+            marked=any(axis.bound is not None for axis in report.axes),
+            sections=drawn,
+            others=places.others,
+            place=places.of_axis,
+            link=places.of_alert,
+            unmeasured=[scores[axis.dimension.name] for axis in sections.unmeasured(report)],
+            missing=sections.missing_groups(report.records),
             facts=facts(report),
-            missing=missing,
-            no_score=sections.no_score,
             statuses=STATUSES,
             number=formatting.number,
             at=at,
@@ -51,11 +66,42 @@ def render(report: Report) -> str:
     )
 
 
+def _drawing(figure: Figure, ids: Iterator[str]) -> Drawing:
+    return figure, next(ids) if isinstance(figure, Curve | Bars | Heatmap) else None
+
+
+@final
+@dataclass(frozen=True)
+class Places:
+    """Where things stand on the page.
+
+    Args:
+        axes: Names of the axes that have a section.
+        others: Whether there is a section of metrics that belong to no dimension.
+        report: The report.
+    """
+
+    axes: frozenset[str]
+    others: bool
+    report: Report
+
+    def of_axis(self, name: str) -> str:
+        """Address of an axis on the page."""
+        return f"#{name}" if name in self.axes else "#unmeasured"
+
+    def of_alert(self, alert: Alert) -> tuple[str, str]:
+        """Address and title of the place that an alert is about."""
+        if alert.axis:
+            return self.of_axis(alert.axis), next(a.dimension.title for a in self.report.axes if a.dimension.name == alert.axis)
+        if alert.kind in (Kind.INCOMPLETE, Kind.FAILED):
+            return "#missing", "Missing metrics"
+        run_wide = any(finding.code == alert.code for finding in self.report.findings)
+        return ("#provenance", "Provenance") if run_wide or not self.others else ("#more", "Other metrics")
+
+
 def at(part: SummaryMetric, value: float) -> str:
     """An anchor's value, in the metric's unit where it was measured."""
-    if part.measurement is not None:
-        return formatting.number(value, part.measurement.metric)
-    return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
+    return anchor_value(value, part.measurement.metric if part.measurement is not None else None)
 
 
 def facts(report: Report) -> list[str]:

@@ -11,8 +11,7 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import mean_interval
 from efficient360.dimensions.dimension import Anchor, Dimension
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.comparison import Run
-from efficient360.reports.gate.check import CheckResult, check
+from efficient360.reports.gate.check import CheckedRun, CheckResult, check
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report, axes_of
 
@@ -48,7 +47,7 @@ def failed(evaluator: str, metric: Metric | None, message: str) -> Record:
     return Record(evaluator, Failure(Status.UNSUPPORTED, "lacking", message, metric=metric))
 
 
-def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray] | None = None, name: str = "model") -> Run:
+def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray] | None = None, name: str = "model") -> CheckedRun:
     """A run; ``examples`` are values per example by evaluator and metric, whose means are added to its records."""
     values = examples or {}
     metrics = {m.name: m for m in (TOP1, NLL, ROBUST, TRANSFER)}
@@ -58,14 +57,14 @@ def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray
     ]
     table = ExampleTable({(e, m, json.dumps({})): {f"x{i}": float(x) for i, x in enumerate(v)} for (e, m), v in values.items()})
     report = Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": "d"}, {}, {}, [*records, *told], [])
-    return Run(Report(**{**vars(report), "axes": axes_of(AXES, report.records)}), table)
+    return CheckedRun(Report(**{**vars(report), "axes": axes_of(AXES, report.records)}), Path("runs") / name, table)
 
 
 def checked(
-    fail_if: Sequence[str], ours: Run, theirs: Run | None = None, require: Sequence[str] = (), alpha: float = 0.025, strict: bool = False
+    fail_if: Sequence[str], ours: CheckedRun, theirs: CheckedRun | None = None, require: Sequence[str] = (), alpha: float = 0.025, strict: bool = False
 ) -> CheckResult:
     rules = [parse_rule(Kind.FAIL_IF, text) for text in fail_if] + [parse_rule(Kind.REQUIRE, text) for text in require]
-    return check(ours, Path("runs/new"), rules, theirs, None if theirs is None else Path("runs/main"), alpha, strict)
+    return check(ours, rules, theirs, alpha, strict)
 
 
 def right(n: int, wrong: Sequence[int]) -> np.ndarray:

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -26,7 +25,7 @@ def result() -> CheckResult:
         parse_rule(Kind.REQUIRE, "attack_auc <= 60%"),
         parse_rule(Kind.FAIL_IF, "attack_auc > +1pt"),
     ]
-    return check(ours, Path("runs/new"), rules, base, Path("runs/main"))
+    return check(ours, rules, base)
 
 
 def test_junit_reads_back_with_the_counts_of_its_cases(result: CheckResult) -> None:

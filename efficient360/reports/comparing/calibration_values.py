@@ -1,7 +1,7 @@
 """Values behind calibration and selective prediction: confidence and correctness of each example, sorted anew in every resample."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import special
 from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
-from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, stacked
+from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, OfExamples, OfMeans, stacked
 
 BINS: Final = 15
 NULL_ROUNDING: Final = 0.1
@@ -28,16 +28,16 @@ def calibration_values(record: Record, m: Measurement, table: ExampleTable) -> I
     yield ExampleValues(values.ids, values.values, statistic, reach)
 
 
-def _statistic(record: Record, m: Measurement) -> Callable[[Floats], Floats] | None:
+def _statistic(record: Record, m: Measurement) -> OfMeans | OfExamples | None:
     bins, name = int(record.settings.get("bins", BINS)), m.metric.name
     if name in ("ece", "ece_excess"):
-        return lambda values: _ece(values, bins, name == "ece_excess")
+        return OfExamples(lambda values: _ece(values, bins, name == "ece_excess"))
     if name == "overconfidence":
-        return lambda values: values[:, :, 0].mean(axis=1) - values[:, :, 1].mean(axis=1)
+        return OfMeans(lambda means, _: means[:, 0] - means[:, 1])
     if name == "accuracy_at_coverage":
         coverage = float(str(m.conditions.get("coverage", 1)).rstrip(" %")) / (100 if "%" in str(m.conditions.get("coverage")) else 1)
-        return lambda values: _accuracy_at(values, coverage)
-    return {"aurc": _aurc, "augrc": _augrc}.get(name)
+        return OfExamples(lambda values: _accuracy_at(values, coverage))
+    return {"aurc": OfExamples(_aurc), "augrc": OfExamples(_augrc)}.get(name)
 
 
 def _errors_by_confidence(values: Floats) -> Floats:

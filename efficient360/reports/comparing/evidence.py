@@ -9,16 +9,17 @@ from typing import Final, final
 import numpy as np
 from scipy import stats
 
-from efficient360.core.arrays import Floats
+from efficient360.core.arrays import Floats, Integers
 from efficient360.core.measurement import LEVEL, Interval, Measurement
 from efficient360.core.statistics import bootstrap_mean, centred_bootstrap, newcombe_paired, paired_p_value
-from efficient360.reports.comparing.example_values import Paired
+from efficient360.reports.comparing.example_values import OfExamples, OfMeans, Paired
 
 FEWEST: Final = 10
 """Fewest examples behind an interval that may decide; Student's t over processes or seeds allows for few by itself and wants three."""
 FEWEST_STUDENT: Final = 3
 SWAPS: Final = 999
 MORE_SWAPS: Final = 9_999
+MORE_SORTED: Final = 1_999
 """Swaps of a statistic's values between two runs: so many more where the first ones say that it is close."""
 CLOSE: Final = 0.05
 RESAMPLES: Final = 500
@@ -82,7 +83,7 @@ def weigh(a: Measurement, b: Measurement, paired: Paired | None) -> Evidence:
 def _paired(a: Measurement, b: Measurement, paired: Paired) -> Evidence:
     n = len(paired)
     if paired.statistic is not None:
-        return Evidence(Kind.PAIRED, f"values of {n} examples swapped", swap_p_value(paired), _statistic_interval(b.value - a.value, paired), n)
+        return Evidence(Kind.PAIRED, f"values of {n} examples swapped", swap_p_value(paired), _statistic_interval(b.value - a.value, paired, paired.statistic), n)
     first, second = paired.first[:, 0], paired.second[:, 0]
     if bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
         both, only_second, only_first = (int((mask).sum()) for mask in (first * second == 1, second > first, first > second))
@@ -96,37 +97,44 @@ def swap_p_value(paired: Paired, seed: int = 0) -> float:
     """Two-sided p-value of "it doesn't matter which run an example's values come from", of a statistic that is no mean.
 
     Each example's values are swapped between the runs or not, at random, and the statistic's difference is taken anew (Fisher 1935; Phipson & Smyth 2010,
-    equation 2). Where the first :data:`SWAPS` say that it is close, :data:`MORE_SWAPS` are made.
+    equation 2). Where the first :data:`SWAPS` say that it is close, more are made: :data:`MORE_SWAPS`, or :data:`MORE_SORTED` where each means sorting.
     """
+    statistic = paired.statistic or OfMeans(lambda means, _: means[:, 0])
     rng = np.random.default_rng(seed)
-    observed = abs(float(_difference(paired, paired.first[None], paired.second[None])[0]))
+    observed = abs(float((statistic(paired.second[None]) - statistic(paired.first[None]))[0]))
     reached = made = 0
-    for wanted in (SWAPS, MORE_SWAPS):
+    for wanted in (SWAPS, MORE_SORTED if isinstance(statistic, OfExamples) else MORE_SWAPS):
         if made and (reached + 1) / (made + 1) > CLOSE:
             break
         while made < wanted:
-            rows = min(wanted - made, max(1, CELLS // paired.first.size))
-            swapped = rng.random((rows, len(paired), 1)) < 0.5
-            drawn = _difference(paired, np.where(swapped, paired.second, paired.first), np.where(swapped, paired.first, paired.second))
+            rows = min(wanted - made, max(1, CELLS // len(paired)))
+            drawn = _swapped(paired, statistic, rng.integers(0, 2, (rows, len(paired)), dtype=np.int8))
             reached, made = reached + int((np.abs(drawn) >= observed - 1e-12).sum()), made + rows
     return (reached + 1) / (made + 1)
 
 
-def _statistic_interval(difference: float, paired: Paired) -> Interval:
+def _swapped(paired: Paired, statistic: OfMeans | OfExamples, swapped: Integers) -> Floats:
+    """Difference of a statistic where some examples' values are swapped, ``(r,)``; which ones, 0 or 1, is ``(r, n)``."""
+    if isinstance(statistic, OfExamples):
+        take = swapped[:, :, None] == 1
+        return statistic(np.where(take, paired.first, paired.second)) - statistic(np.where(take, paired.second, paired.first))
+    n = len(paired)
+    moved = swapped.astype(np.float64) @ (paired.second - paired.first) / n
+    return statistic.value(paired.second.mean(axis=0) - moved, n) - statistic.value(paired.first.mean(axis=0) + moved, n)
+
+
+def _statistic_interval(difference: float, paired: Paired, statistic: OfMeans | OfExamples) -> Interval:
     """Spread of the difference over resamples of the examples, each with both its values, around the difference."""
     rng, drawn = np.random.default_rng(1), []
-    n, rows = len(paired), max(1, CELLS // paired.first.size)
+    n, rows = len(paired), max(1, CELLS // len(paired))
     for start in range(0, RESAMPLES, rows):
         chosen = rng.integers(0, n, (min(rows, RESAMPLES - start), n))
-        drawn.append(_difference(paired, paired.first[chosen], paired.second[chosen]))
+        if isinstance(statistic, OfExamples):
+            drawn.append(statistic(paired.second[chosen]) - statistic(paired.first[chosen]))
+        else:
+            weights = np.stack([np.bincount(row, minlength=n) for row in chosen]) / n
+            drawn.append(statistic.value(weights @ paired.second, n) - statistic.value(weights @ paired.first, n))
     return centred_bootstrap(difference, np.concatenate(drawn), -math.inf, math.inf)
-
-
-def _difference(paired: Paired, first: Floats, second: Floats) -> Floats:
-    if paired.statistic is None:
-        raise ValueError("a mean is tested by itself")
-    difference: Floats = paired.statistic(second) - paired.statistic(first)
-    return difference
 
 
 def untested_reason(m: Measurement) -> str:

@@ -18,19 +18,55 @@ ROUNDING: Final = 1e-9
 
 @final
 @dataclass(frozen=True)
+class OfMeans:
+    """A metric that follows from the means of columns, such as a ratio of two.
+
+    Args:
+        value: From means ``(r, q)`` and the number of examples behind each to the metric, ``(r,)``.
+    """
+
+    value: Callable[[Floats, int], Floats]
+
+    def __call__(self, values: Floats) -> Floats:
+        """The metric of values ``(r, n, q)``, ``(r,)``."""
+        return self.value(values.mean(axis=1), values.shape[1])
+
+
+@final
+@dataclass(frozen=True)
+class OfExamples:
+    """A metric for which examples must be put in order anew, such as a calibration error.
+
+    Args:
+        value: From values ``(r, n, q)`` to the metric, ``(r,)``.
+    """
+
+    value: Callable[[Floats], Floats]
+
+    def __call__(self, values: Floats) -> Floats:
+        """The metric of values ``(r, n, q)``, ``(r,)``."""
+        return self.value(values)
+
+
+Statistic = OfMeans | OfExamples | None
+"""How a metric follows from its values; ``None`` is the mean of the only column."""
+
+
+@final
+@dataclass(frozen=True)
 class ExampleValues:
     """What a metric's value is made of, example by example.
 
     Args:
         ids: Ids of the examples.
         values: One row an example, float64 ``(n, q)``.
-        statistic: The metric from values ``(r, n, q)`` of ``r`` resamples, ``(r,)``; ``None`` for the mean of the only column.
-        tolerance: How far the statistic may lie from the stored number where that was drawn by chance.
+        statistic: How the metric follows.
+        tolerance: How far it may lie from the stored number where that was drawn by chance.
     """
 
     ids: Sequence[str]
     values: Floats
-    statistic: Callable[[Floats], Floats] | None = None
+    statistic: Statistic = None
     tolerance: float = 0.0
 
     def value(self) -> float:
@@ -50,12 +86,12 @@ class Paired:
     Args:
         first: Of the first run, ``(n, q)``.
         second: Of the second run, ``(n, q)``.
-        statistic: As :class:`ExampleValues` has it.
+        statistic: How the metric follows from either.
     """
 
     first: Floats
     second: Floats
-    statistic: Callable[[Floats], Floats] | None = None
+    statistic: Statistic = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -107,7 +143,7 @@ class ExampleTable:
         return self._named.get((evaluator, name), ())
 
 
-def stacked(columns: Sequence[Mapping[str, float]], of: Callable[[Floats], Floats] | None = None, statistic: Callable[[Floats], Floats] | None = None) -> ExampleValues:
+def stacked(columns: Sequence[Mapping[str, float]], of: Callable[[Floats], Floats] | None = None, statistic: Statistic = None) -> ExampleValues:
     """Columns side by side, over the examples that all of them have.
 
     Args:

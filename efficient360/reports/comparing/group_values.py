@@ -8,13 +8,12 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from efficient360.core.arrays import Floats
 from efficient360.core.groupings import Grouping, quantile_groups
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
-from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, stacked
+from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, OfMeans, stacked
 
 EVALUATOR: Final = "group_fairness"
 CORRECT: Final = (("accuracy", "top1"), ("calibration", "correct"), ("inclusion", "correct"))
@@ -23,12 +22,10 @@ DRAWS: Final = 2000
 """Permutations behind an expectation under the null."""
 NULL_ROUNDING: Final = 0.1
 """How far, as a share of its interval, a stored excess may lie from ours: its null was drawn by chance, and so is ours."""
-OUTSIDE: Final = -1.0
-"""The group of an example whose own is too small to be compared."""
 
 
 def group_values(record: Record, m: Measurement, table: ExampleTable) -> Iterator[ExampleValues]:
-    """Candidates for the values behind a metric of ``group_fairness``; columns are the correctness or its residual, then the groups of each grouping."""
+    """Candidates for the values behind a metric of ``group_fairness``; columns are scores within each group, then who stands in it."""
     correct = next((column for evaluator, name in CORRECT if (column := table.column(evaluator, name)) is not None), None)
     traits = [(str(trait), table.column(EVALUATOR, str(trait))) for trait in record.settings.get("derived", ())]
     if correct is None:
@@ -45,12 +42,13 @@ def group_values(record: Record, m: Measurement, table: ExampleTable) -> Iterato
             yield stacked([{example: value for example, value in correct.items() if example in inside}])
         return
     scored = _residuals(correct, table.column(EVALUATOR, "confidence")) if name == "calibration_difference" else correct
-    chosen = groupings if name == "largest_gap_excess" else named
-    statistic = _STATISTICS.get(name)
-    if statistic is None or scored is None or not chosen:
+    compared = [_members(grouping, ids, minimum) for grouping, ids in (groupings if name == "largest_gap_excess" else named)]
+    compared = [members for members in compared if len(members) > 1]
+    if name not in _STATISTICS or scored is None or not compared:
         return
-    codes = [dict(zip(ids, _compared(grouping, minimum), strict=True)) for grouping, ids in chosen]
-    values = stacked([scored, *codes], statistic=statistic())
+    sizes = [[int(sum(member.values())) for member in members] for members in compared]
+    columns = [scored, *(member for members in compared for member in members)]
+    values = stacked(columns, lambda t: np.concatenate([t[:, :1] * t[:, 1:], t[:, 1:]], axis=1), OfMeans(_STATISTICS[name](sizes)))
     reach = 0.0 if m.interval is None or not name.endswith("excess") else NULL_ROUNDING * (m.interval.high - m.interval.low)
     yield ExampleValues(values.ids, values.values, values.statistic, reach)
 
@@ -60,29 +58,26 @@ def _residuals(correct: Any, confidence: Any) -> dict[str, float] | None:
     return None if confidence is None else {example: confidence[example] - value for example, value in correct.items() if example in confidence}
 
 
-def _compared(grouping: Grouping, minimum: int) -> list[float]:
-    """Group of each example as a number, without those of groups that are too small."""
-    large = grouping.sizes >= minimum
-    return [float(code) if large[code] else OUTSIDE for code in grouping.codes]
+def _members(grouping: Grouping, ids: Sequence[str], minimum: int) -> list[dict[str, float]]:
+    """Whether each example stands in each of the groups that are large enough."""
+    large = np.flatnonzero(grouping.sizes >= minimum)
+    return [{example: float(code == group) for example, code in zip(ids, grouping.codes, strict=True)} for group in large]
 
 
-def _by_group(values: Floats) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
-    """Sums by group ``(r, G)`` and sizes ``(G,)`` of each grouping of at least two groups."""
-    for column in range(1, values.shape[2]):
-        codes = values[0, :, column]
-        groups = np.unique(codes[codes != OUTSIDE])
-        if len(groups) > 1:
-            member = (codes[:, None] == groups).astype(np.float64)  # (n, G)
-            yield values[:, :, 0] @ member, member.sum(axis=0).astype(np.int64)
+Sizes = Sequence[Sequence[int]]
+"""Sizes of the compared groups of each grouping."""
 
 
-def _over_rates(of: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+def _rates(means: Floats, sizes: Sequence[Sequence[int]]) -> list[Floats]:
+    """Rates by group ``(r, G)`` of each grouping, from means of the scores in each group and of who stands in it."""
+    width = means.shape[1] // 2
+    rates = means[:, :width] / np.maximum(means[:, width:], np.finfo(float).tiny)
+    return np.split(rates, np.cumsum([len(groups) for groups in sizes])[:-1], axis=1)
+
+
+def _over_rates(of: Callable[[Floats], Floats]) -> Callable[[Sizes], Callable[[Floats, int], Floats]]:
     """A statistic of one grouping's rates ``(r, G)``."""
-
-    def statistic(values: Floats) -> Floats:
-        return next((of(sums / sizes) for sums, sizes in _by_group(values)), np.full(len(values), np.nan))
-
-    return statistic
+    return lambda sizes: lambda means, _: of(_rates(means, sizes)[0])
 
 
 def _range(rates: Floats) -> Floats:
@@ -100,37 +95,33 @@ def _lowest(rates: Floats) -> Floats:
     return lowest
 
 
-def _largest_excess() -> Callable[[Floats], Floats]:
+def _largest_excess(sizes: Sizes) -> Callable[[Floats, int], Floats]:
     """The largest range over the groupings, each less its expectation where groups don't matter."""
-    expected = _expected_range()
 
-    def statistic(values: Floats) -> Floats:
+    @cache
+    def expected(grouping: int, hits: int) -> float:
+        """Mean range of the rates of groups that share so many hits by chance."""
+        groups = np.array(sizes[grouping])
+        drawn = np.random.default_rng([hits, *groups]).multivariate_hypergeometric(groups, hits, size=DRAWS, method="marginals")
+        return float(_range(drawn / groups).mean())
+
+    def statistic(means: Floats, _: int) -> Floats:
         excesses = []
-        for sums, sizes in _by_group(values):
-            totals, index = np.unique(np.rint(sums.sum(axis=1)).astype(np.int64), return_inverse=True)
-            null = np.array([expected(tuple(sizes.tolist()), int(total)) for total in totals])
-            excesses.append(_range(sums / sizes) - null[index])
-        return np.max(excesses, axis=0) if excesses else np.full(len(values), np.nan)
+        for grouping, rates in enumerate(_rates(means, sizes)):
+            hits, index = np.unique(np.rint(rates @ np.array(sizes[grouping], dtype=np.float64)).astype(np.int64), return_inverse=True)
+            excesses.append(_range(rates) - np.array([expected(grouping, int(count)) for count in hits])[index])
+        largest: Floats = np.max(excesses, axis=0)
+        return largest
 
     return statistic
 
 
-def _expected_range() -> Callable[[tuple[int, ...], int], float]:
-    @cache
-    def expected(sizes: Sequence[int], hits: int) -> float:
-        """Mean range of the rates of groups of these sizes that share so many hits by chance."""
-        drawn = np.random.default_rng([hits, *sizes]).multivariate_hypergeometric(sizes, hits, size=DRAWS, method="marginals")
-        return float(_range(drawn / np.array(sizes)).mean())
-
-    return expected
-
-
-_STATISTICS: Final[dict[str, Callable[[], Callable[[Floats], Floats]]]] = {
-    "accuracy_difference": lambda: _over_rates(_range),
+_STATISTICS: Final[dict[str, Callable[[Sizes], Callable[[Floats, int], Floats]]]] = {
+    "accuracy_difference": _over_rates(_range),
     "accuracy_difference_excess": _largest_excess,
-    "accuracy_ratio": lambda: _over_rates(_ratio),
-    "worst_group_accuracy": lambda: _over_rates(_lowest),
-    "calibration_difference": lambda: _over_rates(_range),
+    "accuracy_ratio": _over_rates(_ratio),
+    "worst_group_accuracy": _over_rates(_lowest),
+    "calibration_difference": _over_rates(_range),
     "largest_gap_excess": _largest_excess,
 }
-"""How each metric follows from correctness and groups."""
+"""How each metric follows from the rates of groups."""

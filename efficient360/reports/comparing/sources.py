@@ -13,7 +13,7 @@ from efficient360.core.arrays import Floats
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
 from efficient360.reports.comparing.calibration_values import calibration_values
-from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, row_mean, stacked
+from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, OfMeans, row_mean, stacked
 from efficient360.reports.comparing.group_values import group_values
 
 Rule = Callable[[Record, Measurement, ExampleTable], Iterator[ExampleValues]]
@@ -110,12 +110,11 @@ def _capture(_: Record, m: Measurement, table: ExampleTable) -> Iterator[Example
     wanted = m.conditions.get("capture")
     degraded = [column for c, column in table.columns("capture_conditions", "capture_accuracy") if wanted in (None, c.get("capture"))]
     if clean is not None and degraded and m.metric.name in ("capture_ratio", "mean_capture_ratio"):
-        yield stacked([clean, *degraded], statistic=_relative)
+        yield stacked([clean, *degraded], statistic=OfMeans(_relative))
 
 
-def _relative(values: Floats) -> Floats:
-    means = values.mean(axis=1)
-    ratios: Floats = (means[:, 1:] / np.maximum(means[:, :1], 1 / values.shape[1])).mean(axis=1)
+def _relative(means: Floats, n: int) -> Floats:
+    ratios: Floats = (means[:, 1:] / np.maximum(means[:, :1], 1 / n)).mean(axis=1)
     return ratios
 
 

@@ -90,11 +90,13 @@ class AxisComparison:
     verdicts: Mapping[RunPair, Verdict]
     rows: Sequence[MetricComparison]
 
-    def leading(self, pair: RunPair) -> MetricComparison | None:
-        """The summary metric that the verdict on two runs rests on; ``None`` where neither run has one."""
+    def leading(self, pair: RunPair) -> Sequence[MetricComparison]:
+        """The summary metric that the verdict on two runs rests on, the surest; of a mixed verdict one each way. Empty where neither run has one."""
         wanted, rows = self.verdicts[pair], [row for row in self.rows if row.runs == pair]
         ranked = sorted(rows, key=lambda row: (not _carries(row.verdict, wanted), row.raw_p_value if row.raw_p_value is not None else 2.0))
-        return ranked[0] if ranked else None
+        if wanted is not Verdict.MIXED:
+            return ranked[:1]
+        return [next(row for row in ranked if row.verdict is verdict) for verdict in (Verdict.FIRST, Verdict.SECOND)]
 
     def beaten(self, run: int) -> Sequence[int]:
         """The runs that are better than this one."""

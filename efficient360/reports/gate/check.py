@@ -11,12 +11,12 @@ from efficient360.core.measurement import Conditions, Interval, Measurement, Met
 from efficient360.core.statistics import holm
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
-from efficient360.reports.comparing.example_values import Paired, pair
+from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
 from efficient360.reports.comparing.sources import values_behind
-from efficient360.reports.comparison import Run
 from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
+from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
 """Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
@@ -32,6 +32,27 @@ class State(StrEnum):
     """Broken, but not beyond chance, or by values that can't be tested or compared."""
     MISSING = "missing"
     """The run or the baseline has no value, or one that is void."""
+
+
+@final
+@dataclass(frozen=True)
+class CheckedRun:
+    """A run as it is checked.
+
+    Args:
+        report: Its report.
+        folder: Its folder, for the record.
+        table: Values of its examples; an empty one where no change is tested.
+    """
+
+    report: Report
+    folder: Path
+    table: ExampleTable
+
+    @property
+    def name(self) -> str:
+        """Name of its checkpoint."""
+        return str(self.report.checkpoint.get("name", ""))
 
 
 @final
@@ -139,9 +160,7 @@ class CheckResult:
         return pd.DataFrame(self.to_json()["results"])
 
 
-def check(
-    run: Run, folder: Path, rules: Sequence[Rule], baseline: Run | None = None, baseline_folder: Path | None = None, alpha: float = ALPHA, strict: bool = False
-) -> CheckResult:
+def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False) -> CheckResult:
     """Hold a run against rules.
 
     A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
@@ -149,11 +168,9 @@ def check(
     there are. Changes are tested in pairs where both runs kept values of the same examples, else by the intervals of the two values; exact values need no test.
 
     Args:
-        run: The run, with the values of its examples where there are changes to test.
-        folder: Its folder, for the record.
+        run: The run.
         rules: At least one.
         baseline: What changes are measured from.
-        baseline_folder: Its folder.
         alpha: Chance of a false alarm of the whole check, in (0, 0.5).
         strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
 
@@ -173,11 +190,11 @@ def check(
     tested = [i for i, result in enumerate(found) if result.p_value is not None]
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
     results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
-    names = ["" if one is None else one.name for one in (run, baseline)]
-    return CheckResult(names[0], str(folder), names[1], "" if baseline_folder is None else str(baseline_folder), results, alpha, strict, len(tested))
+    told = [("", "") if one is None else (one.name, str(one.folder)) for one in (run, baseline)]
+    return CheckResult(*told[0], *told[1], results, alpha, strict, len(tested))
 
 
-def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
+def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
     """Values of the same examples behind a value of the baseline, first, and of the run."""
     if subject.records is None or baseline is None:
         return None
@@ -185,7 +202,7 @@ def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
     return pair(values_behind(theirs, baseline.table), values_behind(ours, run.table))
 
 
-def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> RuleResult:
+def _examined(rule: Rule, subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> RuleResult:
     """The result before the p-values are adjusted: ``passed`` where the value keeps the rule, else ``undecided``, or ``failed`` where it is exact."""
     limit = None if subject.metric is None else limit_of(rule, subject.metric)
     blank = RuleResult(
