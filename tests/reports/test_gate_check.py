@@ -125,7 +125,7 @@ def test_a_metric_that_no_axis_scores_is_checked_at_all_its_values() -> None:
 def test_values_that_an_axis_scores_are_paired_under_other_conditions() -> None:
     ours, theirs = measured("membership", AUC, 0.9, 100, wilson(90, 100), attack="lira"), measured("membership", AUC, 0.6, 100, wilson(60, 100), attack="loss")
     (result,) = checked(["attack_auc > +1pt"], run([ours]), run([theirs])).results
-    assert (result.value.value, result.baseline.value) == (0.9, 0.6)  # type: ignore[union-attr]
+    assert (result.value.value, result.baseline.value) == (0.9, 0.6)
     assert result.reason == "intervals of the two values; baseline: attack = loss"
 
 

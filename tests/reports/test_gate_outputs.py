@@ -35,10 +35,10 @@ def test_junit_reads_back_with_the_counts_of_its_cases(result: CheckResult) -> N
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
     assert [[child.tag for child in case] for case in cases] == [["failure"], ["system-out"], ["failure"], ["skipped"]]
     assert cases[0].get("name", "").startswith("Accuracy | <b>")
-    message = cases[0].find("failure").get("message", "")  # type: ignore[union-attr]
+    message = cases[0].find("failure").get("message", "")
     assert "96.0 % → 88.0 %, −8.0 pt" in message
     assert "p < 0.001, paired test over 500 examples" in message
-    assert "the app & its users" in (cases[0].find("failure").text or "")  # type: ignore[union-attr]
+    assert "the app & its users" in (cases[0].find("failure").text or "")
 
 
 def test_json_reads_back_and_names_every_number(result: CheckResult) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from efficient360.core.close_names import close_names, did_you_mean
 from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Scalar
 from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.reports.comparability import Difference, differences
 from efficient360.reports.gate.axis_values import axis_differences, axis_value
 from efficient360.reports.gate.rule import AXES, CODE, Rule
@@ -116,12 +116,10 @@ def _subject(ours: Record | None, theirs: Record | None, run: Report, baseline: 
         raise ValueError("neither run has an outcome")
     pair = [ours or _same_value(known, run), theirs or (None if baseline is None else _same_value(known, baseline))]
     first, second = map(_meaningful, pair)
-    reasons = [
-        "" if value is not None or report is None else _why(known, own, report)
-        for value, own, report in zip((first, second), pair, (run, baseline), strict=True)
-    ]
+    missing = "" if first is not None else _why(known, pair[0], run)
+    baseline_missing = "" if second is not None or baseline is None else _why(known, pair[1], baseline)
     metric = next((r.metric for r in (*pair, known) if r is not None and r.metric is not None), None)
-    subject = Subject(known.evaluator, metric, known.outcome.conditions, first, second, *reasons)
+    subject = Subject(known.evaluator, metric, known.outcome.conditions, first, second, missing, baseline_missing)
     if first is None or second is None or pair[0] is None or pair[1] is None or baseline is None:
         return subject
     differing = differences(pair[1], pair[0]) or _other_data(pair[0], pair[1], run, baseline)
@@ -201,8 +199,9 @@ def _axis_subject(rule: Rule, run: Report, baseline: Report | None) -> Subject:
 def _axis(rule: Rule, report: Report) -> Axis:
     axes = {axis.dimension.name: axis for axis in report.axes}
     if rule.metric not in axes:
-        near = close_names(rule.metric, axes) or tuple(axes)
-        raise SettingsError("unknown-dimension", f"the rule {rule.text!r} is about an axis {rule.metric!r} that does not exist", f"near it: {', '.join(near)}")
+        raise SettingsError(
+            "unknown-dimension", f"the rule {rule.text!r} is about an axis {rule.metric!r} that does not exist", did_you_mean(rule.metric, axes)
+        )
     return axes[rule.metric]
 
 
