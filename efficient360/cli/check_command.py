@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from efficient360.cli.output_options import add_output_options, path_option
+from efficient360.cli.run_folders import warn_of_unreadable_lines
 from efficient360.errors import SettingsError
 
 FORMATS = ("text", "md", "json", "junit")
@@ -59,6 +60,9 @@ def check(options: argparse.Namespace) -> int:
         strict=options.strict,
         plugins=options.plugin,
     )
+    for folder in (result.run_folder, result.baseline_folder):
+        if folder:
+            warn_of_unreadable_lines(Path(folder))
     for path, written in ((options.junit, result.to_junit), (options.markdown, result.to_markdown)):
         if path is not None:
             _write(path, written())

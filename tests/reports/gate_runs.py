@@ -9,7 +9,7 @@ import numpy as np
 from efficient360.core.measurement import MAC, NAT, ONE, SECOND, Better, Failure, Interval, Measurement, Metric, Status
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import mean_interval
-from efficient360.dimensions.dimension import Anchor, Dimension
+from efficient360.dimensions.dimension import Anchor, Bound, Dimension
 from efficient360.reports.comparing.example_values import ExampleTable
 from efficient360.reports.gate.check import CheckedRun, CheckResult, check
 from efficient360.reports.gate.rule import Kind, parse_rule
@@ -20,6 +20,7 @@ NLL = Metric("nll", NAT, Better.LOWER, "Negative log-likelihood.", low=0)
 MACS = Metric("macs", MAC, Better.LOWER, "Multiply-accumulates.", low=0)
 LATENCY = Metric("latency_p50", SECOND, Better.LOWER, "Median latency.", low=0)
 ROBUST = Metric("robust_accuracy", ONE, Better.HIGHER, "Right under attack.", low=0, high=1)
+COMPRESSION = Metric("best_compression", ONE, Better.HIGHER, "Times smaller.", low=0)
 AUC = Metric("attack_auc", ONE, Better.LOWER, "Members told from others.", low=0, high=1)
 TRANSFER = Metric("backward_transfer", ONE, Better.HIGHER, "What later tasks do to earlier ones.", low=-1, high=1)
 CONFIDENCE = Metric("confidence", ONE, Better.NEITHER, "Mean confidence.", low=0, high=1)
@@ -27,6 +28,9 @@ CONFIDENCE = Metric("confidence", ONE, Better.NEITHER, "Mean confidence.", low=0
 AXES = (
     Dimension("performance", "Performance", "How right?", 1, [Anchor("accuracy", "top1", 0.0, 1.0, "")]),
     Dimension("robustness", "Robustness", "How robust?", 2, [Anchor("adversarial", "robust_accuracy", 0.0, 1.0, "", conditions={"epsilon": "4/255"})]),
+    Dimension(
+        "approximation", "Approximation", "How far?", 4, [Anchor("compression", "best_compression", 1.0, 10.0, "", settings={"bits": 4}, otherwise=Bound.LOWER)]
+    ),
     Dimension("privacy", "Privacy", "How private?", 3, [Anchor("membership", "attack_auc", 1.0, 0.5, "")]),
 )
 

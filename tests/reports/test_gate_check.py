@@ -2,10 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gate_runs import AUC, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
+from gate_runs import AUC, COMPRESSION, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import wilson
@@ -204,3 +205,20 @@ def test_missing_values_are_no_numbers_in_the_data() -> None:
     result = checked([], run([failed("accuracy", TOP1, "no labels")]), require=["top1 >= 90%"])
     assert result.to_json()["results"][0]["value"] is None
     assert isinstance(result.results[0].value, Measurement | None)
+
+
+def test_a_score_that_is_only_a_lower_bound_is_not_held_against_the_run() -> None:
+    told = Record("compression", Measurement(COMPRESSION, 2.0, 100, Interval(1.9, 2.1, "bootstrap-t")), settings={"bits": 8})
+    low = checked([], run([told]), require=["axes.approximation >= 0.9"])
+    assert [(r.state, r.fails) for r in low.results] == [(State.UNDECIDED, False)]
+    assert low.results[0].reason == "lower bound: compression bits 8 (the axis takes 4)"
+    assert states([], run([told]), require=["axes.approximation >= 0.05"]) == [State.PASSED]
+
+
+def test_findings_of_the_run_are_told_with_the_result() -> None:
+    ours = run([shares(0.5)])
+    found = Finding("blank-images", "30 images are blank", "look at them")
+    doubted = dataclasses.replace(ours, report=dataclasses.replace(ours.report, findings=(found,)))
+    result = checked([], doubted, require=["robust_accuracy >= 20%"])
+    assert result.to_json()["findings"][0]["code"] == "blank-images"
+    assert "Check first: 30 images are blank → look at them" in result.to_markdown()

@@ -7,8 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, final
 
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Interval, Measurement, Metric
 from efficient360.core.statistics import holm
+from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
 from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
@@ -107,6 +109,7 @@ class CheckResult:
         alpha: Chance of a false alarm of the whole check.
         strict: Whether values decide by themselves, and what is missing or undecided fails.
         tests: Number of tests that the p-values are adjusted for.
+        findings: Reasons to trust the run less, whatever the rules say.
     """
 
     run: str
@@ -117,6 +120,7 @@ class CheckResult:
     alpha: float
     strict: bool
     tests: int
+    findings: Sequence[Finding] = ()
 
     @property
     def passed(self) -> bool:
@@ -191,7 +195,7 @@ def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = 
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
     results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
     told = [("", "") if one is None else (one.name, str(one.folder)) for one in (run, baseline)]
-    return CheckResult(*told[0], *told[1], results, alpha, strict, len(tested))
+    return CheckResult(*told[0], *told[1], results, alpha, strict, len(tested), run.report.findings)
 
 
 def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
@@ -213,12 +217,17 @@ def _examined(rule: Rule, subject: Subject, run: CheckedRun, baseline: CheckedRu
     if limit.quantity is Quantity.VALUE:
         m = subject.value
         broken = rule.breaks(m.value - limit.amount, abs(m.value) + abs(limit.amount))
-        return _with(blank, value_evidence(m, limit.amount, rule.worse_below), broken)
+        if broken and subject.bound in (Bound.LOWER, Bound.OTHER):  # the axis's own settings might give more
+            return replace(blank, state=State.UNDECIDED, interval=m.interval, reason=subject.note)
+        return _noted(_with(blank, value_evidence(m, limit.amount, rule.worse_below), broken), subject)
     if subject.baseline is None:
         return replace(blank, reason=f"baseline: {subject.baseline_missing}")
     if subject.differing:
         return replace(blank, state=State.UNDECIDED, reason=f"not comparable: {in_words(subject.differing)}")
-    result = _changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline))
+    return _noted(_changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline)), subject)
+
+
+def _noted(result: RuleResult, subject: Subject) -> RuleResult:
     return replace(result, reason=f"{result.reason}; {subject.note}") if subject.note else result
 
 

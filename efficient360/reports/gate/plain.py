@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from efficient360.core.findings import findings_to_json
 from efficient360.reports.gate import words
 from efficient360.reports.gate.check import CheckResult, RuleResult
 
@@ -19,6 +20,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "alpha": result.alpha,
         "strict": result.strict,
         "tests": result.tests,
+        "findings": findings_to_json(result.findings),
         "results": [_result(r) for r in result.results],
     }
 

@@ -7,9 +7,10 @@ from typing import Final, final
 from efficient360.core.close_names import close_names, did_you_mean
 from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Scalar
 from efficient360.core.outcome import Record
+from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import Difference, differences
-from efficient360.reports.gate.axis_values import axis_differences, axis_value
+from efficient360.reports.gate.axis_values import axis_differences, axis_metric, axis_value
 from efficient360.reports.gate.rule import AXES, CODE, Rule
 from efficient360.reports.names import TITLES
 from efficient360.reports.names import conditions as conditions_text
@@ -35,7 +36,8 @@ class Subject:
         baseline_missing: Why the baseline has none.
         differing: In what the two were measured differently.
         records: The two stored outcomes, the run's first, where both are values.
-        note: Conditions of the baseline's value where an axis scores one under others, such as another runtime.
+        note: Conditions of the baseline's value where an axis scores one under others, such as another runtime; what the score of an axis is a bound of.
+        bound: On which side of the score the truth lies, where that was measured with other settings than the axis takes.
     """
 
     evaluator: str
@@ -48,6 +50,7 @@ class Subject:
     differing: Sequence[Difference] = ()
     records: tuple[Record, Record] | None = None
     note: str = ""
+    bound: Bound | None = None
 
 
 def subjects(rule: Rule, run: Report, baseline: Report | None) -> list[Subject]:
@@ -191,9 +194,8 @@ def _axis_subject(rule: Rule, run: Report, baseline: Report | None) -> Subject:
     ours, theirs = _axis(rule, run), None if baseline is None else _axis(rule, baseline)
     value, reason = axis_value(ours)
     other, other_reason = (None, "") if theirs is None else axis_value(theirs)
-    metric = next((m.metric for m in (value, other) if m is not None), None)
     differing = [] if baseline is None or theirs is None else axis_differences(ours, run, baseline)
-    return Subject(AXES, metric, {}, value, other, reason, other_reason, differing)
+    return Subject(AXES, axis_metric(ours), {}, value, other, reason, other_reason, differing, note=ours.bound_text, bound=ours.bound)
 
 
 def _axis(rule: Rule, report: Report) -> Axis:

@@ -94,7 +94,7 @@ def sentence(result: RuleResult) -> str:
 def notes(result: CheckResult) -> Sequence[str]:
     """How the check decided, in sentences."""
     chance = f"{100 * result.alpha:g} %"
-    lines = []
+    lines = [f"Check first: {finding.message} → {finding.advice}" for finding in result.findings]
     if result.strict:
         lines.append("Strict: values decide by themselves, without regard to chance; what is undecided or missing fails.")
     elif result.tests:
