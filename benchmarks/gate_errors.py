@@ -20,7 +20,8 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import clopper_pearson, mean_interval
 from efficient360.deployment.devices.timing import quantile_interval
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.gate.check import ALPHA, CheckedRun, State, check
+from efficient360.reports.gate.check import ALPHA, CheckedRun, check
+from efficient360.reports.gate.results import State
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report
 

@@ -13,7 +13,7 @@ from efficient360.cli.compare_command import add_compare
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
-OK, BAD_INPUT, STRICT_FAILURE, GATE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
+OK, BAD_INPUT, STRICT_FAILURE, INTERRUPTED = 0, 2, 3, 130
 EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard

@@ -11,7 +11,8 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import mean_interval
 from efficient360.dimensions.dimension import Anchor, Bound, Dimension
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.gate.check import CheckedRun, CheckResult, check
+from efficient360.reports.gate.check import CheckedRun, check
+from efficient360.reports.gate.results import Check
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report, axes_of
 
@@ -66,7 +67,7 @@ def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray
 
 def checked(
     fail_if: Sequence[str], ours: CheckedRun, theirs: CheckedRun | None = None, require: Sequence[str] = (), alpha: float = 0.025, strict: bool = False
-) -> CheckResult:
+) -> Check:
     rules = [parse_rule(Kind.FAIL_IF, text) for text in fail_if] + [parse_rule(Kind.REQUIRE, text) for text in require]
     return check(ours, rules, theirs, alpha, strict)
 

@@ -11,7 +11,9 @@ from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError
-from efficient360.reports.gate.check import State
+from efficient360.reports.gate.markdown import markdown
+from efficient360.reports.gate.plain import to_json
+from efficient360.reports.gate.results import State
 
 RNG = np.random.default_rng(0)
 WRONG = list(range(20))
@@ -203,7 +205,7 @@ def test_what_keeps_a_rule_never_fails_and_what_fails_breaks_it(first: list[int]
 
 def test_missing_values_are_no_numbers_in_the_data() -> None:
     result = checked([], run([failed("accuracy", TOP1, "no labels")]), require=["top1 >= 90%"])
-    assert result.to_json()["results"][0]["value"] is None
+    assert to_json(result)["results"][0]["value"] is None
     assert isinstance(result.results[0].value, Measurement | None)
 
 
@@ -220,5 +222,5 @@ def test_findings_of_the_run_are_told_with_the_result() -> None:
     found = Finding("blank-images", "30 images are blank", "look at them")
     doubted = dataclasses.replace(ours, report=dataclasses.replace(ours.report, findings=(found,)))
     result = checked([], doubted, require=["robust_accuracy >= 20%"])
-    assert result.to_json()["findings"][0]["code"] == "blank-images"
-    assert "Check first: 30 images are blank → look at them" in result.to_markdown()
+    assert to_json(result)["findings"][0]["code"] == "blank-images"
+    assert "Check first: 30 images are blank → look at them" in markdown(result)

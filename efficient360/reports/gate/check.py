@@ -1,14 +1,11 @@
 """A run held against rules: which are kept, which are broken beyond chance, and which nothing decides."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
-from efficient360.core.findings import Finding
-from efficient360.core.measurement import Conditions, Interval, Measurement, Metric
+from efficient360.core.measurement import Measurement
 from efficient360.core.statistics import holm
 from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
@@ -16,24 +13,13 @@ from efficient360.reports.comparability import in_words
 from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
 from efficient360.reports.comparing.sources import values_behind
 from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
+from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
 from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
 """Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
-
-
-class State(StrEnum):
-    """What became of a rule."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    """Broken, beyond chance; under ``strict``, broken at all."""
-    UNDECIDED = "undecided"
-    """Broken, but not beyond chance, or by values that can't be tested or compared."""
-    MISSING = "missing"
-    """The run or the baseline has no value, or one that is void."""
 
 
 @final
@@ -57,114 +43,7 @@ class CheckedRun:
         return str(self.report.checkpoint.get("name", ""))
 
 
-@final
-@dataclass(frozen=True)
-class RuleResult:
-    """What became of a rule at one value.
-
-    Args:
-        rule: The rule.
-        evaluator: Evaluator of the value; ``"axes"`` for the score of an axis.
-        metric: Its metric; ``None`` where no run says more than its name.
-        conditions: What else was fixed.
-        limit: The limit in numbers; ``None`` without a metric.
-        value: The run's value; ``None`` where it is missing.
-        baseline: The baseline's; ``None`` where it is missing, or not asked for.
-        change: What is held against the limit where that is a change: a difference in the metric's unit, or a share of the baseline.
-        interval: 95 % interval of the value, or of the change.
-        p_value: One-sided chance of a value so far beyond the limit if the truth lay on it; ``None`` where nothing was tested.
-        adjusted: The same, Holm-adjusted over all tests of the check.
-        state: What became of it.
-        fails: Whether the check fails for it.
-        reason: How it was decided, or why it was not.
-    """
-
-    rule: Rule
-    evaluator: str
-    metric: Metric | None
-    conditions: Conditions
-    limit: Limit | None
-    value: Measurement | None
-    baseline: Measurement | None
-    change: float | None
-    interval: Interval | None
-    p_value: float | None
-    adjusted: float | None
-    state: State
-    fails: bool
-    reason: str
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class CheckResult:
-    """A run held against rules. ``passed`` says whether it may go on; ``to_markdown()``, ``to_junit()``, ``to_json()`` and ``to_frame()`` say why.
-
-    Args:
-        run: Name of the run's checkpoint.
-        run_folder: Its folder.
-        baseline: Name of the baseline's; ``""`` without one.
-        baseline_folder: Its folder; ``""`` without one.
-        results: One per rule and value.
-        alpha: Chance of a false alarm of the whole check.
-        strict: Whether values decide by themselves, and what is missing or undecided fails.
-        tests: Number of tests that the p-values are adjusted for.
-        findings: Reasons to trust the run less, whatever the rules say.
-    """
-
-    run: str
-    run_folder: str
-    baseline: str
-    baseline_folder: str
-    results: Sequence[RuleResult]
-    alpha: float
-    strict: bool
-    tests: int
-    findings: Sequence[Finding] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether no rule fails the check."""
-        return not self.failures
-
-    @property
-    def failures(self) -> Sequence[RuleResult]:
-        """The results that fail the check."""
-        return [result for result in self.results if result.fails]
-
-    def __repr__(self) -> str:
-        """One line: passed or failed, and how many results are in which state."""
-        counts = Counter(result.state for result in self.results)
-        told = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-        against = f" against {self.baseline}" if self.baseline else ""
-        return f"<CheckResult of {self.run}{against}: {'passed' if self.passed else 'failed'} ({told})>"
-
-    def to_markdown(self) -> str:
-        """A summary for a pull request or a job's page."""
-        from efficient360.reports.gate.markdown import markdown
-
-        return markdown(self)
-
-    def to_junit(self) -> str:
-        """JUnit XML, a test case for each rule and value."""
-        from efficient360.reports.gate.junit import junit
-
-        return junit(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data: dictionaries, lists, texts and finite numbers."""
-        from efficient360.reports.gate.plain import to_json
-
-        return to_json(self)
-
-    def to_frame(self) -> Any:
-        """A row of a ``pandas.DataFrame`` for each rule and value, with the keys of :meth:`to_json`'s results as columns."""
-        import pandas as pd
-
-        return pd.DataFrame(self.to_json()["results"])
-
-
-def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False) -> CheckResult:
+def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False) -> Check:
     """Hold a run against rules.
 
     A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
@@ -195,7 +74,7 @@ def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = 
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
     results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
     told = [("", "") if one is None else (one.name, str(one.folder)) for one in (run, baseline)]
-    return CheckResult(*told[0], *told[1], results, alpha, strict, len(tested), run.report.findings)
+    return Check(*told[0], *told[1], results, alpha, strict, len(tested), run.report.findings)
 
 
 def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
