@@ -195,7 +195,7 @@ def _axis_subject(rule: Rule, run: Report, baseline: Report | None) -> Subject:
     value, reason = axis_value(ours)
     other, other_reason = (None, "") if theirs is None else axis_value(theirs)
     differing = [] if baseline is None or theirs is None else axis_differences(ours, run, baseline)
-    return Subject(AXES, axis_metric(ours), {}, value, other, reason, other_reason, differing, note=ours.bound_text, bound=ours.bound)
+    return Subject(AXES, axis_metric(ours), {}, value, other, reason, other_reason, differing, note=ours.bound_brief, bound=ours.bound)
 
 
 def _axis(rule: Rule, report: Report) -> Axis:
