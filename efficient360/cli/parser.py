@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from efficient360.cli.argument_parser import Parser, unknown_argument
 from efficient360.cli.output_options import add_output_options, path_option
@@ -21,7 +22,7 @@ EPILOG = """examples:
   efficient360 compare runs/a runs/b"""
 
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS: Final = ("bash", "zsh", "fish")
 COMPLETION_EPILOG = """install it:
   bash  efficient360 completion bash >> ~/.bashrc
   zsh   efficient360 completion zsh >> ~/.zshrc        (after compinit)
