@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from efficient360.cli import check_command, export_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
@@ -24,7 +25,7 @@ EPILOG = """examples:
   efficient360 check runs/new --baseline runs/main --fail-if 'top1 < -0.5pt'"""
 
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS: Final = ("bash", "zsh", "fish")
 COMPLETION_EPILOG = """install it:
   bash  efficient360 completion bash >> ~/.bashrc
   zsh   efficient360 completion zsh >> ~/.zshrc        (after compinit)
