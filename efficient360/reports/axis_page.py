@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from efficient360.core.figures import Bars, Curve, Figure, Gallery, Heatmap, Table
+from efficient360.core.figures import Figure, Table
 from efficient360.core.findings import is_findings
 from efficient360.reports import names
 from efficient360.reports.alerts import Alert, of_axis, warnings
 from efficient360.reports.axis_scores import AxisScore
 from efficient360.reports.sections import MetricGroup, MetricRow, Section, summary_row
 
-PICTURES = 7
-"""Pictures of a gallery that are shown at once."""
+VOID = "void: "
+"""How the reason of a void summary metric begins."""
 
 
 @final
@@ -25,7 +25,7 @@ class SummaryRow:
         description: What it means; empty where no metric was stored.
         direction: ``higher is better``, or empty.
         row: The printed value; ``None`` where it is missing.
-        reason: Why it is missing.
+        reason: Why it is missing; ``void`` alone, as an alert says why.
         score: Its share in the axis's score with two digits; empty where it is missing.
     """
 
@@ -78,7 +78,7 @@ def axis_page(section: Section, score: AxisScore | None, found: Sequence[Alert])
         found: All alerts of the report.
     """
     groups = [group for group in map(_without_summary, section.groups) if group.rows or group.folded]
-    void = section.axis is not None and any(part.reason.startswith("void: ") for part in section.axis.parts)
+    void = section.axis is not None and any(part.reason.startswith(VOID) for part in section.axis.parts)
     lead = None if void else _lead(section.figures)
     rest = sorted((figure for figure in section.figures if figure is not lead), key=lambda figure: not (isinstance(figure, Table) and is_findings(figure)))
     alerts = warnings(of_axis(found, section.axis)) if section.axis is not None else []
@@ -95,7 +95,7 @@ def _summary(section: Section) -> list[SummaryRow]:
                 description=group.metric.description if group else "",
                 direction=group.direction if group else "",
                 row=row,
-                reason=part.reason,
+                reason="void" if part.reason.startswith(VOID) else part.reason,
                 score="" if part.score is None else f"{part.score:.2f}",
             )
         )
@@ -107,10 +107,7 @@ def _without_summary(group: MetricGroup) -> MetricGroup:
 
 
 def _lead(figures: Sequence[Figure]) -> Figure | None:
-    """The first chart; else the first gallery, else the first table that is none of warnings."""
-    kinds: tuple[tuple[type[Figure], ...], ...] = ((Curve, Bars, Heatmap), (Gallery,), (Table,))
-    for kind in kinds:
-        for figure in figures:
-            if isinstance(figure, kind) and not (isinstance(figure, Table) and is_findings(figure)):
-                return figure
-    return None
+    """The first chart or gallery; where there is neither, the first table that is none of warnings."""
+    drawn = [figure for figure in figures if not isinstance(figure, Table)]
+    tables = [figure for figure in figures if isinstance(figure, Table) and not is_findings(figure)]
+    return next(iter([*drawn, *tables]), None)

@@ -5,8 +5,8 @@ from typing import Final
 
 from efficient360.reports.drawing import files, text
 from efficient360.reports.drawing.marks import Box, Drawing, Label, Mark, Paint
-from efficient360.reports.drawing.radar import RadarRun, RadarSize, radar
 from efficient360.reports.drawing.move import moved
+from efficient360.reports.drawing.radar import RadarRun, RadarSize, radar
 from efficient360.reports.html import facts
 from efficient360.reports.report import Report
 from efficient360.reports.sections import headlines
@@ -34,9 +34,10 @@ def card(report: Report) -> Drawing:
         marks.append(Label(LEFT, y - 8, line, "muted", 17))
         y += 23
     y += 24
-    for line in text.wrapped(found.text, room, 20, 7):
-        marks.append(Label(LEFT, y, line, "ink", 20))
-        y += 29
+    # A percent sign stays with its number.
+    for line in text.wrapped(found.text.replace(" %", "\N{NO-BREAK SPACE}%"), room, 18, 10):
+        marks.append(Label(LEFT, y, line, "ink", 18))
+        y += 27
     marks += _numbers(report, room)
     drawn = radar(RadarRun(found.name, report.axes), SIZE)
     marks += moved(drawn.marks, EDGE, (HEIGHT - drawn.height) / 2)
@@ -59,6 +60,6 @@ def _numbers(report: Report, room: float) -> list[Mark]:
     marks: list[Mark] = []
     for i, number in enumerate(shown):
         x = LEFT + i * step
-        marks.append(Label(x, 566, text.shortened(number.value, step - 8, 22, bold=True), "ink", 22, bold=True))
+        marks.append(Label(x, 566, text.shortened(number.value, step - 8, 17, bold=True), "ink", 17, bold=True))
         marks += [Label(x, 588 + 17 * n, line, "muted", 13) for n, line in enumerate(text.wrapped(number.title, step - 8, 13, 2))]
     return marks

@@ -1,5 +1,6 @@
 """The figures of runs as files, by name: ``radar.svg``, ``card.png``, ``reliability-diagram.pdf``."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,11 +50,20 @@ def drawing(reports: Sequence[tuple[str, Report]], name: str) -> Drawing:
         runs = [RadarRun(title, report.axes) for title, report in reports]
         return radar(runs[0]) if len(runs) == 1 else overlay(runs)
     if len(reports) > 1:
-        raise SettingsError("one-run-at-a-time", f"{name} is a figure of one run, and {len(reports)} were given", "give one run, or take radar, which lays several over one another")
+        raise SettingsError(
+            "one-run-at-a-time",
+            f"{name} is a figure of one run, and {len(reports)} were given",
+            "give one run, or take radar, which lays several over one another",
+        )
     drawn = figures(reports[0][1])
     if name not in drawn:
-        raise SettingsError("no-such-figure", f"this run has no figure called {name!r}", f"it has {', '.join([RADAR, *drawn])}")
+        raise SettingsError("no-such-figure", f"this run has no figure called {name!r}", _offer(name, [RADAR, *drawn]))
     return draw(drawn[name])
+
+
+def _offer(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
 
 
 def write(reports: Sequence[tuple[str, Report]], path: Path) -> Path:

@@ -1,42 +1,39 @@
 """The report as one self-contained HTML page: it makes no requests, and all text from checkpoints and data sets is escaped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, final
 
+from markupsafe import Markup
+
 from efficient360.core import formatting
-from efficient360.core.figures import Bars, Curve, Figure, Heatmap
 from efficient360.core.measurement import Status
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.reports import page, sections
 from efficient360.reports.alerts import Alert, Kind, notes, warnings
 from efficient360.reports.axis_page import axis_page
 from efficient360.reports.axis_scores import anchor_value, axis_scores
-from efficient360.reports.charts import chart
-from efficient360.reports.radar import radar
+from efficient360.reports.drawing.figure import Drawn, draw
+from efficient360.reports.drawing.radar import NARROW, WIDE, RadarRun, radar
+from efficient360.reports.drawing.svg import inline
 from efficient360.reports.report import Report, SummaryMetric
+from efficient360.reports.score_interval import score_interval
+from efficient360.reports.text_tables import LATEX
+from efficient360.reports.theme import LIGHT
 from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
-Drawing = tuple[Figure, str | None]
-"""A figure with the id of its chart, ``None`` for figures drawn as plain HTML."""
 
 
 def render(report: Report) -> str:
-    """``report`` as HTML of about 5 MB, nearly all of it plotly.js."""
-    ids = (f"chart-{i}" for i in count(1))
+    """``report`` as HTML, its charts drawn in it: all of it can be read without scripts."""
     said = verdict(report)
     scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
-    pages = [axis_page(section, scores[section.axis.dimension.name] if section.axis else None, said.alerts) for section in shown]
-    drawn = [(p, [_drawing(f, ids) for f in p.rest], None if p.lead is None else _drawing(p.lead, ids)) for p in pages]
-    drawings = [drawing for _, rest, lead in drawn for drawing in (*rest, lead) if drawing is not None]
-    charts: dict[str, Any] = {"radar": radar(report.axes)}
-    charts |= {name: chart(f) for f, name in drawings if name is not None and isinstance(f, Curve | Bars | Heatmap)}
     places = Places(frozenset(section.axis.dimension.name for section in shown if section.axis), any(section.axis is None for section in shown), report)
-    scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
+    run = RadarRun(str(report.checkpoint.get("name", "")), report.axes)
+    scripts = (page.script(PACKAGE, "copy.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)
         .get_template("report.html.j2")
@@ -46,28 +43,30 @@ def render(report: Report) -> str:
             warnings=warnings(said.alerts),
             notes=notes(said.alerts),
             scores=list(scores.values()),
+            radars=[Markup(inline(radar(run, size), css)) for size, css in ((WIDE, "drawing wide"), (NARROW, "drawing narrow"))],
             marked=any(axis.bound is not None for axis in report.axes),
-            sections=drawn,
-            others=places.others,
-            place=places.of_axis,
-            link=places.of_alert,
+            sections=[axis_page(section, scores[section.axis.dimension.name] if section.axis else None, said.alerts) for section in shown],
+            places=places,
             unmeasured=[scores[axis.dimension.name] for axis in sections.unmeasured(report)],
             missing=sections.missing_groups(report.records),
             facts=facts(report),
             statuses=STATUSES,
             number=formatting.number,
             at=at,
+            svg=svg,
+            interval=score_interval,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
-            charts=charts,
+            export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
             policy=page.policy(*scripts),
         )
     )
 
 
-def _drawing(figure: Figure, ids: Iterator[str]) -> Drawing:
-    return figure, next(ids) if isinstance(figure, Curve | Bars | Heatmap) else None
+def svg(figure: Drawn) -> Markup:
+    """A chart as an SVG element in which all text is escaped."""
+    return Markup(inline(draw(figure)))
 
 
 @final

@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 from efficient360.core.figures import Bars
+from efficient360.core.formatting import scaled, significant
 from efficient360.reports.drawing import scale, text
 from efficient360.reports.drawing.frame import GRID, RULE, TICK, TITLE, WIDTH, Frame, apart, margin
 from efficient360.reports.drawing.marks import Box, Drawing, Label, Mark, Paint, Shape
@@ -26,7 +27,7 @@ def _rows(figure: Bars) -> Drawing:
     known = [v for v in (*figure.values, *figure.low, *figure.high) if math.isfinite(v)]
     axis = scale.linear(known, 5, zero=True)
     names = [text.shortened(label, NAMES * WIDTH, TICK) for label in figure.labels]
-    values = [scale.brief(v) if math.isfinite(v) else "–" for v in figure.values]
+    values = [_written(v) for v in figure.values]
     left, right = text.widest(names, TICK) + 12, WIDTH - text.widest(values, TICK) - 14
     top, bottom = 4.0, 4 + ROW * max(1, len(names))
     frame = Frame(left, top, right, bottom, axis, scale.unit())
@@ -74,6 +75,13 @@ def _across(frame: Frame, value: float) -> float:
 def _tip(figure: Bars, i: int) -> str:
     span = f" ({scale.brief(figure.low[i])} – {scale.brief(figure.high[i])})" if figure.low else ""
     return f"{figure.labels[i]}: {scale.brief(figure.values[i])}{span}"
+
+
+def _written(value: float) -> str:
+    """A value at the end of its line, to three digits."""
+    if not math.isfinite(value):
+        return "–"
+    return scaled(value, "") if abs(value) >= 1e4 else significant(value)
 
 
 def _name(figure: Bars) -> str:

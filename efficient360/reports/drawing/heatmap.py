@@ -51,14 +51,15 @@ def heatmap(figure: Heatmap) -> Drawing:
 def _columns(figure: Heatmap, left: float, bottom: float, across: float) -> tuple[list[Mark], float]:
     """The columns' names and their height: on one line, broken into a few, or upright where they are too long for that."""
     centres = [left + (c + 0.5) * across - GAP / 2 for c in range(len(figure.columns))]
-    lines = [text.wrapped(name, across - 6, TICK, 3) for name in figure.columns]
-    if not any(line.endswith(text.ELLIPSIS) for found in lines for line in found):
-        labels: list[Mark] = [Label(x, bottom + 13 + i * 13, line, "ink", TICK, "middle") for x, found in zip(centres, lines, strict=True) for i, line in enumerate(found)]
-        return labels, 4 + 13.0 * max(map(len, lines), default=0)
-    names = [text.shortened(name, LONGEST, TICK) for name in figure.columns]
+    broken = [text.wrapped(name, across - 6, TICK, 3) for name in figure.columns]
+    if not any(line.endswith(text.ELLIPSIS) for lines in broken for line in lines):
+        flat = [(x, bottom + 13 + i * 13, line) for x, lines in zip(centres, broken, strict=True) for i, line in enumerate(lines)]
+        return [Label(x, y, line, "ink", TICK, "middle") for x, y, line in flat], 4 + 13.0 * max(map(len, broken), default=0)
     every = math.ceil(TICK * text.LINE_HEIGHT / across)
-    upright = [Label(x + 4, bottom + 5, name, "ink", TICK, "end", turned=-90, tip=figure.columns[i]) for i, (x, name) in enumerate(zip(centres, names, strict=True)) if i % every == 0]
-    return list(upright), text.widest(names, TICK) + 8
+    named = list(zip(centres, figure.columns, strict=True))[::every]
+    shown = [text.shortened(name, LONGEST, TICK) for _, name in named]
+    upright = [Label(x + 4, bottom + 5, short, "ink", TICK, "end", turned=-90, tip=name) for (x, name), short in zip(named, shown, strict=True)]
+    return list(upright), text.widest(shown, TICK) + 8
 
 
 def _scale(figure: Heatmap) -> list[Mark]:

@@ -65,7 +65,7 @@ def radar(run: RadarRun, size: RadarSize = WIDE) -> Drawing:
     scores = [axis.score for axis in run.axes]
     how = style(0)
     areas = Shape(tuple(stage.fan(scores, stretch) for stretch in neighbours(scores)), Paint(fill=how.role, opacity=0.1), closed=True)
-    marks = [*stage.grid(), areas, *_bands(stage, run, how), *_outline(stage, run, 0, how), *stage.rings()]
+    marks = [*stage.grid(), areas, *_bands(stage, run, how), *_outline(stage, run, how), *stage.rings()]
     labels = [mark for i, axis in enumerate(run.axes) for mark in stage.title(i, axis.dimension.title, axis.score_text, missing(axis))]
     told = "; ".join(f"{axis.dimension.title} {axis.score_text or missing(axis)}" for axis in run.axes)
     return Drawing(size.width, stage.height, (*marks, *labels), f"Radar of {run.name}, scores from 0 to 1: {told}")
@@ -83,7 +83,7 @@ def overlay(runs: Sequence[RadarRun], size: RadarSize = WIDE) -> Drawing:
     for index, run in enumerate(lined):
         marks += _whiskers(stage, run, style(index), (index - (len(lined) - 1) / 2) * SPREAD)
     for index, run in enumerate(lined):
-        marks += _outline(stage, run, index, style(index))
+        marks += _outline(stage, run, style(index))
     for i, title in enumerate(titles):
         axes = [next((a for a in run.axes if a.dimension.title == title), None) for run in runs]
         told = [axis.score_text if axis is not None and axis.score is not None else "–" for axis in axes]
@@ -154,14 +154,14 @@ class _Stage:
         count = len(lines) + 1
         # The block's middle moves outwards: its lower edge touches the rim at 12 o'clock, its upper edge at 6.
         first = y - 9 * up - (0.5 + 0.5 * up) * count * self._line + 0.78 * self._size.text
-        role = "ink" if score else "faint"
-        marks: list[Mark] = [Label(x, first + i * self._line, line, role, self._size.text, anchor, tip=title if line not in title else "") for i, line in enumerate(lines)]
-        last = text.shortened(score or reason, room, self._size.text, bold=bool(score))
-        marks.append(Label(x, first + len(lines) * self._line, last, role, self._size.text, anchor, bold=bool(score), italic=not score, tip=score or reason))
+        role, size = ("ink" if score else "faint"), self._size.text
+        marks: list[Mark] = [Label(x, first + i * self._line, line, role, size, anchor, tip="" if line in title else title) for i, line in enumerate(lines)]
+        last = text.shortened(score or reason, room, size, bold=bool(score))
+        marks.append(Label(x, first + len(lines) * self._line, last, role, size, anchor, bold=bool(score), italic=not score, tip=score or reason))
         return marks
 
 
-def _outline(stage: _Stage, run: RadarRun, index: int, how: Style) -> list[Mark]:
+def _outline(stage: _Stage, run: RadarRun, how: Style) -> list[Mark]:
     """The line through neighbouring scores, and a marker at each."""
     scores = [axis.score for axis in run.axes]
     lines: list[tuple[Point, ...]] = []

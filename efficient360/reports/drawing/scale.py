@@ -93,7 +93,7 @@ def _step(least: float) -> float:
 
 def _labels(ticks: Sequence[float], step: float) -> tuple[str, ...]:
     if max(map(abs, ticks), default=0.0) >= 1e4:
-        return tuple(scaled(v, "").replace(" ", "") for v in ticks)
+        return tuple(_trimmed(scaled(v, "")) for v in ticks)
     places = max(0, next((p for p in range(12) if abs(round(step, p) - step) < 1e-9 * step), 12))
     if places > 4:
         return tuple(f"{v:.1e}".replace("-", MINUS) for v in ticks)
@@ -105,7 +105,13 @@ def _power(value: float) -> str:
     power = round(math.log10(value))
     if value < 1e-3 and abs(value / 10.0**power - 1) < 1e-6:
         return f"10{str(power).translate(_SUPERSCRIPT)}"
-    return brief(value).replace(" ", "")
+    return f"{value:.0f}" if 1 <= value < 1e4 and value == int(value) else _trimmed(brief(value))
+
+
+def _trimmed(text: str) -> str:
+    """A number with its prefix but without digits that say nothing: 5M for 5.00 M."""
+    number, _, prefix = text.partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + prefix
 
 
 def brief(value: float) -> str:

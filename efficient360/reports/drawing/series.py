@@ -48,5 +48,6 @@ def marker(at: Point, how: Style, size: float = 3.4, tip: str = "", hollow: bool
         return Shape(((ends[0], ends[2]), (ends[1], ends[3])), Paint(stroke=how.role, width=2.2), tip=tip)
     corners = {"square": (4, math.pi / 4, 1.25), "diamond": (4, 0.0, 1.3), "triangle": (3, -math.pi / 2, 1.35), "down": (3, math.pi / 2, 1.35)}
     count, turn, grown = corners[how.form]
-    points = tuple((x + grown * size * math.cos(turn + i * 2 * math.pi / count), y + grown * size * math.sin(turn + i * 2 * math.pi / count)) for i in range(count))
+    angles = [turn + i * 2 * math.pi / count for i in range(count)]
+    points = tuple((x + grown * size * math.cos(angle), y + grown * size * math.sin(angle)) for angle in angles)
     return Shape((points,), paint, closed=True, tip=tip)

@@ -6,15 +6,14 @@ from typing import Final
 
 from efficient360.reports.drawing.marks import Label
 
-_WIDTHS: Final = tuple(
-    int(hundredths) / 100
-    for hundredths in (
-        "32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 53 "
-        "100 68 69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 61 73 68 99 69 61 69 39 34 39 84 50 "
-        "50 61 63 55 63 62 35 63 63 28 28 58 28 97 63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 64 84"
-    ).split()
+# fmt: off
+_WIDTHS: Final = (
+    32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34, 34, 84, 84, 84, 53,
+    100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79, 60, 79, 69, 63, 61, 73, 68, 99, 69, 61, 69, 39, 34, 39, 84, 50,
+    50, 61, 63, 55, 63, 62, 35, 63, 63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
 )
-"""Advance widths of the printable ASCII characters in DejaVu Sans, the widest of the common sans-serif fonts, in em."""
+# fmt: on
+"""Advance widths of the printable ASCII characters in DejaVu Sans, the widest of the common sans-serif fonts, in hundredths of an em."""
 _BOLD: Final = 1.13
 LINE_HEIGHT: Final = 1.25
 _ASCENT, _DESCENT = 0.78, 0.22
@@ -32,7 +31,7 @@ def width(text: str, size: float, bold: bool = False) -> float:
 def _em(character: str) -> float:
     place = ord(character) - 32
     if 0 <= place < len(_WIDTHS):
-        return _WIDTHS[place]
+        return _WIDTHS[place] / 100
     if unicodedata.combining(character):
         return 0.0
     if character in "·\N{NO-BREAK SPACE}":
@@ -42,7 +41,7 @@ def _em(character: str) -> float:
 
 def shortened(text: str, room: float, size: float, bold: bool = False) -> str:
     """``text`` on one line of at most ``room`` px, its end cut for an ellipsis where it is longer."""
-    line = " ".join(text.split())
+    line = text.replace("\n", " ")
     if width(line, size, bold) <= room:
         return line
     kept = len(line)
@@ -52,9 +51,9 @@ def shortened(text: str, room: float, size: float, bold: bool = False) -> str:
 
 
 def wrapped(text: str, room: float, size: float, lines: int, bold: bool = False) -> list[str]:
-    """``text`` broken between words into at most ``lines`` lines of ``room`` px; what does not fit is shortened."""
+    """``text`` broken at spaces into at most ``lines`` lines of ``room`` px; what does not fit is shortened."""
     found: list[str] = [""]
-    for word in text.split():
+    for word in text.split(" "):
         longer = f"{found[-1]} {word}".strip()
         if width(longer, size, bold) <= room or not found[-1] or len(found) == lines:
             found[-1] = longer
@@ -73,8 +72,6 @@ def corners(label: Label) -> Corners:
     across = width(label.text, label.size, label.bold)
     back = {"start": 0.0, "middle": across / 2, "end": across}[label.anchor]
     left, right, top, bottom = -back, across - back, -_ASCENT * label.size, _DESCENT * label.size
-    quarter = round(label.turned / 90) % 4 if label.turned % 90 == 0 else 0
-    left, top, right, bottom = {0: (left, top, right, bottom), 1: (-bottom, left, -top, right), 2: (-right, -bottom, -left, -top), 3: (top, -right, bottom, -left)}[
-        quarter
-    ]
+    turns = {90: (-bottom, left, -top, right), -90: (top, -right, bottom, -left)}
+    left, top, right, bottom = turns.get(round(label.turned), (left, top, right, bottom))
     return label.x + left, label.y + top, label.x + right, label.y + bottom

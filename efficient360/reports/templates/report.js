@@ -1,23 +1,15 @@
-// Draws the report's charts when they come into view, keeps the pixels of small images sharp, and makes what scrolls reachable by keyboard.
+// Keeps the pixels of small images sharp, and makes boxes that scroll, and only those, reachable by keyboard. The page is whole without it.
 (() => {
   "use strict";
-  const charts = JSON.parse(document.getElementById("charts").textContent);
-  const drawn = new Set();
-  const look = () => {
-    for (const [id, chart] of Object.entries(charts)) {
-      const div = document.getElementById(id);
-      if (drawn.has(id) || !div || !div.clientWidth) continue;
-      drawn.add(id);
-      Charts.show(div, chart);
-    }
+  const reach = () => {
     for (const box of document.querySelectorAll(".scroll")) {
       if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   };
-  document.addEventListener("toggle", look, true);
-  addEventListener("resize", look);
-  look();
+  document.addEventListener("toggle", reach, true);
+  addEventListener("resize", reach);
+  reach();
   for (const image of document.querySelectorAll(".gallery img")) {
     const sharpen = () => image.classList.toggle("pixels", image.naturalWidth < 96);
     if (image.complete) sharpen();
