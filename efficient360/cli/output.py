@@ -80,9 +80,19 @@ class Output:
         print(f"efficient360: {text}", file=sys.stderr)
         self.log(f"efficient360: {text}")
 
-    def error(self, error: Efficient360Error) -> None:
-        """Tell what is wrong and, on a second line, what to do; as JSON with its stable code too, where that was asked for."""
+    def step(self, text: str) -> None:
+        """Print a line of progress on the standard error, unless quiet, and log it."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+        self.log(text)
+
+    def warn_of(self, error: Efficient360Error) -> None:
+        """Tell what is wrong and, on a second line, what to do."""
         self.warn(one_line(error.message) + (f"\n  → {one_line(error.hint)}" if error.hint else ""))
+
+    def error(self, error: Efficient360Error) -> None:
+        """Tell the error that ends the command; as JSON with its stable code too, where that was asked for."""
+        self.warn_of(error)
         if self.form is Form.JSON:
             print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, indent=2, ensure_ascii=False))
 

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
@@ -163,7 +164,9 @@ class RunReport:
             choices = "; ".join(f"{key}: {', '.join(map(str, options))}" for key, options in _choices(outcomes))
             return MetricError("no-such-conditions", f"{name} was not measured{under}", f"it was measured under {choices or 'no conditions'}")
         metrics = list(dict.fromkeys(m.metric.name for m in self.measurements))
-        return MetricError("no-such-metric", f"this run has no metric called {name!r}", f"it has {', '.join(metrics)}")
+        return MetricError(
+            "no-such-metric", f"this run has no metric called {name!r}", did_you_mean(name, metrics, f"it has {len(metrics)} metrics: report.to_frame()")
+        )
 
 
 def _choices(outcomes: Sequence[Measurement | Failure]) -> Iterator[tuple[str, list[str | int | float]]]:

@@ -25,7 +25,7 @@ from efficient360.reports.radar import radar
 from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report, axes_of
 from efficient360.reports.report import to_json as report_json
-from efficient360.reports.terminal import summary
+from efficient360.reports.terminal import full_listing as summary
 from efficient360.reports.wandb.payload import axis_rows, metrics, outcome_rows
 
 ROBUST = Metric("robust_accuracy", ONE, Better.HIGHER, "Robust accuracy.", low=0, high=1)
