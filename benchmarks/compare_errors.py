@@ -159,7 +159,7 @@ def main() -> None:
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
     axes = dimensions()
-    runs = [Run(read(folder, axes), folder) for folder in chosen.runs]
+    runs = [Run.of(read(folder, axes), folder) for folder in chosen.runs]
     n = chosen.comparisons
     lines = ["| null | runs | comparisons | any axis “better” (95 %) | any other metric different (95 %) | unadjusted p < 0.05 | on axes |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, null in (("swapped", swapped), ("halves", halves), ("groups", regrouped)):

@@ -33,6 +33,20 @@ def compare(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def check(options: argparse.Namespace) -> int:
+    """Print which rules a run breaks."""
+    from efficient360.cli.check_command import check as run
+
+    return run(options)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write runs as tables and figures."""
+    from efficient360.cli.export_command import export as run
+
+    return run(options)
+
+
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes; with ``--against``, a page that lays other runs over it too."""
     from efficient360 import api
@@ -159,6 +173,8 @@ RUN: Mapping[str, Command] = {
     "evaluate": evaluate,
     "compress": compress,
     "compare": compare,
+    "check": check,
+    "export": export,
     "report": report,
     "leaderboard": leaderboard,
     "benchmark": benchmark,

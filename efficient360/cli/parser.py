@@ -7,19 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from efficient360.cli import check_command, export_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
 from efficient360.cli.compare_command import add_compare
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
-OK, STRICT_FAILURE, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+OK, BAD_INPUT, STRICT_FAILURE, GATE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
   efficient360 evaluate deit_tiny_patch16_224 --random-weights
   efficient360 inspect model.pth
   efficient360 inspect photos/
-  efficient360 compare runs/a runs/b"""
+  efficient360 compare runs/a runs/b
+  efficient360 check runs/new --baseline runs/main --fail-if 'top1 < -0.5pt'"""
 
 
 SHELLS = ("bash", "zsh", "fish")
@@ -42,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(commands.add_parser("evaluate", help="evaluate a checkpoint and write its report"))
     _compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
     add_compare(commands.add_parser("compare", help="compare runs: a verdict per axis, by paired tests over the same examples"))
+    check_command.add_options(commands.add_parser("check", help="hold a run against rules and a baseline, and fail where they are broken: a gate for CI"))
+    export_command.add_options(commands.add_parser("export", help="write runs as a table (Markdown, LaTeX, CSV, JSON, Parquet) and figures (SVG, PDF, PNG)"))
     report = commands.add_parser("report", help="rebuild a report from stored outcomes, without running a model")
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--all", action="store_true", help="print every metric, not only the verdict and a line for each axis")
@@ -248,7 +252,7 @@ def run_command(arguments: Sequence[str]) -> int:
         arguments: Command-line arguments after the program's name.
 
     Returns:
-        Exit code: 0 success, 2 bad input, 3 missing metrics under ``--strict``, 130 interrupted.
+        Exit code: 0 success, 2 bad input, 3 missing metrics under ``--strict``, 4 a check that fails, 130 interrupted.
     """
     try:
         options = parse_arguments(arguments)

@@ -1,0 +1,238 @@
+"""A run held against rules: which are kept, which are broken beyond chance, and which nothing decides."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, final
+
+from efficient360.core.measurement import Conditions, Interval, Measurement, Metric
+from efficient360.core.statistics import holm
+from efficient360.errors import SettingsError
+from efficient360.reports.comparability import in_words
+from efficient360.reports.comparing.example_values import Paired, pair
+from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparison import Run
+from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
+from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
+from efficient360.reports.gate.selection import Subject, subjects
+
+ALPHA: Final = 0.025
+"""Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
+
+
+class State(StrEnum):
+    """What became of a rule."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """Broken, beyond chance; under ``strict``, broken at all."""
+    UNDECIDED = "undecided"
+    """Broken, but not beyond chance, or by values that can't be tested or compared."""
+    MISSING = "missing"
+    """The run or the baseline has no value, or one that is void."""
+
+
+@final
+@dataclass(frozen=True)
+class RuleResult:
+    """What became of a rule at one value.
+
+    Args:
+        rule: The rule.
+        evaluator: Evaluator of the value; ``"axes"`` for the score of an axis.
+        metric: Its metric; ``None`` where no run says more than its name.
+        conditions: What else was fixed.
+        limit: The limit in numbers; ``None`` without a metric.
+        value: The run's value; ``None`` where it is missing.
+        baseline: The baseline's; ``None`` where it is missing, or not asked for.
+        change: What is held against the limit where that is a change: a difference in the metric's unit, or a share of the baseline.
+        interval: 95 % interval of the value, or of the change.
+        p_value: One-sided chance of a value so far beyond the limit if the truth lay on it; ``None`` where nothing was tested.
+        adjusted: The same, Holm-adjusted over all tests of the check.
+        state: What became of it.
+        fails: Whether the check fails for it.
+        reason: How it was decided, or why it was not.
+    """
+
+    rule: Rule
+    evaluator: str
+    metric: Metric | None
+    conditions: Conditions
+    limit: Limit | None
+    value: Measurement | None
+    baseline: Measurement | None
+    change: float | None
+    interval: Interval | None
+    p_value: float | None
+    adjusted: float | None
+    state: State
+    fails: bool
+    reason: str
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class CheckResult:
+    """A run held against rules. ``passed`` says whether it may go on; ``to_markdown()``, ``to_junit()``, ``to_json()`` and ``to_frame()`` say why.
+
+    Args:
+        run: Name of the run's checkpoint.
+        run_folder: Its folder.
+        baseline: Name of the baseline's; ``""`` without one.
+        baseline_folder: Its folder; ``""`` without one.
+        results: One per rule and value.
+        alpha: Chance of a false alarm of the whole check.
+        strict: Whether values decide by themselves, and what is missing or undecided fails.
+        tests: Number of tests that the p-values are adjusted for.
+    """
+
+    run: str
+    run_folder: str
+    baseline: str
+    baseline_folder: str
+    results: Sequence[RuleResult]
+    alpha: float
+    strict: bool
+    tests: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule fails the check."""
+        return not self.failures
+
+    @property
+    def failures(self) -> Sequence[RuleResult]:
+        """The results that fail the check."""
+        return [result for result in self.results if result.fails]
+
+    def __repr__(self) -> str:
+        """One line: passed or failed, and how many results are in which state."""
+        counts = Counter(result.state for result in self.results)
+        told = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+        against = f" against {self.baseline}" if self.baseline else ""
+        return f"<CheckResult of {self.run}{against}: {'passed' if self.passed else 'failed'} ({told})>"
+
+    def to_markdown(self) -> str:
+        """A summary for a pull request or a job's page."""
+        from efficient360.reports.gate.markdown import markdown
+
+        return markdown(self)
+
+    def to_junit(self) -> str:
+        """JUnit XML, a test case for each rule and value."""
+        from efficient360.reports.gate.junit import junit
+
+        return junit(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: dictionaries, lists, texts and finite numbers."""
+        from efficient360.reports.gate.plain import to_json
+
+        return to_json(self)
+
+    def to_frame(self) -> Any:
+        """A row of a ``pandas.DataFrame`` for each rule and value, with the keys of :meth:`to_json`'s results as columns."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_json()["results"])
+
+
+def check(
+    run: Run, folder: Path, rules: Sequence[Rule], baseline: Run | None = None, baseline_folder: Path | None = None, alpha: float = ALPHA, strict: bool = False
+) -> CheckResult:
+    """Hold a run against rules.
+
+    A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
+    correction over all tests of the check. So a check of a model that breaks none of its rules fails in at most ``alpha`` of the cases, however many rules
+    there are. Changes are tested in pairs where both runs kept values of the same examples, else by the intervals of the two values; exact values need no test.
+
+    Args:
+        run: The run, with the values of its examples where there are changes to test.
+        folder: Its folder, for the record.
+        rules: At least one.
+        baseline: What changes are measured from.
+        baseline_folder: Its folder.
+        alpha: Chance of a false alarm of the whole check, in (0, 0.5).
+        strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
+
+    Raises:
+        SettingsError: There is no rule, a rule doesn't fit its metric or needs a baseline (``bad-rule``), or a metric doesn't exist (``unknown-metric``).
+    """
+    if not rules:
+        raise SettingsError(
+            "bad-rule", "there is no rule to check", "give one: --fail-if 'top1 < -0.5pt' --baseline RUN, --require 'top1 >= 90%', or --rules FILE"
+        )
+    if not 0 < alpha < 0.5:
+        raise SettingsError("bad-option", f"alpha is {alpha}", "give a chance of a false alarm above 0 and below 0.5, such as 0.025")
+    if baseline is None and (needy := next((rule for rule in rules if rule.compares), None)) is not None:
+        raise SettingsError("no-baseline", f"the rule {needy.text!r} is about a change, and there is no baseline", "name one: --baseline RUN")
+    base = None if baseline is None else baseline.report
+    found = [_examined(rule, subject, run, baseline) for rule in rules for subject in subjects(rule, run.report, base if rule.compares else None)]
+    tested = [i for i, result in enumerate(found) if result.p_value is not None]
+    adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
+    results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
+    names = ["" if one is None else one.name for one in (run, baseline)]
+    return CheckResult(names[0], str(folder), names[1], "" if baseline_folder is None else str(baseline_folder), results, alpha, strict, len(tested))
+
+
+def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
+    """Values of the same examples behind a value of the baseline, first, and of the run."""
+    if subject.records is None or baseline is None:
+        return None
+    ours, theirs = subject.records
+    return pair(values_behind(theirs, baseline.table), values_behind(ours, run.table))
+
+
+def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> RuleResult:
+    """The result before the p-values are adjusted: ``passed`` where the value keeps the rule, else ``undecided``, or ``failed`` where it is exact."""
+    limit = None if subject.metric is None else limit_of(rule, subject.metric)
+    blank = RuleResult(
+        rule, subject.evaluator, subject.metric, subject.conditions, limit, subject.value, subject.baseline, None, None, None, None, State.MISSING, False, ""
+    )
+    if limit is None or subject.value is None:
+        return replace(blank, reason=subject.missing)
+    if limit.quantity is Quantity.VALUE:
+        m = subject.value
+        broken = rule.breaks(m.value - limit.amount, abs(m.value) + abs(limit.amount))
+        return _with(blank, value_evidence(m, limit.amount, rule.worse_below), broken)
+    if subject.baseline is None:
+        return replace(blank, reason=f"baseline: {subject.baseline_missing}")
+    if subject.differing:
+        return replace(blank, state=State.UNDECIDED, reason=f"not comparable: {in_words(subject.differing)}")
+    result = _changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline))
+    return replace(result, reason=f"{result.reason}; {subject.note}") if subject.note else result
+
+
+def _changed(blank: RuleResult, run: Measurement, baseline: Measurement, limit: Limit, paired: Paired | None) -> RuleResult:
+    relative = limit.quantity is Quantity.RELATIVE
+    if relative and baseline.value <= 0:
+        return replace(blank, state=State.UNDECIDED, reason=f"a share of a baseline of {baseline.value:g} means nothing")
+    factor, shift = (1 + limit.amount, 0.0) if relative else (1.0, limit.amount)
+    change = run.value - baseline.value
+    broken = blank.rule.breaks(run.value - factor * baseline.value - shift, abs(run.value) + abs(factor * baseline.value) + abs(shift))
+    below = blank.rule.worse_below
+    evidence = change_evidence(run, baseline, factor, shift, below) if paired is None else paired_evidence(paired, factor, shift, below)
+    if not relative:
+        return _with(replace(blank, change=change), evidence, broken)
+    share = (
+        None
+        if evidence.interval is None
+        else replace(evidence.interval, low=evidence.interval.low / baseline.value, high=evidence.interval.high / baseline.value)
+    )
+    return _with(replace(blank, change=change / baseline.value), replace(evidence, interval=share), broken)
+
+
+def _with(result: RuleResult, evidence: Evidence, broken: bool) -> RuleResult:
+    state = State.PASSED if not broken else State.FAILED if evidence.exact else State.UNDECIDED
+    return replace(result, state=state, interval=evidence.interval, p_value=evidence.p_value, reason=evidence.basis)
+
+
+def _decided(result: RuleResult, adjusted: float | None, alpha: float, strict: bool) -> RuleResult:
+    """The result with its adjusted p-value: what is broken fails where that lies below ``alpha``, or under ``strict``."""
+    broken = result.state is State.UNDECIDED and result.p_value is not None
+    certain = broken and adjusted is not None and adjusted < alpha
+    state = State.FAILED if certain or (strict and result.state is State.UNDECIDED) else result.state
+    fails = state is State.FAILED or (state is State.MISSING and (strict or result.rule.kind is Kind.REQUIRE))
+    return replace(result, adjusted=adjusted, state=state, fails=fails)
