@@ -235,7 +235,7 @@ def compare(first: RunReport | str | Path, second: RunReport | str | Path, *othe
     from efficient360.reports.run_comparison import RunComparison
 
     runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]
-    return RunComparison(compare_runs([Run(run.report, run.folder) for run in runs]), [run.report for run in runs])
+    return RunComparison(compare_runs([Run.of(run.report, run.folder) for run in runs]), [run.report for run in runs])
 
 
 def run_plan(plan: Plan, listen: Listener) -> Report:

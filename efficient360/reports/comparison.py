@@ -31,25 +31,30 @@ OTHER_DATA: Final = "the two runs used different data"
 
 @final
 class Run:
-    """A run as it is compared: its report, and its per-example values.
+    """A run as it is compared.
 
     Args:
         report: Its report.
-        folder: Its folder, where ``examples.parquet`` stands if there is one.
-
-    Raises:
-        RunError: The per-example values can't be read.
+        table: Its per-example values.
     """
 
-    def __init__(self, report: Report, folder: Path) -> None:
-        self.report = report
-        self._table = ExampleTable.of(folder)
+    def __init__(self, report: Report, table: ExampleTable) -> None:
+        self.report, self.table = report, table
         self._behind: dict[int, ExampleValues | None] = {}
+
+    @classmethod
+    def of(cls, report: Report, folder: Path) -> "Run":
+        """A report with the per-example values in its folder.
+
+        Raises:
+            RunError: They can't be read.
+        """
+        return cls(report, ExampleTable.of(folder))
 
     def values(self, record: Record) -> ExampleValues | None:
         """The values behind one of its records, ``None`` where it kept none that give the number; looked up once."""
         if id(record) not in self._behind:
-            self._behind[id(record)] = values_behind(record, self._table)
+            self._behind[id(record)] = values_behind(record, self.table)
         return self._behind[id(record)]
 
     @property
@@ -93,7 +98,7 @@ def compare(first: Report, first_folder: Path, second: Report, second_folder: Pa
     Raises:
         RunError: The two runs share no metric, or per-example values can't be read.
     """
-    return compare_runs([Run(first, first_folder), Run(second, second_folder)])
+    return compare_runs([Run.of(first, first_folder), Run.of(second, second_folder)])
 
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:

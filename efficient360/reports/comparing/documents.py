@@ -53,7 +53,7 @@ def markdown(comparison: Comparison, everything: bool) -> str:
     parts = [to_markdown(axes_table(comparison))]
     if found := decisive(comparison):
         lines = [
-            f"- {words.verdict(e.row.verdict, e.row.runs)}: {words.subject(e.row)}, {words.value(e.row.first, e.row)} against {words.value(e.row.second, e.row)}, "
+            f"- {words.better(e.row)}: {words.subject(e.row)}, {words.value(e.row.first, e.row)} against {words.value(e.row.second, e.row)}, "
             f"{words.difference(e.row)}{f'; and {e.more} more like it' if e.more else ''}"
             for e in found
         ]

@@ -17,7 +17,6 @@ from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, 
 UNLIKE: Final = 3
 """Differences in settings that are named."""
 STYLES: Final = {Verdict.FIRST: "bold green", Verdict.SECOND: "bold magenta"}
-UNTESTED: Final = (Verdict.NOT_TESTED, Verdict.NOT_COMPARABLE)
 ORDER: Final = (Verdict.FIRST, Verdict.SECOND, *words.VERDICTS)
 DIFFERENCE: Final = 23
 """Columns of a difference with its interval."""
@@ -101,9 +100,8 @@ def _decisive(comparison: Comparison) -> Iterator[RenderableType]:
 
 def _named(entry: Decisive) -> Text:
     row = entry.row
-    winner = words.letter(row.runs[0] if row.verdict is Verdict.FIRST else row.runs[1])
-    loser = words.letter(row.runs[1] if row.verdict is Verdict.FIRST else row.runs[0])
-    return Text.assemble(" ", (f"{winner} > {loser}", STYLES.get(row.verdict, "")), f" {one_line(words.subject(row))}", (f" (+{entry.more})" if entry.more else "", "dim"))
+    more = f" (+{entry.more})" if entry.more else ""
+    return Text.assemble(" ", (words.better(row), STYLES.get(row.verdict, "")), f" {one_line(words.subject(row))}", (more, "dim"))
 
 
 def _all(comparison: Comparison) -> Iterator[RenderableType]:
@@ -114,7 +112,7 @@ def _all(comparison: Comparison) -> Iterator[RenderableType]:
             if rows:
                 yield Text.assemble("\n", (titles.get(name, name) or "Other metrics", "bold cyan"))
                 yield from _tested(rows, pair)
-                yield from _untested(rows)
+                yield from (_line(line, "dim") for line in words.untested(rows))
 
 
 def _tested(rows: Sequence[MetricComparison], pair: RunPair) -> Iterator[RenderableType]:
@@ -124,7 +122,7 @@ def _tested(rows: Sequence[MetricComparison], pair: RunPair) -> Iterator[Rendera
     for heading, right in (("", False), (a, True), (b, True), (f"{b} − {a} [95 %]", False), ("verdict", False)):
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     order = list(dict.fromkeys(row.metric.name for row in rows))
-    told = sorted((row for row in rows if row.verdict not in UNTESTED), key=lambda row: order.index(row.metric.name))
+    told = sorted((row for row in rows if row.verdict not in words.UNTESTED), key=lambda row: order.index(row.metric.name))
     titles = [words.names.title(row.metric.name) for row in told]
     for i, row in enumerate(told):
         conditions = one_line(words.names.conditions(row.conditions))
@@ -138,17 +136,6 @@ def _tested(rows: Sequence[MetricComparison], pair: RunPair) -> Iterator[Rendera
         table.add_row(label, words.value(row.first, row), words.value(row.second, row), words.difference(row), verdict)
     if told:
         yield table
-
-
-def _untested(rows: Sequence[MetricComparison]) -> Iterator[RenderableType]:
-    """Metrics that were not compared, in a line for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for row in rows:
-        if row.verdict in UNTESTED:
-            by_reason.setdefault(f"{row.verdict.value}, {row.basis}", []).append(words.names.title(row.metric.name))
-    for reason, named in by_reason.items():
-        counted = [f"{title} ({named.count(title)})" if named.count(title) > 1 else title for title in dict.fromkeys(named)]
-        yield _line(f"{_capital(reason)}: {'; '.join(counted)}", "dim")
 
 
 def _foot(comparison: Comparison, everything: bool) -> Iterator[RenderableType]:

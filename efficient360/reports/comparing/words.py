@@ -49,6 +49,10 @@ MEANING: Final = {
 """What each of them means."""
 
 
+UNTESTED: Final = (Verdict.NOT_TESTED, Verdict.NOT_COMPARABLE)
+"""Verdicts of values that were not compared."""
+
+
 def letter(run: int) -> str:
     """What a run is called in a comparison, by its place: A, B … Z, then R27."""
     return chr(ord("A") + run) if run < 26 else f"R{run + 1}"
@@ -57,6 +61,12 @@ def letter(run: int) -> str:
 def verdict(value: Verdict, pair: RunPair) -> str:
     """``A better``, ``undecided``."""
     return {Verdict.FIRST: f"{letter(pair[0])} better", Verdict.SECOND: f"{letter(pair[1])} better"}.get(value, value.value)
+
+
+def better(row: MetricComparison) -> str:
+    """Which of two runs a metric says is better: ``A > B``; the verdict where it says of neither."""
+    a, b = map(letter, row.runs)
+    return {Verdict.FIRST: f"{a} > {b}", Verdict.SECOND: f"{b} > {a}"}.get(row.verdict, row.verdict.value)
 
 
 def headline(comparison: Comparison) -> str:
@@ -130,6 +140,16 @@ def evidence(row: MetricComparison) -> str:
 def cells(row: MetricComparison) -> Sequence[str]:
     """A row of a table of metrics: the metric, both values, their difference, the verdict and what it rests on."""
     return subject(row), value(row.first, row), value(row.second, row), difference(row), verdict(row.verdict, row.runs), evidence(row)
+
+
+def untested(rows: Sequence[MetricComparison]) -> Sequence[str]:
+    """The metrics among ``rows`` that were not compared, a line for each reason: ``Not tested, measured once: Hessian trace; Cold-start time (2)``."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict in UNTESTED:
+            by_reason.setdefault(f"{row.verdict.value.capitalize()}, {row.basis}", []).append(names.title(row.metric.name))
+    counted = {reason: [f"{title} ({named.count(title)})" if named.count(title) > 1 else title for title in dict.fromkeys(named)] for reason, named in by_reason.items()}
+    return [f"{reason}: {'; '.join(titles)}" for reason, titles in counted.items()]
 
 
 def value_in(axis: AxisComparison, row: MetricComparison, run: int) -> str:
