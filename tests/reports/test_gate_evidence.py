@@ -10,7 +10,7 @@ from scipy import optimize, stats
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.statistics import clopper_pearson, wilson
 from efficient360.reports.comparing.example_values import OfExamples, Paired
-from efficient360.reports.gate.evidence import change_evidence, paired_evidence, tango, value_evidence
+from efficient360.reports.gate.evidence import change_evidence, paired_evidence, ratio_evidence, tango, value_evidence
 
 RNG = np.random.default_rng(0)
 
@@ -76,6 +76,17 @@ def test_few_repeats_are_judged_by_the_longer_tail() -> None:
     assert found.p_value == pytest.approx(stats.t.sf(1 / (0.1 * math.sqrt(2) / stats.t.ppf(0.975, 2)), 4))
     near = change_evidence(Measurement(LATENCY, 1.05, 60, Interval(0.95, 1.15, method)), a, 1.0, 0.0, below=False)
     assert near.p_value == pytest.approx(stats.norm.sf(0.05 / (0.1 * math.sqrt(2) / stats.norm.ppf(0.975))))
+
+
+def test_a_ratio_is_tested_on_the_log_scale_and_never_falls_by_more_than_all() -> None:
+    method = "student-t over 3 processes, 5% between runs"
+    a, b = (Measurement(LATENCY, v, 60, Interval(v / 1.5, v * 1.5, method)) for v in (1.0, 1.5))
+    found = ratio_evidence(b, a, 1.1, below=False)
+    z, t = (math.log(1.5 / 1.1) / (math.hypot(1, 1) * math.log(1.5) / q) for q in (stats.norm.ppf(0.975), stats.t.ppf(0.975, 2)))
+    assert found.p_value == pytest.approx(max(stats.norm.sf(z), stats.t.sf(t, 4)))
+    assert found.interval is not None
+    assert found.interval.low == pytest.approx(1.5 * math.exp(-math.hypot(1, 1) * math.log(1.5)) - 1)
+    assert -1 < found.interval.low < 0.5 < found.interval.high
 
 
 def test_right_and_wrong_against_no_change_is_mcnemar() -> None:
