@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
 from efficient360.cli.run_folders import warn_of_unreadable_lines

@@ -18,7 +18,9 @@ def add_compare(command: argparse.ArgumentParser) -> None:
     """Give a command the options of ``compare``."""
     command.add_argument("runs", type=path_option, nargs="+", metavar="RUN", help="folders of two or more runs; the first is A")
     command.add_argument("--all", action="store_true", dest="everything", help="every metric too, after the axes and what decides")
-    command.add_argument("--format", choices=FORMATS, default="text", help="text, Markdown, CSV, LaTeX, JSON, or an HTML page with the radars laid over one another")
+    command.add_argument(
+        "--format", choices=FORMATS, default="text", help="text, Markdown, CSV, LaTeX, JSON, or an HTML page with the radars laid over one another"
+    )
     command.add_argument("--out", type=path_option, metavar="FILE", help="write it to this file (default: the terminal)")
     command.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
     add_output_options(command)
@@ -62,7 +64,8 @@ def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
         RunError: A run can't be read, two share no metric, or the page can't be written.
     """
     from efficient360 import api
-    
+    from efficient360.core.paths import file_name
+
     runs = [api.load_report(folder, plugins) for folder in (run, *others)]
     for folder in others:
         warn_of_unreadable_lines(folder)

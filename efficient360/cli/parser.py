@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=path_option, help="folder of a run")
     report.add_argument("--all", action="store_true", help="print every metric, not only the verdict and a line for each axis")
     report.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
-    report.add_argument("--against", type=path_option, action="append", default=[], metavar="RUN", help="also write a page that lays this run over it (repeatable)")
+    report.add_argument(
+        "--against", type=path_option, action="append", default=[], metavar="RUN", help="also write a page that lays this run over it (repeatable)"
+    )
     listing = commands.add_parser("list", help="list evaluators by axis with cost and protocol, dimensions, data sets, checkpoints, protocols or runtimes")
     listing.add_argument("what", choices=("evaluators", "dimensions", "datasets", "checkpoints", "protocols", "runtimes"), help="what to list")
     listing.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")

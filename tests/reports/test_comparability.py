@@ -20,7 +20,8 @@ from efficient360.dimensions.robustness import DIMENSION as ROBUSTNESS
 from efficient360.leaderboard.build import boards, build
 from efficient360.reports import html, sections
 from efficient360.reports.comparability import differences, in_words
-from efficient360.reports.comparison import Verdict, compare
+from efficient360.reports.comparing.verdicts import Verdict
+from efficient360.reports.comparison import compare
 from efficient360.reports.radar import radar
 from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report, axes_of
