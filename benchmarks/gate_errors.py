@@ -20,8 +20,8 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import clopper_pearson, mean_interval
 from efficient360.deployment.devices.timing import quantile_interval
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.comparison import Run
-from efficient360.reports.gate.check import ALPHA, State, check
+from efficient360.reports.gate.check import ALPHA, CheckedRun, check
+from efficient360.reports.gate.results import State
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report
 
@@ -117,7 +117,7 @@ def drops() -> Iterator[Setting]:
     yield Setting("top1 < -0.5pt, truly 3 pt worse, not paired", ["top1 < -0.5pt"], good, replace(good, top1=0.92), paired=False)
 
 
-def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting, rng: Rng) -> Run:
+def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting, rng: Rng) -> CheckedRun:
     """A run of a model, with those of its outcomes that the rules are about, and the values of its examples."""
     own = SHARED**0.5 * difficulty + (1 - SHARED) ** 0.5 * rng.normal(size=difficulty.shape)  # (4, n), standard normal
     draws: dict[Metric, Callable[[], np.ndarray]] = {
@@ -137,7 +137,7 @@ def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting,
         p50 = float(np.median(np.concatenate([times for _, times in blocks])))
         records.append(Record(LATENCY.name, Measurement(LATENCY, p50, 60, quantile_interval(p50, blocks, 50))))
     report = Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": "d"}, {}, {}, records, [])
-    return Run(report, ExampleTable(values if setting.paired else {}))
+    return CheckedRun(report, NOWHERE, ExampleTable(values if setting.paired else {}))
 
 
 @dataclass
@@ -158,7 +158,7 @@ def repeated(setting: Setting, replicates: int, seed: int) -> Counts:
         rng = np.random.default_rng([seed, replicate])
         difficulty = rng.normal(size=(4, setting.images))
         baseline, run = (simulated(name, model, difficulty, setting, rng) for name, model in (("baseline", setting.baseline), ("run", setting.run)))
-        result = check(run, NOWHERE, rules, baseline, NOWHERE)
+        result = check(run, rules, baseline)
         broken = [r for r in result.results if r.state in (State.FAILED, State.UNDECIDED)]
         counts.checks += 1
         counts.failed += not result.passed

@@ -4,7 +4,7 @@ import importlib  # nothing else: this runs before __main__ takes the current fo
 
 _PUBLIC = {
     "CheckpointSpec": "efficient360.models.checkpoint",
-    "CheckResult": "efficient360.reports.gate.check",
+    "CheckResult": "efficient360.reports.gate.run_check",
     "Comparison": "efficient360.reports.comparing.verdicts",
     "DatasetSpec": "efficient360.datasets.spec",
     "Dimension": "efficient360.dimensions.dimension",
@@ -23,7 +23,7 @@ _PUBLIC = {
     "Step": "efficient360.execution.plan",
     "TokenLayout": "efficient360.models.view.layout",
     "ViTView": "efficient360.models.view.protocol",
-    "check": "efficient360.api",
+    "check": "efficient360.reports.gate.run_check",
     "compare": "efficient360.api",
     "evaluate": "efficient360.api",
     "load_report": "efficient360.api",

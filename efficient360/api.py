@@ -1,4 +1,4 @@
-"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two, check one. The command line stands on it.
+"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two. The command line stands on it.
 
 Importing it imports no torch: what a reference names is opened by a worker process, so that the caller's need not wait for it.
 """
@@ -28,6 +28,7 @@ from efficient360.execution.progress import listener
 from efficient360.execution.worker import isolated
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
 from efficient360.plugins.registry import Entry, dimensions, evaluator_class, evaluators
+from efficient360.reports.card import save_card
 from efficient360.reports.folder import assemble, read, save, stored_records
 from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from efficient360.evaluator import Evaluator, ExampleEvaluator
-    from efficient360.reports.gate.check import CheckResult
     from efficient360.reports.run_comparison import RunComparison
 
 Listener = Callable[[Event], None]
@@ -239,59 +239,6 @@ def compare(first: RunReport | str | Path, second: RunReport | str | Path, *othe
     return RunComparison(compare_runs([Run.of(run.report, run.folder) for run in runs]), [run.report for run in runs])
 
 
-def check(
-    run: RunReport | str | Path,
-    *,
-    baseline: RunReport | str | Path | None = None,
-    fail_if: str | Sequence[str] = (),
-    require: str | Sequence[str] = (),
-    rules: str | Path | None = None,
-    alpha: float | None = None,
-    strict: bool = False,
-    plugins: Sequence[str | Path] = (),
-) -> CheckResult:
-    """Hold a run against rules, as ``efficient360 check`` does: ``check("runs/new", baseline="runs/main", fail_if="top1 < -0.5pt").passed``.
-
-    A rule fails only beyond chance: by the tests of :func:`compare`, one-sided, Holm-adjusted over the check.
-
-    Args:
-        run: A report, or the folder of a run.
-        baseline: The one that changes are measured from.
-        fail_if: What must not be. A limit with a sign is a change against the baseline (``"top1 < -0.5pt"``, ``"latency_p50 > +10%"``), one without is the
-            value (``"latency_p50 > 20ms"``).
-        require: What must be (``"robust_accuracy[epsilon=4/255] >= 20%"``, ``"axes.privacy >= 0.5"``); a missing value fails, too.
-        rules: YAML file with further rules.
-        alpha: Chance of a false alarm of the whole check; 0.025 unless the file says another.
-        strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
-        plugins: Files with further dimensions.
-
-    Raises:
-        SettingsError: A rule can't be read or doesn't fit its metric (``bad-rule``), a metric doesn't exist (``unknown-metric``), a change has no baseline
-            (``no-baseline``), or the file is no file of rules (``bad-rules``).
-        RunError: A folder holds no run.
-    """
-    from efficient360.reports.comparing.example_values import ExampleTable
-    from efficient360.reports.comparison import Run
-    from efficient360.reports.gate.check import ALPHA
-    from efficient360.reports.gate.check import check as check_run
-    from efficient360.reports.gate.rule import Kind, parse_rule
-    from efficient360.reports.gate.rules_file import RulesFile, read_rules
-
-    file = RulesFile(()) if rules is None else read_rules(user_path(rules))
-    given = [(Kind.FAIL_IF, fail_if), (Kind.REQUIRE, require)]
-    parsed = [parse_rule(kind, text) for kind, texts in given for text in ([texts] if isinstance(texts, str) else texts)]
-    base = baseline if baseline is not None else file.baseline or None
-    ours, theirs = (one if one is None or isinstance(one, RunReport) else load_report(one, plugins) for one in (run, base))
-    if ours is None:
-        raise SettingsError("bad-option", "run is None", "give a report, or the folder of a run")
-    chance = next((number for number in (alpha, file.alpha) if number is not None), ALPHA)
-    all_rules = [*file.rules, *parsed]
-    if theirs is None:
-        return check_run(Run(ours.report, ExampleTable({})), ours.folder, all_rules, None, None, chance, strict or file.strict)
-    sides = Run.of(ours.report, ours.folder), Run.of(theirs.report, theirs.folder)
-    return check_run(sides[0], ours.folder, all_rules, sides[1], theirs.folder, chance, strict or file.strict)
-
-
 def run_plan(plan: Plan, listen: Listener) -> Report:
     """Run a plan in a worker process, and keep its folder's report up to date after every evaluator.
 
@@ -302,7 +249,7 @@ def run_plan(plan: Plan, listen: Listener) -> Report:
 
 
 def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
-    """Keep the folder's report up to date along a stream of events.
+    """Keep the folder's report up to date along a stream of events, and write its share card after the last one.
 
     Raises:
         RunError: The stream ends before anything was opened.
@@ -310,7 +257,9 @@ def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
     writer = _ReportWriter(plan, listen)
     for event in events:
         writer.take(event)
-    return writer.finished()
+    report = writer.finished()
+    save_card(report, plan.out)
+    return report
 
 
 @final

@@ -3,10 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from efficient360.cli.output_options import add_output_options, path_option
+from efficient360.cli.run_folders import warn_of_unreadable_lines
 from efficient360.errors import SettingsError
 
+GATE_FAILED: Final = 4
 FORMATS = ("text", "md", "json", "junit")
 EPILOG = """A limit with a sign is a change against the baseline, one without is the value itself. Units: pt (percentage points), % (of a value in percent, or a
 share of any other), ms, s, MB, MiB, GMAC, mJ and the like. METRIC[epsilon=4/255] takes one value of several, axes.NAME the score of an axis.
@@ -44,12 +47,11 @@ def check(options: argparse.Namespace) -> int:
     Returns:
         0, or 4 where the check fails.
     """
-    from efficient360 import api
     from efficient360.cli.output import Form, Result
-    from efficient360.cli.parser import GATE_FAILED
     from efficient360.reports.gate import terminal
+    from efficient360.reports.gate.run_check import check as check_run
 
-    result = api.check(
+    result = check_run(
         options.run,
         baseline=options.baseline,
         fail_if=options.fail_if,
@@ -59,6 +61,9 @@ def check(options: argparse.Namespace) -> int:
         strict=options.strict,
         plugins=options.plugin,
     )
+    for folder in (result.check.run_folder, result.check.baseline_folder):
+        if folder:
+            warn_of_unreadable_lines(Path(folder))
     for path, written in ((options.junit, result.to_junit), (options.markdown, result.to_markdown)):
         if path is not None:
             _write(path, written())
@@ -69,7 +74,7 @@ def check(options: argparse.Namespace) -> int:
         sys.stdout.write("" if options.console.form is Form.NOTHING else document())
         options.console.log(document())
     else:
-        options.console.result(Result(lambda: terminal.text(result), lambda: terminal.summary(result), result.to_json))
+        options.console.result(Result(lambda: terminal.text(result.check), lambda: terminal.summary(result.check), result.to_json))
     return 0 if result.passed else GATE_FAILED
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from efficient360.cli.output_options import path_option
+from efficient360.cli.run_folders import warn_of_unreadable_lines
 from efficient360.errors import SettingsError
 
 FORMATS: Final = ("md", "tex", "csv", "json", "parquet")
@@ -49,6 +50,8 @@ def export(options: argparse.Namespace) -> int:
     if form == "parquet" and options.out is None:
         raise SettingsError("bad-option", "a Parquet file is not for a terminal", "name a file: --out runs.parquet")
     loaded = [api.load_report(folder, options.plugin) for folder in options.runs]
+    for run in loaded:
+        warn_of_unreadable_lines(run.folder)
     named = [(str(run.report.checkpoint.get("name", "")), str(run.folder), run.report) for run in loaded]
     content = options.content or ("metrics" if form in ("csv", "json", "parquet") else None)
     chosen = exported(named, options.axis, options.metric, None if content is None else Content(content))

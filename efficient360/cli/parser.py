@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from efficient360.cli import check_command, export_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
@@ -13,7 +14,7 @@ from efficient360.cli.compare_command import add_compare
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
-OK, BAD_INPUT, STRICT_FAILURE, GATE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
+OK, BAD_INPUT, STRICT_FAILURE, INTERRUPTED = 0, 2, 3, 130
 EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
@@ -24,7 +25,7 @@ EPILOG = """examples:
   efficient360 check runs/new --baseline runs/main --fail-if 'top1 < -0.5pt'"""
 
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS: Final = ("bash", "zsh", "fish")
 COMPLETION_EPILOG = """install it:
   bash  efficient360 completion bash >> ~/.bashrc
   zsh   efficient360 completion zsh >> ~/.zshrc        (after compinit)

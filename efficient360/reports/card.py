@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Final
 
+from efficient360.reports.alerts import Severity
 from efficient360.reports.drawing import files, text
 from efficient360.reports.drawing.marks import Box, Drawing, Label, Mark, Paint
 from efficient360.reports.drawing.move import moved
 from efficient360.reports.drawing.radar import RadarRun, RadarSize, radar
-from efficient360.reports.html import facts
+from efficient360.reports.html import CARD, facts
 from efficient360.reports.report import Report
 from efficient360.reports.sections import headlines
-from efficient360.reports.verdict import verdict
+from efficient360.reports.verdict import Verdict, verdict
 
-CARD: Final = "card.png"
 WIDTH, HEIGHT = 1200, 630
-LEFT, EDGE = 64.0, 640.0
+LEFT, EDGE = 56.0, 648.0
 """Where the text begins, and where the radar does."""
 NUMBERS: Final = 5
 SIZE: Final = RadarSize(552, 168, 12.5, 120)
@@ -38,6 +38,7 @@ def card(report: Report) -> Drawing:
     for line in text.wrapped(found.text.replace(" %", "\N{NO-BREAK SPACE}%"), room, 18, 10):
         marks.append(Label(LEFT, y, line, "ink", 18))
         y += 27
+    marks += [Label(LEFT, y + 8, line, "caution", 15, bold=True) for line in _doubts(report, found)]
     marks += _numbers(report, room)
     drawn = radar(RadarRun(found.name, report.axes), SIZE)
     marks += moved(drawn.marks, EDGE, (HEIGHT - drawn.height) / 2)
@@ -53,6 +54,14 @@ def save_card(report: Report, folder: Path) -> Path:
     return files.save(card(report), folder / CARD, sharpness=1)
 
 
+def _doubts(report: Report, found: Verdict) -> list[str]:
+    """What a reader of the card must know to exist, on one line; empty without any."""
+    heavy = sum(alert.severity is not Severity.NOTE for alert in found.alerts)
+    told = ["incomplete run"] if report.state == "incomplete" else []
+    told += [f"{heavy} {'warning' if heavy == 1 else 'warnings'} in the report"] if heavy else []
+    return [" · ".join(told)] if told else []
+
+
 def _numbers(report: Report, room: float) -> list[Mark]:
     """The first summary metrics that have a value, side by side at the lower edge."""
     shown = headlines(report)[:NUMBERS]
@@ -60,6 +69,6 @@ def _numbers(report: Report, room: float) -> list[Mark]:
     marks: list[Mark] = []
     for i, number in enumerate(shown):
         x = LEFT + i * step
-        marks.append(Label(x, 566, text.shortened(number.value, step - 8, 17, bold=True), "ink", 17, bold=True))
+        marks.append(Label(x, 566, text.shortened(number.value, step - 6, 16, bold=True), "ink", 16, bold=True))
         marks += [Label(x, 588 + 17 * n, line, "muted", 13) for n, line in enumerate(text.wrapped(number.title, step - 8, 13, 2))]
     return marks

@@ -23,6 +23,8 @@ from efficient360.reports.theme import LIGHT
 from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
+CARD = "card.png"
+"""The share card beside the page."""
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
 
 
@@ -57,6 +59,7 @@ def render(report: Report) -> str:
             interval=score_interval,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
+            card=CARD,
             export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
             policy=page.policy(*scripts),

@@ -1,4 +1,4 @@
-"""Colours of the light and dark themes. Pages use them as CSS variables; charts are drawn in light colours and recoloured in the browser."""
+"""Colours of the light and dark themes: CSS variables of pages and drawings; plotly's charts are drawn in light ones and recoloured in the browser."""
 
 from typing import Final
 
@@ -13,11 +13,11 @@ LIGHT: Final[dict[str, str]] = {
     "accent": "#0b675f",
     "heat": "#eef2ef",
     "caution": "#8a4600",
-    "second": "#dc7709",
-    "third": "#0a056c",
-    "fourth": "#c56fcb",
-    "fifth": "#594100",
-    "sixth": "#824fea",
+    "second": "#b8520a",
+    "third": "#000279",
+    "fourth": "#a646ad",
+    "fifth": "#3c2b02",
+    "sixth": "#774fea",
     "black": "#000000",
     "white": "#ffffff",
     "strong": "#000000",
@@ -36,11 +36,11 @@ DARK: Final[dict[str, str]] = {
     "accent": "#62cdbb",
     "heat": "#20292a",
     "caution": "#eab566",
-    "second": "#bd4d00",
-    "third": "#3555e5",
-    "fourth": "#8e4d8a",
-    "fifth": "#fac131",
-    "sixth": "#bb9dff",
+    "second": "#da6438",
+    "third": "#6580f8",
+    "fourth": "#b171b4",
+    "fifth": "#edb417",
+    "sixth": "#dbbaff",
     "black": "#000000",
     "white": "#ffffff",
     "strong": "#ffffff",
@@ -51,6 +51,9 @@ DARK: Final[dict[str, str]] = {
 SERIES: Final = ("accent", "second", "third", "fourth", "fifth", "sixth")
 """Roles of the series of one chart, in order: the colours of which any two stay furthest apart, also for colour-blind readers."""
 
+ON_CELLS: Final = ("black", "white", "strong", "reverse")
+"""Roles of text on a heat map's cells: black or white, each in both themes or in one of them."""
+
 
 def variables(theme: dict[str, str]) -> str:
     """A theme as CSS custom properties: ``--paper:#fdfdfb;--sheet:…``."""
@@ -58,5 +61,5 @@ def variables(theme: dict[str, str]) -> str:
 
 
 def dark_by_light() -> dict[str, str]:
-    """What each light colour becomes on a dark page."""
-    return {colour: DARK[role] for role, colour in LIGHT.items()}
+    """What each light colour becomes on a dark page; text on cells, whose colour is no role's alone, is left out."""
+    return {colour: DARK[role] for role, colour in LIGHT.items() if role not in ON_CELLS}

@@ -3,17 +3,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from gate_runs import AXES, ROBUST, TOP1, measured, run
+from gate_runs import ROBUST, TOP1, measured, run
 
-from efficient360.cli.parser import BAD_INPUT, GATE_FAILED, OK, run_command
+from efficient360.cli.check_command import GATE_FAILED
+from efficient360.cli.parser import BAD_INPUT, OK, run_command
 from efficient360.core.statistics import wilson
 from efficient360.reports.report import to_json
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+def folders(tmp_path: Path) -> tuple[str, str]:
     """A baseline, and a run that is far less accurate."""
-    monkeypatch.setattr("efficient360.plugins.registry.dimensions", lambda _=(): list(AXES))
     made = []
     for name, hits in (("main", 450), ("new", 300)):
         top1 = measured("accuracy", TOP1, hits / 500, 500, wilson(hits, 500))

@@ -49,7 +49,7 @@ def test_csv_reads_back_with_every_number_in_full() -> None:
     assert len(rows) == len(A.records) + len(B.records)
     first = rows[0]
     assert (first["run"], first["metric"], float(first["value"]), int(first["n"])) == ("A", "top1", 0.9, 100)
-    assert float(first["low"]) == A.records[0].outcome.interval.low  # type: ignore[union-attr]
+    assert float(first["low"]) == A.records[0].outcome.interval.low
     assert rows[-1]["status"], rows[-1]["value"] == ("unsupported", "")
     assert {row["run"] for row in rows} == {"A", "'=B_1"}
     assert {row["status"] for row in rows} == {"measured", "void", "unsupported"}

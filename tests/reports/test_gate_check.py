@@ -2,15 +2,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gate_runs import AUC, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
+from gate_runs import AUC, COMPRESSION, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError
-from efficient360.reports.gate.check import State
+from efficient360.reports.gate.markdown import markdown
+from efficient360.reports.gate.plain import to_json
+from efficient360.reports.gate.results import State
 
 RNG = np.random.default_rng(0)
 WRONG = list(range(20))
@@ -125,7 +128,7 @@ def test_a_metric_that_no_axis_scores_is_checked_at_all_its_values() -> None:
 def test_values_that_an_axis_scores_are_paired_under_other_conditions() -> None:
     ours, theirs = measured("membership", AUC, 0.9, 100, wilson(90, 100), attack="lira"), measured("membership", AUC, 0.6, 100, wilson(60, 100), attack="loss")
     (result,) = checked(["attack_auc > +1pt"], run([ours]), run([theirs])).results
-    assert (result.value.value, result.baseline.value) == (0.9, 0.6)  # type: ignore[union-attr]
+    assert (result.value.value, result.baseline.value) == (0.9, 0.6)
     assert result.reason == "intervals of the two values; baseline: attack = loss"
 
 
@@ -202,5 +205,22 @@ def test_what_keeps_a_rule_never_fails_and_what_fails_breaks_it(first: list[int]
 
 def test_missing_values_are_no_numbers_in_the_data() -> None:
     result = checked([], run([failed("accuracy", TOP1, "no labels")]), require=["top1 >= 90%"])
-    assert result.to_json()["results"][0]["value"] is None
+    assert to_json(result)["results"][0]["value"] is None
     assert isinstance(result.results[0].value, Measurement | None)
+
+
+def test_a_score_that_is_only_a_lower_bound_is_not_held_against_the_run() -> None:
+    told = Record("compression", Measurement(COMPRESSION, 2.0, 100, Interval(1.9, 2.1, "bootstrap-t")), settings={"bits": 8})
+    low = checked([], run([told]), require=["axes.approximation >= 0.9"])
+    assert [(r.state, r.fails) for r in low.results] == [(State.UNDECIDED, False)]
+    assert low.results[0].reason == "lower bound: compression with other bits"
+    assert states([], run([told]), require=["axes.approximation >= 0.05"]) == [State.PASSED]
+
+
+def test_findings_of_the_run_are_told_with_the_result() -> None:
+    ours = run([shares(0.5)])
+    found = Finding("blank-images", "30 images are blank", "look at them")
+    doubted = dataclasses.replace(ours, report=dataclasses.replace(ours.report, findings=(found,)))
+    result = checked([], doubted, require=["robust_accuracy >= 20%"])
+    assert to_json(result)["findings"][0]["code"] == "blank-images"
+    assert "Check first: 30 images are blank → look at them" in markdown(result)

@@ -105,7 +105,7 @@ def test_means_are_tested_by_a_paired_t_against_the_limit() -> None:
 
 def test_a_statistic_is_tested_by_swaps_at_no_change_and_by_resamples_at_a_margin() -> None:
     first, second = column(RNG.normal(0, 1, 200)), column(RNG.normal(1, 1, 200))
-    pair = Paired(first, second, OfExamples(lambda values: np.median(values[:, :, 0], axis=1)))
+    pair = Paired(first, second, OfExamples(lambda values: np.asarray(np.median(values[:, :, 0], axis=1))))
     at_zero, at_margin = (paired_evidence(pair, 1.0, shift, below=False).p_value for shift in (0.0, 0.5))
     assert at_zero is not None
     assert at_margin is not None

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -9,8 +8,9 @@ from rich.console import Console
 
 from efficient360.core.statistics import wilson
 from efficient360.reports.gate import terminal
-from efficient360.reports.gate.check import CheckResult, check
+from efficient360.reports.gate.check import check
 from efficient360.reports.gate.rule import Kind, parse_rule
+from efficient360.reports.gate.run_check import CheckResult
 
 NAME = "a|b <script>alert(1)</script> & ]]> \x1b[31m\u202e"
 
@@ -26,7 +26,7 @@ def result() -> CheckResult:
         parse_rule(Kind.REQUIRE, "attack_auc <= 60%"),
         parse_rule(Kind.FAIL_IF, "attack_auc > +1pt"),
     ]
-    return check(ours, Path("runs/new"), rules, base, Path("runs/main"))
+    return CheckResult(check(ours, rules, base))
 
 
 def test_junit_reads_back_with_the_counts_of_its_cases(result: CheckResult) -> None:
@@ -36,10 +36,10 @@ def test_junit_reads_back_with_the_counts_of_its_cases(result: CheckResult) -> N
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
     assert [[child.tag for child in case] for case in cases] == [["failure"], ["system-out"], ["failure"], ["skipped"]]
     assert cases[0].get("name", "").startswith("Accuracy | <b>")
-    message = cases[0].find("failure").get("message", "")  # type: ignore[union-attr]
+    message = cases[0].find("failure").get("message", "")
     assert "96.0 % → 88.0 %, −8.0 pt" in message
     assert "p < 0.001, paired test over 500 examples" in message
-    assert "the app & its users" in (cases[0].find("failure").text or "")  # type: ignore[union-attr]
+    assert "the app & its users" in (cases[0].find("failure").text or "")
 
 
 def test_json_reads_back_and_names_every_number(result: CheckResult) -> None:
@@ -68,12 +68,12 @@ def test_markdown_is_a_table_in_which_nothing_is_markup(result: CheckResult) -> 
 def test_the_terminal_says_first_whether_it_passed_and_fits_80_columns(result: CheckResult) -> None:
     console = Console(width=80, record=True, file=None, no_color=True)
     with console.capture() as captured:
-        console.print(terminal.text(result))
+        console.print(terminal.text(result.check))
     lines = captured.get().splitlines()
     assert lines[0].rstrip() == "Check failed: 2 of 4 rules, 1 without a value"
     assert max(map(len, lines)) <= 80
     with console.capture() as captured:
-        console.print(terminal.summary(result))
+        console.print(terminal.summary(result.check))
     assert "robust_accuracy" not in captured.get()
     assert "the app & its users" in captured.get()
 
@@ -86,4 +86,4 @@ def test_the_frame_has_a_row_a_result(result: CheckResult) -> None:
 def test_repr_is_one_line(result: CheckResult) -> None:
     assert repr(result).endswith("failed (1 passed, 1 failed, 2 missing)>")
     passed = checked([], run([measured("adversarial", ROBUST, 0.5, 64, wilson(32, 64))]), require=["robust_accuracy >= 20%"])
-    assert repr(passed) == "<CheckResult of model: passed (1 passed)>"
+    assert repr(CheckResult(passed)) == "<CheckResult of model: passed (1 passed)>"

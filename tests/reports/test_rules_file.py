@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from efficient360.cli.parser import parser
 from efficient360.errors import SettingsError
 from efficient360.reports.gate.rule import Kind
 from efficient360.reports.gate.rules_file import parse_rules, read_rules
@@ -54,3 +56,11 @@ def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         read_rules(tmp_path / "none.yaml")
     assert refused.value.code == "bad-rules"
+
+
+def test_the_example_of_a_workflow_and_its_rules_are_read() -> None:
+    folder = Path(__file__).parents[2] / "examples" / "gate"
+    assert len(read_rules(folder / "rules.yaml").rules) == 7
+    workflow = yaml.safe_load((folder / "github-workflow.yml").read_text())
+    commands = [line for step in workflow["jobs"]["gate"]["steps"] for line in step.get("run", "").splitlines() if line.startswith("efficient360 ")]
+    assert [parser().parse_args(command.split()[1:]).command for command in commands] == ["evaluate", "evaluate", "check"]

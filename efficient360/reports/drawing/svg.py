@@ -29,7 +29,7 @@ def standalone(drawing: Drawing, colours: Mapping[str, str] = LIGHT) -> str:
     width, height = _n(drawing.width), _n(drawing.height)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
-        f' aria-label="{_text(drawing.name)}" font-family="{FONT}">'
+        f' aria-label="{_text(drawing.name)}" font-family="{FONT}" style="max-width:100%;height:auto">'
         f'<rect width="{width}" height="{height}" fill="{colours["paper"]}"/>{_marks(drawing, colours)}</svg>'
     )
 

@@ -39,7 +39,7 @@ def reading_table(chosen: Exported, intervals: bool = True) -> TextTable:
     if chosen.content is Content.SCORES:
         return _scores(chosen, intervals)
     lines = list(_summary(chosen) if chosen.content is Content.SUMMARY else _metrics(chosen))
-    heads = ("Axis", "Metric") if chosen.content is Content.SUMMARY else ("Metric", "Conditions")
+    heads: tuple[str, ...] = ("Axis", "Metric") if chosen.content is Content.SUMMARY else ("Metric", "Conditions")
     if all(not line.heads[1] for line in lines):
         heads, lines = heads[:1], [_Line(line.heads[:1], line.outcomes) for line in lines]
     rows = [(*line.heads, *(_value(record, intervals) + (OTHERWISE if _unlike(line, i) else "") for i, record in enumerate(line.outcomes))) for line in lines]

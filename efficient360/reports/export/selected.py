@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.outcome import Record
 from efficient360.errors import SettingsError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.reports.axis_scores import axis_of
 from efficient360.reports.report import Report, summary_record
 
@@ -73,11 +73,10 @@ def exported(named: Sequence[tuple[str, str, Report]], axis: str = "", metric: s
     reports = [report for _, _, report in named]
     axes = [a.dimension.name for a in reports[0].axes]
     if axis and axis not in axes:
-        raise SettingsError("unknown-dimension", f"there is no axis called {axis!r}", f"did you mean {', '.join(close_names(axis, axes) or axes)}?")
+        raise SettingsError("unknown-dimension", f"there is no axis called {axis!r}", did_you_mean(axis, axes))
     metrics = list(dict.fromkeys(r.metric.name for report in reports for r in report.records if r.metric is not None))
     if metric and metric not in metrics:
-        near = close_names(metric, metrics) or metrics[:8]
-        raise SettingsError("unknown-metric", f"no run has a metric called {metric!r}", f"did you mean {', '.join(near)}?")
+        raise SettingsError("unknown-metric", f"no run has a metric called {metric!r}", did_you_mean(metric, metrics))
     chosen = content or (Content.METRICS if axis or metric else Content.SUMMARY)
     return Exported(_distinct([(name, folder) for name, folder, _ in named]), reports, axis, metric, chosen)
 

@@ -12,6 +12,11 @@ from efficient360.reports.sections import no_score
 METHOD: Final = "through the anchors"
 
 
+def axis_metric(axis: Axis) -> Metric:
+    """The score of an axis as a metric: in [0, 1], higher is better."""
+    return Metric(axis.dimension.name, ONE, Better.HIGHER, axis.dimension.question, low=0.0, high=1.0)
+
+
 def axis_value(axis: Axis) -> tuple[Measurement | None, str]:
     """The score of an axis in [0, 1] as a measurement, or ``None`` and why it has none.
 
@@ -20,7 +25,7 @@ def axis_value(axis: Axis) -> tuple[Measurement | None, str]:
     values = [part.measurement for part in axis.parts if part.measurement is not None]
     if axis.score is None or not values:
         return None, no_score(axis) if axis.parts else "no evaluator measures this axis"
-    metric = Metric(axis.dimension.name, ONE, Better.HIGHER, axis.dimension.question, low=0.0, high=1.0)
+    metric = axis_metric(axis)
     if all(m.exact for m in values):
         return Measurement(metric, axis.score), ""
     ends = score_interval(axis)

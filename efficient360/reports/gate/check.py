@@ -1,147 +1,49 @@
 """A run held against rules: which are kept, which are broken beyond chance, and which nothing decides."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
-from efficient360.core.measurement import Conditions, Interval, Measurement, Metric
+from efficient360.core.measurement import Measurement
 from efficient360.core.statistics import holm
+from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
-from efficient360.reports.comparing.example_values import Paired, pair
+from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
 from efficient360.reports.comparing.sources import values_behind
-from efficient360.reports.comparison import Run
 from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
+from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
+from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
 """Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
 
 
-class State(StrEnum):
-    """What became of a rule."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    """Broken, beyond chance; under ``strict``, broken at all."""
-    UNDECIDED = "undecided"
-    """Broken, but not beyond chance, or by values that can't be tested or compared."""
-    MISSING = "missing"
-    """The run or the baseline has no value, or one that is void."""
-
-
 @final
 @dataclass(frozen=True)
-class RuleResult:
-    """What became of a rule at one value.
+class CheckedRun:
+    """A run as it is checked.
 
     Args:
-        rule: The rule.
-        evaluator: Evaluator of the value; ``"axes"`` for the score of an axis.
-        metric: Its metric; ``None`` where no run says more than its name.
-        conditions: What else was fixed.
-        limit: The limit in numbers; ``None`` without a metric.
-        value: The run's value; ``None`` where it is missing.
-        baseline: The baseline's; ``None`` where it is missing, or not asked for.
-        change: What is held against the limit where that is a change: a difference in the metric's unit, or a share of the baseline.
-        interval: 95 % interval of the value, or of the change.
-        p_value: One-sided chance of a value so far beyond the limit if the truth lay on it; ``None`` where nothing was tested.
-        adjusted: The same, Holm-adjusted over all tests of the check.
-        state: What became of it.
-        fails: Whether the check fails for it.
-        reason: How it was decided, or why it was not.
+        report: Its report.
+        folder: Its folder, for the record.
+        table: Values of its examples; an empty one where no change is tested.
     """
 
-    rule: Rule
-    evaluator: str
-    metric: Metric | None
-    conditions: Conditions
-    limit: Limit | None
-    value: Measurement | None
-    baseline: Measurement | None
-    change: float | None
-    interval: Interval | None
-    p_value: float | None
-    adjusted: float | None
-    state: State
-    fails: bool
-    reason: str
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class CheckResult:
-    """A run held against rules. ``passed`` says whether it may go on; ``to_markdown()``, ``to_junit()``, ``to_json()`` and ``to_frame()`` say why.
-
-    Args:
-        run: Name of the run's checkpoint.
-        run_folder: Its folder.
-        baseline: Name of the baseline's; ``""`` without one.
-        baseline_folder: Its folder; ``""`` without one.
-        results: One per rule and value.
-        alpha: Chance of a false alarm of the whole check.
-        strict: Whether values decide by themselves, and what is missing or undecided fails.
-        tests: Number of tests that the p-values are adjusted for.
-    """
-
-    run: str
-    run_folder: str
-    baseline: str
-    baseline_folder: str
-    results: Sequence[RuleResult]
-    alpha: float
-    strict: bool
-    tests: int
+    report: Report
+    folder: Path
+    table: ExampleTable
 
     @property
-    def passed(self) -> bool:
-        """Whether no rule fails the check."""
-        return not self.failures
-
-    @property
-    def failures(self) -> Sequence[RuleResult]:
-        """The results that fail the check."""
-        return [result for result in self.results if result.fails]
-
-    def __repr__(self) -> str:
-        """One line: passed or failed, and how many results are in which state."""
-        counts = Counter(result.state for result in self.results)
-        told = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-        against = f" against {self.baseline}" if self.baseline else ""
-        return f"<CheckResult of {self.run}{against}: {'passed' if self.passed else 'failed'} ({told})>"
-
-    def to_markdown(self) -> str:
-        """A summary for a pull request or a job's page."""
-        from efficient360.reports.gate.markdown import markdown
-
-        return markdown(self)
-
-    def to_junit(self) -> str:
-        """JUnit XML, a test case for each rule and value."""
-        from efficient360.reports.gate.junit import junit
-
-        return junit(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data: dictionaries, lists, texts and finite numbers."""
-        from efficient360.reports.gate.plain import to_json
-
-        return to_json(self)
-
-    def to_frame(self) -> Any:
-        """A row of a ``pandas.DataFrame`` for each rule and value, with the keys of :meth:`to_json`'s results as columns."""
-        import pandas as pd
-
-        return pd.DataFrame(self.to_json()["results"])
+    def name(self) -> str:
+        """Name of its checkpoint."""
+        return str(self.report.checkpoint.get("name", ""))
 
 
-def check(
-    run: Run, folder: Path, rules: Sequence[Rule], baseline: Run | None = None, baseline_folder: Path | None = None, alpha: float = ALPHA, strict: bool = False
-) -> CheckResult:
+def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False) -> Check:
     """Hold a run against rules.
 
     A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
@@ -149,11 +51,9 @@ def check(
     there are. Changes are tested in pairs where both runs kept values of the same examples, else by the intervals of the two values; exact values need no test.
 
     Args:
-        run: The run, with the values of its examples where there are changes to test.
-        folder: Its folder, for the record.
+        run: The run.
         rules: At least one.
         baseline: What changes are measured from.
-        baseline_folder: Its folder.
         alpha: Chance of a false alarm of the whole check, in (0, 0.5).
         strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
 
@@ -173,11 +73,11 @@ def check(
     tested = [i for i, result in enumerate(found) if result.p_value is not None]
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
     results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
-    names = ["" if one is None else one.name for one in (run, baseline)]
-    return CheckResult(names[0], str(folder), names[1], "" if baseline_folder is None else str(baseline_folder), results, alpha, strict, len(tested))
+    told = [("", "") if one is None else (one.name, str(one.folder)) for one in (run, baseline)]
+    return Check(*told[0], *told[1], results, alpha, strict, len(tested), run.report.findings)
 
 
-def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
+def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
     """Values of the same examples behind a value of the baseline, first, and of the run."""
     if subject.records is None or baseline is None:
         return None
@@ -185,7 +85,7 @@ def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
     return pair(values_behind(theirs, baseline.table), values_behind(ours, run.table))
 
 
-def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> RuleResult:
+def _examined(rule: Rule, subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> RuleResult:
     """The result before the p-values are adjusted: ``passed`` where the value keeps the rule, else ``undecided``, or ``failed`` where it is exact."""
     limit = None if subject.metric is None else limit_of(rule, subject.metric)
     blank = RuleResult(
@@ -196,12 +96,17 @@ def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> R
     if limit.quantity is Quantity.VALUE:
         m = subject.value
         broken = rule.breaks(m.value - limit.amount, abs(m.value) + abs(limit.amount))
-        return _with(blank, value_evidence(m, limit.amount, rule.worse_below), broken)
+        if broken and subject.bound in (Bound.LOWER, Bound.OTHER):  # the axis's own settings might give more
+            return replace(blank, state=State.UNDECIDED, interval=m.interval, reason=subject.note)
+        return _noted(_with(blank, value_evidence(m, limit.amount, rule.worse_below), broken), subject)
     if subject.baseline is None:
         return replace(blank, reason=f"baseline: {subject.baseline_missing}")
     if subject.differing:
         return replace(blank, state=State.UNDECIDED, reason=f"not comparable: {in_words(subject.differing)}")
-    result = _changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline))
+    return _noted(_changed(blank, subject.value, subject.baseline, limit, _pair(subject, run, baseline)), subject)
+
+
+def _noted(result: RuleResult, subject: Subject) -> RuleResult:
     return replace(result, reason=f"{result.reason}; {subject.note}") if subject.note else result
 
 

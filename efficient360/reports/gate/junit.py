@@ -5,12 +5,12 @@ from xml.etree import ElementTree
 
 from efficient360.core.text import one_line
 from efficient360.reports.gate import words
-from efficient360.reports.gate.check import CheckResult, RuleResult, State
+from efficient360.reports.gate.results import Check, RuleResult, State
 
 SUITE: Final = "efficient360 check"
 
 
-def junit(result: CheckResult) -> str:
+def junit(result: Check) -> str:
     """One test suite with a test case for each rule and value, in the rules' order."""
     skipped = [r for r in result.results if r.state is not State.PASSED and not r.fails]
     numbers = {"tests": len(result.results), "failures": len(result.failures), "errors": 0, "skipped": len(skipped)}

@@ -3,14 +3,14 @@
 from typing import Final
 
 from efficient360.reports.gate import words
-from efficient360.reports.gate.check import CheckResult, RuleResult, State
+from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.text_tables import TextTable, escape_markdown, to_markdown
 
 MARKS: Final = {State.PASSED: "✅", State.UNDECIDED: "⚠️", State.MISSING: "➖", State.FAILED: "❌"}
 COLUMNS: Final = ("", "Rule", "Value", "Baseline", "Run", "Change", "95 % interval", "Evidence")
 
 
-def markdown(result: CheckResult) -> str:
+def markdown(result: Check) -> str:
     """A heading that says whether the check passed, a table of the rules with what fails first, and how it was decided."""
     heading = f"### {'✅' if result.passed else '❌'} {escape_markdown(words.headline(result))}\n\n{escape_markdown(words.against(result))}\n\n"
     ordered = words.in_order(result)

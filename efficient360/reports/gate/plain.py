@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
+from efficient360.core.findings import findings_to_json
 from efficient360.reports.gate import words
-from efficient360.reports.gate.check import CheckResult, RuleResult
+from efficient360.reports.gate.results import Check, RuleResult
 
 SCHEMA_VERSION: Final = 1
 
 
-def to_json(result: CheckResult) -> dict[str, Any]:
+def to_json(result: Check) -> dict[str, Any]:
     """The check as dictionaries, lists, texts and finite numbers; ``null`` where there is no number."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -19,6 +20,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "alpha": result.alpha,
         "strict": result.strict,
         "tests": result.tests,
+        "findings": findings_to_json(result.findings),
         "results": [_result(r) for r in result.results],
     }
 

@@ -175,9 +175,9 @@ def limit_of(rule: Rule, metric: Metric) -> Limit:
         if rule.unit in _RELATIVE or (rule.unit == "%" and not fraction):
             return Limit(Quantity.RELATIVE, rule.number / 100)
         if rule.unit == "%":
-            points = f"{rule.number:+g}"
-            hint = f"write {points}pt for percentage points, or {points}%rel for a share of the baseline"
-            raise _bad(rule.text, f"can be read in two ways, as {name} is in percent itself", hint)
+            points = f"{rule.number / 100:+g} for points of the score" if rule.evaluator == AXES else f"{rule.number:+g}pt for percentage points"
+            why = "a score lies between 0 and 1" if rule.evaluator == AXES else f"{name} is in percent itself"
+            raise _bad(rule.text, f"can be read in two ways, as {why}", f"write {points}, or {rule.number:+g}%rel for a share of the baseline")
         return Limit(Quantity.CHANGE, _amount(rule, metric))
     amount = rule.number / 100 if rule.unit == "%" and fraction else _amount(rule, metric)
     if fraction and not rule.unit and abs(amount) > 1:

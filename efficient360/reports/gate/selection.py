@@ -4,12 +4,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from efficient360.core.close_names import close_names, did_you_mean
 from efficient360.core.measurement import Conditions, Failure, Measurement, Metric, Scalar
 from efficient360.core.outcome import Record
+from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.reports.comparability import Difference, differences
-from efficient360.reports.gate.axis_values import axis_differences, axis_value
+from efficient360.reports.gate.axis_values import axis_differences, axis_metric, axis_value
 from efficient360.reports.gate.rule import AXES, CODE, Rule
 from efficient360.reports.names import TITLES
 from efficient360.reports.names import conditions as conditions_text
@@ -35,7 +36,8 @@ class Subject:
         baseline_missing: Why the baseline has none.
         differing: In what the two were measured differently.
         records: The two stored outcomes, the run's first, where both are values.
-        note: Conditions of the baseline's value where an axis scores one under others, such as another runtime.
+        note: Conditions of the baseline's value where an axis scores one under others, such as another runtime; what the score of an axis is a bound of.
+        bound: On which side of the score the truth lies, where that was measured with other settings than the axis takes.
     """
 
     evaluator: str
@@ -48,6 +50,7 @@ class Subject:
     differing: Sequence[Difference] = ()
     records: tuple[Record, Record] | None = None
     note: str = ""
+    bound: Bound | None = None
 
 
 def subjects(rule: Rule, run: Report, baseline: Report | None) -> list[Subject]:
@@ -116,12 +119,10 @@ def _subject(ours: Record | None, theirs: Record | None, run: Report, baseline: 
         raise ValueError("neither run has an outcome")
     pair = [ours or _same_value(known, run), theirs or (None if baseline is None else _same_value(known, baseline))]
     first, second = map(_meaningful, pair)
-    reasons = [
-        "" if value is not None or report is None else _why(known, own, report)
-        for value, own, report in zip((first, second), pair, (run, baseline), strict=True)
-    ]
+    missing = "" if first is not None else _why(known, pair[0], run)
+    baseline_missing = "" if second is not None or baseline is None else _why(known, pair[1], baseline)
     metric = next((r.metric for r in (*pair, known) if r is not None and r.metric is not None), None)
-    subject = Subject(known.evaluator, metric, known.outcome.conditions, first, second, *reasons)
+    subject = Subject(known.evaluator, metric, known.outcome.conditions, first, second, missing, baseline_missing)
     if first is None or second is None or pair[0] is None or pair[1] is None or baseline is None:
         return subject
     differing = differences(pair[1], pair[0]) or _other_data(pair[0], pair[1], run, baseline)
@@ -193,16 +194,16 @@ def _axis_subject(rule: Rule, run: Report, baseline: Report | None) -> Subject:
     ours, theirs = _axis(rule, run), None if baseline is None else _axis(rule, baseline)
     value, reason = axis_value(ours)
     other, other_reason = (None, "") if theirs is None else axis_value(theirs)
-    metric = next((m.metric for m in (value, other) if m is not None), None)
     differing = [] if baseline is None or theirs is None else axis_differences(ours, run, baseline)
-    return Subject(AXES, metric, {}, value, other, reason, other_reason, differing)
+    return Subject(AXES, axis_metric(ours), {}, value, other, reason, other_reason, differing, note=ours.bound_brief, bound=ours.bound)
 
 
 def _axis(rule: Rule, report: Report) -> Axis:
     axes = {axis.dimension.name: axis for axis in report.axes}
     if rule.metric not in axes:
-        near = close_names(rule.metric, axes) or tuple(axes)
-        raise SettingsError("unknown-dimension", f"the rule {rule.text!r} is about an axis {rule.metric!r} that does not exist", f"near it: {', '.join(near)}")
+        raise SettingsError(
+            "unknown-dimension", f"the rule {rule.text!r} is about an axis {rule.metric!r} that does not exist", did_you_mean(rule.metric, axes)
+        )
     return axes[rule.metric]
 
 

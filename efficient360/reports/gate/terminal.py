@@ -9,22 +9,22 @@ from rich.text import Text
 
 from efficient360.core.text import one_line
 from efficient360.reports.gate import words
-from efficient360.reports.gate.check import CheckResult, RuleResult, State
+from efficient360.reports.gate.results import Check, RuleResult, State
 
 MARKS: Final = {State.PASSED: ("✓", "green"), State.UNDECIDED: ("?", "yellow"), State.MISSING: ("–", "yellow"), State.FAILED: ("✗", "red")}
 
 
-def text(result: CheckResult) -> RenderableType:
+def text(result: Check) -> RenderableType:
     """The verdict, every rule with its values, and how it was decided."""
     return Group(_headline(result), *(line for r in words.in_order(result) for line in _lines(r)), *(Text(note, "dim") for note in words.notes(result)))
 
 
-def summary(result: CheckResult) -> RenderableType:
+def summary(result: Check) -> RenderableType:
     """The verdict, and the rules that fail."""
     return Group(_headline(result), *(line for r in words.in_order(result) if r.fails for line in _lines(r)))
 
 
-def _headline(result: CheckResult) -> Text:
+def _headline(result: Check) -> Text:
     return Text.assemble((words.headline(result), "bold green" if result.passed else "bold red"), f"\n{one_line(words.against(result))}\n")
 
 

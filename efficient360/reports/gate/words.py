@@ -6,13 +6,13 @@ from typing import Final
 from efficient360.core import formatting
 from efficient360.core.measurement import Interval, Metric
 from efficient360.reports import names
-from efficient360.reports.gate.check import CheckResult, RuleResult, State
+from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import AXES, Quantity
 
 ORDER: Final = (State.FAILED, State.MISSING, State.UNDECIDED, State.PASSED)
 
 
-def headline(result: CheckResult) -> str:
+def headline(result: Check) -> str:
     """``Check failed: 2 of 5 rules``, with how many others are not decided."""
     broken = {id(r.rule) for r in result.failures}
     rules = {id(r.rule) for r in result.results}
@@ -23,12 +23,12 @@ def headline(result: CheckResult) -> str:
     return ", ".join([first, *told])
 
 
-def against(result: CheckResult) -> str:
+def against(result: Check) -> str:
     """What was checked against what."""
     return f"{result.run} against {result.baseline}" if result.baseline else result.run
 
 
-def in_order(result: CheckResult) -> list[RuleResult]:
+def in_order(result: Check) -> list[RuleResult]:
     """The results as they are read: what fails first, then what is not decided, then what passed."""
     return sorted(result.results, key=lambda r: (not r.fails, ORDER.index(r.state)))
 
@@ -91,10 +91,10 @@ def sentence(result: RuleResult) -> str:
     return f"{subject(result)}: {values}{moved}{f' (95 %: {ends})' if ends else ''}; {evidence(result)}"
 
 
-def notes(result: CheckResult) -> Sequence[str]:
+def notes(result: Check) -> Sequence[str]:
     """How the check decided, in sentences."""
     chance = f"{100 * result.alpha:g} %"
-    lines = []
+    lines = [f"Check first: {finding.message} → {finding.advice}" for finding in result.findings]
     if result.strict:
         lines.append("Strict: values decide by themselves, without regard to chance; what is undecided or missing fails.")
     elif result.tests:
