@@ -64,6 +64,7 @@ def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
         RunError: A run can't be read, two share no metric, or the page can't be written.
     """
     from efficient360 import api
+    from efficient360.core.paths import file_name
 
     runs = [api.load_report(folder, plugins) for folder in (run, *others)]
     for folder in others:

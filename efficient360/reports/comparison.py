@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
@@ -17,11 +17,10 @@ from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
-from efficient360.reports.comparing.evidence import untested_reason as untested_reason
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
 from efficient360.reports.comparing.sources import values_behind
-from efficient360.reports.comparing.words import letter
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
+from efficient360.reports.comparing.words import letter
 from efficient360.reports.report import Report, summary_record
 
 Identity = tuple[str, str, str]
@@ -30,6 +29,7 @@ OTHER_DATA: Final = "the two runs used different data"
 
 
 @final
+@dataclass(frozen=True)
 class Run:
     """A run as it is compared.
 
@@ -38,9 +38,9 @@ class Run:
         table: Its per-example values.
     """
 
-    def __init__(self, report: Report, table: ExampleTable) -> None:
-        self.report, self.table = report, table
-        self._behind: dict[int, ExampleValues | None] = {}
+    report: Report
+    table: ExampleTable
+    _behind: dict[int, ExampleValues | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, report: Report, folder: Path) -> "Run":

@@ -45,6 +45,16 @@ class RunComparison:
         """The verdict on each metric, of every pair of runs."""
         return self.comparison.rows
 
+    @property
+    def same_data(self) -> bool:
+        """Whether all runs were evaluated on the same examples."""
+        return self.comparison.same_data
+
+    @property
+    def paired(self) -> int:
+        """Largest number of examples in a paired test."""
+        return self.comparison.paired
+
     def __getitem__(self, axis: str) -> AxisComparison:
         """One axis by its name.
 

@@ -159,11 +159,6 @@ def unmeasured(report: Report) -> list[Axis]:
     return [axis for axis in report.axes if axis.dimension.name not in shown]
 
 
-def reasons(axis: Axis) -> list[str]:
-    """Why an axis's summary metrics are missing, each reason once; empty where no evaluator measures the axis."""
-    return list(dict.fromkeys(part.reason for part in axis.parts if part.reason))
-
-
 def no_score(axis: Axis) -> str:
     """Why an axis has no score: the summary metrics that are missing, with their conditions."""
     missing = []

@@ -96,6 +96,14 @@ def test_a_small_or_undecided_loss_breaks_nothing() -> None:
     assert said(accuracy(), *records).breaks == []
 
 
+def test_an_axis_that_breaks_it_is_no_strength() -> None:
+    metric = Metric("capture_accuracy", ONE, Better.HIGHER, "", "", 0, 1)
+    dark = Record("alphas", Measurement(metric, 0.4, 100, Interval(0.3, 0.5, "t"), {"capture": "low_light"}))
+    found = said(accuracy(), measured("alphas", 1.0), measured("betas", 0.9), dark)
+    assert [entry.axis for entry in found.breaks] == ["alphas"]
+    assert [point.axis.dimension.name for point in found.strengths] == ["betas"]
+
+
 def test_of_attacks_only_the_worst_case_counts() -> None:
     metric = Metric("robust_accuracy", ONE, Better.HIGHER, "", "", 0, 1)
     attacks = [

@@ -9,6 +9,7 @@ from typing import Any, Final
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.terminal import plain
 from efficient360.errors import SettingsError
+from efficient360.reports import names
 from efficient360.reports.comparing import text, words
 from efficient360.reports.comparing.decisive import decisive
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, Verdict
@@ -21,19 +22,22 @@ VERSION: Final = 1
 
 def axes_table(comparison: Comparison) -> TextTable:
     """The verdict per axis with the summary metric it rests on; bold is the better value."""
-    rows, best = [], set()
+    rows: list[list[str]] = []
+    best: set[tuple[int, int]] = set()
     for axis, row in _leading(comparison):
         two = len(comparison.names) == 2
         values = [words.value_in(axis, row, run) for run in range(len(comparison.names))]
         told = (words.verdict(axis.verdicts[0, 1], (0, 1)), words.difference(row)) if two else (words.order(axis, comparison),)
         if row.verdict in (Verdict.FIRST, Verdict.SECOND):
             best.add((len(rows), 2 + row.runs[row.verdict is Verdict.SECOND]))
-        rows.append([axis.title, words.names.title(row.metric.name), *values, *told])
+        rows.append([axis.title, names.title(row.metric.name), *values, *told])
     letters = [words.letter(run) for run in range(len(comparison.names))]
     heads = ["Axis", "Metric", *letters, *(("Verdict", "B − A [95 % interval]") if len(letters) == 2 else ("Better, where it is decided",))]
     who = "; ".join(f"{letter}: {name}" for letter, name in zip(letters, comparison.names, strict=True))
     notes = [f"{who}.", words.headline(comparison), *_unlike(comparison), *words.notes(comparison)]
-    return TextTable(heads, rows, f"Comparison of {' and '.join(comparison.names)}", left=2, notes=notes, best=frozenset(best) if len(letters) == 2 else frozenset())
+    return TextTable(
+        heads, rows, f"Comparison of {' and '.join(comparison.names)}", left=2, notes=notes, best=frozenset(best) if len(letters) == 2 else frozenset()
+    )
 
 
 def metrics_table(comparison: Comparison) -> TextTable:
@@ -45,7 +49,9 @@ def metrics_table(comparison: Comparison) -> TextTable:
         pair = [f"{words.letter(row.runs[0])}, {words.letter(row.runs[1])}"] if several else []
         rows.append([*pair, titles.get(row.axis, row.axis), *words.cells(row)])
     first, second, difference = ("First", "Second", "Second − first [95 %]") if several else ("A", "B", "B − A [95 %]")
-    return TextTable([*(["Runs"] if several else []), "Axis", "Metric", first, second, difference, "Verdict", "Evidence"], rows, "All metrics", left=2 + several)
+    return TextTable(
+        [*(["Runs"] if several else []), "Axis", "Metric", first, second, difference, "Verdict", "Evidence"], rows, "All metrics", left=2 + several
+    )
 
 
 def markdown(comparison: Comparison, everything: bool) -> str:
@@ -161,14 +167,14 @@ def _record_heads() -> tuple[str, ...]:
 
 
 def _record(row: MetricComparison, nested: bool = False) -> dict[str, Any]:
-    values = {
+    return {
         "first_run": words.letter(row.runs[0]),
         "second_run": words.letter(row.runs[1]),
         "axis": row.axis,
         "summary": row.summary,
         "evaluator": row.evaluator,
         "metric": row.metric.name,
-        "conditions": dict(row.conditions) if nested else words.names.conditions(row.conditions),
+        "conditions": dict(row.conditions) if nested else names.conditions(row.conditions),
         "unit": row.metric.unit,
         "better": row.metric.better.value,
         **_side("first", row.first),
@@ -182,7 +188,6 @@ def _record(row: MetricComparison, nested: bool = False) -> dict[str, Any]:
         "kind": row.kind.value,
         "basis": row.basis,
     }
-    return values
 
 
 def _side(side: str, m: Measurement | None) -> dict[str, Any]:
@@ -191,7 +196,10 @@ def _side(side: str, m: Measurement | None) -> dict[str, Any]:
 
 def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
     finite = interval is not None and math.isfinite(interval.low) and math.isfinite(interval.high)
-    return {f"{prefix}low": interval.low if interval is not None and finite else None, f"{prefix}high": interval.high if interval is not None and finite else None}
+    return {
+        f"{prefix}low": interval.low if interval is not None and finite else None,
+        f"{prefix}high": interval.high if interval is not None and finite else None,
+    }
 
 
 def _cell(value: Any) -> str:

@@ -83,7 +83,9 @@ def weigh(a: Measurement, b: Measurement, paired: Paired | None) -> Evidence:
 def _paired(a: Measurement, b: Measurement, paired: Paired) -> Evidence:
     n = len(paired)
     if paired.statistic is not None:
-        return Evidence(Kind.PAIRED, f"values of {n} examples swapped", swap_p_value(paired), _statistic_interval(b.value - a.value, paired, paired.statistic), n)
+        return Evidence(
+            Kind.PAIRED, f"values of {n} examples swapped", swap_p_value(paired), _statistic_interval(b.value - a.value, paired, paired.statistic), n
+        )
     first, second = paired.first[:, 0], paired.second[:, 0]
     if bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
         both, only_second, only_first = (int((mask).sum()) for mask in (first * second == 1, second > first, first > second))

@@ -6,7 +6,7 @@ from typing import final
 
 from markupsafe import Markup
 
-from efficient360.reports import page
+from efficient360.reports import names, page
 from efficient360.reports.comparing import words
 from efficient360.reports.comparing.decisive import decisive
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict
@@ -87,7 +87,9 @@ def render(comparison: Comparison, reports: Sequence[Report]) -> str:
             letters=letters,
             radars=[Markup(inline(overlay(runs, size), css)) for size, css in ((WIDE, "drawing wide"), (NARROW, "drawing narrow"))],
             lines=[line for axis in comparison.axes for line in _lines(axis, comparison)],
-            meanings=[(words.verdict(v, (0, 1)), meaning) for v, meaning in words.MEANING.items() if any(v in axis.verdicts.values() for axis in comparison.axes)],
+            meanings=[
+                (words.verdict(v, (0, 1)), meaning) for v, meaning in words.MEANING.items() if any(v in axis.verdicts.values() for axis in comparison.axes)
+            ],
             decisive=[(words.better(e.row), _kind(e.row.verdict), words.cells(e.row), e.more) for e in decisive(comparison, MOST)],
             details=_details(comparison),
             unlike=comparison.unlike,
@@ -107,7 +109,7 @@ def _lines(axis: AxisComparison, comparison: Comparison) -> list[AxisLine]:
             AxisLine(
                 axis,
                 i == 0,
-                words.names.title(row.metric.name),
+                names.title(row.metric.name),
                 [words.value_in(axis, row, run) for run in runs],
                 _winner(row),
                 words.verdict(axis.verdicts[pair], pair),
@@ -120,7 +122,19 @@ def _lines(axis: AxisComparison, comparison: Comparison) -> list[AxisLine]:
     row = words.surest(axis, comparison)
     if row is None:
         return []
-    return [AxisLine(axis, True, words.names.title(row.metric.name), [words.value_in(axis, row, run) for run in runs], frozenset(), "", "", words.order(axis, comparison), "")]
+    return [
+        AxisLine(
+            axis,
+            True,
+            names.title(row.metric.name),
+            [words.value_in(axis, row, run) for run in runs],
+            frozenset(),
+            "",
+            "",
+            words.order(axis, comparison),
+            "",
+        )
+    ]
 
 
 def _winner(row: MetricComparison) -> frozenset[int]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from efficient360.core.text import one_line
+from efficient360.reports import names
 from efficient360.reports.comparing import words
 from efficient360.reports.comparing.decisive import Decisive, decisive
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict
@@ -92,7 +93,7 @@ def _decisive(comparison: Comparison) -> Iterator[RenderableType]:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column(overflow="fold")
         for justify in ("right", "right", "left"):
-            table.add_column(justify=justify, no_wrap=justify == "right", min_width=DIFFERENCE if justify == "left" else 8)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=justify == "right", min_width=DIFFERENCE if justify == "left" else 8)
         for entry in found:
             table.add_row(_named(entry), words.value(entry.row.first, entry.row), words.value(entry.row.second, entry.row), words.difference(entry.row))
         yield table
@@ -123,9 +124,9 @@ def _tested(rows: Sequence[MetricComparison], pair: RunPair) -> Iterator[Rendera
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     order = list(dict.fromkeys(row.metric.name for row in rows))
     told = sorted((row for row in rows if row.verdict not in words.UNTESTED), key=lambda row: order.index(row.metric.name))
-    titles = [words.names.title(row.metric.name) for row in told]
+    titles = [names.title(row.metric.name) for row in told]
     for i, row in enumerate(told):
-        conditions = one_line(words.names.conditions(row.conditions))
+        conditions = one_line(names.conditions(row.conditions))
         alone = titles.count(titles[i]) == 1
         if not alone and titles.index(titles[i]) == i:
             table.add_row(Text(one_line(titles[i])))

@@ -100,7 +100,11 @@ class AxisComparison:
 
     def beaten(self, run: int) -> Sequence[int]:
         """The runs that are better than this one."""
-        better = [j if i == run else i for (i, j), verdict in self.verdicts.items() if (run == i and verdict is Verdict.SECOND) or (run == j and verdict is Verdict.FIRST)]
+        better = [
+            j if i == run else i
+            for (i, j), verdict in self.verdicts.items()
+            if (run == i and verdict is Verdict.SECOND) or (run == j and verdict is Verdict.FIRST)
+        ]
         return sorted(better)
 
 

@@ -79,8 +79,7 @@ def headline(comparison: Comparison) -> str:
     better = [(letter(run), counts.get(side, 0)) for run, side in ((0, Verdict.FIRST), (1, Verdict.SECOND))]
     rest = [f"{value.value} on {counts[value]}" for value in VERDICTS if counts.get(value)]
     (a, on_a), (b, on_b) = better
-    axes = lambda n: f"{n} {'axis' if n == 1 else 'axes'}"  # noqa: E731
-    first = f"{a} is better on {axes(on_a)}, {b} on {on_b}" if on_a or on_b else f"Neither {a} nor {b} is better on any axis"
+    first = f"{a} is better on {on_a} {'axis' if on_a == 1 else 'axes'}, {b} on {on_b}" if on_a or on_b else f"Neither {a} nor {b} is better on any axis"
     return f"{first}{'; ' + ', '.join(rest) if rest else ''}."
 
 
@@ -148,7 +147,10 @@ def untested(rows: Sequence[MetricComparison]) -> Sequence[str]:
     for row in rows:
         if row.verdict in UNTESTED:
             by_reason.setdefault(f"{row.verdict.value.capitalize()}, {row.basis}", []).append(names.title(row.metric.name))
-    counted = {reason: [f"{title} ({named.count(title)})" if named.count(title) > 1 else title for title in dict.fromkeys(named)] for reason, named in by_reason.items()}
+    counted = {
+        reason: [f"{title} ({named.count(title)})" if named.count(title) > 1 else title for title in dict.fromkeys(named)]
+        for reason, named in by_reason.items()
+    }
     return [f"{reason}: {'; '.join(titles)}" for reason, titles in counted.items()]
 
 
@@ -164,8 +166,11 @@ def value_in(axis: AxisComparison, row: MetricComparison, run: int) -> str:
 def surest(axis: AxisComparison, comparison: Comparison) -> MetricComparison | None:
     """The summary metric that best tells any two of the runs apart; ``None`` where no run has one."""
     rows = [row for pair in comparison.pairs for row in axis.leading(pair)]
-    undecided = lambda row: row.verdict not in (Verdict.FIRST, Verdict.SECOND)  # noqa: E731
-    return min(rows, key=lambda row: (undecided(row), 2.0 if row.raw_p_value is None else row.raw_p_value), default=None)
+    return min(rows, key=_doubt, default=None)
+
+
+def _doubt(row: MetricComparison) -> tuple[bool, float]:
+    return row.verdict not in (Verdict.FIRST, Verdict.SECOND), 2.0 if row.raw_p_value is None else row.raw_p_value
 
 
 def order(axis: AxisComparison, comparison: Comparison) -> str:

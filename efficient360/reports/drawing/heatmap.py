@@ -24,7 +24,8 @@ def heatmap(figure: Heatmap) -> Drawing:
     across = (WIDTH - left - 4) / max(1, len(figure.columns))
     written = [[_written(figure, v) for v in row] for row in figure.values]
     fits = text.widest([cell for row in written for cell in row], TICK) <= across - GAP - 4
-    top, bottom = (4.0, 4 + ROW * len(names)) if fits else (34.0, 34 + ROW * len(names))
+    top = 4.0 if fits else 34.0
+    bottom = top + ROW * len(names)
     marks: list[Mark] = [] if fits else _scale(figure)
     low, high = _ends(figure)
     for r, row in enumerate(figure.values):

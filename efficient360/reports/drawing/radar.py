@@ -16,6 +16,8 @@ from efficient360.reports.score_interval import score_interval
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 HOLE: Final = 0.09
 """Where a score of 0 lies, as a share of the radius: its point is on its own axis, and nobody takes it for a missing one."""
+UPRIGHT: Final = 0.2
+"""Sine of the angle to the vertical up to which an axis's label is centred."""
 SPREAD: Final = 0.022
 """Radians between the intervals of two runs on one axis."""
 
@@ -74,7 +76,7 @@ def radar(run: RadarRun, size: RadarSize = WIDE) -> Drawing:
 def overlay(runs: Sequence[RadarRun], size: RadarSize = WIDE) -> Drawing:
     """Several runs over the same dimensions: unfilled lines that differ by colour, dash and marker, with a legend below.
 
-    Each score's interval is a thin line along its axis. An axis that no run has is grey; with up to three runs each axis names their scores in order.
+    Each score's interval is a thin line along its axis. An axis that no run has is grey; where all fit, axes name the runs' scores in order.
     """
     titles = list(dict.fromkeys(axis.dimension.title for run in runs for axis in run.axes))
     lined = [RadarRun(run.name, _in_order(run.axes, titles)) for run in runs]
@@ -84,19 +86,25 @@ def overlay(runs: Sequence[RadarRun], size: RadarSize = WIDE) -> Drawing:
         marks += _whiskers(stage, run, style(index), (index - (len(lined) - 1) / 2) * SPREAD)
     for index, run in enumerate(lined):
         marks += _outline(stage, run, style(index))
-    for i, title in enumerate(titles):
-        axes = [next((a for a in run.axes if a.dimension.title == title), None) for run in runs]
-        told = [axis.score_text if axis is not None and axis.score is not None else "–" for axis in axes]
-        measured = any(text != "–" for text in told)
-        marks += stage.title(i, title, (" · ".join(told) if len(runs) <= 3 else " ") if measured else "", _why_none(axes))
+    found = [[next((a for a in run.axes if a.dimension.title == title), None) for run in runs] for title in titles]
+    told = [_scores(axes) for axes in found]
+    fit = all(text.width(line, size.text, bold=True) <= stage.room(i) for i, line in enumerate(told))
+    for i, (title, axes) in enumerate(zip(titles, found, strict=True)):
+        marks += stage.title(i, title, told[i] if fit or not told[i] else " ", _why_none(axes))
     key, below = legends.legend([legends.Entry(run.name, style(i)) for i, run in enumerate(lined)], 8, stage.height, size.width - 16)
-    told = "; ".join(f"{run.name}: " + ", ".join(f"{a.dimension.title} {a.score_text or missing(a)}" for a in run.axes) for run in runs)
-    return Drawing(size.width, stage.height + below + 6, (*marks, *key), f"Radar of {len(runs)} runs, scores from 0 to 1. {told}")
+    said = "; ".join(f"{run.name}: " + ", ".join(f"{a.dimension.title} {a.score_text or missing(a)}" for a in run.axes) for run in runs)
+    return Drawing(size.width, stage.height + below + 6, (*marks, *key), f"Radar of {len(runs)} runs, scores from 0 to 1. {said}")
 
 
 def _in_order(axes: Sequence[Axis], titles: Sequence[str]) -> list[Axis]:
     by_title = {axis.dimension.title: axis for axis in axes}
     return [by_title[title] for title in titles if title in by_title]
+
+
+def _scores(axes: Sequence[Axis | None]) -> str:
+    """The runs' scores in order; empty where none has one."""
+    told = [axis.score_text if axis is not None and axis.score is not None else "–" for axis in axes]
+    return " · ".join(told) if any(text != "–" for text in told) else ""
 
 
 def _why_none(axes: Sequence[Axis | None]) -> str:
@@ -142,14 +150,21 @@ class _Stage:
             marks.append(Label(x, y + 4, name, "faint", self._size.text - 2, "middle"))
         return marks
 
+    def room(self, index: int) -> float:
+        """Px for one line of an axis's label."""
+        angle = 2 * math.pi * index / self._count
+        x, side = self._polar(1.0, angle)[0], math.sin(angle)
+        beside = (self._size.width - x if side > 0 else x) - 9 * abs(side) - 2
+        return self._size.title if abs(side) < UPRIGHT else min(self._size.title, beside)
+
     def title(self, index: int, title: str, score: str, reason: str) -> list[Mark]:
         """An axis's title over its score, or in grey over the reason why it has none, clear of the rim."""
         angle = 2 * math.pi * index / self._count
         x, y = self._polar(1.0, angle)
         side, up = math.sin(angle), math.cos(angle)
-        anchor: Anchor = "middle" if abs(side) < 0.2 else "start" if side > 0 else "end"
+        anchor: Anchor = "middle" if abs(side) < UPRIGHT else "start" if side > 0 else "end"
         x += 9 * side
-        room = self._size.title if anchor == "middle" else min(self._size.title, (self._size.width - x if side > 0 else x) - 2)
+        room = self.room(index)
         lines = text.wrapped(title, room, self._size.text, 2)
         count = len(lines) + 1
         # The block's middle moves outwards: its lower edge touches the rim at 12 o'clock, its upper edge at 6.

@@ -40,14 +40,14 @@ def _em(character: str) -> float:
 
 
 def shortened(text: str, room: float, size: float, bold: bool = False) -> str:
-    """``text`` on one line of at most ``room`` px, its end cut for an ellipsis where it is longer."""
+    """``text`` on one line of at most ``room`` px, its end cut for an ellipsis where it is longer; nothing where not even that fits."""
     line = text.replace("\n", " ")
     if width(line, size, bold) <= room:
         return line
     kept = len(line)
-    while kept > 1 and width(line[:kept].rstrip() + ELLIPSIS, size, bold) > room:
+    while kept and width(line[:kept].rstrip() + ELLIPSIS, size, bold) > room:
         kept -= 1
-    return line[:kept].rstrip() + ELLIPSIS
+    return line[:kept].rstrip() + ELLIPSIS if kept else ""
 
 
 def wrapped(text: str, room: float, size: float, lines: int, bold: bool = False) -> list[str]:
