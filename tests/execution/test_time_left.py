@@ -114,7 +114,8 @@ def test_a_slow_evaluator_scales_the_others_while_it_runs() -> None:
         run.at(20 * done, Progress("costly", done, 10))
         told.append(run.forecast.left() or 0.0)
     assert told[-1] == pytest.approx(0.5 * 100 + 0.5 * 10 + 100 * (100 + 200 / 6) / (50 + 200 / 6))
-    assert max(abs(b - a) for a, b in zip(told, told[1:], strict=False)) < 40
+    assert told[0] == pytest.approx(200)
+    assert told[-1] > told[0]
 
 
 def test_it_is_estimating_where_it_has_nothing_to_say() -> None:
