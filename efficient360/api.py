@@ -28,6 +28,7 @@ from efficient360.execution.progress import listener
 from efficient360.execution.worker import isolated
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
 from efficient360.plugins.registry import Entry, dimensions, evaluator_class, evaluators
+from efficient360.reports.card import save_card
 from efficient360.reports.folder import assemble, read, save, stored_records
 from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
@@ -246,7 +247,7 @@ def run_plan(plan: Plan, listen: Listener) -> Report:
 
 
 def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
-    """Keep the folder's report up to date along a stream of events.
+    """Keep the folder's report up to date along a stream of events, and write its share card after the last one.
 
     Raises:
         RunError: The stream ends before anything was opened.
@@ -254,7 +255,9 @@ def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
     writer = _ReportWriter(plan, listen)
     for event in events:
         writer.take(event)
-    return writer.finished()
+    report = writer.finished()
+    save_card(report, plan.out)
+    return report
 
 
 @final

@@ -13,9 +13,8 @@ from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.errors import RunError
 from efficient360.reports import html, names, page
-from efficient360.reports.charts import escape
 from efficient360.reports.comparability import differences
-from efficient360.reports.radar import hover, outline, overlay
+from efficient360.reports.radar import escape, hover, outline, overlay
 from efficient360.reports.report import Report, summary_record
 from efficient360.reports.theme import LIGHT, SERIES
 

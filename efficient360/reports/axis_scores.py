@@ -1,5 +1,6 @@
 """What an axis's score rests on, in words: each summary metric's value, what 0 and 1 mean in its unit, and why a score is missing."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -97,9 +98,9 @@ def failure_of(anchor: Anchor, records: Iterable[Record]) -> Failure | None:
 
 
 def anchor_value(value: float, metric: Metric | None) -> str:
-    """An anchor's value in its metric's unit, where the metric is known."""
+    """An anchor's value in its metric's unit, where the metric is known: ``1.2 GB``, ``20 %``."""
     if metric is not None:
-        return formatting.number(value, metric)
+        return re.sub(r"(\.\d*?)0+(?!\d)", r"\1", formatting.number(value, metric)).replace(". ", " ").removesuffix(".")
     return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
 
 

@@ -1,61 +1,109 @@
 """The report as one self-contained HTML page: it makes no requests, and all text from checkpoints and data sets is escaped."""
 
-from collections.abc import Mapping, Sequence
-from itertools import count
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from markupsafe import Markup
 
 from efficient360.core import formatting
-from efficient360.core.figures import Bars, Curve, Figure, Heatmap
 from efficient360.core.measurement import Status
 from efficient360.dimensions.dimension import ANCHORS_VERSION
 from efficient360.reports import page, sections
-from efficient360.reports.charts import chart
-from efficient360.reports.radar import missing, radar
+from efficient360.reports.alerts import Alert, Kind, notes, warnings
+from efficient360.reports.axis_page import axis_page
+from efficient360.reports.axis_scores import anchor_value, axis_scores
+from efficient360.reports.drawing.figure import Drawn, draw
+from efficient360.reports.drawing.radar import NARROW, WIDE, RadarRun, radar
+from efficient360.reports.drawing.svg import inline
 from efficient360.reports.report import Report, SummaryMetric
+from efficient360.reports.score_interval import score_interval
+from efficient360.reports.text_tables import LATEX
+from efficient360.reports.theme import LIGHT
+from efficient360.reports.verdict import verdict
 
 PACKAGE = "efficient360.reports"
+CARD = "card.png"
+"""The share card beside the page."""
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
-Drawing = tuple[Figure, str | None]
-"""A figure with the id of its chart, ``None`` for figures drawn as plain HTML."""
 
 
 def render(report: Report) -> str:
-    """``report`` as HTML of about 5 MB, nearly all of it plotly.js."""
-    ids = (f"chart-{i}" for i in count(1))
+    """``report`` as HTML, its charts drawn in it: all of it can be read without scripts."""
+    said = verdict(report)
+    scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
-    drawings: list[Sequence[Drawing]] = [[(f, next(ids) if isinstance(f, Curve | Bars | Heatmap) else None) for f in s.figures] for s in shown]
-    charts: dict[str, Any] = {"radar": radar(report.axes)}
-    charts |= {name: chart(f) for drawn in drawings for f, name in drawn if name is not None and isinstance(f, Curve | Bars | Heatmap)}
-    scripts = (page.plotly_script(), page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "report.js"))
+    places = Places(frozenset(section.axis.dimension.name for section in shown if section.axis), any(section.axis is None for section in shown), report)
+    run = RadarRun(str(report.checkpoint.get("name", "")), report.axes)
+    scripts = (page.script(PACKAGE, "copy.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)
         .get_template("report.html.j2")
         .render(
             report=report,
-            headlines=sections.headlines(report),
-            sections=list(zip(shown, drawings, strict=True)),
-            unmeasured=[(axis, sections.reasons(axis)) for axis in sections.unmeasured(report)],
-            failures=sections.missing_metrics(report.records),
+            verdict=said,
+            warnings=warnings(said.alerts),
+            notes=notes(said.alerts),
+            scores=list(scores.values()),
+            radars=[Markup(inline(radar(run, size), css)) for size, css in ((WIDE, "drawing wide"), (NARROW, "drawing narrow"))],
+            marked=any(axis.bound is not None for axis in report.axes),
+            sections=[axis_page(section, scores[section.axis.dimension.name] if section.axis else None, said.alerts) for section in shown],
+            places=places,
+            unmeasured=[scores[axis.dimension.name] for axis in sections.unmeasured(report)],
+            missing=sections.missing_groups(report.records),
             facts=facts(report),
-            missing=missing,
-            no_score=sections.no_score,
             statuses=STATUSES,
             number=formatting.number,
             at=at,
+            svg=svg,
+            interval=score_interval,
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
-            charts=charts,
+            card=CARD,
+            export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
             policy=page.policy(*scripts),
         )
     )
 
 
+def svg(figure: Drawn) -> Markup:
+    """A chart as an SVG element in which all text is escaped."""
+    return Markup(inline(draw(figure)))
+
+
+@final
+@dataclass(frozen=True)
+class Places:
+    """Where things stand on the page.
+
+    Args:
+        axes: Names of the axes that have a section.
+        others: Whether there is a section of metrics that belong to no dimension.
+        report: The report.
+    """
+
+    axes: frozenset[str]
+    others: bool
+    report: Report
+
+    def of_axis(self, name: str) -> str:
+        """Address of an axis on the page."""
+        return f"#{name}" if name in self.axes else "#unmeasured"
+
+    def of_alert(self, alert: Alert) -> tuple[str, str]:
+        """Address and title of the place that an alert is about."""
+        if alert.axis:
+            return self.of_axis(alert.axis), next(a.dimension.title for a in self.report.axes if a.dimension.name == alert.axis)
+        if alert.kind in (Kind.INCOMPLETE, Kind.FAILED):
+            return "#missing", "Missing metrics"
+        run_wide = any(finding.code == alert.code for finding in self.report.findings)
+        return ("#provenance", "Provenance") if run_wide or not self.others else ("#more", "Other metrics")
+
+
 def at(part: SummaryMetric, value: float) -> str:
     """An anchor's value, in the metric's unit where it was measured."""
-    if part.measurement is not None:
-        return formatting.number(value, part.measurement.metric)
-    return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
+    return anchor_value(value, part.measurement.metric if part.measurement is not None else None)
 
 
 def facts(report: Report) -> list[str]:

@@ -1,11 +1,16 @@
-"""The radar chart as plain plotly JSON: axes clockwise from 12 o'clock, missing scores as gaps, never as zeros."""
+"""The radar as plotly JSON, for boards, Weights & Biases and notebooks: clockwise from 12 o'clock, missing scores as gaps, never as zeros."""
 
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from html import escape as escape_html
+from typing import Any, Final
 
-from efficient360.reports.charts import Chart, escape
 from efficient360.reports.report import Axis
 from efficient360.reports.theme import LIGHT, SERIES
+
+Chart = dict[str, Any]
+escape = partial(escape_html, quote=False)
+"""Text for plotly, which reads ``&lt;`` but not ``&quot;``."""
 
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")

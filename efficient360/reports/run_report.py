@@ -13,13 +13,17 @@ from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.errors import MetricError
+from efficient360.reports import figure_files
 from efficient360.reports import radar as radar_chart
+from efficient360.reports.alerts import warnings
+from efficient360.reports.card import save_card
+from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.folder import PAGE, save
 from efficient360.reports.html import data, facts
-from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.sections import headline, no_score
 from efficient360.reports.theme import LIGHT
+from efficient360.reports.verdict import Verdict, verdict
 from efficient360.storage.outcomes import OUTCOMES
 from efficient360.storage.per_example import EXAMPLES
 
@@ -82,6 +86,11 @@ class RunReport:
         return {axis.dimension.name: axis for axis in self.report.axes}
 
     @property
+    def verdict(self) -> Verdict:
+        """What the run comes to: ``verdict.text`` is two sentences, ``verdict.alerts`` what to know before relying on a number, the severest first."""
+        return verdict(self.report)
+
+    @property
     def checkpoint(self) -> Mapping[str, Any]:
         """Name, architecture, digest and preprocessing of the evaluated checkpoint."""
         return self.report.checkpoint
@@ -110,19 +119,38 @@ class RunReport:
 
         return go.Figure(radar_chart.radar(self.report.axes))
 
+    def save_figure(self, path: str | Path) -> Path:
+        """Write one figure in the format of its suffix: ``radar.svg``, ``radar.pdf``, ``radar.png``, ``reliability-diagram.pdf``.
+
+        A figure's name is its title in lower case with hyphens. PDF is vector, PNG has two pixels for one px.
+
+        Returns:
+            The path.
+
+        Raises:
+            SettingsError: No such figure (``no-such-figure``) or format (``unknown-format``).
+            RunError: The file can't be written.
+        """
+        return figure_files.write([(self._name, self.report)], Path(path))
+
     def save(self, folder: str | Path) -> Path:
-        """Write the run to a folder: ``report.json``, ``report.html``, stored outcomes and per-example values.
+        """Write the run to a folder: ``report.json``, ``report.html``, ``card.png``, stored outcomes and per-example values.
 
         Returns:
             Path of ``report.html``.
         """
         target = Path(folder)
         save(self.report, target)
+        save_card(self.report, target)
         for name in (OUTCOMES, EXAMPLES):
             source = self.folder / name
             if source.is_file() and source.resolve() != (target / name).resolve():
                 shutil.copyfile(source, target / name)
         return target / PAGE
+
+    @property
+    def _name(self) -> str:
+        return str(self.report.checkpoint.get("name", ""))
 
     def __repr__(self) -> str:
         """One line: checkpoint, data, first headline metric, numbers of scored axes, measurements and missing metrics."""
@@ -135,17 +163,18 @@ class RunReport:
         return f"<RunReport {name}{where}: {first}{scored} of {len(self.report.axes)} axes scored, {len(self.measurements)} measurements{missing}>"
 
     def _repr_html_(self) -> str:
-        """The radar and one line per axis as HTML without scripts. Text from checkpoints and data is escaped."""
+        """The verdict, the alerts, the radar and one line per axis as HTML without scripts. Text from checkpoints and data is escaped."""
         rows = "".join(_axis_row(axis) for axis in self.report.axes)
         name = escape(str(self.report.checkpoint.get("name", "")))
         about = escape(" · ".join(facts(self.report)))
         style = f"color:{LIGHT['ink']};background:{LIGHT['paper']};padding:12px;font:14px system-ui,sans-serif;max-width:960px"
-        found = "".join(f"<li><strong>{escape(f.message)}</strong> → {escape(f.advice)}</li>" for f in self.findings)
+        said = self.verdict
+        found = "".join(f"<li><strong>{a.kind}</strong> {escape(a.message)}{f' → {escape(a.advice)}' if a.advice else ''}</li>" for a in warnings(said.alerts))
         warned = f'<ul style="color:{LIGHT["ink"]};padding-left:1.2em">{found}</ul>' if found else ""
         page = f"<p style='color:{LIGHT['muted']};margin:8px 0 0'>{escape(str(self.folder / PAGE))}</p>"
         return (
             f'<div style="{style}"><strong style="font-size:16px">{name}</strong><div style="color:{LIGHT["muted"]}">{about}</div>'
-            f"{warned}{radar_svg(self.report.axes)}"
+            f"<p style='margin:8px 0'>{escape(said.text)}</p>{warned}{standalone(figure_files.drawing([(self._name, self.report)], figure_files.RADAR))}"
             f'<table style="border-collapse:collapse"><thead><tr>{_cells(("axis", "score", "summary metric", "value", "95 % interval"), "th")}</tr></thead>'
             f"<tbody>{rows}</tbody></table>{page}</div>"
         )

@@ -6,11 +6,11 @@ from typing import final
 
 from efficient360.core import formatting
 from efficient360.core.figures import Figure
-from efficient360.core.measurement import Better, Failure, Measurement, Metric
+from efficient360.core.measurement import Better, Failure, Measurement, Metric, Status
 from efficient360.core.outcome import Record
 from efficient360.reports import names
 from efficient360.reports.axis_scores import axis_of
-from efficient360.reports.report import Axis, Report
+from efficient360.reports.report import Axis, Report, SummaryMetric
 
 FEW = 6
 """More conditions of one metric than this are folded."""
@@ -44,6 +44,8 @@ class MetricRow:
         note: Level and method of the interval, and what it holds fixed; empty where there is none.
         n: Number of examples or repeats.
         strip: Value and interval on a line, ``None`` without an interval or a scale.
+        measurement: What is printed.
+        scored: Whether it is a summary metric of the axis.
     """
 
     conditions: str
@@ -53,6 +55,8 @@ class MetricRow:
     note: str
     n: str
     strip: Strip | None
+    measurement: Measurement
+    scored: bool = False
 
 
 @final
@@ -155,11 +159,6 @@ def unmeasured(report: Report) -> list[Axis]:
     return [axis for axis in report.axes if axis.dimension.name not in shown]
 
 
-def reasons(axis: Axis) -> list[str]:
-    """Why an axis's summary metrics are missing, each reason once; empty where no evaluator measures the axis."""
-    return list(dict.fromkeys(part.reason for part in axis.parts if part.reason))
-
-
 def no_score(axis: Axis) -> str:
     """Why an axis has no score: the summary metrics that are missing, with their conditions."""
     missing = []
@@ -183,6 +182,47 @@ def headline(axis: Axis) -> HeadlineMetric | None:
     if m is None:
         return None
     return HeadlineMetric(names.title(m.metric.name), formatting.number(m.value, m.metric), formatting.interval(m.interval, m.metric) if m.interval else "")
+
+
+def summary_row(section: Section, part: SummaryMetric) -> tuple[MetricGroup | None, MetricRow | None]:
+    """The printed value of a summary metric with its group; ``None`` for what is missing."""
+    mine = [group for group in section.groups if (group.evaluator, group.metric.name) == (part.anchor.evaluator, part.anchor.metric)]
+    row = next((row for group in mine for row in group.rows if row.measurement is part.measurement), None)
+    return next(iter(mine), None), row
+
+
+@final
+@dataclass(frozen=True)
+class MissingGroup:
+    """Metrics that are missing for one reason.
+
+    Args:
+        failure: The reason: its status, code, message and hint.
+        evaluators: Names of the evaluators concerned.
+        titles: The metrics, with their conditions.
+    """
+
+    failure: Failure
+    evaluators: Sequence[str]
+    titles: Sequence[str]
+
+
+def missing_groups(records: Sequence[Record]) -> list[MissingGroup]:
+    """The failures among ``records``, grouped by reason: what failed first, then what was not run, then what does not apply."""
+    grouped: dict[tuple[Status, str, str, str], list[MissingMetric]] = {}
+    for missing in missing_metrics(records):
+        f = missing.failure
+        grouped.setdefault((f.status, f.code, f.message, f.hint), []).append(missing)
+    order = (Status.FAILED, Status.NOT_RUN, Status.UNSUPPORTED)
+    groups = [
+        MissingGroup(
+            missing[0].failure,
+            list(dict.fromkeys(m.evaluator for m in missing)),
+            list(dict.fromkeys(f"{m.title} ({m.conditions})" if m.conditions else m.title for m in missing)),
+        )
+        for missing in grouped.values()
+    ]
+    return sorted(groups, key=lambda group: order.index(group.failure.status))
 
 
 def missing_metrics(records: Sequence[Record]) -> list[MissingMetric]:
@@ -234,13 +274,13 @@ def _group(evaluator: str, measurements: Sequence[Measurement], scored: Sequence
     first = measurements[0].conditions
     common = {key: value for key, value in first.items() if all(m.conditions.get(key) == value for m in measurements)}
     differing = list(dict.fromkeys(key for m in measurements for key in m.conditions if key not in common))
-    rows, more = [_row(m, differing) for m in shown], [_row(m, differing) for m in folded]
+    rows, more = ([_row(m, differing, any(m is part for part in scored)) for m in part] for part in (shown, folded))
     is_scored = any(m in scored for m in measurements)
     return MetricGroup(evaluator, names.title(metric.name), metric, DIRECTIONS[metric.better], names.conditions(common), rows, more, is_scored)
 
 
-def _row(m: Measurement, differing: Sequence[str]) -> MetricRow:
+def _row(m: Measurement, differing: Sequence[str], scored: bool) -> MetricRow:
     value, interval, note = formatting.number(m.value, m.metric), formatting.uncertainty(m), formatting.interval_note(m)
     value = f"void ({value})" if m.void else value
     distinct = names.distinct({key: m.conditions[key] for key in differing if key in m.conditions}, differing)
-    return MetricRow(names.conditions(m.conditions), distinct, value, interval, note, formatting.count(m.n), strip(m))
+    return MetricRow(names.conditions(m.conditions), distinct, value, interval, note, formatting.count(m.n), strip(m), m, scored)

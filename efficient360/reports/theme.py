@@ -1,4 +1,4 @@
-"""Colours of the light and dark themes. Pages use them as CSS variables; charts are drawn in light colours and recoloured in the browser."""
+"""Colours of the light and dark themes: CSS variables of pages and drawings; plotly's charts are drawn in light ones and recoloured in the browser."""
 
 from typing import Final
 
@@ -13,11 +13,15 @@ LIGHT: Final[dict[str, str]] = {
     "accent": "#0b675f",
     "heat": "#eef2ef",
     "caution": "#8a4600",
-    "second": "#b3500c",
-    "third": "#3558b0",
-    "fourth": "#98326f",
-    "fifth": "#6b6300",
-    "sixth": "#6a4a3a",
+    "second": "#b8520a",
+    "third": "#000279",
+    "fourth": "#a646ad",
+    "fifth": "#3c2b02",
+    "sixth": "#774fea",
+    "black": "#000000",
+    "white": "#ffffff",
+    "strong": "#000000",
+    "reverse": "#ffffff",
 }
 """Colour by role, on a white page."""
 
@@ -32,16 +36,23 @@ DARK: Final[dict[str, str]] = {
     "accent": "#62cdbb",
     "heat": "#20292a",
     "caution": "#eab566",
-    "second": "#f0a066",
-    "third": "#90b0ff",
-    "fourth": "#ec94c6",
-    "fifth": "#d2c65a",
-    "sixth": "#cfab98",
+    "second": "#da6438",
+    "third": "#6580f8",
+    "fourth": "#b171b4",
+    "fifth": "#edb417",
+    "sixth": "#dbbaff",
+    "black": "#000000",
+    "white": "#ffffff",
+    "strong": "#ffffff",
+    "reverse": "#000000",
 }
 """The same roles on a dark page."""
 
 SERIES: Final = ("accent", "second", "third", "fourth", "fifth", "sixth")
-"""Roles of the series of one chart, in order; they differ in lightness as well as hue for colour-blind readers."""
+"""Roles of the series of one chart, in order: the colours of which any two stay furthest apart, also for colour-blind readers."""
+
+ON_CELLS: Final = ("black", "white", "strong", "reverse")
+"""Roles of text on a heat map's cells: black or white, each in both themes or in one of them."""
 
 
 def variables(theme: dict[str, str]) -> str:
@@ -50,5 +61,5 @@ def variables(theme: dict[str, str]) -> str:
 
 
 def dark_by_light() -> dict[str, str]:
-    """What each light colour becomes on a dark page."""
-    return {colour: DARK[role] for role, colour in LIGHT.items()}
+    """What each light colour becomes on a dark page; text on cells, whose colour is no role's alone, is left out."""
+    return {colour: DARK[role] for role, colour in LIGHT.items() if role not in ON_CELLS}

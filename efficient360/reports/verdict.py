@@ -11,7 +11,7 @@ from efficient360.dimensions.dimension import Bound
 from efficient360.reports import names
 from efficient360.reports.alerts import Alert, Kind, Severity, alerts, of_axis
 from efficient360.reports.axis_scores import axis_of
-from efficient360.reports.report import Axis, Report
+from efficient360.reports.report import Axis, Report, SummaryMetric
 
 STRONG: Final = 0.8
 """Lowest score of a strength."""
@@ -38,7 +38,7 @@ class Point:
 
     Args:
         axis: The axis, which has a score.
-        metric: Title of its summary metric that the score owes most to: the best one of a strength, the worst one of a weakness.
+        metric: Title of a summary metric: the first one of a strength, the lowest scored one of a weakness.
         value: That metric's value with its unit.
     """
 
@@ -75,7 +75,8 @@ class Verdict:
     Args:
         name: The checkpoint's name.
         sentences: One or two sentences: what it is good at; what it is worst at and what breaks it.
-        strengths: The highest scores that hold, at most three: of axes without a warning, and of no score that might be lower under the axis's own settings.
+        strengths: The highest scores that hold, at most three: of axes without a warning, of no score that might be lower under the axis's own settings,
+            and of none under whose conditions the model breaks.
         weaknesses: The lowest scores, at most three, the lowest first.
         breaks: What costs it most accuracy, the worst first.
         alerts: Everything to know before relying on the numbers, the severest first.
@@ -98,17 +99,18 @@ def verdict(report: Report) -> Verdict:
     """The verdict on one run. A void, undecided or unmeasured value is never a strength, and never named in the sentences."""
     found = alerts(report)
     doubted = [alert for alert in found if alert.kind is Kind.CHECK and alert.severity is Severity.CRITICAL]
-    strengths = [] if doubted else _strengths(report, found)
-    weaknesses = _weaknesses(report, found, {point.axis.dimension.name for point in strengths})
     breaks = _breaks(report)
+    strengths = [] if doubted else _strengths(report, found, {entry.axis for entry in breaks})
+    weaknesses = _weaknesses(report, found, {point.axis.dimension.name for point in strengths})
     name = str(report.checkpoint.get("name", ""))
     sentences = [_first(name, report, strengths, doubted), *filter(None, [_second(weaknesses, breaks)])]
     return Verdict(name, sentences, strengths, weaknesses, breaks, found)
 
 
-def _strengths(report: Report, found: Sequence[Alert]) -> list[Point]:
-    held = [axis for axis in report.axes if axis.score is not None and axis.score >= STRONG and _praisable(axis, found)]
-    return [_point(axis, best=True) for axis in sorted(held, key=lambda axis: -(axis.score or 0.0))[:NAMED]]
+def _strengths(report: Report, found: Sequence[Alert], broken: set[str]) -> list[Point]:
+    high = [axis for axis in report.axes if axis.score is not None and axis.score >= STRONG and axis.dimension.name not in broken]
+    held = [axis for axis in high if _praisable(axis, found)]
+    return [_point(axis, axis.parts[0]) for axis in sorted(held, key=lambda axis: -(axis.score or 0.0))[:NAMED]]
 
 
 def _praisable(axis: Axis, found: Sequence[Alert]) -> bool:
@@ -123,7 +125,7 @@ def _weaknesses(report: Report, found: Sequence[Alert], strong: set[str]) -> lis
     ranked = sorted(decided, key=lambda axis: axis.score or 0.0)
     low = [axis for axis in ranked if (axis.score or 0.0) < WEAK]
     lowest = [axis for axis in ranked if not _is_accuracy(axis)][:1]
-    return [_point(axis, best=False) for axis in (low or lowest)[:NAMED]]
+    return [_point(axis, min(axis.parts, key=lambda part: part.score or 0.0)) for axis in (low or lowest)[:NAMED]]
 
 
 def _is_accuracy(axis: Axis) -> bool:
@@ -131,10 +133,9 @@ def _is_accuracy(axis: Axis) -> bool:
     return any(part.anchor.metric == "top1" for part in axis.parts)
 
 
-def _point(axis: Axis, best: bool) -> Point:
-    parts = [(part, part.measurement) for part in axis.parts if part.measurement is not None]
-    part, m = sorted(parts, key=lambda entry: entry[0].score or 0.0, reverse=best)[0]
-    return Point(axis, names.title(part.anchor.metric), formatting.number(m.value, m.metric))
+def _point(axis: Axis, part: SummaryMetric) -> Point:
+    m = part.measurement
+    return Point(axis, names.title(part.anchor.metric), "" if m is None else formatting.number(m.value, m.metric))
 
 
 def _breaks(report: Report) -> list[Break]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from efficient360.reports.radar_svg import radar_svg
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,7 +23,6 @@ from efficient360.reports import html, sections
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparison import Verdict, compare
 from efficient360.reports.radar import radar
-from efficient360.reports.radar_svg import radar_svg
 from efficient360.reports.report import Axis, Report, axes_of
 from efficient360.reports.report import to_json as report_json
 from efficient360.reports.terminal import full_listing as summary

@@ -152,7 +152,7 @@ def hessian_findings(state: LanczosState, trace: Measurement) -> Iterator[Findin
         message = f"after {state.steps} steps the largest eigenvalue {significant(top)} is known to ± {significant(residual)}"
         yield Finding("unsettled-eigenvalue", message, "raise steps")
     if trace.interval is not None and trace.interval.high - trace.interval.low > abs(trace.value):
-        message = f"the trace lies between {significant(trace.interval.low)} and {significant(trace.interval.high)}"
+        message = f"the trace of the Hessian is only known to lie between {significant(trace.interval.low)} and {significant(trace.interval.high)}"
         yield Finding("uncertain-trace", message, "raise probes")
     if lowest < -0.5 * abs(top):
         message = f"the smallest eigenvalue, {significant(lowest)}, is strongly negative (the largest is {significant(top)}): this is no minimum of the loss"

@@ -1,8 +1,15 @@
-// Draws the report's charts in their places, and keeps the pixels of small images sharp.
+// Keeps the pixels of small images sharp, and makes boxes that scroll, and only those, reachable by keyboard. The page is whole without it.
 (() => {
   "use strict";
-  const charts = JSON.parse(document.getElementById("charts").textContent);
-  Object.entries(charts).forEach(([id, chart]) => Charts.show(document.getElementById(id), chart));
+  const reach = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  document.addEventListener("toggle", reach, true);
+  addEventListener("resize", reach);
+  reach();
   for (const image of document.querySelectorAll(".gallery img")) {
     const sharpen = () => image.classList.toggle("pixels", image.naturalWidth < 96);
     if (image.complete) sharpen();
