@@ -4,7 +4,8 @@ import importlib  # nothing else: this runs before __main__ takes the current fo
 
 _PUBLIC = {
     "CheckpointSpec": "efficient360.models.checkpoint",
-    "Comparison": "efficient360.reports.comparison",
+    "CheckResult": "efficient360.reports.gate.run_check",
+    "Comparison": "efficient360.reports.comparing.verdicts",
     "DatasetSpec": "efficient360.datasets.spec",
     "Dimension": "efficient360.dimensions.dimension",
     "Efficient360Error": "efficient360.errors",
@@ -17,10 +18,12 @@ _PUBLIC = {
     "Plan": "efficient360.execution.plan",
     "Preprocessing": "efficient360.models.checkpoint",
     "Report": "efficient360.reports.report",
+    "RunComparison": "efficient360.reports.run_comparison",
     "RunReport": "efficient360.reports.run_report",
     "Step": "efficient360.execution.plan",
     "TokenLayout": "efficient360.models.view.layout",
     "ViTView": "efficient360.models.view.protocol",
+    "check": "efficient360.reports.gate.run_check",
     "compare": "efficient360.api",
     "evaluate": "efficient360.api",
     "load_report": "efficient360.api",

@@ -16,8 +16,11 @@ from efficient360.models.checkpoint import CheckpointSpec as CheckpointSpec
 from efficient360.models.checkpoint import Preprocessing as Preprocessing
 from efficient360.models.view.layout import TokenLayout as TokenLayout
 from efficient360.models.view.protocol import ViTView as ViTView
-from efficient360.reports.comparison import Comparison as Comparison
+from efficient360.reports.comparing.verdicts import Comparison as Comparison
+from efficient360.reports.gate.run_check import CheckResult as CheckResult
+from efficient360.reports.gate.run_check import check as check
 from efficient360.reports.report import Report as Report
+from efficient360.reports.run_comparison import RunComparison as RunComparison
 from efficient360.reports.run_report import RunReport as RunReport
 
 __version__: str

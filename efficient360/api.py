@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from efficient360.evaluator import Evaluator, ExampleEvaluator
-    from efficient360.reports.comparison import Comparison
+    from efficient360.reports.run_comparison import RunComparison
 
 Listener = Callable[[Event], None]
 
@@ -51,6 +51,7 @@ def evaluate(
     only: Sequence[str | Evaluator | ExampleEvaluator] = (),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     out: str | Path | None = None,
+    name: str = "",
     progress: bool | Listener = False,
     transform: Callable[[Any], Any] | None = None,
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
@@ -94,7 +95,8 @@ def evaluate(
         protocol: ``quick``, ``standard``, ``full`` or a YAML file.
         only: Evaluators to run: names, or instances with settings of their own, such as ``Calibration(bins=20)``. Empty runs the whole protocol.
         settings: Other values of settings, by evaluator.
-        out: The run's folder; by default ``runs/MODEL-DATASET-PROTOCOL``.
+        out: The run's folder; by default ``runs/NAME-DATASET-PROTOCOL``.
+        name: What the default folder calls the model, where its own name would not tell it from another's.
         progress: ``True`` shows progress on the standard error; or a function that is called with every event.
         transform: From an image to the tensor that the network was trained on, such as a torchvision ``Compose``. Its final ``Normalize`` moves into
             the model, so that attacks and corruptions work on pixels in [0, 1]. For a network, or for data, in memory.
@@ -145,16 +147,16 @@ def evaluate(
     by_reference = isinstance(model, str | Path) and not _is_in_memory(dataset)
     if by_reference:
         only_in_memory = {"transform": transform, "mean": mean, "class_names": class_names or None, "training": training, "groups": groups}
-        for name, given_value in only_in_memory.items():
+        for argument, given_value in only_in_memory.items():
             if given_value is not None:
-                raise SettingsError("bad-option", f"{name} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
+                raise SettingsError("bad-option", f"{argument} is for a network or data in memory", "leave it out, or write it into the checkpoint's sidecar")
     files = tuple(map(user_path, plugins))
     known = evaluators(files)
     written = read_protocol(str(protocol), known)
     steps, unnamed = _steps(written, only, settings or {}, files, known)
     limit = max_examples or written.max_examples
     given = None
-    reference, name = str(model), _name_of(str(model))
+    reference, own_name = str(model), _name_of(str(model))
     if unnamed or not by_reference:
         from efficient360.execution.handed_over import folder_name, hand_over
         from efficient360.models.in_memory import reference_of
@@ -162,7 +164,7 @@ def evaluate(
         shape = None if isinstance(model, str | Path) else preprocessing
         given = hand_over(model, dataset, training, transform, shape, mean, std, class_names, groups, unnamed)
         if given.network is not None:
-            reference, name = reference_of(given.network), folder_name(given.network)
+            reference, own_name = reference_of(given.network), folder_name(given.network)
     spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
     if class_order not in ("", "data", "checkpoint"):
         raise SettingsError("bad-option", f"class_order is {class_order!r}", "give data or checkpoint, or leave it out")
@@ -183,7 +185,7 @@ def evaluate(
         dataset=spec,
         protocol=written.name,
         steps=steps,
-        out=possible_path(out) if out is not None else _default_folder(name, spec, written.name, random_weights, deployment, max_examples),
+        out=possible_path(out) if out is not None else _default_folder(name or own_name, spec, written.name, random_weights, deployment, max_examples),
         seed=seed,
         batch_size=batch_size,
         device=device,
@@ -219,20 +221,22 @@ def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunRe
     return RunReport(read(place, dimensions([user_path(path) for path in plugins])), place)
 
 
-def compare(first: RunReport | str | Path, second: RunReport | str | Path) -> Comparison:
-    """Two runs metric by metric, with paired tests over the examples that both kept values of.
+def compare(first: RunReport | str | Path, second: RunReport | str | Path, *others: RunReport | str | Path) -> RunComparison:
+    """Two or more runs, every two of them: a verdict per axis and per metric, by paired tests over the examples that both kept values of.
 
     Args:
         first: A report, or the folder of a run.
         second: The one to compare it with.
+        others: Further ones.
 
     Raises:
-        RunError: A folder holds no run, or the two share no metric.
+        RunError: A folder holds no run, or two of them share no metric.
     """
-    from efficient360.reports.comparison import compare as compare_reports
+    from efficient360.reports.comparison import Run, compare_runs
+    from efficient360.reports.run_comparison import RunComparison
 
-    a, b = (one if isinstance(one, RunReport) else load_report(one) for one in (first, second))
-    return compare_reports(a.report, a.folder, b.report, b.folder)
+    runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]
+    return RunComparison(compare_runs([Run.of(run.report, run.folder) for run in runs]), [run.report for run in runs])
 
 
 def run_plan(plan: Plan, listen: Listener) -> Report:

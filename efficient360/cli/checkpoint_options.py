@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from efficient360.errors import SettingsError
 
+PLACEHOLDER: Final = "N"
+"""What stands for a number in the commands that are offered."""
+_USUAL: Final = {"num_heads": 6, "img_size": 224, "num_classes": 10, "depth": 12}
 _EXAMPLES: Final = {"--arch-arg": "img_size=32", "--preprocess": "input_size=32"}
 
 
@@ -45,6 +48,9 @@ def pairs(option: str, typed: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise SettingsError("bad-option", f"{option} {pair} is not KEY=VALUE", f"write it as {option} {_EXAMPLES[option]}")
+        if value == PLACEHOLDER:
+            hint = f"write the number that it was trained with, such as {option} {key}={_USUAL.get(key, 1)}; its training script or configuration says it"
+            raise SettingsError("placeholder", f"{option} {pair} has no number: {PLACEHOLDER} only stands for one", hint)
         try:
             values[key] = parse_yaml(value)
         except ValueError as error:

@@ -1,86 +1,20 @@
 """The commands of the command line."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
-from efficient360.cli.checkpoint_options import checkpoint_spec, pairs, weights_key
-from efficient360.errors import SettingsError
+from efficient360.cli.checkpoint_options import checkpoint_spec
+from efficient360.cli.run_folders import warn_of_unreadable_lines
 
 Command = Callable[[argparse.Namespace], int]
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Evaluate a checkpoint and print the summary with the path of the report."""
-    from efficient360 import api
-    from efficient360.core.terminal import console
-    from efficient360.execution.plan import parse_settings
-    from efficient360.execution.progress import listener
-    from efficient360.reports.terminal import summary
-    from efficient360.reports.wandb.log import mode_of, parse_project
+    """Evaluate checkpoints and print what they come to."""
+    from efficient360.cli.evaluate_command import evaluate as run
 
-    if options.wandb:
-        parse_project(options.wandb)  # a bad name is rejected before the work, not after it
-        mode_of(options.wandb_mode)
-    with listener(sys.stderr) as listen:
-        run = api.evaluate(
-            options.checkpoint,
-            options.dataset,
-            protocol=options.protocol,
-            only=_names(options.only),
-            settings=parse_settings(options.set),
-            out=options.out,
-            progress=listen,
-            architecture=options.arch,
-            arguments=pairs("--arch-arg", options.arch_arg),
-            preprocessing=pairs("--preprocess", options.preprocess),
-            output=options.output,
-            random_weights=options.random_weights,
-            weights_key=weights_key(options),
-            data_dir=options.data_dir,
-            split=options.split,
-            image_column=options.image_column,
-            label_column=options.label_column,
-            group_columns=options.group_column,
-            class_map=options.class_map,
-            class_order=options.class_order,
-            max_examples=options.max_examples,
-            seed=options.seed,
-            batch_size=options.batch_size,
-            device=options.device,
-            deployment=options.deployment,
-            max_minutes=options.max_minutes,
-            plugins=options.plugin,
-            command=shlex.join(["efficient360", *options.typed]),
-        )
-    console().print(summary(run.report, run.folder))
-    if options.wandb:
-        _log_to_wandb(run.report, run.folder, options)
-    return 3 if options.strict and run.failures else 0
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if text and not names:
-        raise SettingsError(
-            "bad-option", f"--only {text!r} names no evaluator", "leave it out to run the whole protocol, or name evaluators: --only accuracy,macs"
-        )
-    return names
-
-
-def _log_to_wandb(report: Any, folder: Path, options: argparse.Namespace) -> None:
-    from efficient360.reports.wandb.log import log, mode_of
-
-    outcome = log(report, folder, options.wandb, mode_of(options.wandb_mode))
-    if outcome.url:
-        print(f"W&B: {outcome.url}")
-    elif outcome.folder and not outcome.problem:
-        print(f"W&B: written to {outcome.folder}, upload it with: {outcome.command}")
-    if outcome.problem:
-        print(f"W&B: {outcome.problem}", file=sys.stderr)
+    return run(options)
 
 
 def compress(options: argparse.Namespace) -> int:
@@ -92,37 +26,42 @@ def compress(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print a comparison of two runs."""
-    from efficient360 import api
-    from efficient360.reports.comparison import show
+    """Compare runs."""
+    from efficient360.cli.compare_command import compare as run
 
-    comparison = api.compare(options.first, options.second)
-    _warn_of_unreadable_lines(options.first)
-    _warn_of_unreadable_lines(options.second)
-    show(comparison)
-    return 0
+    return run(options)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print which rules a run breaks."""
+    from efficient360.cli.check_command import check as run
+
+    return run(options)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write runs as tables and figures."""
+    from efficient360.cli.export_command import export as run
+
+    return run(options)
 
 
 def report(options: argparse.Namespace) -> int:
-    """Rebuild a report from stored outcomes."""
+    """Rebuild a report from stored outcomes; with ``--against``, a page that lays other runs over it too."""
     from efficient360 import api
+    from efficient360.cli.compare_command import overlay
     from efficient360.core.terminal import console
-    from efficient360.reports.terminal import summary
+    from efficient360.reports.terminal import full_listing
+    from efficient360.reports.terminal_summary import summary
 
     run = api.load_report(options.run, options.plugin)
-    _warn_of_unreadable_lines(run.folder)
+    warn_of_unreadable_lines(run.folder)
     run.save(run.folder)
-    console().print(summary(run.report, run.folder))
+    page = overlay(options.run, options.against, options.plugin) if options.against else None
+    console().print((full_listing if options.all else summary)(run.report, run.folder))
+    if page is not None:
+        print(page)
     return 0
-
-
-def _warn_of_unreadable_lines(folder: Path) -> None:
-    from efficient360.execution.progress import unreadable_lines
-    from efficient360.storage.outcomes import Store
-
-    store = Store(folder)
-    if count := store.corrupt_lines():
-        print(f"efficient360: {unreadable_lines(count, str(store.path))}", file=sys.stderr)
 
 
 def leaderboard(options: argparse.Namespace) -> int:
@@ -134,7 +73,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     axes = dimensions()
     page = build([(folder, read(folder, axes)) for folder in options.runs], options.out)
     for folder in options.runs:
-        _warn_of_unreadable_lines(folder)
+        warn_of_unreadable_lines(folder)
     print(page)
     return 0
 
@@ -200,6 +139,13 @@ def inspect(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def init(options: argparse.Namespace) -> int:
+    """Write a job file."""
+    from efficient360.cli.init_command import init as run
+
+    return run(options)
+
+
 def devices(options: argparse.Namespace) -> int:
     """Print reachable devices."""
     from efficient360.cli.devices import devices as run
@@ -207,23 +153,35 @@ def devices(options: argparse.Namespace) -> int:
     return run(options)
 
 
-def doctor(_: argparse.Namespace) -> int:
+def doctor(options: argparse.Namespace) -> int:
     """Print what this machine lacks."""
     from efficient360.cli.devices import doctor as run
 
-    return run()
+    return run(options)
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print a shell's completion script."""
+    from efficient360.cli.completion import script
+
+    print(script(options.shell))
+    return 0
 
 
 RUN: Mapping[str, Command] = {
     "evaluate": evaluate,
     "compress": compress,
     "compare": compare,
+    "check": check,
+    "export": export,
     "report": report,
     "leaderboard": leaderboard,
     "benchmark": benchmark,
     "list": list_names,
     "show": show_one,
     "inspect": inspect,
+    "init": init,
+    "completion": completion,
     "devices": devices,
     "doctor": doctor,
 }

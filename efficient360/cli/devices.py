@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from efficient360.cli.doctor import Check, State, checks
+from efficient360.cli.output import Result
 from efficient360.core.terminal import console
 from efficient360.deployment.devices import adb_client
 from efficient360.deployment.devices.catalogue import device_from_address
@@ -84,16 +86,25 @@ def _described(device: DeviceDescription, here: DeviceDescription | None) -> Ren
     return Group(Text(first), *([] if same else [Text(second)]), Text(third, "dim"))
 
 
-def doctor() -> int:
+def doctor(options: argparse.Namespace) -> int:
     """Print what is missing here and how to get it."""
-    out = console()
-    area = ""
-    for check in checks():
-        if check.area != area:
-            area = check.area
-            out.print(Text(f"\n{area}", "bold"))
-        out.print(_line(check))
+    found = tuple(checks())
+    options.console.result(Result(lambda: _by_area(found), lambda: _in_brief(found), lambda: {"checks": [asdict(check) for check in found]}))
     return 0
+
+
+def _by_area(found: Sequence[Check]) -> RenderableType:
+    blocks: list[RenderableType] = []
+    for area in dict.fromkeys(check.area for check in found):
+        blocks += [Text(f"\n{area}", "bold"), *(_line(check) for check in found if check.area == area)]
+    return Group(*blocks)
+
+
+def _in_brief(found: Sequence[Check]) -> RenderableType:
+    """How many there are of each state, then what is lacking."""
+    number = {state: sum(check.state is state for check in found) for state in State}
+    lacking = [_line(check) for check in found if check.state is State.LACKING]
+    return Group(Text(f"{number[State.GOOD]} good, {number[State.LACKING]} lacking, {number[State.NOTE]} to know", "bold"), *lacking)
 
 
 def _line(check: Check) -> Table:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import shlex
 from typing import Any, Final
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
@@ -18,12 +19,41 @@ def inspect(options: argparse.Namespace) -> int:
     Raises:
         Efficient360Error: It is neither.
     """
+    if (both := _both(options)) is not None:
+        checkpoint, data = both
+        command = checkpoint.command.replace("--dataset DATA", shlex.join(data.arguments))
+        if options.format == "json":
+            print(json.dumps({"checkpoint": _plain(checkpoint), "data": _plain(data), "command": command}, indent=2, default=str))
+        else:
+            print("\n".join([*checkpoint.lines()[:-1], "", *data.lines()[:-2], "", command]))
+        return 0
     description = _description(options)
     if options.format == "json":
         print(json.dumps(_plain(description), indent=2, default=str))
     else:
         print("\n".join(description.lines()))
     return 0
+
+
+def _both(options: argparse.Namespace) -> tuple[Any, Any] | None:
+    """The checkpoint and the data in a folder that holds both; ``None`` where it does not."""
+    from efficient360.core.paths import is_folder, user_path
+    from efficient360.datasets.recognition import holds_weights
+
+    path = user_path(options.checkpoint)
+    try:
+        if not is_folder(path) or not holds_weights(path):
+            return None
+        data = _data(options)
+    except (OSError, DatasetError):
+        return None
+    from efficient360.models.description import describe_checkpoint
+
+    try:
+        checkpoint = describe_checkpoint(checkpoint_spec(options))
+    except CheckpointError:
+        return None
+    return (checkpoint, data) if checkpoint.stored or checkpoint.architecture else None
 
 
 def _description(options: argparse.Namespace) -> Any:

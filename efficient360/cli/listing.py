@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import CheckpointError, SettingsError
 
 ROOT = "efficient360"
@@ -16,9 +17,9 @@ ROOT = "efficient360"
 def listing(what: str, plugins: Sequence[Path]) -> list[str]:
     """One line per entry: name and description."""
     if what == "evaluators":
-        from efficient360.plugins.registry import evaluators
+        from efficient360.cli.evaluator_listing import evaluator_lines
 
-        return _aligned([(e.name, e.summary or e.origin) for e in evaluators(plugins).values()])
+        return evaluator_lines(plugins)
     if what == "dimensions":
         from efficient360.plugins.registry import dimensions
 
@@ -59,12 +60,21 @@ def show(what: str, name: str, plugins: Sequence[Path]) -> str:
         return _evaluator(name, plugins)
     if what == "dimension":
         return _dimension(name, plugins)
-    folder, suffix = {"dataset": ("datasets/cards", ".yaml"), "protocol": ("configs/protocols", ".yaml"), "checkpoint": ("models/zoo", ".json")}[what]
-    texts = {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
+    texts = entries(what)
     if name not in texts:
         kind = CheckpointError if what == "checkpoint" else SettingsError
-        raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", f"known: {', '.join(texts)}")
+        raise kind(f"unknown-{what}", f"there is no {what} called {name!r}", did_you_mean(name, texts))
     return str(texts[name]).rstrip()
+
+
+def entries(what: str) -> dict[str, str]:
+    """The text of each data set's card, protocol or embedded checkpoint's sidecar, by name.
+
+    Args:
+        what: ``dataset``, ``protocol`` or ``checkpoint``.
+    """
+    folder, suffix = {"dataset": ("datasets/cards", ".yaml"), "protocol": ("configs/protocols", ".yaml"), "checkpoint": ("models/zoo", ".json")}[what]
+    return {Path(str(f)).stem: f.read_text(encoding="utf-8") for f in _files(folder, suffix)}
 
 
 def _evaluator(name: str, plugins: Sequence[Path]) -> str:
@@ -91,7 +101,7 @@ def _dimension(name: str, plugins: Sequence[Path]) -> str:
 
     known = {d.name: d for d in dimensions(plugins)}
     if name not in known:
-        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", f"known: {', '.join(known)}")
+        raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", did_you_mean(name, known))
     d = known[name]
     lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "summary metrics:" if d.anchors else "no evaluator measures it yet"]
     for a in d.anchors:

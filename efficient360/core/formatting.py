@@ -92,3 +92,25 @@ def class_name(label: int, names: Sequence[str]) -> str:
 def count(n: int) -> str:
     """An integer with thousands separators: ``10,000``."""
     return f"{n:,}"
+
+
+def clock(seconds: float) -> str:
+    """A time span as a clock shows it: ``0:58``, ``12:05``, ``1:02:05``."""
+    total = int(seconds)
+    hours, minutes = total // 3600, total % 3600 // 60
+    return f"{hours}:{minutes:02d}:{total % 60:02d}" if hours else f"{minutes}:{total % 60:02d}"
+
+
+def rough_duration(seconds: float) -> str:
+    """A time span that is only estimated: ``a few seconds``, ``about 40 s``, ``about 2 min``, ``about 1 h 30 min``."""
+    if seconds < 7.5:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {max(1, round(seconds / 10)) * 10} s"
+    minutes = seconds / 60
+    if minutes < 9.5:
+        return f"about {max(1, round(minutes))} min"
+    if minutes < 57.5:
+        return f"about {round(minutes / 5) * 5} min"
+    quarters = round(minutes / (15 if minutes < 300 else 60)) * (1 if minutes < 300 else 4)
+    return f"about {quarters // 4} h" + (f" {quarters % 4 * 15} min" if quarters % 4 else "")

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.paths import is_file
 
 T = TypeVar("T", bound=Collection[Hashable])
@@ -61,7 +62,7 @@ def among(known: Callable[[], Collection[str]]) -> AfterValidator:
 
     def check(value: str) -> str:
         if value not in (names := known()):
-            raise ValueError(f"known: {', '.join(names)}")
+            raise ValueError(did_you_mean(value, names, listed=f"known: {', '.join(names)}"))
         return value
 
     return AfterValidator(check)

@@ -1,6 +1,7 @@
 """The one way to a terminal: nothing in a text steers it, an encoding that lacks a sign or an output that is full or closed ends no evaluation."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterable
@@ -124,3 +125,10 @@ def console(stream: TextIO | Terminal | None = None) -> Console:
     target: Any = sys.stdout if stream is None else stream
     terminal = target if isinstance(target, Terminal) else Terminal(target)
     return _Console(file=cast(IO[str], _Styled(terminal)))
+
+
+def plain(renderable: RenderableType, width: int) -> str:
+    """What a console of ``width`` columns prints, without colour or any other control, whatever the environment asks for."""
+    page = io.StringIO()
+    _Console(file=page, force_terminal=False, color_system=None, width=width, highlight=False).print(renderable)
+    return page.getvalue()

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, final
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.errors import DatasetError
 
@@ -132,10 +133,8 @@ def read_card(name: str) -> Card:
         DatasetError: No such card, or a card that doesn't validate.
     """
     if name not in card_names():
-        known = ", ".join(card_names())
-        raise DatasetError(
-            "unknown-dataset", f"there is no data set called {name!r}", f"known: {known}; or KIND:PATH (efficient360 list datasets), or a path to a card"
-        )
+        hint = did_you_mean(name, card_names(), "or KIND:PATH (efficient360 list datasets), or a path to a card")
+        raise DatasetError("unknown-dataset", f"there is no data set called {name!r}", hint)
     file = resources.files("efficient360.datasets").joinpath("cards", f"{name}.yaml")
     return parse_card(file.read_text(encoding="utf-8"), name)
 

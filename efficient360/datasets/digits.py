@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from datasets import ClassLabel, Dataset, Features, Image, Value
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import DatasetError
 
 SIZE = 32
@@ -35,7 +36,7 @@ def digits(split: str) -> Dataset:
     from sklearn.datasets import load_digits  # slow to import, and only this data set needs it
 
     if split not in SPLITS:
-        raise DatasetError("unknown-split", f"digits has no split {split!r}", f"choose one of {', '.join(SPLITS)}")
+        raise DatasetError("unknown-split", f"digits has no split {split!r}", did_you_mean(split, SPLITS, listed=f"its splits are: {', '.join(SPLITS)}"))
     positions = SPLITS[split]
     source = load_digits()
     features = Features({"image": Image(decode=False), "label": ClassLabel(names=list(CLASS_NAMES)), "id": Value("string")})

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.findings import Finding
 from efficient360.core.paths import is_file, is_folder
 from efficient360.datasets.card import Card
@@ -39,7 +40,9 @@ def open_table(card: Card, split: str, data_dir: Path | None) -> OpenedTable:
     """
     source_split = card.splits.get(split)
     if source_split is None:
-        raise DatasetError("unknown-split", f"{card.name} has no split called {split!r}", f"its splits are: {', '.join(card.splits)}")
+        raise DatasetError(
+            "unknown-split", f"{card.name} has no split called {split!r}", did_you_mean(split, card.splits, listed=f"its splits are: {', '.join(card.splits)}")
+        )
     kind, location = card.source.kind, card.source.location
     if data_dir is not None and kind == "manifest":
         return opened_manifest(Path(location).expanduser(), data_dir.absolute(), source_split, card)

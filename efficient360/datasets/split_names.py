@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import DatasetError
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -80,4 +81,4 @@ def choose_split(where: str, splits: Sequence[str], asked: str, remark: str = ""
     if not splits:
         message = f"{where} has no split called {asked!r}" + (f": {remark}" if remark else "")
         raise DatasetError("unknown-split", message, "leave out --split, or give what holds a part for each split")
-    raise DatasetError("unknown-split", f"{where} has no split called {asked!r}", f"its splits are: {', '.join(splits)}")
+    raise DatasetError("unknown-split", f"{where} has no split called {asked!r}", did_you_mean(asked, splits, listed=f"its splits are: {', '.join(splits)}"))

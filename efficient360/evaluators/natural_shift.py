@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.figures import Figure
 from efficient360.core.settings import AtLeast1, Count
 from efficient360.core.statistics import wilson
@@ -114,7 +115,11 @@ class NaturalShift(ExampleEvaluator):
         by_name = {shift.name: shift for shift in known}
         for name in self.shifts:
             if name not in by_name:
-                raise SettingsError("unknown-shift", f"the data set has no shifted version called {name!r}", f"it has: {', '.join(by_name) or 'none'}")
+                raise SettingsError(
+                    "unknown-shift",
+                    f"the data set has no shifted version called {name!r}",
+                    did_you_mean(name, by_name, "all of the data set's: leave out natural_shift.shifts"),
+                )
         return [by_name[name] for name in dict.fromkeys(self.shifts)] if self.shifts else list(known)
 
     def _compare(

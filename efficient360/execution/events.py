@@ -17,11 +17,15 @@ class Opened:
         header: What ``report.json`` says of checkpoint, dataset, environment and protocol.
         keys: Key of each planned evaluator, in order.
         corrupt: How many lines of the run's outcomes can't be read and are left out.
+        stored: The evaluators among them whose outcomes an earlier run stored: they are not run again.
+        seconds_per_image: What the model takes for a clean image here; ``None`` where nothing is left to run.
     """
 
     header: Mapping[str, Any]
     keys: Mapping[str, str]
     corrupt: int = 0
+    stored: tuple[str, ...] = ()
+    seconds_per_image: float | None = None
 
 
 @final

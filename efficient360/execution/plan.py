@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.parsing import parse_yaml
 from efficient360.core.paths import exists, user_path
 from efficient360.core.reading import MEBIBYTE, Reader, shown, wanted
@@ -119,7 +120,9 @@ def read_protocol(reference: str, known: Mapping[str, Entry]) -> Protocol:
             raise SettingsError("unknown-protocol", f"there is no protocol file {path}", "check the path")
         return parse_protocol(_READER.read_text(path), str(path), known)
     if reference not in protocol_names():
-        raise SettingsError("unknown-protocol", f"there is no protocol called {reference!r}", f"known: {', '.join(protocol_names())}; or a path to a YAML file")
+        raise SettingsError(
+            "unknown-protocol", f"there is no protocol called {reference!r}", did_you_mean(reference, protocol_names(), "or a path to a YAML file")
+        )
     file = resources.files("efficient360").joinpath("configs", "protocols", f"{reference}.yaml")
     return parse_protocol(file.read_text(encoding="utf-8"), reference, known)
 
@@ -132,7 +135,11 @@ def parse_protocol(text: str, origin: str, known: Mapping[str, Entry]) -> Protoc
     """
     data = _READER.validate(_PROTOCOL_FILE, _READER.from_yaml(text, origin), origin)
     if unknown := [name for name in data.evaluators if name not in known]:
-        raise SettingsError("unknown-evaluator", f"the protocol {origin} names an evaluator {unknown[0]!r} that does not exist", f"known: {', '.join(known)}")
+        raise SettingsError(
+            "unknown-evaluator",
+            f"the protocol {origin} names an evaluator {unknown[0]!r} that does not exist",
+            did_you_mean(unknown[0], known, "all: efficient360 list evaluators"),
+        )
     steps = tuple(Step(name, settings or {}) for name, settings in data.evaluators.items())
     return Protocol(data.name or Path(origin).stem, data.description, steps, data.max_examples)
 
@@ -172,7 +179,11 @@ def with_settings(steps: Sequence[Step], settings: Mapping[str, Mapping[str, Any
     names = [step.evaluator for step in steps]
     for name in settings:
         if name not in names:
-            raise SettingsError("bad-option", f"settings are given for {name!r}, which is not going to run", f"going to run: {', '.join(names)}")
+            raise SettingsError(
+                "bad-option",
+                f"settings are given for {name!r}, which is not going to run",
+                did_you_mean(name, names, listed=f"going to run: {', '.join(names)}"),
+            )
     return tuple(Step(step.evaluator, {**step.settings, **settings.get(step.evaluator, {})}) for step in steps)
 
 
@@ -184,7 +195,7 @@ def chosen(protocol: Protocol, only: Sequence[str], plugins: Sequence[str], know
     """
     for name in only:
         if name not in known:
-            raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", f"known: {', '.join(known)}")
+            raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", did_you_mean(name, known, "all: efficient360 list evaluators"))
     steps = {step.evaluator: step for step in protocol.steps}
     steps |= {name: Step(name, {}) for name in plugins if name not in steps}
     if not only:
@@ -201,8 +212,8 @@ def configure(cls: type[Any], settings: Mapping[str, Any]) -> Any:
     fields = {f.name for f in dataclasses.fields(cls)}
     name = cls.name
     if unknown := sorted(set(settings) - fields):
-        has = ", ".join(sorted(fields)) or "none"
-        raise SettingsError("unknown-setting", f"the evaluator {name} has no setting {unknown[0]!r}", f"its settings are: {has}")
+        hint = did_you_mean(unknown[0], sorted(fields), f"its settings: efficient360 show evaluator {name}") if fields else "it has no settings"
+        raise SettingsError("unknown-setting", f"the evaluator {name} has no setting {unknown[0]!r}", hint)
     try:
         return TypeAdapter(cls).validate_python(dict(settings))
     except ValidationError as error:

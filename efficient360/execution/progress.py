@@ -1,25 +1,24 @@
-"""Progress as a person wants to see it: bars with time left on a terminal, plain lines elsewhere."""
+"""Progress as a person wants to see it: what takes how long, and how long it all still takes; bars on a terminal, plain lines elsewhere."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO, final
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.measurement import Failure
 from efficient360.core.terminal import Terminal, console
 from efficient360.core.text import one_line
 from efficient360.execution.events import Event, Finished, Found, Importing, Opened, Progress, Started
+from efficient360.execution.forecast import Forecast
 from efficient360.storage.outcomes import OUTCOMES
 
 Listener = Callable[[Event], None]
 _QUIET_SECONDS = 10.0
-_TELLING_STEPS, _TELLING_SHARE = 2, 0.05
-"""Steps after the first, and share of all, from which the time left is told: the first step loads, converts and warms up, and says little of the others."""
 
 
 @contextlib.contextmanager
@@ -27,19 +26,38 @@ def listener(stream: TextIO | Terminal) -> Iterator[Listener]:
     """Something that shows events on a stream."""
     out = console(stream)
     if not out.is_terminal:
-        yield _Lines(stream if isinstance(stream, Terminal) else Terminal(stream)).show
+        yield lines(stream if isinstance(stream, Terminal) else Terminal(stream))
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
+    forecast = Forecast()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TextColumn("{task.fields[steps]}", markup=False), _Clock(forecast))
     with Bars(*columns, console=out, transient=True) as bars:
-        bars.add_task("opening checkpoint and data", total=None)
-        yield _Live(bars).show
+        bars.add_task("opening checkpoint and data", total=None, steps="", whole=True)
+        yield _Live(bars, forecast).show
+
+
+def lines(stream: Terminal) -> Listener:
+    """Something that writes events as plain lines, as to a file."""
+    return _Lines(stream).show
+
+
+def times(forecast: Forecast) -> str:
+    """What a forecast says: ``elapsed 0:58 · about 2 min left``."""
+    left, unknown = forecast.left(), forecast.unknown
+    if left is None:
+        still = "estimating the time left"
+    else:
+        still = f"{formatting.rough_duration(left)} left"
+        still += f", and {unknown} evaluator{'s' if unknown > 1 else ''} of unknown cost" if unknown else ""
+    return f"elapsed {formatting.clock(forecast.elapsed)} · {still}"
+
+
+def beginning(forecast: Forecast) -> str:
+    """What a forecast says of a run that is about to start: ``21 evaluators, about 4 min``; empty where it has nothing to say."""
+    left, unknown = forecast.left(), forecast.unknown
+    if left is None or forecast.planned == 0:
+        return ""
+    rest = f", and {unknown} of unknown cost" if unknown else ""
+    return f"{forecast.planned} evaluator{'s' if forecast.planned > 1 else ''} to run: {formatting.rough_duration(left)}{rest}"
 
 
 def unreadable_lines(count: int, file: str = OUTCOMES) -> str:
@@ -75,82 +93,90 @@ class _Lines:
     """Plain lines, one a step, and a sign of life every ten seconds."""
 
     stream: Terminal
-    last_line: float = field(default_factory=time.monotonic)
+    forecast: Forecast = field(default_factory=Forecast)
     work: str = ""
+    last_line: float = 0.0
     opened: bool = False
-    steady: tuple[float, int] | None = None
-    """When the first step was done, and how many steps that were."""
 
     def show(self, event: Event) -> None:
         """Print a line where the event deserves one."""
+        self.forecast.take(event)
         if isinstance(event, Opened) and not self.opened:
             self.opened = True
             self._say(_opened(event))
+            self._say(beginning(self.forecast))
         elif isinstance(event, Finished):
             self._say(_finished(event))
         elif isinstance(event, Progress):
             self._progress(event)
 
     def _progress(self, event: Progress) -> None:
-        now = time.monotonic()
+        now = self.forecast.clock()
         if event.work != self.work:
-            self.work, self.last_line, self.steady = event.work, now, None
-            return
-        left = self._left(now, event)
-        if event.done and self.steady is None:
-            self.steady = now, event.done
-        if now - self.last_line >= _QUIET_SECONDS and event.done:
+            self.work, self.last_line = event.work, now
+        elif now - self.last_line >= _QUIET_SECONDS and event.done:
             self.last_line = now
-            self._say(f"{event.work}: {event.done}/{event.total}" + (f", about {formatting.duration(left)} left" if left is not None else ""))
-
-    def _left(self, now: float, event: Progress) -> float | None:
-        """Seconds left at the pace since the first step; ``None`` while too few steps tell it."""
-        if self.steady is None:
-            return None
-        since, before = self.steady
-        steps = event.done - before
-        if steps < max(_TELLING_STEPS, _TELLING_SHARE * event.total):
-            return None
-        return (now - since) / steps * (event.total - event.done)
+            self._say(f"{event.work}: {event.done}/{event.total} · {times(self.forecast)}")
 
     def _say(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        if text:
+            self.stream.write(text + "\n")
+            self.stream.flush()
+
+
+@final
+class _Clock(ProgressColumn):
+    """Time elapsed and left, beside the bar of the whole run."""
+
+    max_refresh = 0.5
+
+    def __init__(self, forecast: Forecast) -> None:
+        super().__init__()
+        self._forecast = forecast
+
+    def render(self, task: Task) -> Text:
+        """The forecast's words at this moment."""
+        return Text(times(self._forecast) if task.fields["whole"] else "", style="cyan")
 
 
 @final
 @dataclass
 class _Live:
-    """A bar for the evaluators and one for the work in hand."""
+    """A bar for the whole run, as long as the work is dear, and one for the evaluator in hand."""
 
     bars: Bars
+    forecast: Forecast
     work: str = ""
     opened: bool = False
 
     def show(self, event: Event) -> None:
         """Move the bars."""
+        self.forecast.take(event)
         tasks = self.bars.task_ids
         if isinstance(event, Opened):
             if not self.opened:
                 self.opened = True
-                self.bars.console.print(_opened(event), highlight=False, markup=False)
-            self.bars.update(tasks[0], description="evaluators", total=len(event.keys))
+                self._print("\n".join(filter(None, (_opened(event), beginning(self.forecast)))))
+            self.bars.update(tasks[0], description="evaluators", total=1.0)
         elif isinstance(event, Started):
-            self.bars.update(tasks[0], description=f"evaluators: {event.evaluator}", total=event.total, completed=event.index)
+            self.bars.update(tasks[0], description=event.evaluator, steps=f"{event.index + 1}/{event.total}")
         elif isinstance(event, Finished):
-            self.bars.console.print("  " + _finished(event), highlight=False, markup=False)
+            self._print("  " + _finished(event))
             self._forget()
-            self.bars.advance(tasks[0])
         elif isinstance(event, Importing):
             self._forget()
         elif isinstance(event, Found):
             pass  # the summary begins with them
         elif event.work == self.work and len(tasks) > 1:
-            self.bars.update(tasks[1], completed=event.done)
+            self.bars.update(tasks[1], completed=event.done, steps=f"{event.done}/{event.total}")
         else:
             self._forget()
             self.work = event.work
-            self.bars.add_task(f"  {event.work}", total=event.total, completed=event.done)
+            self.bars.add_task(f"  {event.work}", total=event.total, completed=event.done, steps=f"{event.done}/{event.total}", whole=False)
+        self.bars.update(tasks[0], completed=self.forecast.share_done)
+
+    def _print(self, text: str) -> None:
+        self.bars.console.print(text, highlight=False, markup=False)
 
     def _forget(self) -> None:
         for task in self.bars.task_ids[1:]:

@@ -24,6 +24,7 @@ from efficient360.execution.contract import checked, failure_of
 from efficient360.execution.events import Finished, Found, Importing, Opened, Progress, Started
 from efficient360.execution.guard import Baseline, changed_model, guarded, spoiled
 from efficient360.execution.origins import groups_of, source_digest
+from efficient360.execution.pace import seconds_per_image
 from efficient360.execution.plan import Plan, configure
 from efficient360.execution.prediction_checks import findings_of_predictions
 from efficient360.execution.predictions import shared
@@ -78,10 +79,15 @@ def _open(session: Session, prepared: Sequence[Prepared], before: Opened | None)
     header = header_of(session, [step.evaluator for step in prepared if step.evaluator is not None])
     session.store.require_same(header)
     keys = {step.name: step.key for step in prepared}
+    stored = tuple(step.name for step in prepared if session.store.finished(step.name, step.key))
+    pace = None if before is None else before.seconds_per_image
+    if pace is None and len(stored) < len(prepared):
+        pace = seconds_per_image(session.model)
     if before is not None:
+        stored = (*before.stored, *(name for name in stored if name not in before.stored))
         protocol = {**header["protocol"], "evaluators": {**before.header["protocol"]["evaluators"], **header["protocol"]["evaluators"]}}
         header, keys = {**before.header, "protocol": protocol}, {**before.keys, **keys}
-    opened = Opened(header, keys, session.store.corrupt_lines())
+    opened = Opened(header, keys, session.store.corrupt_lines(), stored, pace)
     session.emit(opened)
     return opened
 

@@ -1,7 +1,7 @@
 """What a checkpoint is, found out in seconds and without data: file, weights, architecture or guesses, preprocessing, and how to evaluate it."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -10,10 +10,12 @@ from efficient360.core.text import one_line
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import default_config, skeleton
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Preprocessing
+from efficient360.models.explaining import FITTING, offered_networks
 from efficient360.models.fitting import classifiers, same_but_classes
 from efficient360.models.guessing import Guess, argument_text, guesses
 from efficient360.models.references import resolve
 from efficient360.models.selection import Candidate, Target, candidates, shapes_of
+from efficient360.models.source_beside import Offer
 from efficient360.models.sources import find_source
 from efficient360.models.weights import translated
 from efficient360.models.weights_file import WeightsFile, read_file
@@ -151,6 +153,7 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
     file = _read(source.weights) if source.weights is not None and not spec.random_weights else None
     content = None if file is None else file.content
     looks = () if checkpoint is not None or file is None else guesses(content)
+    offers = offered_networks(content, file.path) if problem is not None and problem.code == "architecture-unknown" and file is not None else []
     known = _of_checkpoint(checkpoint, spec) if checkpoint is not None else {}
     stored = _stored(content, checkpoint, looks) if file is not None else ()
     more = {"more": str(len(stored) - _MOST)} if len(stored) > _MOST else {}
@@ -166,7 +169,7 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
         problem="" if problem is None else problem.message,
         code="" if problem is None else problem.code,
         hint="" if problem is None else problem.hint.partition(" (efficient360 inspect")[0],
-        command=_command(spec, looks),
+        command=_command(spec, looks, offers),
         card={**card, **more},
         **known,
     )
@@ -248,9 +251,11 @@ def _beside(content: Any) -> dict[str, str]:
     return dict(list(told.items())[: 2 * _MOST])
 
 
-def _command(spec: CheckpointSpec, looks: tuple[Guess, ...]) -> str:
+def _command(spec: CheckpointSpec, looks: tuple[Guess, ...], offers: Sequence[Offer]) -> str:
     parts = ["efficient360", "evaluate", shlex.quote(spec.reference)]
-    if spec.architecture or not looks:
+    if offers and (offers[0].fits >= FITTING or not looks):
+        parts += ["--arch", shlex.quote(offers[0].architecture)]
+    elif spec.architecture or not looks:
         parts += ["--arch", shlex.quote(spec.architecture)] if spec.architecture else []
         parts += [f"--arch-arg {shlex.quote(f'{name}={argument_text(value)}')}" for name, value in spec.arguments.items()]
     else:

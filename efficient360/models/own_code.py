@@ -56,13 +56,16 @@ def _run(network: nn.Module, preprocessing: Preprocessing, size: tuple[int, int,
 
 
 def _other_size(network: nn.Module, preprocessing: Preprocessing, output: str) -> str:
-    """What to do: the image size on which the network does run, where it is one of the usual ones."""
+    """What to do: the image size on which the network does run, where it is one of the usual ones; with what its outputs then want, if anything."""
     for side in _USUAL_SIZES:
+        size = f"it runs on {side} x {side}: --preprocess input_size={side}"
         try:
             _run(network, preprocessing, (3, side, side), output)
+        except CheckpointError as error:  # of what it returned: on that size it did run
+            return f"{size}; there {error.message}: {error.hint}"
         except Exception:
             continue
-        return f"it runs on {side} x {side}: --preprocess input_size={side}"
+        return size
     return "name the size that it was trained with, --preprocess input_size=N (in Python, preprocessing or transform)"
 
 

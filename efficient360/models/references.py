@@ -54,7 +54,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
             f"where you trust that file: --arch {architecture}",
         )
     if not architecture:
-        raise unknown_architecture(spec.reference, None if file is None else file.content)
+        raise unknown_architecture(spec.reference, None if file is None else file.content, None if file is None else file.path)
     require_architecture(architecture)
     sidecar_arguments = source.sidecar.arguments if located(architecture) == located(source.sidecar.architecture) else {}
     arguments = {**sidecar_arguments, **spec.arguments}

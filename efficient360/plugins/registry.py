@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.text import reason
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import PluginError, SettingsError
@@ -68,7 +69,7 @@ def evaluator_class(name: str, known: dict[str, Entry]) -> type[Any]:
         PluginError: It can't be imported.
     """
     if name not in known:
-        raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", f"known: {', '.join(known)}")
+        raise SettingsError("unknown-evaluator", f"there is no evaluator called {name!r}", did_you_mean(name, known, "all: efficient360 list evaluators"))
     return known[name].load()
 
 

@@ -1,297 +1,280 @@
-"""Two runs compared metric by metric: paired tests where both kept per-example values, else intervals that hold all that a rerun varies, else no verdict."""
+"""Runs compared: a verdict per axis and per metric, by paired tests over the same examples wherever both runs kept values that give the metric."""
 
+import dataclasses
 import json
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Final, final
 
-import numpy as np
-from numpy.typing import NDArray
-from rich.table import Table
-from rich.text import Text
 from scipy import stats
 
-from efficient360.core import formatting
-from efficient360.core.measurement import LEVEL, Better, Conditions, Interval, Measurement, Metric
+from efficient360.core.measurement import Better, Measurement
 from efficient360.core.outcome import Record
-from efficient360.core.statistics import bootstrap_mean, holm, paired_p_value
-from efficient360.core.terminal import console
+from efficient360.core.statistics import holm
+from efficient360.dimensions.dimension import Anchor
 from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.comparability import differences, in_words
-from efficient360.reports.report import Report
-from efficient360.storage.per_example import read_examples
+from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
+from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
+from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
+from efficient360.reports.comparing.words import letter
+from efficient360.reports.report import Report, summary_record
 
-SIGNIFICANCE = 0.05
-FEWEST = 10
-"""Fewest examples behind an interval that may decide; Student's t over processes or seeds allows for few by itself and wants three."""
-FEWEST_STUDENT = 3
 Identity = tuple[str, str, str]
 """Evaluator, metric, and conditions as JSON with sorted keys."""
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Values of the same examples in the first and the second run, each ``(n,)``."""
-
-
-class Verdict(StrEnum):
-    """Outcome of comparing two values."""
-
-    FIRST = "first is better"
-    SECOND = "second is better"
-    DIFFERENT = "different"
-    TIE = "tie"
-    NOT_TESTED = "not tested"
-    NOT_COMPARABLE = "not comparable"
-
-
-_STYLE = {Verdict.TIE: "dim", Verdict.NOT_TESTED: "dim", Verdict.NOT_COMPARABLE: "dim", Verdict.DIFFERENT: "", Verdict.FIRST: "bold", Verdict.SECOND: "bold"}
+OTHER_DATA: Final = "the two runs used different data"
 
 
 @final
 @dataclass(frozen=True)
-class MetricComparison:
-    """One metric under one set of conditions in two runs.
+class Run:
+    """A run as it is compared.
 
     Args:
-        evaluator: Name of the evaluator.
-        metric: The metric.
-        conditions: Conditions of both measurements.
-        first: Measurement of the first run, ``None`` if it has none.
-        second: Measurement of the second run, ``None`` if it has none.
-        difference: Second minus first, in the metric's unit; ``None`` unless both have it.
-        interval: 95 % interval of the difference where a paired test was made.
-        p_value: Holm-adjusted over all tests of the same kind in the comparison; ``None`` where there was no test.
-        verdict: Which is better.
-        basis: How the verdict was reached.
+        report: Its report.
+        table: Its per-example values.
     """
 
-    evaluator: str
-    metric: Metric
-    conditions: Conditions
-    first: Measurement | None
-    second: Measurement | None
-    difference: float | None
-    interval: Interval | None
-    p_value: float | None
-    verdict: Verdict
-    basis: str
+    report: Report
+    table: ExampleTable
+    _behind: dict[int, ExampleValues | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, report: Report, folder: Path) -> "Run":
+        """A report with the per-example values in its folder.
+
+        Raises:
+            RunError: They can't be read.
+        """
+        return cls(report, ExampleTable.of(folder))
+
+    def values(self, record: Record) -> ExampleValues | None:
+        """The values behind one of its records, ``None`` where it kept none that give the number; looked up once."""
+        if id(record) not in self._behind:
+            self._behind[id(record)] = values_behind(record, self.table)
+        return self._behind[id(record)]
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint."""
+        return str(self.report.checkpoint["name"])
+
+    @property
+    def digest(self) -> object:
+        """Digest of the data; ``None`` without any."""
+        return None if self.report.dataset is None else self.report.dataset["digest"]
 
 
 @final
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Two runs compared metric by metric; ``to_frame()`` gives a ``pandas.DataFrame``.
+@dataclass(frozen=True)
+class _Candidate:
+    """Two records of one metric, before anything is adjusted.
 
     Args:
-        names: Names of the two checkpoints.
-        rows: One per metric and set of conditions.
-        same_data: Whether both were evaluated on the same examples.
-        paired: Number of examples in the paired tests.
+        first: Of the first run; ``None`` if it has none.
+        second: Of the second run.
+        runs: Which runs.
+        axis: Name of the dimension.
+        anchor: Where it is a summary metric.
+        evidence: What speaks for a difference; ``None`` where the two are not set against each other.
+        refusal: The verdict and its reason then.
     """
 
-    names: tuple[str, str]
-    rows: Sequence[MetricComparison]
-    same_data: bool
-    paired: int
-
-    def __repr__(self) -> str:
-        """One line: the two names, and on how many metrics each is better."""
-        counts = Counter(row.verdict for row in self.rows)
-        return (
-            f"<Comparison of {self.names[0]} and {self.names[1]}: first better on {counts[Verdict.FIRST]}, second on {counts[Verdict.SECOND]}, "
-            f"{counts[Verdict.TIE]} ties, {len(self.rows)} rows, {self.paired} paired examples>"
-        )
-
-    def to_frame(self) -> Any:
-        """One row per metric and set of conditions.
-
-        Columns: ``evaluator``, ``metric``, ``conditions`` (a dict), ``first``, ``second``, ``difference`` (second minus first), ``low``, ``high`` (95 %
-        interval of the difference where a paired test was made), ``p_value`` (Holm-adjusted), ``verdict``, ``basis``. The verdict is ``not tested`` where
-        the intervals don't hold all that a rerun of the same model would vary; ``basis`` says why.
-        """
-        import pandas as pd
-
-        return pd.DataFrame([_frame_row(row) for row in self.rows])
+    first: Record | None
+    second: Record | None
+    runs: RunPair
+    axis: str
+    anchor: Anchor | None
+    evidence: Evidence | None
+    refusal: tuple[Verdict, str] | None
 
 
 def compare(first: Report, first_folder: Path, second: Report, second_folder: Path) -> Comparison:
-    """Compare two runs metric by metric.
-
-    Paired tests (McNemar for correct/incorrect, paired t otherwise) are Holm-adjusted over the comparison, which controls false positives among many metrics.
-    Values without pairs are compared by their intervals, likewise adjusted, where both hold all that a rerun varies: a model never wins against itself more
-    often than significance allows. Exact values are compared as they are; whatever else there is gets no verdict.
+    """Compare two runs; see :func:`compare_runs`.
 
     Raises:
-        RunError: The two runs share no metric.
+        RunError: The two runs share no metric, or per-example values can't be read.
     """
-    of_first, of_second = _records(first), _records(second)
-    in_first, in_second = _measurements(of_first), _measurements(of_second)
-    if not any(identity in in_second for identity in in_first):
-        raise RunError("nothing-shared", "the two runs share no metric", "evaluate both with the same protocol")
-    untested = {identity: row for identity, record in of_first.items() if (row := _untested(record, of_second.get(identity))) is not None}
-    shared = [identity for identity in in_first if identity in in_second and identity not in untested]
-    same_data = first.dataset is not None and second.dataset is not None and first.dataset["digest"] == second.dataset["digest"]
-    pairs = _pairs(first_folder, second_folder) if same_data else {}
-    tested = [identity for identity in shared if identity in pairs]
-    adjusted = dict(zip(tested, holm([paired_p_value(*pairs[i]) for i in tested]), strict=True))
-    unpaired = {i: p for i in shared if i not in pairs and (p := interval_p_value(in_first[i], in_second[i])) is not None}
-    adjusted |= dict(zip(unpaired, holm(list(unpaired.values())), strict=True))
-    order = list(dict.fromkeys([*in_first, *in_second]))
-    rows = [
-        untested.get(identity) or _row(identity, in_first.get(identity), in_second.get(identity), pairs.get(identity), adjusted.get(identity), same_data)
-        for identity in order
+    return compare_runs([Run.of(first, first_folder), Run.of(second, second_folder)])
+
+
+def compare_runs(runs: Sequence[Run]) -> Comparison:
+    """Compare two or more runs, every two of them, axis by axis and metric by metric.
+
+    Two values are set against each other only if they were measured the same way (settings, data, number of examples, machine), and neither is void. Where
+    both runs kept values of the same examples that give the metric, the test is paired: McNemar for correct/incorrect, paired t for other means, swaps of
+    the examples' values between the runs for differences between groups, ratios and calibration errors. Repeats over processes or seeds are tested as two
+    samples (Welch). Exact values are compared as they are, and count as equal within 1 %. Where there are but two intervals, they decide if they are far
+    apart; if they overlap, nothing was tested.
+
+    The summary metrics of all axes and pairs of runs are one family, whose p-values are Holm-adjusted: a wrong "better" on any axis has a chance of at most
+    5 %. All other tests are another, adjusted by Benjamini and Hochberg: of the differences that are called so, at most 5 % are expected to be none.
+
+    Args:
+        runs: At least two.
+
+    Raises:
+        RunError: Two of them share no metric (``nothing-shared``).
+    """
+    candidates = [candidate for i, j in run_pairs(len(runs)) for candidate in _candidates(runs[i], runs[j], (i, j))]
+    p_values = _adjusted(candidates)
+    rows = [_row(candidate, p) for candidate, p in zip(candidates, p_values, strict=True)]
+    digests = [run.digest for run in runs]
+    return Comparison(
+        tuple(run.name for run in runs),
+        rows,
+        digests[0] is not None and len(set(digests)) == 1,
+        max((row.pairs for row in rows), default=0),
+        _axes(runs, rows),
+        _unlike(rows, len(runs)),
+    )
+
+
+def _candidates(a: Run, b: Run, runs: RunPair) -> list[_Candidate]:
+    in_a, in_b = _measurements(a.report), _measurements(b.report)
+    if not any(identity in in_b for identity in in_a):
+        named = "the two runs" if runs == (0, 1) else f"{a.name} and {b.name}"
+        raise RunError("nothing-shared", f"{named} share no metric", "evaluate both with the same protocol")
+    axis_of = _axis_by_evaluator(a.report)
+    summaries = [
+        (axis.dimension.name, part.anchor, summary_record(part.anchor, a.report.records), summary_record(part.anchor, b.report.records))
+        for axis in a.report.axes
+        for part in axis.parts
     ]
-    checkpoints = str(first.checkpoint["name"]), str(second.checkpoint["name"])
-    return Comparison(checkpoints, rows, same_data, max((len(a) for a, _ in pairs.values()), default=0))
+    found = [(axis, anchor, x[0] if x else None, y[0] if y else None) for axis, anchor, x, y in summaries if x or y]
+    used = {_identity(record) for _, _, *pair_ in found for record in pair_ if record is not None}
+    rest = [(axis_of.get(i[0], ""), None, in_a.get(i), in_b.get(i)) for i in dict.fromkeys([*in_a, *in_b]) if i not in used]
+    return [_candidate(axis, anchor, x, y, runs, a, b) for axis, anchor, x, y in [*found, *rest]]
 
 
-def show(comparison: Comparison) -> None:
-    """Print a comparison as a table, one line per metric."""
-    out = console()
-    first, second = comparison.names
-    out.print(f"A  {first}\nB  {second}", highlight=False, markup=False)
-    table = Table(box=None, pad_edge=False)
-    for heading, justify in (("", "left"), ("A", "right"), ("B", "right"), ("B − A", "right"), ("evidence", "left"), ("verdict", "left")):
-        table.add_column(heading, justify=justify, no_wrap=heading in ("A", "B", "B − A"))  # type: ignore[arg-type]
-    for row in comparison.rows:
-        table.add_row(*(Text(cell, style=_STYLE[row.verdict]) for cell in _cells(row)))
-    out.print(table)
-    out.print(_note(comparison), style="dim", highlight=False, markup=False)
+def _candidate(axis: str, anchor: Anchor | None, x: Record | None, y: Record | None, runs: RunPair, a: Run, b: Run) -> _Candidate:
+    same_data = a.digest is not None and a.digest == b.digest
+    refusal = _refusal(x, y, same_data)
+    if refusal is not None or x is None or y is None or not isinstance(x.outcome, Measurement) or not isinstance(y.outcome, Measurement):
+        return _Candidate(x, y, runs, axis, anchor, None, refusal)
+    paired = pair(a.values(x), b.values(y)) if same_data and not x.outcome.exact else None
+    return _Candidate(x, y, runs, axis, anchor, weigh(x.outcome, y.outcome, paired), None)
 
 
-def _frame_row(row: MetricComparison) -> dict[str, Any]:
-    return {
-        "evaluator": row.evaluator,
-        "metric": row.metric.name,
-        "conditions": dict(row.conditions),
-        "first": None if row.first is None else row.first.value,
-        "second": None if row.second is None else row.second.value,
-        "difference": row.difference,
-        "low": None if row.interval is None else row.interval.low,
-        "high": None if row.interval is None else row.interval.high,
-        "p_value": row.p_value,
-        "verdict": row.verdict.value,
-        "basis": row.basis,
-    }
-
-
-def _records(report: Report) -> dict[Identity, Record]:
-    records = {}
-    for record in report.records:
-        if isinstance(record.outcome, Measurement):
-            conditions = json.dumps(dict(record.outcome.conditions), sort_keys=True)
-            records[record.evaluator, record.outcome.metric.name, conditions] = record
-    return records
-
-
-def _measurements(records: Mapping[Identity, Record]) -> dict[Identity, Measurement]:
-    return {identity: record.outcome for identity, record in records.items() if isinstance(record.outcome, Measurement)}
-
-
-def _untested(first: Record, second: Record | None) -> MetricComparison | None:
-    """The row of two values that are not set against each other: measured differently, or void."""
-    if second is None or not isinstance(first.outcome, Measurement) or not isinstance(second.outcome, Measurement):
-        return None
-    a, b = first.outcome, second.outcome
-    if found := differences(first, second):
-        verdict, basis = Verdict.NOT_COMPARABLE, in_words(found)
-    elif a.void or b.void:
-        verdict, basis = Verdict.NOT_TESTED, f"void: {a.void or b.void}"
-    else:
-        return None
-    return MetricComparison(first.evaluator, a.metric, a.conditions, a, b, None, None, None, verdict, basis)
-
-
-def _pairs(first: Path, second: Path) -> Mapping[Identity, Pair]:
-    in_first, in_second = read_examples(first), read_examples(second)
-    pairs: dict[Identity, Pair] = {}
-    for identity, values in in_first.items():
-        other = in_second.get(identity, {})
-        ids = [i for i in values if i in other]
-        if ids:
-            pairs[identity] = np.array([values[i] for i in ids]), np.array([other[i] for i in ids])
-    return pairs
-
-
-def _row(identity: Identity, a: Measurement | None, b: Measurement | None, pair: Pair | None, p: float | None, same_data: bool) -> MetricComparison:
+def _refusal(a: Record | None, b: Record | None, same_data: bool) -> tuple[Verdict, str] | None:
+    """Why two values are not set against each other: one is missing, they were measured differently, or one is void."""
     if a is None or b is None:
-        known = a or b
-        if known is None:
-            raise ValueError(f"neither run has {identity}")
-        return MetricComparison(identity[0], known.metric, known.conditions, a, b, None, None, None, Verdict.NOT_COMPARABLE, "measured in one run only")
-    metric, conditions, difference = a.metric, a.conditions, b.value - a.value
-    if pair is not None and p is not None:
-        interval = bootstrap_mean(pair[1] - pair[0], seed=0)
-        verdict = _direction(metric, difference) if p < SIGNIFICANCE else Verdict.TIE
-        return MetricComparison(identity[0], metric, conditions, a, b, difference, interval, p, verdict, f"paired test over {len(pair[0])} examples")
-    if a.exact and b.exact:
-        verdict = Verdict.TIE if difference == 0 else _direction(metric, difference)
-        return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, verdict, "exact values")
-    if p is None:
-        reason = untested_reason(a) or untested_reason(b) or "intervals of no width"
-        return MetricComparison(identity[0], metric, conditions, a, b, difference, None, None, Verdict.NOT_TESTED, reason)
-    verdict = _direction(metric, difference) if p < SIGNIFICANCE else Verdict.TIE
-    basis = "intervals of the two values" if same_data or a.n == 1 else "intervals of the two values, different data"
-    return MetricComparison(identity[0], metric, conditions, a, b, difference, None, p, verdict, basis)
+        return Verdict.NOT_COMPARABLE, "measured in one run only"
+    if found := differences(a, b):
+        return Verdict.NOT_COMPARABLE, in_words(found)
+    x, y = a.outcome, b.outcome
+    if isinstance(x, Measurement) and isinstance(y, Measurement):
+        if x.void or y.void:
+            return Verdict.NOT_TESTED, f"void: {x.void or y.void}"
+        if not same_data and not (a.measured_with and b.measured_with) and not (x.exact and y.exact) and x.n > 1:
+            return Verdict.NOT_COMPARABLE, OTHER_DATA
+    return None
 
 
-def untested_reason(m: Measurement) -> str:
-    """Why a value's interval can't decide between two models; ``""`` where it can."""
-    if m.exact:
-        return ""
-    if m.interval is None:
-        return "measured once" if m.n == 1 else "no interval"
-    if m.interval.level is None:
-        return f"{m.interval.method} of {m.n}, no confidence interval" if m.interval.method == "range" else f"{m.interval.method}, no confidence interval"
-    if m.interval.conditional_on:
-        return f"interval holds fixed: {m.interval.conditional_on}"
-    fewest = FEWEST_STUDENT if m.interval.method.startswith("student-t over") else FEWEST
-    return f"only {m.n} examples or repeats" if m.n < fewest else ""
+def _adjusted(candidates: Sequence[_Candidate]) -> list[float | None]:
+    """Adjusted p-value of each candidate: summary metrics by Holm, all others by Benjamini and Hochberg."""
+    p_values: list[float | None] = [None] * len(candidates)
+    for is_summary in (True, False):
+        raw = {
+            i: c.evidence.p_value
+            for i, c in enumerate(candidates)
+            if c.evidence is not None and c.evidence.p_value is not None and (c.anchor is not None) is is_summary
+        }
+        family = [p for p in raw.values() if p is not None]
+        adjusted = holm(family) if is_summary else [float(p) for p in stats.false_discovery_control(family)] if family else []
+        for i, p in zip(raw, adjusted, strict=True):
+            p_values[i] = p
+    return p_values
 
 
-def interval_p_value(a: Measurement, b: Measurement) -> float | None:
-    """Two-sided p-value of "the two values are the same" from their intervals; ``None`` where one of them can't decide, or neither has a width.
+def _row(candidate: _Candidate, p: float | None) -> MetricComparison:
+    known = candidate.first or candidate.second
+    if known is None or not isinstance(known.outcome, Measurement):
+        raise ValueError("neither run has a value")
+    metric = known.outcome.metric
+    x, y = (None if r is None or not isinstance(r.outcome, Measurement) else r.outcome for r in (candidate.first, candidate.second))
+    row = MetricComparison(
+        known.evaluator,
+        metric,
+        known.outcome.conditions,
+        x,
+        y,
+        None,
+        None,
+        p,
+        Verdict.NOT_TESTED,
+        "",
+        axis=candidate.axis,
+        summary=candidate.anchor is not None,
+        runs=candidate.runs,
+    )
+    evidence = candidate.evidence
+    if evidence is None or x is None or y is None:
+        verdict, basis = candidate.refusal or (Verdict.NOT_TESTED, "")
+        return dataclasses.replace(row, verdict=verdict, basis=basis)
+    verdict = metric_verdict(evidence.kind, metric, x.value, y.value, p, _better(metric.better, candidate.anchor))
+    basis = evidence.basis
+    if evidence.kind is Kind.INTERVALS and verdict is Verdict.NOT_TESTED:
+        basis = "no per-example values to pair, and the intervals of the two overlap"
+    if candidate.anchor is not None and x.conditions != y.conditions:
+        basis += f"; {names.conditions(x.conditions) or 'without conditions'} against {names.conditions(y.conditions) or 'without'}"
+    return dataclasses.replace(
+        row,
+        difference=y.value - x.value,
+        interval=None if verdict is Verdict.NOT_TESTED else evidence.interval,
+        verdict=verdict,
+        basis=basis,
+        kind=evidence.kind,
+        raw_p_value=evidence.p_value,
+        pairs=evidence.pairs,
+    )
 
-    The longer side of each interval stands for its error, and the two are independent as far as anyone knows. The sides that face each other would do for an
-    interval of 95 % (Zou & Donner 2008, Statistics in Medicine 27, 1693–1702), but among hundreds of tests the far tails decide, of which the short side of
-    a skewed interval says nothing.
-    """
-    if untested_reason(a) or untested_reason(b) or (a.exact and b.exact):
-        return None
-    error = math.hypot(_standard_error(a), _standard_error(b))
-    return float(2 * stats.norm.sf(abs(a.value - b.value) / error)) if error > 0 else None
+
+def _better(better: Better, anchor: Anchor | None) -> Better:
+    """The metric's direction; where it has none, that of the axis that scores it."""
+    if better is not Better.NEITHER or anchor is None:
+        return better
+    return Better.HIGHER if anchor.one > anchor.zero else Better.LOWER
 
 
-def _standard_error(m: Measurement) -> float:
-    if m.interval is None:
-        return 0.0
-    half = max(m.interval.high - m.value, m.value - m.interval.low)
-    return half / float(stats.norm.ppf((1 + (m.interval.level or LEVEL)) / 2))
+def _axes(runs: Sequence[Run], rows: Sequence[MetricComparison]) -> list[AxisComparison]:
+    axes = []
+    for axis in runs[0].report.axes:
+        of_axis = [row for row in rows if row.axis == axis.dimension.name and row.summary]
+        if of_axis:
+            scores = [next((a.score_text for a in run.report.axes if a.dimension.name == axis.dimension.name), "") for run in runs]
+            verdicts = {pair_: axis_verdict(row.verdict for row in of_axis if row.runs == pair_) for pair_ in run_pairs(len(runs))}
+            axes.append(AxisComparison(axis.dimension.name, axis.dimension.title, scores, verdicts, of_axis))
+    return axes
 
 
-def _direction(metric: Metric, difference: float) -> Verdict:
-    if metric.better is Better.NEITHER or difference == 0:
-        return Verdict.DIFFERENT if difference else Verdict.TIE
-    return Verdict.SECOND if (difference > 0) == (metric.better is Better.HIGHER) else Verdict.FIRST
+def _unlike(rows: Sequence[MetricComparison], runs: int) -> list[str]:
+    """What was measured differently, one sentence an evaluator and difference; and what one run lacks."""
+    metrics: dict[tuple[str, str, RunPair], int] = {}
+    for row in rows:
+        if row.verdict is Verdict.NOT_COMPARABLE:
+            key = row.evaluator, row.basis, row.runs
+            metrics[key] = metrics.get(key, 0) + 1
+    return [
+        f"{evaluator}: {basis} ({count} {'values' if count > 1 else 'value'}{'' if runs == 2 else f', {letter(pair_[0])} and {letter(pair_[1])}'})"
+        for (evaluator, basis, pair_), count in metrics.items()
+    ]
 
 
-def _cells(row: MetricComparison) -> tuple[str, ...]:
-    conditions = names.conditions(row.conditions)
-    name = names.title(row.metric.name) + (f", {conditions}" if conditions else "")
-    values = ["not measured" if m is None else formatting.number(m.value, row.metric) for m in (row.first, row.second)]
-    # A difference of two percentages is in percentage points.
-    difference = "" if row.difference is None else formatting.number(row.difference, row.metric).replace(" %", " pt")
-    evidence = row.basis if row.p_value is None else "p < 0.001" if row.p_value < 1e-3 else f"p = {row.p_value:.3f}"
-    return name, *values, difference, evidence, {Verdict.FIRST: "A is better", Verdict.SECOND: "B is better"}.get(row.verdict, row.verdict.value)
+def _axis_by_evaluator(report: Report) -> Mapping[str, str]:
+    """The axis that an evaluator's metrics stand under: the first that scores one of them, else the first that shows them."""
+    scored = {part.anchor.evaluator: axis.dimension.name for axis in reversed(report.axes) for part in axis.parts}
+    shown = {evaluator: axis.dimension.name for axis in reversed(report.axes) for evaluator in axis.dimension.related}
+    return {**shown, **scored}
 
 
-def _note(comparison: Comparison) -> str:
-    if not comparison.same_data:
-        return "The two runs used different data, so per-example values can't be paired."
-    tested = sum(row.p_value is not None for row in comparison.rows)
-    untested = sum(row.verdict is Verdict.NOT_TESTED for row in comparison.rows)
-    tests = f"{tested} tests, paired ones over {formatting.count(comparison.paired)} examples, Holm-adjusted p-values; tie: p ≥ 0.05."
-    return tests + (f" {untested} not tested: a rerun of the same model would vary by more than their intervals hold." if untested else "")
+def _identity(record: Record) -> Identity:
+    metric = "" if record.metric is None else record.metric.name
+    return record.evaluator, metric, json.dumps(dict(record.outcome.conditions), sort_keys=True)
+
+
+def _measurements(report: Report) -> dict[Identity, Record]:
+    return {_identity(record): record for record in report.records if isinstance(record.outcome, Measurement)}

@@ -1,6 +1,5 @@
 """A finished run for notebooks: metrics by name, axes by name, a data frame, a radar, the HTML page."""
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +7,24 @@ from html import escape
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.findings import Finding
 from efficient360.core.measurement import Conditions, Failure, Measurement
 from efficient360.core.outcome import Record
-from efficient360.errors import MetricError
+from efficient360.errors import MetricError, SettingsError
 from efficient360.reports import figure_files
 from efficient360.reports import radar as radar_chart
 from efficient360.reports.alerts import warnings
 from efficient360.reports.card import save_card
 from efficient360.reports.drawing.svg import standalone
+from efficient360.reports.export.data_rows import as_csv, outcome_row
+from efficient360.reports.export.reading_tables import reading_table
+from efficient360.reports.export.selected import Content, Exported, exported
 from efficient360.reports.folder import PAGE, save
 from efficient360.reports.html import data, facts
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.sections import headline, no_score
+from efficient360.reports.text_tables import to_latex, to_markdown
 from efficient360.reports.theme import LIGHT
 from efficient360.reports.verdict import Verdict, verdict
 from efficient360.storage.outcomes import OUTCOMES
@@ -108,9 +112,40 @@ class RunReport:
         """
         import pandas as pd
 
-        frame = pd.DataFrame([_row(record) for record in self.report.records])
+        frame = pd.DataFrame([outcome_row(record) for record in self.report.records])
         conditions = pd.DataFrame([dict(record.outcome.conditions) for record in self.report.records], index=frame.index)
         return pd.concat([frame, conditions.rename(columns={c: f"condition_{c}" for c in conditions if c in frame})], axis=1)
+
+    def to_latex(self, *others: "RunReport", axis: str = "", metric: str = "", content: str = "", intervals: bool = True, label: str = "") -> str:
+        """A table for a paper: a ``table`` environment with ``booktabs`` rules, this run and others as columns.
+
+        Args:
+            others: Further runs.
+            axis: Name of an axis, for all of its metrics.
+            metric: Name of a metric, for all of its values.
+            content: ``scores`` (of the axes), ``summary`` (metrics) or ``metrics`` (all of them); by default ``metrics`` where an axis or a metric is named,
+                else ``summary``.
+            intervals: Whether values have their 95 % intervals behind them.
+            label: What a reference calls it.
+
+        Raises:
+            SettingsError: No such axis (``unknown-dimension``), metric (``unknown-metric``) or content (``bad-option``).
+        """
+        return to_latex(reading_table(self._exported(others, axis, metric, content), intervals), label)
+
+    def to_markdown(self, *others: "RunReport", axis: str = "", metric: str = "", content: str = "", intervals: bool = True) -> str:
+        """The same table as GitHub-flavoured Markdown; see :meth:`to_latex`."""
+        return to_markdown(reading_table(self._exported(others, axis, metric, content), intervals))
+
+    def to_csv(self, *others: "RunReport", axis: str = "", metric: str = "", content: str = "metrics") -> str:
+        """Outcomes as CSV, numbers in full, a row an outcome and run; see :meth:`to_latex` for the arguments."""
+        return as_csv(self._exported(others, axis, metric, content))
+
+    def _exported(self, others: Sequence["RunReport"], axis: str, metric: str, content: str) -> Exported:
+        if content not in ("", *Content):
+            raise SettingsError("bad-option", f"content is {content!r}", f"give {', '.join(Content)}")
+        named = [(str(one.report.checkpoint.get("name", "")), str(one.folder), one.report) for one in (self, *others)]
+        return exported(named, axis, metric, Content(content) if content else None)
 
     def radar(self) -> Any:
         """The radar of all axes as a ``plotly.graph_objects.Figure``."""
@@ -192,7 +227,9 @@ class RunReport:
             choices = "; ".join(f"{key}: {', '.join(map(str, options))}" for key, options in _choices(outcomes))
             return MetricError("no-such-conditions", f"{name} was not measured{under}", f"it was measured under {choices or 'no conditions'}")
         metrics = list(dict.fromkeys(m.metric.name for m in self.measurements))
-        return MetricError("no-such-metric", f"this run has no metric called {name!r}", f"it has {', '.join(metrics)}")
+        return MetricError(
+            "no-such-metric", f"this run has no metric called {name!r}", did_you_mean(name, metrics, f"it has {len(metrics)} metrics: report.to_frame()")
+        )
 
 
 def _choices(outcomes: Sequence[Measurement | Failure]) -> Iterator[tuple[str, list[str | int | float]]]:
@@ -202,27 +239,6 @@ def _choices(outcomes: Sequence[Measurement | Failure]) -> Iterator[tuple[str, l
         options = list(dict.fromkeys(o.conditions.get(key, "–") for o in outcomes))
         if len(options) > 1:
             yield key, options
-
-
-def _row(record: Record) -> dict[str, Any]:
-    outcome, metric = record.outcome, record.metric
-    interval = outcome.interval if isinstance(outcome, Measurement) else None
-    return {
-        "evaluator": record.evaluator,
-        "metric": None if metric is None else metric.name,
-        "value": outcome.value if isinstance(outcome, Measurement) else None,
-        "low": None if interval is None else interval.low,
-        "high": None if interval is None else interval.high,
-        "n": outcome.n if isinstance(outcome, Measurement) else None,
-        "unit": None if metric is None else str(metric.unit),
-        "better": None if metric is None else metric.better.value,
-        "interval_method": None if interval is None else interval.method,
-        "status": outcome.status.value if isinstance(outcome, Failure) else "void" if outcome.void else "measured",
-        "reason": outcome.message if isinstance(outcome, Failure) else outcome.void,
-        "interval_level": None if interval is None else interval.level,
-        "interval_conditional_on": "" if interval is None else interval.conditional_on,
-        "conditions": json.loads(json.dumps(dict(outcome.conditions))),
-    }
 
 
 def _axis_row(axis: Axis) -> str:

@@ -1,4 +1,4 @@
-"""The summary at the end of a run in the terminal: metrics by dimension, readable at 80 columns, with or without colour."""
+"""Every metric of a run in the terminal, by dimension, readable at 80 columns, with or without colour."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ BAR, BLOCK = 10, "\u2588"
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
-def summary(report: Report, folder: Path | None = None) -> RenderableType:
+def full_listing(report: Report, folder: Path | None = None) -> RenderableType:
     """Measurements by dimension, missing metrics with their reasons, and the run's files.
 
     Text from checkpoints and data sets is never interpreted as markup.

@@ -37,6 +37,7 @@ LATEX: Final[Mapping[str, str]] = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "≈": r"$\approx$",
+    "†": r"$\dagger$",
     "∞": r"$\infty$",
     "…": r"\ldots{}",
     "°": r"$^{\circ}$",
@@ -77,6 +78,7 @@ class TextTable:
         rows: As many cells a row as there are columns.
         title: Its caption; ``""`` for none.
         left: How many columns from the left hold words, and are aligned left; the others hold numbers, and are aligned right.
+        words_last: How many columns from the right hold words, too.
         notes: Sentences below it.
         best: Cells that win their comparison, as (row, column); bold in Markdown and LaTeX.
 
@@ -88,6 +90,7 @@ class TextTable:
     rows: Sequence[Sequence[str]]
     title: str = ""
     left: int = 1
+    words_last: int = 0
     notes: Sequence[str] = ()
     best: frozenset[tuple[int, int]] = frozenset()
 
@@ -96,12 +99,16 @@ class TextTable:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row of {len(row)} cells in a table of {len(self.columns)} columns")
 
+    def holds_words(self, column: int) -> bool:
+        """Whether a column is aligned left."""
+        return column < self.left or column >= len(self.columns) - self.words_last
+
 
 def to_markdown(table: TextTable) -> str:
     """The table as GitHub-flavoured Markdown, its title as a bold line above it. Nothing in a cell is markup."""
     lines = [f"**{escape_markdown(table.title)}**", ""] if table.title else []
     lines += [_markdown_row([escape_markdown(column) for column in table.columns])]
-    lines += [_markdown_row([":---" if i < table.left else "---:" for i in range(len(table.columns))])]
+    lines += [_markdown_row([":---" if table.holds_words(i) else "---:" for i in range(len(table.columns))])]
     for r, row in enumerate(table.rows):
         cells = [escape_markdown(cell) for cell in row]
         lines.append(_markdown_row([f"**{cell}**" if (r, c) in table.best and cell else cell for c, cell in enumerate(cells)]))
@@ -116,7 +123,7 @@ def to_latex(table: TextTable, label: str = "") -> str:
         table: The table; its title is the caption.
         label: What ``\ref`` calls it; without one, none is written.
     """
-    columns = "l" * min(table.left, len(table.columns)) + "r" * max(0, len(table.columns) - table.left)
+    columns = "".join("l" if table.holds_words(i) else "r" for i in range(len(table.columns)))
     lines = [r"\begin{table}", r"\centering"]
     lines += [rf"\caption{{{escape_latex(table.title)}}}"] if table.title else []
     lines += [rf"\label{{{re.sub(r'[^A-Za-z0-9:._-]+', '-', label)}}}"] if label else []
@@ -136,8 +143,8 @@ def to_csv(table: TextTable) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([_spreadsheet(column) for column in table.columns])
-    writer.writerows([_spreadsheet(cell) for cell in row] for row in table.rows)
+    writer.writerow([spreadsheet_cell(column) for column in table.columns])
+    writer.writerows([spreadsheet_cell(cell) for cell in row] for row in table.rows)
     return text.getvalue()
 
 
@@ -152,13 +159,14 @@ def escape_latex(text: str) -> str:
     return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped  # else the line break before it takes it for its argument
 
 
+def spreadsheet_cell(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet runs as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+
+
 def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def _spreadsheet(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell

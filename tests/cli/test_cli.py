@@ -191,7 +191,7 @@ def test_the_whole_way(tmp_path: Path, tiny: Path, evaluators: tuple[str, ...], 
     assert "random weights" in out
 
     assert run("report", "a")[0] == 0
-    code, out, _ = run("compare", "a", "b")
+    code, out, _ = run("compare", "a", "b", "--all")
     assert code == 0
     assert "Parameters" in out
     code, _, err = run("evaluate", "vit_tiny_patch16_224", "--random-weights", *_small(), "--only", "parameters", "--out", "a")

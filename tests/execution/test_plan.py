@@ -150,7 +150,7 @@ class Constrained:
         ({"sizes": [1]}, "the setting sizes of constrained holds 1", "give at least 2; the default is [2, 4]"),
         ({"sizes": 3}, "the setting sizes of constrained is 3", "give a list; the default is [2, 4]"),
         ({"table": "large"}, "the setting table of constrained is 'large'", "give 'auto' or 'small'; the default is 'auto'"),
-        ({"attacks": ["pdg"]}, "the setting attacks of constrained holds 'pdg'", "known: fgsm, pgd; the default is ['pgd']"),
+        ({"attacks": ["pdg"]}, "the setting attacks of constrained holds 'pdg'", "did you mean pgd? Known: fgsm, pgd; the default is ['pgd']"),
         ({"regions": "nowhere.json"}, "the setting regions of constrained is 'nowhere.json'", "give the path of a file; the default is ''"),
         ({"on": "perhaps"}, "the setting on of constrained is 'perhaps'", "give true or false; the default is True"),
     ],

@@ -13,7 +13,7 @@ from efficient360.core.outcome import to_json
 from efficient360.errors import Efficient360Error, RunError
 from efficient360.reports import html
 from efficient360.reports.folder import read
-from efficient360.reports.terminal import summary
+from efficient360.reports.terminal import full_listing as summary
 from efficient360.storage.outcomes import Store
 from efficient360.storage.per_example import read_examples
 

@@ -21,11 +21,12 @@ from efficient360.dimensions.robustness import DIMENSION as ROBUSTNESS
 from efficient360.leaderboard.build import boards, build
 from efficient360.reports import html, sections
 from efficient360.reports.comparability import differences, in_words
-from efficient360.reports.comparison import Verdict, compare
+from efficient360.reports.comparing.verdicts import Verdict
+from efficient360.reports.comparison import compare
 from efficient360.reports.radar import radar
 from efficient360.reports.report import Axis, Report, axes_of
 from efficient360.reports.report import to_json as report_json
-from efficient360.reports.terminal import summary
+from efficient360.reports.terminal import full_listing as summary
 from efficient360.reports.wandb.payload import axis_rows, metrics, outcome_rows
 
 ROBUST = Metric("robust_accuracy", ONE, Better.HIGHER, "Robust accuracy.", low=0, high=1)

@@ -1,163 +1,176 @@
+"""Whole comparisons of made-up runs: what is set against what, families of tests, the verdict per axis."""
+
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from efficient360.core.measurement import MAC, NAT, ONE, Better, Interval, Measurement, Metric
+from compared_runs import AUC, BYTES, CORRUPTED, ECE, LATENCY, MACS, NLL, TOP1, full, made, share
+from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import holm
 from efficient360.errors import RunError
-from efficient360.reports.comparison import Verdict, compare, interval_p_value, show, untested_reason
-from efficient360.reports.report import Report
-from efficient360.storage.per_example import write_examples
-from efficient360.storage.row_log import RowLog
+from efficient360.reports.comparing.evidence import Kind
+from efficient360.reports.comparing.verdicts import Comparison, MetricComparison, Verdict
+from efficient360.reports.comparison import Run, compare, compare_runs
 
-TOP1 = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)
-NLL = Metric("nll", NAT, Better.LOWER, "Negative log-likelihood.", low=0)
-MACS = Metric("macs", MAC, Better.LOWER, "Multiply-accumulates.", low=0)
-ECE = Metric("ece", ONE, Better.LOWER, "Calibration error.", low=0, high=1)
 RNG = np.random.default_rng(0)
+RIGHT = (RNG.random(400) < 0.7).astype(float)
+BETTER = np.maximum(RIGHT, (RNG.random(400) < 0.2).astype(float))
 
 
-def run(folder: Path, name: str, right: np.ndarray, nll: np.ndarray, macs: float = 1e9, ece: float = 0.1, data: str = "d") -> Report:
-    folder.mkdir()
-    scores = folder / "scores"
-    scores.mkdir()
-    (scores / "columns.json").write_text(json.dumps([["top1", {}], ["nll", {}]]))
-    RowLog(scores / "scores.f64", 2, "float64").append(np.stack([right, nll], 1))
-    write_examples(folder, [f"x{i}" for i in range(len(right))], {"quality": scores})
-    measured = [
-        Record("quality", Measurement(TOP1, float(right.mean()), len(right), Interval(0, 1, "wilson"))),
-        Record("quality", Measurement(NLL, float(nll.mean()), len(nll), Interval(0, 9, "bootstrap"))),
-        Record("macs", Measurement(MACS, macs)),
-        Record("quality", Measurement(ECE, ece, len(right), Interval(ece - 0.01, ece + 0.01, "bootstrap"))),
-    ]
-    return Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": data}, {}, {}, measured, [])
+def row_of(comparison: Comparison, metric: str, runs: tuple[int, int] = (0, 1), **conditions: object) -> MetricComparison:
+    (row,) = (r for r in comparison.rows if r.metric.name == metric and r.runs == runs and r.conditions.items() >= conditions.items() and not _twice(r))
+    return row
 
 
-def rows(tmp_path: Path, first: dict, second: dict) -> dict:
-    a, b = run(tmp_path / "a", "A", **first), run(tmp_path / "b", "B", **second)
-    return {row.metric.name: row for row in compare(a, tmp_path / "a", b, tmp_path / "b").rows}
+def _twice(row: MetricComparison) -> bool:
+    return row.metric.name == "macs" and row.axis == "memory"
 
 
-def test_paired_tests_equal_scipy_called_by_hand(tmp_path: Path) -> None:
-    right = (RNG.random(400) < 0.7).astype(float)
-    better = np.maximum(right, (RNG.random(400) < 0.2).astype(float))
+def pair_of(right: np.ndarray, nll: np.ndarray, name: str = "A") -> Run:
+    columns = {("quality", "top1", "{}"): right, ("quality", "nll", "{}"): nll}
+    return made(name, [share(TOP1, right, "quality"), share(NLL, nll, "quality")], columns)
+
+
+def test_paired_tests_equal_scipy_called_by_hand() -> None:
     nll_a, nll_b = RNG.random(400), RNG.random(400)
-    found = rows(tmp_path, {"right": right, "nll": nll_a}, {"right": better, "nll": nll_b})
-    gained = int(((right == 0) & (better == 1)).sum())
-    p_top1, p_nll = stats.binomtest(0, gained, 0.5).pvalue, stats.ttest_rel(nll_a, nll_b).pvalue
-    assert found["top1"].p_value == pytest.approx(2 * p_top1)
-    assert found["nll"].p_value == pytest.approx(max(p_nll, 2 * p_top1))
-    assert found["top1"].verdict is Verdict.SECOND
-    assert found["top1"].difference == pytest.approx(gained / 400)
-    assert found["top1"].interval.low <= gained / 400 <= found["top1"].interval.high
+    found = compare_runs([pair_of(RIGHT, nll_a), pair_of(BETTER, nll_b, "B")])
+    gained = int(((RIGHT == 0) & (BETTER == 1)).sum())
+    p_values = [stats.binomtest(0, gained, 0.5).pvalue, stats.ttest_rel(nll_a, nll_b).pvalue]
+    top1, nll = row_of(found, "top1"), row_of(found, "nll")
+    assert [top1.raw_p_value, nll.raw_p_value] == pytest.approx(p_values)
+    assert [top1.p_value, nll.p_value] == pytest.approx(list(stats.false_discovery_control(p_values)))
+    assert (top1.verdict, top1.kind, top1.pairs) == (Verdict.SECOND, Kind.PAIRED, 400)
+    assert top1.difference == pytest.approx(gained / 400)
+    assert top1.interval is not None
+    assert top1.interval.low <= gained / 400 <= top1.interval.high
 
 
-def test_equal_runs_tie_in_everything(tmp_path: Path) -> None:
-    same = {"right": (RNG.random(50) < 0.5).astype(float), "nll": RNG.random(50)}
-    assert {row.verdict for row in rows(tmp_path, same, same).values()} == {Verdict.TIE}
+def test_summary_metrics_are_a_family_of_their_own_over_all_axes_and_pairs() -> None:
+    runs = [full("A", RIGHT), full("B", BETTER), full("C", RIGHT[::-1].copy())]
+    found = compare_runs(runs)
+    summary = [row for row in found.rows if row.summary and row.raw_p_value is not None]
+    assert [row.p_value for row in summary] == pytest.approx(holm([row.raw_p_value for row in summary if row.raw_p_value is not None]))
+    other = [row for row in found.rows if not row.summary and row.raw_p_value is not None]
+    assert {row.metric.name for row in other} == {"corruption_accuracy"}
+    assert [row.p_value for row in other] == pytest.approx(list(stats.false_discovery_control([row.raw_p_value or 0.0 for row in other])))
+    assert len(found.pairs) == 3
+    assert {row.runs for row in found.rows} == {(0, 1), (0, 2), (1, 2)}
 
 
-def test_exact_values_and_intervals(tmp_path: Path) -> None:
-    same = {"right": np.ones(10), "nll": np.ones(10)}
-    found = rows(tmp_path, {**same, "macs": 2e9, "ece": 0.1}, {**same, "macs": 1e9, "ece": 0.2})
-    assert (found["macs"].verdict, found["macs"].basis) == (Verdict.SECOND, "exact values")
-    assert (found["ece"].verdict, found["ece"].basis) == (Verdict.FIRST, "intervals of the two values")
-    assert found["ece"].p_value == pytest.approx(2 * stats.norm.sf(0.1 / (0.01 * np.sqrt(2) / stats.norm.ppf(0.975))))
+def test_an_axis_is_decided_by_its_summary_metrics() -> None:
+    found = compare_runs([full("A", RIGHT, macs=1e9, bytes=2e7), full("B", BETTER, macs=2e9, bytes=1e7)])
+    verdicts = {axis.name: axis.verdicts[0, 1] for axis in found.axes}
+    assert verdicts == {
+        "performance": Verdict.SECOND,
+        "computation": Verdict.FIRST,
+        "memory": Verdict.MIXED,  # fewer bytes, more MACs
+        "latency": Verdict.UNDECIDED,
+        "robustness": Verdict.SECOND,
+        "privacy": Verdict.NOT_TESTED,  # void
+    }
+    leading = {axis.name: [row.metric.name for row in axis.leading((0, 1))] for axis in found.axes}
+    assert leading["memory"] == ["macs", "weight_bytes"]
+    assert leading["robustness"] == ["corruption_accuracy"]
 
 
-def test_fewer_than_ten_examples_are_not_tested(tmp_path: Path) -> None:
-    same = {"right": np.ones(9), "nll": np.ones(9)}
-    found = rows(tmp_path, {**same, "ece": 0.1}, {**same, "ece": 0.2})
-    assert (found["ece"].verdict, found["ece"].basis, found["ece"].p_value) == (Verdict.NOT_TESTED, "only 9 examples or repeats", None)
+def test_three_runs_know_who_beats_whom() -> None:
+    found = compare_runs([full("A", RIGHT, macs=1e9), full("B", BETTER, macs=2e9), full("C", RIGHT, macs=3e9)])
+    axes = {axis.name: axis for axis in found.axes}
+    assert [axes["performance"].beaten(run) for run in range(3)] == [[1], [], [1]]
+    assert [axes["computation"].beaten(run) for run in range(3)] == [[], [0], [0, 1]]
+    assert axes["performance"].verdicts[0, 2] is Verdict.UNDECIDED  # the same values: tested, and no difference
 
 
-def measurement(value: float, n: int, interval: Interval | None, repeatable: bool = False) -> Measurement:
-    return Measurement(ECE, value, n, interval, repeatable=repeatable)
+def test_equal_runs_are_better_nowhere_and_tie_nowhere() -> None:
+    found = compare_runs([full("A", RIGHT), full("A", RIGHT)])
+    assert {row.verdict for row in found.rows} <= {Verdict.EQUAL, Verdict.UNDECIDED, Verdict.NOT_TESTED}
+    assert "tie" not in {verdict.value for verdict in Verdict}
 
 
-@pytest.mark.parametrize(
-    ("n", "interval", "reason"),
-    [
-        (1, None, "measured once"),
-        (30, None, "no interval"),
-        (3, Interval(0.4, 0.6, "range", None), "range of 3, no confidence interval"),
-        (16, Interval(0.4, 0.6, "lanczos-residual", None), "lanczos-residual, no confidence interval"),
-        (64, Interval(0.4, 0.6, "bootstrap", conditional_on="one shuffle of the weights"), "interval holds fixed: one shuffle of the weights"),
-        (4, Interval(0.4, 0.6, "student-t"), "only 4 examples or repeats"),
-        (2, Interval(0.4, 0.6, "student-t over seeds"), "only 2 examples or repeats"),
-        (3, Interval(0.4, 0.6, "student-t over seeds"), ""),
-        (10, Interval(0.4, 0.6, "bootstrap"), ""),
-    ],
-)
-def test_what_cannot_decide_between_two_models(n: int, interval: Interval | None, reason: str) -> None:
-    low, high = measurement(0.5, n, interval), measurement(0.9, n, None if interval is None else dataclasses.replace(interval, low=0.8, high=1.0))
-    assert untested_reason(low) == reason
-    assert (interval_p_value(low, high) is None) == bool(reason)
+def test_exact_values_within_one_percent_are_equal() -> None:
+    assert row_of(compare_runs([full("A", RIGHT, bytes=1e7), full("B", RIGHT, bytes=1.005e7)]), "weight_bytes").verdict is Verdict.EQUAL
+    assert row_of(compare_runs([full("A", RIGHT, bytes=1e7), full("B", RIGHT, bytes=1.02e7)]), "weight_bytes").verdict is Verdict.FIRST
 
 
-def test_the_longer_side_of_a_skewed_interval_counts() -> None:
-    first = measurement(0.954, 100, Interval(0.926, 0.972, "bootstrap-t"))
-    second = measurement(0.994, 100, Interval(0.987, 0.999, "bootstrap-t"))
-    error = np.hypot(0.028, 0.007) / stats.norm.ppf(0.975)
-    assert interval_p_value(first, second) == interval_p_value(second, first) == pytest.approx(2 * stats.norm.sf(0.04 / error))
+def test_intervals_that_overlap_are_no_test_and_those_far_apart_decide() -> None:
+    def ece(value: float) -> Run:
+        return made("A", [Record("calibration", Measurement(ECE, value, 100, Interval(value - 0.01, value + 0.01, "bootstrap")))])
+
+    near, far = (row_of(compare_runs([ece(0.1), ece(other)]), "ece") for other in (0.105, 0.3))
+    assert (near.verdict, near.interval) == (Verdict.NOT_TESTED, None)
+    assert near.basis == "no per-example values to pair, and the intervals of the two overlap"
+    assert (far.verdict, far.kind) == (Verdict.FIRST, Kind.INTERVALS)
+    assert far.interval is not None
 
 
-def test_two_points_without_width_are_not_tested() -> None:
-    first, second = (measurement(value, 50, Interval(value, value, "bootstrap")) for value in (0.1, 0.2))
-    assert interval_p_value(first, second) is None
+def test_summary_metrics_are_matched_by_their_anchor_whatever_else_they_name() -> None:
+    fast = [Record("latency", Measurement(LATENCY, 0.01, 300, Interval(0.009, 0.011, "student-t over 3 processes"), {"runtime": name})) for name in ("a", "b")]
+    row = row_of(compare_runs([made("A", [fast[0], share(TOP1, RIGHT)]), made("B", [fast[1], share(TOP1, RIGHT)])]), "best_latency")
+    assert row.summary
+    assert row.verdict is Verdict.UNDECIDED
+    assert row.basis.endswith("; a against b")
 
 
-def test_a_model_wins_against_itself_no_more_often_than_significance_allows() -> None:
-    """Two hundred pairs of runs of twenty metrics each, every interval a true 95 % one."""
-    rng, winners = np.random.default_rng(0), 0
-    for _ in range(200):
-        values = rng.normal(0.5, 0.01, (2, 20))
-        p_values = [interval_p_value(*(measurement(v, 100, Interval(v - 0.0196, v + 0.0196, "wilson")) for v in pair)) for pair in values.T]
-        winners += min(holm([p for p in p_values if p is not None])) < 0.05
-    assert winners <= 20  # 10 expected; more than 20 in one case of a thousand
+def test_void_values_decide_nothing() -> None:
+    row = row_of(compare_runs([full("A", RIGHT), full("B", RIGHT)]), "strongest_attack_auc")
+    assert (row.verdict, row.basis, row.p_value, row.difference) == (Verdict.NOT_TESTED, "void: pixels alone tell members", None, None)
+    assert AUC.name == "strongest_attack_auc"
 
 
-def test_noise_is_called_a_tie(tmp_path: Path) -> None:
-    verdicts = []
-    for i in range(20):
-        base = RNG.random(300)
-        (tmp_path / str(i)).mkdir()
-        found = rows(
-            tmp_path / str(i),
-            {"right": (base < 0.8).astype(float), "nll": RNG.random(300)},
-            {"right": (RNG.random(300) < 0.8).astype(float), "nll": RNG.random(300)},
-        )
-        verdicts += [found["top1"].verdict, found["nll"].verdict]
-    assert sum(v is not Verdict.TIE for v in verdicts) <= 4  # 5 % false alarms a family of two
+def test_other_settings_are_said_and_not_compared() -> None:
+    def attacked(steps: int) -> Run:
+        record = share(CORRUPTED, RIGHT, "corruption", over="2 corruptions")
+        return made("A", [dataclasses.replace(record, settings={"steps": steps}), share(TOP1, RIGHT)])
+
+    found = compare_runs([attacked(20), attacked(100)])
+    assert row_of(found, "corruption_accuracy").verdict is Verdict.NOT_COMPARABLE
+    assert found.unlike == ["corruption: steps 20 against 100 (1 value)"]
+    assert [axis.verdicts[0, 1] for axis in found.axes if axis.name == "robustness"] == [Verdict.NOT_COMPARABLE]
 
 
-def test_other_data_are_not_paired(tmp_path: Path) -> None:
-    same = {"right": np.ones(10), "nll": np.ones(10)}
-    found = rows(tmp_path, same, {**same, "data": "other"})
-    assert found["top1"].interval is None
-    assert "different data" in found["top1"].basis
+def test_other_data_are_not_compared_but_costs_are() -> None:
+    found = compare_runs([full("A", RIGHT), full("B", BETTER, macs=2e9, data="other")])
+    assert not found.same_data
+    assert row_of(found, "top1").verdict is Verdict.NOT_COMPARABLE
+    assert "different data" in row_of(found, "top1").basis
+    assert row_of(found, "macs").verdict is Verdict.FIRST
 
 
-def test_runs_that_share_nothing_are_refused(tmp_path: Path) -> None:
-    a = run(tmp_path / "a", "A", np.ones(3), np.ones(3))
+def test_what_one_run_lacks_is_said() -> None:
+    found = compare_runs([full("A", RIGHT), made("B", [share(TOP1, RIGHT)], {("accuracy", "top1", "{}"): RIGHT})])
+    assert row_of(found, "weight_bytes").basis == "measured in one run only"
+    assert BYTES.name in {row.metric.name for row in found.rows}
+
+
+def test_runs_that_share_nothing_are_refused() -> None:
     with pytest.raises(RunError) as error:
-        compare(a, tmp_path / "a", dataclasses.replace(a, records=[]), tmp_path / "a")
+        compare_runs([made("A", [share(TOP1, RIGHT)]), made("B", [Record("macs", Measurement(MACS, 1.0))])])
     assert error.value.code == "nothing-shared"
 
 
-def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    a = run(tmp_path / "a", "first [bold]model", np.ones(60), np.ones(60), macs=2e9)
-    b = run(tmp_path / "b", "second", np.r_[np.ones(30), np.zeros(30)], np.ones(60))
-    show(compare(a, tmp_path / "a", b, tmp_path / "b"))
-    said = capsys.readouterr().out
-    assert "A  first [bold]model" in said
-    assert "A is better" in said
-    assert "tie" in said
-    assert "p < 0.001" in said
-    assert "−50.0 pt" in said
-    assert "60 examples" in said
+def test_folders_without_examples_are_compared_without_pairs(tmp_path: Path) -> None:
+    a, b = full("A", RIGHT).report, full("B", BETTER).report
+    found = compare(a, tmp_path, b, tmp_path)
+    assert found.paired == 0
+    assert row_of(found, "top1").verdict is Verdict.NOT_TESTED
+
+
+def test_noise_is_called_better_no_more_often_than_significance_allows() -> None:
+    decided = 0
+    for _ in range(40):
+        runs = [pair_of((RNG.random(200) < 0.8).astype(float), RNG.random(200)) for _ in range(2)]
+        decided += any(row.verdict in (Verdict.FIRST, Verdict.SECOND) for row in compare_runs(runs).rows)
+    assert decided <= 7  # 2 expected; more than 7 in one case of a thousand
+
+
+def test_a_frame_has_a_row_a_metric_and_pair() -> None:
+    found = compare_runs([full("A", RIGHT), full("B", BETTER)])
+    frame = found.to_frame()
+    assert len(frame) == len(found.rows)
+    assert set(frame.axis[frame.summary]) == {axis.name for axis in found.axes}
+    assert frame.set_index("metric").verdict["top1"] == "second is better"
+    assert repr(found).startswith("<Comparison of A and B: first better on ")

@@ -13,12 +13,12 @@ from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.text import HIDDEN
 from efficient360.reports import sections
-from efficient360.reports.terminal import summary
+from efficient360.reports.terminal import full_listing
 
 
 def printed(width: int = 80, name: str = "deit_tiny_digits", folder: Path | None = None) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(summary(synthetic.report(name), folder))
+    Console(file=out, width=width).print(full_listing(synthetic.report(name), folder))
     return out.getvalue()
 
 
@@ -38,7 +38,7 @@ def test_values_stand_in_one_column() -> None:
 def test_no_number_is_cut_at_eighty_columns() -> None:
     long = dataclasses.replace(synthetic.report("m"), records=[_wide(record) for record in synthetic.report("m").records])
     out = io.StringIO()
-    Console(file=out, width=80).print(summary(long))
+    Console(file=out, width=80).print(full_listing(long))
     (line,) = [line for line in out.getvalue().splitlines() if "n 1,234,567" in line]
     assert line.split()[-8:] == ["89.3", "%", "87.1", "–", "91.1", "%", "n", "1,234,567"]
     assert "…" not in line
@@ -78,7 +78,7 @@ def test_a_name_is_no_markup_and_moves_no_cursor() -> None:
 def test_findings_stand_before_every_number_and_move_no_cursor() -> None:
     finding = Finding("near-chance", "the accuracy is close to guessing\x1b[2J [red]here[/red]", "check the classes")
     out = io.StringIO()
-    Console(file=out, width=80).print(summary(dataclasses.replace(synthetic.report("a"), findings=(finding,))))
+    Console(file=out, width=80).print(full_listing(dataclasses.replace(synthetic.report("a"), findings=(finding,))))
     text = " ".join(out.getvalue().split())
     assert text.index("Check first: 1 finding") < text.index(f"close to guessing{HIDDEN}[2J [red]here[/red] → check the classes") < text.index("Performance")
     assert "\x1b" not in text
@@ -97,7 +97,7 @@ def test_the_time_spent_counts_each_evaluation_once() -> None:
     report = synthetic.report()
     timed = [dataclasses.replace(r, seconds=10.0, key="k" + r.evaluator) for r in report.records]
     out = io.StringIO()
-    Console(file=out, width=80).print(summary(dataclasses.replace(report, records=timed)))
+    Console(file=out, width=80).print(full_listing(dataclasses.replace(report, records=timed)))
     evaluators = len({r.evaluator for r in report.records})
     assert f"Measured in {evaluators * 10 // 60} min {evaluators * 10 % 60:02d} s" in out.getvalue()
 
@@ -118,7 +118,7 @@ def test_at_the_end_stands_a_line_for_each_measured_dimension() -> None:
 def test_a_run_of_one_dimension_has_no_overview() -> None:
     report = synthetic.report()
     out = io.StringIO()
-    Console(file=out, width=80).print(summary(dataclasses.replace(report, records=[r for r in report.records if r.evaluator == "accuracy"])))
+    Console(file=out, width=80).print(full_listing(dataclasses.replace(report, records=[r for r in report.records if r.evaluator == "accuracy"])))
     assert "dimensions" not in out.getvalue()
 
 
@@ -129,6 +129,6 @@ def test_metrics_missing_for_the_same_reason_share_a_line() -> None:
     assert gap.outcome.metric is not None
     other = dataclasses.replace(gap, outcome=dataclasses.replace(gap.outcome, metric=dataclasses.replace(gap.outcome.metric, name="another_metric")))
     out = io.StringIO()
-    Console(file=out, width=400).print(summary(dataclasses.replace(report, records=[*report.records, other])))
+    Console(file=out, width=400).print(full_listing(dataclasses.replace(report, records=[*report.records, other])))
     assert out.getvalue().count(gap.outcome.message) == 1
     assert "Median latency; Another" in out.getvalue()

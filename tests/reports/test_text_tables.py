@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from efficient360.core.text import one_line
 from efficient360.reports.text_tables import LATEX, TextTable, escape_latex, to_csv, to_latex, to_markdown
@@ -88,3 +89,10 @@ def test_what_is_best_is_bold() -> None:
 def test_a_row_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="3 cells in a table of 2"):
         TextTable(("a", "b"), [("1", "2", "3")])
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=4), TEXTS)
+def test_a_strict_parser_of_latex_finds_one_table_whatever_stands_in_it(rows: list[tuple[str, str]], title: str) -> None:
+    text = to_latex(TextTable(("a", "b"), rows, title))
+    nodes, _, _ = LatexWalker(text, tolerant_parsing=False).get_latex_nodes()
+    assert [node.environmentname for node in nodes if isinstance(node, LatexEnvironmentNode)] == ["table"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.findings import Finding
 from efficient360.core.formatting import count
 from efficient360.core.paths import is_folder
@@ -94,7 +95,9 @@ def opened_folder(folder: Path, split: str) -> OpenedTable:
     if split:
         if split not in places.splits:
             names = ", ".join(places.splits) or "none"
-            raise DatasetError("unknown-split", f"{folder} has no split {split!r}", f"its split folders are: {names}")
+            raise DatasetError(
+                "unknown-split", f"{folder} has no split {split!r}", did_you_mean(split, places.splits, listed=f"its split folders are: {names}")
+            )
         place = places.splits[split]
     else:
         place = places.flat or SplitPlace(places.root)

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.deployment.runtimes.runtime import Precision, Runtime
 from efficient360.errors import PluginError, SettingsError
 from efficient360.plugins.plugin_file import imported
@@ -45,7 +46,7 @@ def runtime(name: str) -> Runtime:
     if name.endswith(".py"):
         return _from_file(Path(name))
     if name not in names():
-        raise SettingsError("unknown-runtime", f"there is no runtime called {name!r}", f"known: {', '.join(names())}, or a file.py with one")
+        raise SettingsError("unknown-runtime", f"there is no runtime called {name!r}", did_you_mean(name, names(), "or a file.py with one"))
     module = importlib.import_module(f"{CONVERTERS}.{name}")
     converter: Runtime = module.RUNTIME
     return converter
@@ -88,7 +89,11 @@ def target(text: str) -> tuple[str, Precision]:
     converter = runtime(name)
     if precision and precision not in {p.value for p in converter.precisions}:
         has = ", ".join(p.value for p in converter.precisions)
-        raise SettingsError("unknown-precision", f"{converter.title} has no precision {precision!r}", f"it has {has}")
+        raise SettingsError(
+            "unknown-precision",
+            f"{converter.title} has no precision {precision!r}",
+            did_you_mean(precision, [p.value for p in converter.precisions], listed=f"it has {has}"),
+        )
     return name, Precision(precision or Precision.FP32)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import PluginError, SettingsError
 from efficient360.methods.adversarial.apgd import ApgdCe, ApgdDlr, ApgdTargeted
 from efficient360.methods.adversarial.attack import Attack
@@ -54,8 +55,7 @@ def attack(name: str, budget: Budget) -> Attack:
         return BUILT_IN[name](budget)
     if name in RECIPES:
         return TorchattacksAttack(name, budget.steps)
-    hint = f"known: {', '.join(BUILT_IN)}; from torchattacks: {', '.join(RECIPES)}; or a file.py with one"
-    raise SettingsError("unknown-attack", f"there is no attack called {name!r}", hint)
+    raise SettingsError("unknown-attack", f"there is no attack called {name!r}", did_you_mean(name, [*BUILT_IN, *RECIPES], "or a file.py with one"))
 
 
 def _from_file(path: Path) -> Attack:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import PluginError, SettingsError
 from efficient360.methods.attribution.attention import AttentionRollout, CheferRelevance
 from efficient360.methods.attribution.gradcam import GradCam
@@ -37,7 +38,7 @@ def attribution_method(name: str, steps: int, doublings: int) -> AttributionMeth
     if name.endswith(".py"):
         return _from_file(Path(name))
     if name not in METHODS:
-        raise SettingsError("unknown-explainer", f"there is no explainer called {name!r}", f"known: {', '.join(METHODS)}, or a file.py with your own")
+        raise SettingsError("unknown-explainer", f"there is no explainer called {name!r}", did_you_mean(name, METHODS, "or a file.py with your own"))
     return METHODS[name](steps, doublings)
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
+from efficient360.core.close_names import close_names
 from efficient360.core.reading import shown
 from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.zero_shot import CLASSES, FOLDER, PROMPTS, TextTower, Towers, ZeroShotClassifier, labels_from
 

@@ -15,11 +15,11 @@ from typing import Any, Final, final
 from torch import nn
 
 from efficient360.core import canonical
+from efficient360.core.close_names import close_names
 from efficient360.core.code_digest import Module, code_of
 from efficient360.core.paths import is_file, is_folder, user_path
 from efficient360.core.text import reason
 from efficient360.errors import CheckpointError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.imported_file import import_file, own_siblings
 from efficient360.models.libraries.library import Library, Published
 

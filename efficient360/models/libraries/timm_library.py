@@ -8,8 +8,8 @@ import timm
 from timm.models import get_pretrained_cfg, is_model, is_model_pretrained, list_models, split_model_name_tag
 from torch import nn
 
+from efficient360.core.close_names import close_names
 from efficient360.errors import CheckpointError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.library import Library, Published
 
 NORM_EPS: Final = "layer_norm_eps"

@@ -12,8 +12,8 @@ import torchvision
 from torch import nn
 from torchvision import models
 
+from efficient360.core.close_names import close_names
 from efficient360.errors import CheckpointError
-from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.library import Library, Published
 
 PREFIX: Final = "torchvision:"

@@ -10,9 +10,9 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
+from efficient360.core.close_names import close_names
 from efficient360.errors import CheckpointError
 from efficient360.models.adapters import MARK, merge
-from efficient360.models.libraries.close_names import close_names
 from efficient360.models.libraries.library import Library, Published
 from efficient360.models.libraries.transformers_config import NOT_OF_IMAGES, PREFIX, arguments_from, classifiers, config_class
 from efficient360.models.libraries.transformers_import import has_transformers, require_transformers

@@ -1,0 +1,88 @@
+"""``compare`` and the overlay of ``report --against``: runs side by side on the terminal, as a document or as a page."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from efficient360.cli.output_options import add_output_options, path_option
+from efficient360.cli.run_folders import warn_of_unreadable_lines
+from efficient360.errors import SettingsError
+
+FORMATS: Final = ("text", "md", "csv", "tex", "json", "html")
+FEWEST: Final = 2
+
+
+def add_compare(command: argparse.ArgumentParser) -> None:
+    """Give a command the options of ``compare``."""
+    command.add_argument("runs", type=path_option, nargs="+", metavar="RUN", help="folders of two or more runs; the first is A")
+    command.add_argument("--all", action="store_true", dest="everything", help="every metric too, after the axes and what decides")
+    command.add_argument(
+        "--format", choices=FORMATS, default="text", help="text, Markdown, CSV, LaTeX, JSON, or an HTML page with the radars laid over one another"
+    )
+    command.add_argument("--out", type=path_option, metavar="FILE", help="write it to this file (default: the terminal)")
+    command.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
+    add_output_options(command)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare runs and print or write what comes of it.
+
+    Raises:
+        SettingsError: One run only, or a format beside another (``bad-option``).
+        RunError: A run can't be read, or two share no metric.
+    """
+    from efficient360 import api
+    from efficient360.cli.output import Form, Result
+    from efficient360.reports.comparing import documents, text
+
+    if len(options.runs) < FEWEST:
+        raise SettingsError("bad-option", "compare got one run", "give the folders of two runs or more: efficient360 compare runs/a runs/b")
+    if options.format != "text" and options.console.form in (Form.JSON, Form.SUMMARY):
+        raise SettingsError("bad-option", f"--format {options.format} beside --{options.console.form}", "choose one of the two")
+    runs = [api.load_report(folder, options.plugin) for folder in options.runs]
+    for folder in options.runs:
+        warn_of_unreadable_lines(folder)
+    compared = api.compare(*runs)
+    if options.format == "text" and options.out is None:
+        data = compared.comparison
+        options.console.result(Result(lambda: text.text(data, options.everything), lambda: text.brief(data), lambda: documents.data(data)))
+        return 0
+    document = documents.document(compared.comparison, options.format, options.everything, compared.reports)
+    if options.out is None:
+        sys.stdout.write(document)
+    else:
+        write_document(document, options.out)
+    return 0
+
+
+def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
+    """Write a page that lays other runs over one, into its folder; the page's path.
+
+    Raises:
+        RunError: A run can't be read, two share no metric, or the page can't be written.
+    """
+    from efficient360 import api
+    from efficient360.core.paths import file_name
+
+    runs = [api.load_report(folder, plugins) for folder in (run, *others)]
+    for folder in others:
+        warn_of_unreadable_lines(folder)
+    page = run / f"against-{file_name('-'.join(folder.resolve().name for folder in others))}.html"
+    write_document(api.compare(*runs).to_html(), page)
+    return page
+
+
+def write_document(document: str, path: Path) -> None:
+    """Write a document whole or not at all.
+
+    Raises:
+        RunError: The system refuses it (``unwritable-run``).
+    """
+    from efficient360.storage.outcomes import write_atomically
+    from efficient360.storage.writing import into
+
+    with into(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, document.encode("utf-8", "replace"))
