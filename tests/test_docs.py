@@ -79,7 +79,8 @@ def test_command_parses(command: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_named_evaluators_datasets_and_protocols_exist() -> None:
     parsed = [cli.parser().parse_args(shlex.split(p.values[0], comments=True)[1:]) for p in _commands()]
-    names = {what: {line.split()[0] for line in listing(what, ())} for what in ("evaluators", "datasets", "protocols", "checkpoints", "dimensions")}
+    names = {what: {line.split()[0] for line in listing(what, ())} for what in ("datasets", "protocols", "checkpoints", "dimensions")}
+    names["evaluators"] = set(evaluators())
     for options in parsed:
         if options.command == "evaluate":
             assert not options.dataset or options.dataset in names["datasets"] or options.dataset.endswith((".yaml", "/")) or ":" in options.dataset

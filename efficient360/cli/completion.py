@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import argcomplete
 from argcomplete.completers import FilesCompleter
+from argcomplete.shell_integration import shellcode
 
 from efficient360.cli.argument_parser import all_parsers
 
@@ -18,7 +19,7 @@ def script(shell: str) -> str:
     Args:
         shell: ``bash``, ``zsh`` or ``fish``.
     """
-    code: str = argcomplete.shellcode(["efficient360"], shell=shell)
+    code: str = shellcode(["efficient360"], shell=shell)
     return code.strip()
 
 

@@ -29,7 +29,7 @@ class ModelEntry(BaseModel):
     preprocess: dict[str, Any] = {}
     random_weights: bool = False
     weights_key: str = ""
-    as_: Annotated[str, Field(alias="as")] = ""
+    as_: str = Field(default="", alias="as")
 
 
 @final
@@ -123,7 +123,7 @@ def options_of(job: Job, checkpoints: Sequence[str] = ()) -> list[list[str]]:
         job: The job.
         checkpoints: Evaluated in place of the job's models, where any are given.
     """
-    models = [ModelEntry(checkpoint=checkpoint, **{"as": ""}) for checkpoint in checkpoints] or job.models
+    models = [ModelEntry.model_validate({"checkpoint": checkpoint}) for checkpoint in checkpoints] or job.models
     shared = [argument for section in (job.data, job.evaluation, job.results) for argument in _arguments(section)]
     return [[model.checkpoint, *_arguments(model), *shared] for model in models]
 

@@ -14,8 +14,10 @@ TELLING_STEPS: Final = 2
 """Steps after the first from which an evaluator's own pace counts: the first loads, converts and warms up, and says little of the others."""
 TELLING_SHARE: Final = 0.05
 """Likewise, of all its steps."""
-_WEIGHT: Final = 15.0
-"""Seconds of the table that weigh as much as what was measured: a few quick evaluators scale nothing."""
+_PATIENCE: Final = 15.0
+"""Seconds below which an evaluator is never late."""
+_WEIGHT: Final = 1 / 6
+"""Share of the whole table's seconds that weighs as much as what was measured: a few quick evaluators scale little."""
 _LEAST_SCALE: Final = 0.25
 _MOST_SCALE: Final = 4.0
 _BEYOND: Final = 3.0
@@ -129,16 +131,14 @@ class Forecast:
         known = [name for name in self._open if self._expected[name] is not None]
         if self._open and not known:
             return None
-        now, scale = self.clock(), self._scale()
-        seconds = 0.0
-        for name in known:
-            expected = scale * (self._expected[name] or 0.0)
-            if self._current is None or name != self._current.name:
-                seconds += expected
-            elif (of_current := _left_of(self._current, expected, now)) is not None:
-                seconds += of_current
-            else:
+        now = self.clock()
+        current = None if self._current is None else self._current.name
+        seconds = self._scale(now) * sum(self._expected[name] or 0.0 for name in known if name != current)
+        if self._current is not None and current in known:
+            of_current = _left_of(self._current, self._scale(None) * (self._expected[current] or 0.0), now)
+            if of_current is None:
                 return None
+            seconds += of_current
         return seconds if self._until is None else max(0.0, min(seconds, self._until - now))
 
     def _take_opened(self, event: Opened, now: float) -> None:
@@ -167,9 +167,16 @@ class Forecast:
             self._taken += event.records[0].seconds
             self._foretold += expected
 
-    def _scale(self) -> float:
-        """Seconds of the run for one of the table."""
-        return min(_MOST_SCALE, max(_LEAST_SCALE, (self._taken + _WEIGHT) / (self._foretold + _WEIGHT)))
+    def _scale(self, now: float | None) -> float:
+        """Seconds of the run for one of the table; with those of the evaluator in hand where the time is given."""
+        weight = max(_PATIENCE, _WEIGHT * sum(seconds or 0.0 for seconds in self._expected.values()))
+        taken, foretold = self._taken, self._foretold
+        expected = 0.0 if self._current is None else self._expected.get(self._current.name) or 0.0
+        if now is not None and self._current is not None and expected:
+            elapsed, pace = now - self._current.began, self._current.own_pace()
+            taken += elapsed
+            foretold += expected * pace[1] if pace is not None else min(elapsed, expected)
+        return min(_MOST_SCALE, max(_LEAST_SCALE, (taken + weight) / (foretold + weight)))
 
 
 def _left_of(current: _Current, expected: float, now: float) -> float | None:
@@ -178,6 +185,6 @@ def _left_of(current: _Current, expected: float, now: float) -> float | None:
     by_table = max(expected - elapsed, 0.1 * expected)
     pace = current.own_pace()
     if pace is None:
-        return by_table if elapsed <= max(_BEYOND * expected, _WEIGHT) else None
+        return by_table if elapsed <= max(_BEYOND * expected, _PATIENCE) else None
     left, share = pace
     return share * max(0.0, left - (now - current.at)) + (1 - share) * by_table

@@ -75,7 +75,7 @@ def test_what_the_run_took_scales_the_rest() -> None:
     run.at(0, opened("costly", "slow"))
     run.at(0, Started("costly", 0, 2))
     run.at(200, finished("costly", 200))
-    assert run.forecast.left() == pytest.approx(100 * 215 / 115)
+    assert run.forecast.left() == pytest.approx(100 * (200 + 200 / 6) / (100 + 200 / 6))
 
 
 def test_one_quick_evaluator_scales_little() -> None:
@@ -83,7 +83,7 @@ def test_one_quick_evaluator_scales_little() -> None:
     run.at(0, opened("quick", "costly"))
     run.at(0, Started("quick", 0, 2))
     run.at(4, finished("quick", 4))
-    assert run.forecast.left() == pytest.approx(100 * 19 / 16)
+    assert run.forecast.left() == pytest.approx(100 * (4 + 101 / 6) / (1 + 101 / 6))
 
 
 def test_the_first_step_says_nothing() -> None:
@@ -102,6 +102,20 @@ def test_an_evaluators_own_pace_counts_the_more_it_has_done() -> None:
     for done in range(6):
         run.at(4 * done, Progress("costly", done, 10))
     assert run.forecast.left() == pytest.approx(0.5 * 20 + 0.5 * 80)
+
+
+def test_a_slow_evaluator_scales_the_others_while_it_runs() -> None:
+    """Half of its steps in the time of all: the others are told to take longer at once, not when it ends."""
+    run = Run()
+    run.at(0, opened("costly", "slow"))
+    run.at(0, Started("costly", 0, 2))
+    told = []
+    for done in range(6):
+        run.at(20 * done, Progress("costly", done, 10))
+        told.append(run.forecast.left() or 0.0)
+    assert told[-1] == pytest.approx(0.5 * 100 + 0.5 * 10 + 100 * (100 + 200 / 6) / (50 + 200 / 6))
+    assert told[0] == pytest.approx(200)
+    assert told[-1] > told[0]
 
 
 def test_it_is_estimating_where_it_has_nothing_to_say() -> None:

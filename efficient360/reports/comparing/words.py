@@ -193,6 +193,6 @@ def notes(comparison: Comparison) -> Sequence[str]:
     if summary + rest:
         told.append(
             f"{formatting.count(summary + rest)} tests, {formatting.count(paired)} paired over up to {formatting.count(comparison.paired)} shared images; "
-            f"adjusted at 5 %: Holm over the {summary} of summary metrics, Benjamini–Hochberg over the others. Intervals: 95 %, each by itself."
+            f"adjusted at 5 %: Holm over the {summary} of summary metrics; Benjamini–Hochberg over the others, and Holm over each metric's conditions. Intervals: 95 %, each by itself."
         )
     return told
