@@ -64,7 +64,9 @@ def test_summary_metrics_are_a_family_of_their_own_over_all_axes_and_pairs() -> 
 def test_the_conditions_of_a_metric_are_adjusted_by_holm_among_themselves_too() -> None:
     def corrupted(loss: float) -> Run:
         rng = np.random.default_rng(1)
-        columns = {("corruption", "correct", f'{{"corruption": "c{i}", "severity": 1}}'): (rng.random(100) > (loss if i else 0.3)).astype(float) for i in range(15)}
+        columns = {
+            ("corruption", "correct", f'{{"corruption": "c{i}", "severity": 1}}'): (rng.random(100) > (loss if i else 0.3)).astype(float) for i in range(15)
+        }
         records = [share(CORRUPTED, v, "corruption", corruption=f"c{i}", over="1 severity") for i, v in enumerate(columns.values())]
         return made("A", records, columns)
 
