@@ -73,7 +73,7 @@ def test_the_conditions_of_a_metric_are_adjusted_by_holm_among_themselves_too() 
     rows = compare_runs([corrupted(0.1), corrupted(0.2)]).rows
     raw = [row.raw_p_value or 0.0 for row in rows]
     assert [row.p_value for row in rows] == pytest.approx(list(np.maximum(holm(raw), stats.false_discovery_control(raw))))
-    assert min(raw) < 0.05 < min(row.p_value or 0.0 for row in rows if (row.raw_p_value or 0.0) > 0.05 / 15)
+    assert (np.array(holm(raw)) > stats.false_discovery_control(raw)).any()
 
 
 def test_an_axis_is_decided_by_its_summary_metrics() -> None:
