@@ -101,7 +101,6 @@ def test_labels_stay_inside_the_radar(opened: Opened, width: int) -> None:
 def test_a_link_of_the_contents_leads_to_its_section(opened: Opened) -> None:
     page = opened(viewport={"width": 1280, "height": 900}).page
     page.get_by_role("navigation", name="Contents").get_by_role("link", name="Robustness").click()
-    page.wait_for_function("scrollY > 500")
     expect(page.get_by_role("heading", name="Robustness")).to_be_in_viewport()
     expect(page.get_by_role("navigation", name="Contents")).to_be_in_viewport()
 
@@ -139,7 +138,7 @@ def test_it_prints_light_even_from_a_dark_screen(opened: Opened) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     picture = Image.open(io.BytesIO(page.screenshot())).convert("L")
-    assert picture.getpixel((3, 3)) == 255
+    assert picture.getpixel((1270, 3)) == 255
 
 
 def test_it_can_be_read_with_the_keyboard_and_without_scripts(browser: Browser, address: str, opened: Opened) -> None:

@@ -2,20 +2,31 @@
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("export").textContent);
-  const HIDDEN = ".unseen, .only-narrow, .meaning, svg, button, [data-copy=no]";
+  const HIDDEN = ".unseen, .only-narrow, .meaning, .direction, svg, button, [data-copy=no]";
   const DRAWN_TO = 3;  // pixels of a PNG for one px
   const FONT = "'Liberation Sans', Arial, Helvetica, 'DejaVu Sans', sans-serif";
 
-  // A cell as one line: parts that stand below one another are joined by a comma.
-  const cell = element => {
+  // An element's text on one line without explanations; parts that stand below one another are joined by a comma.
+  const line = element => {
     const copy = element.cloneNode(true);
     copy.querySelectorAll(HIDDEN).forEach(part => part.remove());
-    const parts = [...copy.childNodes].map(node => node.textContent.replace(/\s+/g, " ").trim()).filter(Boolean);
-    return copy.children.length > 1 ? parts.join(", ") : parts.join(" ");
+    return [...copy.childNodes].map(node => node.textContent.replace(/\s+/g, " ").trim()).filter(Boolean).join(", ");
   };
 
-  // Rows of texts, spanned cells filled with empty ones; rows of one spanned cell begin a group and go before its lines.
-  const grid = table => [...table.rows].map(row => [...row.cells].flatMap(td => [cell(td), ...Array(td.colSpan - 1).fill("")]));
+  // Rows of texts, spanned cells filled with empty ones. The head of a group goes before the name of each of its rows; notes across a table are left out.
+  const grid = table => {
+    const wide = table.rows[0].cells.length;
+    let group = "";
+    return [...table.rows].flatMap(row => {
+      const [first] = row.cells;
+      const across = row.cells.length === 1 && first.colSpan === wide && wide > 1;
+      if (first?.scope === "rowgroup") group = line(first);
+      else if (!row.classList.contains("again")) group = "";
+      if (across) return [];
+      const cells = [...row.cells].flatMap(td => [line(td), ...Array(td.colSpan - 1).fill("")]);
+      return [group ? [[group, cells[0]].filter(Boolean).join(", "), ...cells.slice(1)] : cells];
+    });
+  };
 
   const number = text => /^[-+−±≈≤≥<>]?\s?[\d.]/.test(text) || ["–", "—", ""].includes(text);
   const shape = table => {
@@ -31,8 +42,8 @@
 
   const plain = text => text.replace(/([\\`*_[\]<>|~#&])/g, "\\$1");
   const markdown = ({ columns, rows, right }) => {
-    const line = cells => `| ${cells.join(" | ")} |\n`;
-    return line(columns.map(plain)) + line(right.map(is => is ? "---:" : ":---")) + rows.map(row => line(row.map(plain))).join("");
+    const row = cells => `| ${cells.join(" | ")} |\n`;
+    return row(columns.map(plain)) + row(right.map(is => is ? "---:" : ":---")) + rows.map(cells => row(cells.map(plain))).join("");
   };
 
   const tex = text => {
@@ -40,10 +51,10 @@
     return /^[[*]/.test(escaped) ? `{${escaped[0]}}${escaped.slice(1)}` : escaped;
   };
   const latex = ({ columns, rows, right }, title) => {
-    const line = cells => `${cells.map(tex).join(" & ")} \\\\\n`;
+    const row = cells => `${cells.map(tex).join(" & ")} \\\\\n`;
     const caption = title ? `\\caption{${tex(title)}}\n` : "";
-    return `\\begin{table}\n\\centering\n${caption}\\begin{tabular}{${right.map(is => is ? "r" : "l").join("")}}\n\\toprule\n${line(columns)}\\midrule\n` +
-      `${rows.map(line).join("")}\\bottomrule\n\\end{tabular}\n\\end{table}\n`;
+    return `\\begin{table}\n\\centering\n${caption}\\begin{tabular}{${right.map(is => is ? "r" : "l").join("")}}\n\\toprule\n${row(columns)}\\midrule\n` +
+      `${rows.map(row).join("")}\\bottomrule\n\\end{tabular}\n\\end{table}\n`;
   };
 
   const copy = async text => {
@@ -163,10 +174,14 @@
     made.addEventListener("click", () => opener === made ? close(true) : open(made, choices()));
     return made;
   };
-  const heading = element => element.closest("section")?.querySelector("h1, h2")?.textContent.trim() ?? "";
+  // A figure's caption; elsewhere the section's heading with that of the fold or region.
   const titled = element => {
-    const caption = element.closest("figure")?.querySelector("figcaption, summary") ?? element.closest("details")?.querySelector("summary");
-    return (caption?.textContent ?? heading(element)).replace(/\s+/g, " ").trim();
+    const caption = element.closest("figure")?.querySelector("figcaption, summary");
+    if (caption) return line(caption);
+    const section = element.closest("section")?.querySelector("h1, h2");
+    const fold = element.closest("details:not(.more)")?.querySelector("summary");
+    const part = fold ? line(fold) : element.closest("details") ? "details" : "";
+    return [section ? line(section) : "", part].filter(Boolean).join(": ");
   };
   const above = (element, made) => {
     const row = document.createElement("div");
