@@ -180,11 +180,11 @@ def _failed(report: Report) -> Iterator[Alert]:
     for record in report.records:
         failure = record.outcome
         if isinstance(failure, Failure) and failure.status is Status.FAILED:
-            what = names.title(failure.metric.name) if failure.metric else names.words(record.evaluator)
+            title = names.title(failure.metric.name) if failure.metric else names.words(record.evaluator)
             key = axis_of(report, record) or "", failure.code, failure.message, failure.hint
-            grouped.setdefault(key, []).append(what)
-    for (axis, code, message, hint), what in grouped.items():
-        yield Alert(Severity.CRITICAL, Kind.FAILED, code, axis, f"{'; '.join(dict.fromkeys(what))} failed: {message}", hint)
+            grouped.setdefault(key, []).append(title)
+    for (axis, code, message, hint), titles in grouped.items():
+        yield Alert(Severity.CRITICAL, Kind.FAILED, code, axis, f"{'; '.join(dict.fromkeys(titles))} failed: {message}", hint)
 
 
 def _missing(report: Report) -> Iterator[Alert]:
