@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 from gate_runs import LATENCY, NLL, TOP1
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.statistics import clopper_pearson, wilson
 from efficient360.reports.comparing.example_values import OfExamples, Paired
-from efficient360.reports.gate.evidence import change_evidence, paired_evidence, tango, value_evidence
+from efficient360.reports.gate.evidence import change_evidence, paired_evidence, ratio_evidence, tango, value_evidence
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +25,7 @@ def test_a_share_is_tested_by_the_binomial_distribution() -> None:
     assert value_evidence(m, 0.7, below=False).p_value == pytest.approx(stats.binom.sf(39, 50, 0.7))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 40), st.floats(0.01, 0.99))
 def test_a_share_fails_where_the_exact_interval_lies_beyond_the_limit(hits: int, limit: float) -> None:
     m = Measurement(TOP1, hits / 40, 40, wilson(hits, 40))
@@ -78,6 +79,17 @@ def test_few_repeats_are_judged_by_the_longer_tail() -> None:
     assert near.p_value == pytest.approx(stats.norm.sf(0.05 / (0.1 * math.sqrt(2) / stats.norm.ppf(0.975))))
 
 
+def test_a_ratio_is_tested_on_the_log_scale_and_never_falls_by_more_than_all() -> None:
+    method = "student-t over 3 processes, 5% between runs"
+    a, b = (Measurement(LATENCY, v, 60, Interval(v / 1.5, v * 1.5, method)) for v in (1.0, 1.5))
+    found = ratio_evidence(b, a, 1.1, below=False)
+    z, t = (math.log(1.5 / 1.1) / (math.hypot(1, 1) * math.log(1.5) / q) for q in (stats.norm.ppf(0.975), stats.t.ppf(0.975, 2)))
+    assert found.p_value == pytest.approx(max(stats.norm.sf(z), stats.t.sf(t, 4)))
+    assert found.interval is not None
+    assert found.interval.low == pytest.approx(1.5 * math.exp(-math.hypot(1, 1) * math.log(1.5)) - 1)
+    assert -1 < found.interval.low < 0.5 < found.interval.high
+
+
 def test_right_and_wrong_against_no_change_is_mcnemar() -> None:
     first, second = np.ones(100), np.ones(100)
     first[:3], second[10:20] = 0, 0
@@ -116,6 +128,7 @@ def test_a_statistic_is_tested_by_swaps_at_no_change_and_by_resamples_at_a_margi
     assert worse > 0.99
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 60), st.floats(-0.5, 0.5))
 def test_tango_is_the_score_at_the_likeliest_proportions_with_that_difference(gained: int, lost: int, neither: int, difference: float) -> None:
     n = gained + lost + neither

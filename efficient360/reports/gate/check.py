@@ -12,7 +12,7 @@ from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
 from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
 from efficient360.reports.comparing.sources import values_behind
-from efficient360.reports.gate.evidence import Evidence, change_evidence, paired_evidence, value_evidence
+from efficient360.reports.gate.evidence import Evidence, change_evidence, is_positive, paired_evidence, ratio_evidence, value_evidence
 from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
@@ -118,7 +118,12 @@ def _changed(blank: RuleResult, run: Measurement, baseline: Measurement, limit: 
     change = run.value - baseline.value
     broken = blank.rule.breaks(run.value - factor * baseline.value - shift, abs(run.value) + abs(factor * baseline.value) + abs(shift))
     below = blank.rule.worse_below
-    evidence = change_evidence(run, baseline, factor, shift, below) if paired is None else paired_evidence(paired, factor, shift, below)
+    if paired is not None:
+        evidence = paired_evidence(paired, factor, shift, below)
+    elif relative and factor > 0 and is_positive(run) and is_positive(baseline):
+        evidence = ratio_evidence(run, baseline, factor, below)
+    else:
+        evidence = change_evidence(run, baseline, factor, shift, below)
     if not relative:
         return _with(replace(blank, change=change), evidence, broken)
     share = (

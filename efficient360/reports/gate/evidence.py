@@ -99,6 +99,36 @@ def change_evidence(run: Measurement, baseline: Measurement, factor: float, shif
     return Evidence(_p_value(run.value - factor * baseline.value - shift, error, below), False, basis, interval)
 
 
+def ratio_evidence(run: Measurement, baseline: Measurement, factor: float, below: bool) -> Evidence:
+    """As :func:`change_evidence` of ``run - factor * baseline``, on the log scale: for values that are positive, whose ratio it is that matters.
+
+    Both values and the ends of their intervals are above 0, see :func:`is_positive`.
+    """
+    if run.exact and baseline.exact:
+        return Evidence(None, True, "exact values")
+    if reason := untested_reason(run) or untested_reason(baseline):
+        return Evidence(None, False, reason)
+    (low, high), (base_low, base_high) = _log_sides(run), _log_sides(baseline)
+    error = _difference(_error(run, max(low, high)), _error(baseline, max(base_low, base_high)), 1.0)
+    if error.normal == 0:
+        return Evidence(None, False, "intervals of no width")
+    ratio = run.value / baseline.value
+    ends = ratio * math.exp(-math.hypot(low, base_high)), ratio * math.exp(math.hypot(high, base_low))  # MOVER, Zou & Donner 2008
+    interval = Interval(baseline.value * (ends[0] - 1), baseline.value * (ends[1] - 1), "mover of logarithms")
+    basis = "repeats of the two values" if math.isfinite(error.freedom) else "intervals of the two values"
+    return Evidence(_p_value(math.log(ratio / factor), error, below), False, basis, interval)
+
+
+def is_positive(m: Measurement) -> bool:
+    """Whether a value and its interval lie above 0."""
+    return m.value > 0 and (m.interval is None or m.interval.low > 0)
+
+
+def _log_sides(m: Measurement) -> tuple[float, float]:
+    """How far an interval reaches below and above its value on the log scale."""
+    return (0.0, 0.0) if m.interval is None else (math.log(m.value / m.interval.low), math.log(m.interval.high / m.value))
+
+
 def paired_evidence(pair: Paired, factor: float, shift: float, below: bool) -> Evidence:
     """Evidence from values of the same examples that the truth of ``run - factor * baseline - shift`` lies below 0 (above, unless ``below``).
 
