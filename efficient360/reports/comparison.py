@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
@@ -111,7 +111,8 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     apart; if they overlap, nothing was tested.
 
     The summary metrics of all axes and pairs of runs are one family, whose p-values are Holm-adjusted: a wrong "better" on any axis has a chance of at most
-    5 %. All other tests are another, adjusted by Benjamini and Hochberg: of the differences that are called so, at most 5 % are expected to be none.
+    5 %. All other tests are another, adjusted by Benjamini and Hochberg over all of them (of the differences that are called so, at most 5 % are expected to be
+    none) and by Holm over the conditions of each metric, such as its fifteen corruptions; the larger counts.
 
     Args:
         runs: At least two.
@@ -175,19 +176,34 @@ def _refusal(a: Record | None, b: Record | None, same_data: bool) -> tuple[Verdi
 
 
 def _adjusted(candidates: Sequence[_Candidate]) -> list[float | None]:
-    """Adjusted p-value of each candidate: summary metrics by Holm, all others by Benjamini and Hochberg."""
-    p_values: list[float | None] = [None] * len(candidates)
-    for is_summary in (True, False):
-        raw = {
-            i: c.evidence.p_value
-            for i, c in enumerate(candidates)
-            if c.evidence is not None and c.evidence.p_value is not None and (c.anchor is not None) is is_summary
-        }
-        family = [p for p in raw.values() if p is not None]
-        adjusted = holm(family) if is_summary else [float(p) for p in stats.false_discovery_control(family)] if family else []
-        for i, p in zip(raw, adjusted, strict=True):
-            p_values[i] = p
-    return p_values
+    """Adjusted p-value of each candidate."""
+    raw = [None if c.evidence is None else c.evidence.p_value for c in candidates]
+    summary = [i for i, c in enumerate(candidates) if c.anchor is not None and raw[i] is not None]
+    other = [i for i, c in enumerate(candidates) if c.anchor is None and raw[i] is not None]
+    adjusted = list(raw)
+    _adjust(adjusted, raw, summary, holm)
+    _adjust(adjusted, raw, other, _benjamini_hochberg)
+    by_metric: dict[tuple[str, str, RunPair], list[int]] = {}
+    for i in other:
+        by_metric.setdefault((*_metric(candidates[i]), candidates[i].runs), []).append(i)
+    for places in by_metric.values():
+        _adjust(adjusted, raw, places, holm)
+    return adjusted
+
+
+def _adjust(adjusted: list[float | None], raw: Sequence[float | None], places: Sequence[int], method: Callable[[list[float]], Sequence[float]]) -> None:
+    """Adjust some of the p-values by a method; one that was adjusted by another is only raised."""
+    for i, p in zip(places, method([raw[i] or 0.0 for i in places]), strict=True):
+        adjusted[i] = max(p, adjusted[i] or 0.0)
+
+
+def _benjamini_hochberg(p_values: list[float]) -> Sequence[float]:
+    return [float(p) for p in stats.false_discovery_control(p_values)] if p_values else []
+
+
+def _metric(candidate: _Candidate) -> tuple[str, str]:
+    record = candidate.first or candidate.second
+    return ("", "") if record is None or record.metric is None else (record.evaluator, record.metric.name)
 
 
 def _row(candidate: _Candidate, p: float | None) -> MetricComparison:

@@ -61,6 +61,21 @@ def test_summary_metrics_are_a_family_of_their_own_over_all_axes_and_pairs() -> 
     assert {row.runs for row in found.rows} == {(0, 1), (0, 2), (1, 2)}
 
 
+def test_the_conditions_of_a_metric_are_adjusted_by_holm_among_themselves_too() -> None:
+    def corrupted(loss: float) -> Run:
+        rng = np.random.default_rng(1)
+        columns = {
+            ("corruption", "correct", f'{{"corruption": "c{i}", "severity": 1}}'): (rng.random(100) > (loss if i else 0.3)).astype(float) for i in range(15)
+        }
+        records = [share(CORRUPTED, v, "corruption", corruption=f"c{i}", over="1 severity") for i, v in enumerate(columns.values())]
+        return made("A", records, columns)
+
+    rows = compare_runs([corrupted(0.1), corrupted(0.2)]).rows
+    raw = [row.raw_p_value or 0.0 for row in rows]
+    assert [row.p_value for row in rows] == pytest.approx(list(np.maximum(holm(raw), stats.false_discovery_control(raw))))
+    assert (np.array(holm(raw)) > stats.false_discovery_control(raw)).any()
+
+
 def test_an_axis_is_decided_by_its_summary_metrics() -> None:
     found = compare_runs([full("A", RIGHT, macs=1e9, bytes=2e7), full("B", BETTER, macs=2e9, bytes=1e7)])
     verdicts = {axis.name: axis.verdicts[0, 1] for axis in found.axes}

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from gate_runs import LATENCY, NLL, TOP1
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -25,6 +25,7 @@ def test_a_share_is_tested_by_the_binomial_distribution() -> None:
     assert value_evidence(m, 0.7, below=False).p_value == pytest.approx(stats.binom.sf(39, 50, 0.7))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 40), st.floats(0.01, 0.99))
 def test_a_share_fails_where_the_exact_interval_lies_beyond_the_limit(hits: int, limit: float) -> None:
     m = Measurement(TOP1, hits / 40, 40, wilson(hits, 40))
@@ -127,6 +128,7 @@ def test_a_statistic_is_tested_by_swaps_at_no_change_and_by_resamples_at_a_margi
     assert worse > 0.99
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 60), st.floats(-0.5, 0.5))
 def test_tango_is_the_score_at_the_likeliest_proportions_with_that_difference(gained: int, lost: int, neither: int, difference: float) -> None:
     n = gained + lost + neither

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from efficient360.core.arrays import Floats
+from efficient360.core.arrays import Floats, Integers
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, OfExamples, OfMeans, stacked
@@ -79,17 +79,18 @@ def _ece(values: Floats, bins: int, debiased: bool) -> Floats:
         return error
     sizes = np.diff(edges, axis=1)
     misses = np.clip(_between(1 - confidence, edges) / np.maximum(sizes, 1), 0.0, 1.0)
-    return error - _mean_deviation(sizes, misses).sum(axis=1) / n
+    excess: Floats = error - _mean_deviation(sizes, misses).sum(axis=1) / n
+    return excess
 
 
-def _between(values: Floats, edges: Floats) -> Floats:
+def _between(values: Floats, edges: Integers) -> Floats:
     """Sums of ``(r, n)`` between neighbouring edges ``(r, b + 1)``."""
     cumulative = np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
     sums: Floats = np.diff(np.take_along_axis(cumulative, edges, axis=1), axis=1)
     return sums
 
 
-def _mean_deviation(n: Floats, p: Floats) -> Floats:
+def _mean_deviation(n: Integers, p: Floats) -> Floats:
     """Mean absolute deviation of binomial counts (De Moivre 1730), as examples of one bin have about the same confidence."""
     above = np.floor(n * p) + 1
     with np.errstate(divide="ignore", invalid="ignore"):

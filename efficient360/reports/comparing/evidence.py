@@ -21,6 +21,8 @@ SWAPS: Final = 999
 MORE_SWAPS: Final = 9_999
 MORE_SORTED: Final = 1_999
 """Swaps of a statistic's values between two runs: so many more where the first ones say that it is close."""
+MOST_VALUES: Final = 20_000_000
+"""Examples swapped in all: of very many, fewer swaps are made."""
 CLOSE: Final = 0.05
 RESAMPLES: Final = 500
 CELLS: Final = 300_000
@@ -105,7 +107,8 @@ def swap_p_value(paired: Paired, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     observed = abs(float((statistic(paired.second[None]) - statistic(paired.first[None]))[0]))
     reached = made = 0
-    for wanted in (SWAPS, MORE_SORTED if isinstance(statistic, OfExamples) else MORE_SWAPS):
+    more = MORE_SORTED if isinstance(statistic, OfExamples) else MORE_SWAPS
+    for wanted in (SWAPS, max(SWAPS, min(more, MOST_VALUES // len(paired)))):
         if made and (reached + 1) / (made + 1) > CLOSE:
             break
         while made < wanted:

@@ -42,7 +42,8 @@ class MetricComparison:
         second: Measurement of the second run, ``None`` if it has none.
         difference: Second minus first, in the metric's unit; ``None`` unless both have it.
         interval: 95 % interval of the difference, by itself; ``None`` where there is none.
-        p_value: Adjusted: by Holm over the summary metrics of all axes, by Benjamini and Hochberg over all other metrics; ``None`` where there was no test.
+        p_value: Adjusted: by Holm over the summary metrics of all axes; by Benjamini and Hochberg over all other metrics, and by Holm over the conditions of
+            each; ``None`` where there was no test.
         verdict: Which is better.
         basis: How the verdict was reached, or why there is none.
         kind: What it rests on.

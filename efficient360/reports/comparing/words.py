@@ -189,10 +189,11 @@ def notes(comparison: Comparison) -> Sequence[str]:
     summary = sum(row.p_value is not None for row in comparison.rows if row.summary)
     rest = sum(row.p_value is not None for row in comparison.rows if not row.summary)
     paired = sum(row.pairs > 0 for row in comparison.rows)
-    told = [] if comparison.same_data else ["The runs used different data: only what needs no images is compared."]
+    told = [] if comparison.same_data else ["The runs share no images: only what needs none is compared."]
     if summary + rest:
         told.append(
             f"{formatting.count(summary + rest)} tests, {formatting.count(paired)} paired over up to {formatting.count(comparison.paired)} shared images; "
-            f"adjusted at 5 %: Holm over the {summary} of summary metrics, Benjamini–Hochberg over the others. Intervals: 95 %, each by itself."
+            f"adjusted at 5 %: Holm over the {summary} of summary metrics; Benjamini–Hochberg over the others, and Holm over each metric's conditions. "
+            "Intervals: 95 %, each by itself."
         )
     return told

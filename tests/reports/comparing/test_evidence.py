@@ -61,7 +61,8 @@ def test_sorted_statistics_and_means_are_swapped_alike() -> None:
 def test_correct_and_incorrect_are_tested_by_mcnemar_with_newcombes_interval() -> None:
     first, second = (np.array([1] * a + [0] * b + [1] * 20, dtype=float) for a, b in ((9, 2), (0, 11)))
     second[9:11] = 1
-    found = weigh(*(measurement(v.mean(), 31, Interval(0, 1, "wilson")) for v in (first, second)), Paired(first[:, None], second[:, None]))
+    a, b = (measurement(float(v.mean()), 31, Interval(0, 1, "wilson")) for v in (first, second))
+    found = weigh(a, b, Paired(first[:, None], second[:, None]))
     assert found.kind is Kind.PAIRED
     assert found.p_value == pytest.approx(stats.binomtest(9, 11).pvalue)
     expected = newcombe_paired(20, 2, 9, 0)
@@ -72,7 +73,8 @@ def test_correct_and_incorrect_are_tested_by_mcnemar_with_newcombes_interval() -
 
 def test_repeats_are_tested_as_two_samples() -> None:
     x, y = RNG.normal(0.5, 0.01, 3), RNG.normal(0.53, 0.02, 3)
-    found = weigh(*(measurement(float(v.mean()), 3, student(v, "student-t over seeds")) for v in (x, y)), None)
+    a, b = (measurement(float(v.mean()), 3, student(v, "student-t over seeds")) for v in (x, y))
+    found = weigh(a, b, None)
     assert found.kind is Kind.REPEATS
     assert found.p_value == pytest.approx(stats.ttest_ind(x, y, equal_var=False).pvalue)
 
