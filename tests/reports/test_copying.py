@@ -17,6 +17,7 @@ from efficient360.core.figures import Table
 from efficient360.core.measurement import Measurement
 from efficient360.core.outcome import Record
 from efficient360.reports.html import render
+from efficient360.reports.report import axes_of
 from efficient360.reports.text_tables import TextTable, to_csv, to_latex, to_markdown
 from efficient360.reports.theme import LIGHT
 
@@ -44,7 +45,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert isinstance(accuracy, Measurement)
     records = [Record("accuracy", dataclasses.replace(accuracy, extra=(Table(TITLE, COLUMNS, ROWS), *accuracy.extra))), *report.records[1:]]
     path: Path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(dataclasses.replace(report, records=records)), encoding="utf-8")
+    path.write_text(render(dataclasses.replace(report, records=records, axes=axes_of(synthetic.dimensions(), records))), encoding="utf-8")
     return path.as_uri()
 
 
