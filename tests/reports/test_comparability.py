@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from efficient360.reports.radar_svg import radar_svg
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,6 +21,9 @@ from efficient360.leaderboard.build import boards, build
 from efficient360.reports import html, sections
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparison import Verdict, compare
+from efficient360.reports.drawing.radar import RadarRun
+from efficient360.reports.drawing.radar import radar as drawn_radar
+from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.radar import radar
 from efficient360.reports.report import Axis, Report, axes_of
 from efficient360.reports.report import to_json as report_json
@@ -140,7 +142,7 @@ def test_a_score_under_weaker_attacks_is_marked_as_an_upper_bound_everywhere() -
     assert "≤ 0.50" in printed(whole)
     assert "upper bound" in printed(whole)
     assert "≤ 0.50" in str(radar(whole.axes))
-    assert "≤ 0.50" in radar_svg(whole.axes)
+    assert "≤ 0.50" in standalone(drawn_radar(RadarRun("m", whole.axes)))
     page = html.render(whole)
     assert "≤ 0.50" in page
     assert "upper bound: adversarial" in page
@@ -168,7 +170,7 @@ def test_void_numbers_have_no_score_anywhere(tmp_path: Path) -> None:
     assert f"no score, void: {BLIND}" in text
     assert "void (60.0 %)" in text
     assert "void" in str(radar([gap]))
-    assert "void" in radar_svg([gap])
+    assert "void" in standalone(drawn_radar(RadarRun("m", [gap])))
     assert BLIND in html.render(void)
     assert metrics(void) == {}
     assert axis_rows(void)[1][1] is None

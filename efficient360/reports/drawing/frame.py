@@ -63,12 +63,12 @@ def margin(axis: Axis, title: str) -> float:
 
 
 def apart(ticks: Sequence[tuple[float, str]], size: float) -> list[tuple[float, str]]:
-    """The ticks whose centred labels keep clear of the last one kept."""
+    """The ticks whose centred labels keep clear of the last one kept, and within the drawing."""
     kept: list[tuple[float, str]] = []
     end = float("-inf")
     for x, name in ticks:
         half = text.width(name, size) / 2
-        if x - half >= end + 4:
+        if x - half >= max(end + 4, 0) and x + half <= WIDTH:
             kept.append((x, name))
             end = x + half
     return kept

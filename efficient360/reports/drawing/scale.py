@@ -97,7 +97,7 @@ def _labels(ticks: Sequence[float], step: float) -> tuple[str, ...]:
     places = max(0, next((p for p in range(12) if abs(round(step, p) - step) < 1e-9 * step), 12))
     if places > 4:
         digits = next((d for d in range(1, 16) if len({f"{v:.{d}e}" for v in ticks}) == len(ticks)), 16)
-        return tuple(f"{v:.{digits}e}".replace("-", MINUS) for v in ticks)
+        return tuple("0" if abs(v) < step / 2 else f"{v:.{digits}e}".replace("-", MINUS) for v in ticks)
     return tuple("0" if abs(v) < step / 2 else f"{v:.{places}f}".replace("-", MINUS) for v in ticks)
 
 
