@@ -48,11 +48,11 @@ def pairs(option: str, typed: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise SettingsError("bad-option", f"{option} {pair} is not KEY=VALUE", f"write it as {option} {_EXAMPLES[option]}")
-        if value == PLACEHOLDER:
-            hint = f"write the number that it was trained with, such as {option} {key}={_USUAL.get(key, 1)}; its training script or configuration says it"
-            raise SettingsError("placeholder", f"{option} {pair} has no number: {PLACEHOLDER} only stands for one", hint)
         try:
             values[key] = parse_yaml(value)
         except ValueError as error:
             raise SettingsError("bad-option", f"the value in {option} {pair} is not YAML: {error}", "quote it, or write lists as [a, b]") from error
+        if values[key] == PLACEHOLDER:
+            hint = f"write the number that it was trained with, such as {option} {key}={_USUAL.get(key, 1)}; its training script or configuration says it"
+            raise SettingsError("placeholder", f"{option} {pair} has no number: {PLACEHOLDER} only stands for one", hint)
     return values

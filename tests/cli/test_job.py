@@ -207,6 +207,12 @@ def test_what_init_offers_in_comments_is_a_job_too(tmp_path: Path) -> None:
     read_job(path)
 
 
+def test_nor_is_one_in_a_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "job.yaml").write_text("models: [{checkpoint: net.pth, arch_arg: {num_heads: N}}]", encoding="utf-8")
+    assert run_command(["evaluate", "--config", str(tmp_path / "job.yaml"), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "placeholder"
+
+
 def test_a_placeholder_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["evaluate", "net.pth", "--arch", "net.py:Net", "--arch-arg", "num_heads=N", "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
