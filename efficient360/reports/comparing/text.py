@@ -19,8 +19,10 @@ UNLIKE: Final = 3
 """Differences in settings that are named."""
 STYLES: Final = {Verdict.FIRST: "bold green", Verdict.SECOND: "bold magenta"}
 ORDER: Final = (Verdict.FIRST, Verdict.SECOND, *words.VERDICTS)
-DIFFERENCE: Final = 23
+DIFFERENCE: Final = 24
 """Columns of a difference with its interval."""
+NAME: Final = 12
+"""Columns of a metric's name beside its axis."""
 
 
 def brief(comparison: Comparison) -> RenderableType:
@@ -63,7 +65,8 @@ def _fixed(rows: Sequence[Sequence[str]], widths: Sequence[int], style: str = ""
     """Rows whose columns stand under those of the other groups."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), style=style)
     for i, width in enumerate(widths):
-        table.add_column(width=width, justify="right" if i > 1 else "left", no_wrap=True, overflow="ellipsis")
+        wide = min(width, NAME) if i == 1 else width  # the name gives way: a number that is cut is a wrong number
+        table.add_column(width=wide, justify="right" if i > 1 else "left", no_wrap=True, overflow="ellipsis")
     table.add_column(min_width=DIFFERENCE)
     for row in rows:
         table.add_row(*map(Text, row))
