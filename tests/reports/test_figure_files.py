@@ -51,7 +51,7 @@ def test_any_figure_of_a_run_has_a_name(tmp_path: Path) -> None:
         (TWO, "reliability.svg", "one-run-at-a-time", "take radar"),
     ],
 )
-def test_what_cannot_be_written_says_what_can(tmp_path: Path, runs: list, name: str, code: str, hint: str) -> None:  # type: ignore[type-arg]
+def test_what_cannot_be_written_says_what_can(tmp_path: Path, runs: list, name: str, code: str, hint: str) -> None:
     with pytest.raises(SettingsError) as caught:
         figure_files.write(runs, tmp_path / name)
     assert caught.value.code == code

@@ -4,10 +4,10 @@ import io
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from efficient360.errors import SettingsError
-from efficient360.reports.drawing.marks import Box, Dot, Drawing, Label, Mark, Paint, Shape
+from efficient360.reports.drawing.marks import Anchor, Box, Dot, Drawing, Label, Mark, Paint, Shape
 from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.theme import LIGHT
 from efficient360.storage.writing import into
@@ -16,6 +16,7 @@ FORMATS: Final = (".svg", ".pdf", ".png")
 PX_PER_INCH: Final = 96
 SHARPNESS: Final = 2
 """Pixels of a PNG for one px of a drawing."""
+_ALIGNED: Final[dict[Anchor, Literal["left", "center", "right"]]] = {"start": "left", "middle": "center", "end": "right"}
 POINT: Final = 72 / PX_PER_INCH
 """Points in a px."""
 
@@ -106,7 +107,7 @@ def _artists(mark: Mark) -> list[Any]:
                     fontsize=mark.size * POINT,
                     fontweight="bold" if mark.bold else "normal",
                     fontstyle="italic" if mark.italic else "normal",
-                    horizontalalignment={"start": "left", "middle": "center", "end": "right"}[mark.anchor],
+                    horizontalalignment=_ALIGNED[mark.anchor],
                     verticalalignment="baseline",
                     rotation=-mark.turned,
                     rotation_mode="anchor",
