@@ -7,6 +7,8 @@ from typing import Final, final
 
 from efficient360.core.formatting import MINUS, scaled, significant
 
+SMALLEST: Final = 1e-280
+"""What is smaller is 0: steps between such numbers have no logarithm."""
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -50,8 +52,8 @@ def linear(values: Sequence[float], most: int = 6, zero: bool = False) -> Axis:
     low, high = min(found), max(found)
     if zero:
         low, high = min(0.0, low), max(0.0, high)
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        around = abs(high) * 0.1 or 1.0
+    if high - low <= max(1e-12 * max(abs(low), abs(high)), SMALLEST):
+        around = abs(high) * 0.1 if abs(high) > SMALLEST else 1.0
         low, high = low - around, high + around
     step = _step((high - low) / (most - 1))
     step = max(1.0, math.ceil(step)) if all(v == int(v) for v in found) and len(set(found)) > 1 else step
