@@ -17,6 +17,7 @@ import traceback
 from typing import Any, Final, NoReturn
 
 from efficient360.core.processes import die_with
+from efficient360.core.program_start import forked_by
 
 LIBRARIES: Final = ("torch", "timm", "torchvision", "scipy.stats", "datasets")
 """What nearly every program imports, and what takes longest."""
@@ -46,20 +47,30 @@ def _serve(control: socket.socket, parent: int) -> None:
     signal.signal(signal.SIGCHLD, _noticed)
     signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
     links: dict[int, socket.socket] = {}
+    asking = {control}
+    """Where requests come from: the process that started this one, and the programs that were forked from it."""
     asked = time.monotonic()
     with selectors.DefaultSelector() as selector:
-        selector.register(control, selectors.EVENT_READ)
-        selector.register(woken, selectors.EVENT_READ)
+        for one in (control, woken):
+            selector.register(one, selectors.EVENT_READ)
         # The programs die with this process, and it dies with the one that started it: it looks, as a fork of that one may hold the socket open.
         while os.getppid() == parent and (links or time.monotonic() - asked < IDLE_SECONDS):
             ready = {key.fileobj for key, _ in selector.select(LOOK_SECONDS)}
             if woken in ready:
                 woken.recv(MOST)
             _reap(links)
-            if control in ready:
+            for one in asking & ready:
                 asked = time.monotonic()
-                if not _fork(control, links, (control, woken, waking, selector)):
+                program = _fork(one, links, (*asking, woken, waking, selector))
+                if program is not None:
+                    asking.add(program)
+                    selector.register(program, selectors.EVENT_READ)
+                elif one is control:
                     return
+                else:
+                    asking.remove(one)
+                    selector.unregister(one)
+                    one.close()
 
 
 def _noticed(number: int, frame: object) -> None:
@@ -81,29 +92,33 @@ def _tell(link: socket.socket, number: int) -> None:
         link.sendall(f"{number}\n".encode())
 
 
-def _fork(control: socket.socket, links: dict[int, socket.socket], ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> bool:
-    """Answer one request; ``False`` where there will be no more."""
-    data, (link, *given), _, _ = socket.recv_fds(control, MOST, DESCRIPTORS) if _more(control) else (b"", (-1,), 0, None)
+def _fork(asking: socket.socket, links: dict[int, socket.socket], ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> socket.socket | None:
+    """Answer one request, and return where the new program asks for others; ``None`` where no more will come from there."""
+    data, (link, *given), _, _ = socket.recv_fds(asking, MOST, DESCRIPTORS) if _more(asking) else (b"", (-1,), 0, None)
     if not data:
-        return False
+        return None
+    program, theirs = socket.socketpair()
     server = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(link)
-        _become(json.loads(data), given, server, (*ours, *links.values()))
+        _become(json.loads(data), given, theirs, server, (*ours, *links.values(), program))
+    theirs.close()
     links[pid] = socket.socket(fileno=link)
     for descriptor in given:
         os.close(descriptor)
     _tell(links[pid], pid)
-    return True
+    return program
 
 
-def _more(control: socket.socket) -> bool:
+def _more(asking: socket.socket) -> bool:
     """Whether a request waits, rather than the end."""
-    return bool(control.recv(1, socket.MSG_PEEK))
+    return bool(asking.recv(1, socket.MSG_PEEK))
 
 
-def _become(request: dict[str, Any], given: list[int], server: int, ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> NoReturn:
+def _become(
+    request: dict[str, Any], given: list[int], asking: socket.socket, server: int, ours: tuple[socket.socket | selectors.BaseSelector, ...]
+) -> NoReturn:
     code = 1
     try:
         die_with(server)
@@ -117,6 +132,7 @@ def _become(request: dict[str, Any], given: list[int], server: int, ours: tuple[
         for descriptor in given[:2]:
             os.close(descriptor)
         os.chdir(request["folder"])
+        forked_by(asking)
         importlib.import_module(request["module"]).main(*given[2:])
         code = 0
     except KeyboardInterrupt:

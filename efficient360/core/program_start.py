@@ -117,15 +117,27 @@ class _Forked(Program):
 
 @final
 class _Server:
-    """The process that has imported the libraries, and what it was started under."""
+    """The process that has imported the libraries, as those see it that may ask it: the one that started it, and the programs forked from it.
 
-    def __init__(self, state: object) -> None:
+    Args:
+        control: Where it takes requests.
+        state: What the programs take over from it.
+        process: It, where it was started here.
+    """
+
+    def __init__(self, control: socket.socket, state: object, process: "subprocess.Popen[bytes] | None" = None) -> None:
         self.state = state
-        self._control, theirs = socket.socketpair()
+        self._control, self._process = control, process
+
+    @classmethod
+    def started(cls, state: object) -> "_Server":
+        """A new one."""
+        control, theirs = socket.socketpair()
         with theirs:
             command = [*_SERVER, str(theirs.fileno()), str(os.getpid())]
             nothing = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, pass_fds=(theirs.fileno(),), env=environment())
+            process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, pass_fds=(theirs.fileno(),), env=environment())
+        return cls(control, state, process)
 
     def fork(self, module: str, descriptors: Sequence[int]) -> Program:
         """A new program.
@@ -152,6 +164,10 @@ class _Servers:
         self._lock = threading.Lock()
         self._server: _Server | None = None
 
+    def use(self, control: socket.socket) -> None:
+        """Ask the server at the other end of ``control``."""
+        self._server = _Server(control, _state())
+
     def fork(self, module: str, descriptors: Sequence[int]) -> Program:
         """A new program.
 
@@ -159,11 +175,11 @@ class _Servers:
             OSError: No process can be had that forks one.
         """
         with self._lock:
-            state = os.getpid(), {name: value for name, value in os.environ.items() if name != _CHANGING}
+            state = _state()
             if self._server is not None and self._server.state == state:
                 with contextlib.suppress(OSError):  # it was idle for long, and ended
                     return self._server.fork(module, descriptors)
-            self._server = _Server(state)
+            self._server = _Server.started(state)
             return self._server.fork(module, descriptors)
 
 
@@ -171,3 +187,13 @@ class _Servers:
 def _servers() -> _Servers:
     """One for this process, as :mod:`multiprocessing` has one fork server."""
     return _Servers()
+
+
+def forked_by(control: socket.socket) -> None:
+    """In a program that was forked: where it asks for others, so that no second process imports the libraries."""
+    _servers().use(control)
+
+
+def _state() -> object:
+    """What a program takes over from the process that it is forked from."""
+    return os.getpid(), {name: value for name, value in os.environ.items() if name != _CHANGING}

@@ -102,3 +102,29 @@ def test_where_nothing_can_be_forked_the_worker_is_a_program_of_its_own(begin, m
     monkeypatch.setattr(program_start, "_SERVER", (sys.executable, "-c", "raise SystemExit(3)"))
     worker, *_ = begin()
     assert psutil.Process(worker.pid).ppid() == os.getpid()
+
+
+FORKING = """
+import os, sys
+from efficient360.core.program_start import start
+def main(written):
+    nothing = os.open(os.devnull, os.O_RDWR)
+    program = start("idle", nothing, nothing)
+    os.write(written, f"{os.getppid()} {program.pid}".encode())
+"""
+
+
+def test_a_program_asks_the_process_that_it_is_a_copy_of(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "idle.py").write_text("import time\ndef main(): time.sleep(60)")
+    (tmp_path / "forking.py").write_text(FORKING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    reading, written = os.pipe()
+    program = start("forking", nothing, nothing, [written])
+    os.close(written)
+    server, forked = map(int, os.read(reading, 100).split())
+    assert psutil.Process(forked).ppid() == server
+    psutil.Process(server).kill()
+    program.wait(60)
+    os.close(reading)
+    os.close(nothing)
