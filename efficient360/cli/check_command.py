@@ -33,6 +33,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     rules.add_argument("--rules", type=path_option, metavar="FILE", help="YAML file with further rules")
     rules.add_argument("--alpha", type=float, metavar="P", help="chance of a false alarm of the whole check (default: 0.025)")
     rules.add_argument("--strict", action="store_true", help="let values decide without regard to chance, and fail on what is missing or undecided")
+    rules.add_argument("--proven", action="store_true", help="fail a --require rule, too, where its value keeps it and its 95 %% interval does not")
     rules.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
     where = command.add_argument_group("results")
     where.add_argument("--format", choices=FORMATS, default="text", help="how to print the result (default: text)")
@@ -59,6 +60,7 @@ def check(options: argparse.Namespace) -> int:
         rules=options.rules,
         alpha=options.alpha,
         strict=options.strict,
+        proven=options.proven,
         plugins=options.plugin,
     )
     for folder in (result.check.run_folder, result.check.baseline_folder):

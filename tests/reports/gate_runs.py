@@ -66,10 +66,16 @@ def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray
 
 
 def checked(
-    fail_if: Sequence[str], ours: CheckedRun, theirs: CheckedRun | None = None, require: Sequence[str] = (), alpha: float = 0.025, strict: bool = False
+    fail_if: Sequence[str],
+    ours: CheckedRun,
+    theirs: CheckedRun | None = None,
+    require: Sequence[str] = (),
+    alpha: float = 0.025,
+    strict: bool = False,
+    proven: bool = False,
 ) -> Check:
     rules = [parse_rule(Kind.FAIL_IF, text) for text in fail_if] + [parse_rule(Kind.REQUIRE, text) for text in require]
-    return check(ours, rules, theirs, alpha, strict)
+    return check(ours, rules, theirs, alpha, strict, proven)
 
 
 def right(n: int, wrong: Sequence[int]) -> np.ndarray:

@@ -55,7 +55,12 @@ def test_a_requirement_is_about_the_value_whatever_its_sign() -> None:
     [
         (Kind.FAIL_IF, "top1 < -0.5%", "-0.5pt"),
         (Kind.FAIL_IF, "top1 > -0.5pt", "write 'top1 < -0.5pt'"),
+        (Kind.FAIL_IF, "top1 > +0.5pt", "write 'top1 < -0.5pt'"),
         (Kind.FAIL_IF, "latency_p50 <= +10%", "write 'latency_p50 >= +10%'"),
+        (Kind.FAIL_IF, "latency_p50 < -10%", "write 'latency_p50 > +10%'"),
+        (Kind.FAIL_IF, "latency_p50 > 10%", "did you mean 'latency_p50 > +10%'"),
+        (Kind.REQUIRE, "latency_p50 <= 10%", "write 20ms"),
+        (Kind.REQUIRE, "top1 <= 20ms", "write 20% or 0.2"),
         (Kind.FAIL_IF, "latency_p50 > 20", "20ms"),
         (Kind.FAIL_IF, "latency_p50 > 20mS", "20ms"),
         (Kind.FAIL_IF, "latency_p50 > +2pt", "+10%"),

@@ -12,10 +12,12 @@ from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
 from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
 from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.gate.disturbances import disturbances
 from efficient360.reports.gate.evidence import Evidence, change_evidence, is_positive, paired_evidence, ratio_evidence, value_evidence
 from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
+from efficient360.reports.gate.shown import caution, is_shown
 from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
@@ -43,7 +45,9 @@ class CheckedRun:
         return str(self.report.checkpoint.get("name", ""))
 
 
-def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False) -> Check:
+def check(
+    run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False, proven: bool = False
+) -> Check:
     """Hold a run against rules.
 
     A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
@@ -56,6 +60,7 @@ def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = 
         baseline: What changes are measured from.
         alpha: Chance of a false alarm of the whole check, in (0, 0.5).
         strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
+        proven: A requirement fails, too, where its value keeps it and its 95 % interval does not, or it has none.
 
     Raises:
         SettingsError: There is no rule, a rule doesn't fit its metric or needs a baseline (``bad-rule``), or a metric doesn't exist (``unknown-metric``).
@@ -72,9 +77,10 @@ def check(run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = 
     found = [_examined(rule, subject, run, baseline) for rule in rules for subject in subjects(rule, run.report, base if rule.compares else None)]
     tested = [i for i, result in enumerate(found) if result.p_value is not None]
     adjusted = dict(zip(tested, holm([p for result in found if (p := result.p_value) is not None]), strict=True))
-    results = [_decided(result, adjusted.get(i), alpha, strict) for i, result in enumerate(found)]
+    results = [_decided(replace(result, tests=len(tested)), adjusted.get(i), alpha, strict, proven) for i, result in enumerate(found)]
     told = [("", "") if one is None else (one.name, str(one.folder)) for one in (run, baseline)]
-    return Check(*told[0], *told[1], results, alpha, strict, len(tested), run.report.findings)
+    findings = [*run.report.findings, *disturbances(run.report, base, results)]
+    return Check(*told[0], *told[1], results, alpha, strict, len(tested), findings, proven)
 
 
 def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
@@ -139,10 +145,14 @@ def _with(result: RuleResult, evidence: Evidence, broken: bool) -> RuleResult:
     return replace(result, state=state, interval=evidence.interval, p_value=evidence.p_value, reason=evidence.basis)
 
 
-def _decided(result: RuleResult, adjusted: float | None, alpha: float, strict: bool) -> RuleResult:
-    """The result with its adjusted p-value: what is broken fails where that lies below ``alpha``, or under ``strict``."""
+def _decided(result: RuleResult, adjusted: float | None, alpha: float, strict: bool, proven: bool) -> RuleResult:
+    """The result with its adjusted p-value: what is broken fails where that lies below ``alpha``, or under ``strict``; what is not shown under ``proven``."""
     broken = result.state is State.UNDECIDED and result.p_value is not None
     certain = broken and adjusted is not None and adjusted < alpha
     state = State.FAILED if certain or (strict and result.state is State.UNDECIDED) else result.state
     fails = state is State.FAILED or (state is State.MISSING and (strict or result.rule.kind is Kind.REQUIRE))
-    return replace(result, adjusted=adjusted, state=state, fails=fails)
+    told = caution(result, None if strict else alpha)
+    decided = replace(result, adjusted=adjusted, state=state, fails=fails, reason=f"{result.reason}; {told}" if told else result.reason)
+    if not proven or result.rule.kind is not Kind.REQUIRE or state in (State.FAILED, State.MISSING) or is_shown(result):
+        return decided
+    return replace(decided, state=State.FAILED, fails=True, reason=decided.reason if told else f"{decided.reason}; not shown")

@@ -21,6 +21,8 @@ from efficient360.reports.comparing.evidence import REPEATS, difference_interval
 from efficient360.reports.comparing.example_values import Paired
 
 RESAMPLES: Final = 1000
+LOGARITHMS: Final = "mover of logarithms"
+"""Method of an interval of a ratio."""
 _CELLS: Final = 2_000_000
 """Values of resamples held at a time."""
 _Z: Final = float(stats.norm.ppf((1 + LEVEL) / 2))
@@ -114,7 +116,7 @@ def ratio_evidence(run: Measurement, baseline: Measurement, factor: float, below
         return Evidence(None, False, "intervals of no width")
     ratio = run.value / baseline.value
     ends = ratio * math.exp(-math.hypot(low, base_high)), ratio * math.exp(math.hypot(high, base_low))  # MOVER, Zou & Donner 2008
-    interval = Interval(baseline.value * (ends[0] - 1), baseline.value * (ends[1] - 1), "mover of logarithms")
+    interval = Interval(baseline.value * (ends[0] - 1), baseline.value * (ends[1] - 1), LOGARITHMS)
     basis = "repeats of the two values" if math.isfinite(error.freedom) else "intervals of the two values"
     return Evidence(_p_value(math.log(ratio / factor), error, below), False, basis, interval)
 

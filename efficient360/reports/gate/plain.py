@@ -19,6 +19,7 @@ def to_json(result: Check) -> dict[str, Any]:
         "baseline": {"name": result.baseline, "folder": result.baseline_folder} if result.baseline_folder else None,
         "alpha": result.alpha,
         "strict": result.strict,
+        "proven": result.proven,
         "tests": result.tests,
         "findings": findings_to_json(result.findings),
         "results": [_result(r) for r in result.results],

@@ -15,7 +15,7 @@ class State(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    """Broken, beyond chance; under ``strict``, broken at all."""
+    """Broken, beyond chance; under ``strict``, broken at all; under ``proven``, a requirement that the interval does not keep."""
     UNDECIDED = "undecided"
     """Broken, but not beyond chance, or by values that can't be tested or compared."""
     MISSING = "missing"
@@ -42,6 +42,7 @@ class RuleResult:
         state: What became of it.
         fails: Whether the check fails for it.
         reason: How it was decided, or why it was not.
+        tests: Number of tests of the check, which its p-value is adjusted for.
     """
 
     rule: Rule
@@ -58,6 +59,7 @@ class RuleResult:
     state: State
     fails: bool
     reason: str
+    tests: int = 1
 
 
 @final
@@ -74,7 +76,8 @@ class Check:
         alpha: Chance of a false alarm of the whole check.
         strict: Whether values decide by themselves, and what is missing or undecided fails.
         tests: Number of tests that the p-values are adjusted for.
-        findings: Reasons to trust the run less, whatever the rules say.
+        findings: Reasons to trust the run less, whatever the rules say, and what disturbed the timings that rules are about.
+        proven: Whether a requirement fails where its interval does not keep it.
     """
 
     run: str
@@ -86,6 +89,7 @@ class Check:
     strict: bool
     tests: int
     findings: Sequence[Finding] = ()
+    proven: bool = False
 
     @property
     def passed(self) -> bool:

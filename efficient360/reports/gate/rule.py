@@ -61,7 +61,7 @@ class Rule:
         signed: Whether the limit has a sign.
         number: The limit as written, with its sign.
         unit: What stands behind it.
-        name: What reports call it; ``""`` for its text.
+        name: What reports put before its text; may be empty.
         why: Why it is there, for whoever reads that it failed.
     """
 
@@ -81,8 +81,8 @@ class Rule:
 
     @property
     def title(self) -> str:
-        """What reports call it: its name, else what it says."""
-        return self.name or f"{self.kind} {self.text}"
+        """What reports call it: what it says, behind its name if it has one."""
+        return f"{f'{self.name}: ' if self.name else ''}{self.kind} {self.text}"
 
     @property
     def compares(self) -> bool:
@@ -162,10 +162,17 @@ def limit_of(rule: Rule, metric: Metric) -> Limit:
     Raises:
         SettingsError: The unit is not the metric's, or the rule can never fail, always fails or fails what is better (``bad-rule``).
     """
-    fraction, name = formatting.is_fraction(metric), metric.name
     if rule.kind is Kind.REQUIRE and rule.unit in (*_POINTS, *_RELATIVE):
-        raise _bad(rule.text, "is a change, and a requirement is about the value itself", f"a change is forbidden with fail-if: '{name} < -0.5pt'")
+        raise _bad(rule.text, "is a change, and a requirement is about the value itself", f"a change is forbidden with fail-if: '{metric.name} < -0.5pt'")
+    limit = _in_unit(rule, metric)
     _require_direction(rule, metric)
+    if limit.quantity is Quantity.VALUE:
+        _require_decisive(rule, metric, limit.amount)
+    return limit
+
+
+def _in_unit(rule: Rule, metric: Metric) -> Limit:
+    fraction, name = formatting.is_fraction(metric), metric.name
     if rule.compares:
         if rule.unit in _POINTS:
             if not fraction:
@@ -179,9 +186,18 @@ def limit_of(rule: Rule, metric: Metric) -> Limit:
             why = "a score lies between 0 and 1" if rule.evaluator == AXES else f"{name} is in percent itself"
             raise _bad(rule.text, f"can be read in two ways, as {why}", f"write {points}, or {rule.number:+g}%rel for a share of the baseline")
         return Limit(Quantity.CHANGE, _amount(rule, metric))
+    if rule.kind is Kind.FAIL_IF and rule.unit == "%" and not fraction:
+        change = f"{name} {_worse(metric)}{rule.number:g}%"
+        raise _bad(rule.text, f"has the unit '%', and {name} is in {_unit_name(metric)}", f"did you mean '{change}', a change? A value is {_example(metric)}")
     amount = rule.number / 100 if rule.unit == "%" and fraction else _amount(rule, metric)
     if fraction and not rule.unit and abs(amount) > 1:
         raise _bad(rule.text, f"has no unit, and {name} is in percent", f"write {rule.number:g}% or {rule.number / 100:g}")
+    return Limit(Quantity.VALUE, amount)
+
+
+def _require_decisive(rule: Rule, metric: Metric, amount: float) -> None:
+    """Refuse a limit on a value that no value can cross, or that all do."""
+    fraction, name = formatting.is_fraction(metric), metric.name
     low = -math.inf if metric.low is None else metric.low
     high = math.inf if metric.high is None else metric.high
     if not low <= amount <= high or amount == (low if rule.worse_below else high):
@@ -189,14 +205,16 @@ def limit_of(rule: Rule, metric: Metric) -> Limit:
         told = f"{name} is never {bound} {formatting.number(low if rule.worse_below else high, metric)}" if low <= amount <= high else _range(metric, low, high)
         example = f"{name} {_worse(metric)}{'0.5pt' if fraction else '10%'}"
         raise _bad(rule.text, f"decides nothing: {told}", f"a change against the baseline has a sign and is given to fail-if: '{example}'")
-    return Limit(Quantity.VALUE, amount)
 
 
 def _require_direction(rule: Rule, metric: Metric) -> None:
     if metric.better is Better.NEITHER or rule.worse_below == (metric.better is Better.HIGHER):
         return
     sign = (">" if rule.below else "<") + ("=" if rule.inclusive else "")
-    limit = f"{rule.number:+g}" if rule.signed else f"{rule.number:g}"
+    if rule.compares:  # what is worse is on the other side of no change, too
+        limit = f"{'+' if metric.better is Better.LOWER else '-'}{abs(rule.number):g}"
+    else:
+        limit = f"{rule.number:+g}" if rule.signed else f"{rule.number:g}"
     raise _bad(rule.text, f"fails a run for being better: {metric.name} is better when {metric.better}", f"write '{metric.name} {sign} {limit}{rule.unit}'")
 
 

@@ -82,6 +82,7 @@ def check(
     rules: str | Path | None = None,
     alpha: float | None = None,
     strict: bool = False,
+    proven: bool = False,
     plugins: Sequence[str | Path] = (),
 ) -> CheckResult:
     """Hold a run against rules, as ``efficient360 check`` does: ``check("runs/new", baseline="runs/main", fail_if="top1 < -0.5pt").passed``.
@@ -97,6 +98,7 @@ def check(
         rules: YAML file with further rules.
         alpha: Chance of a false alarm of the whole check; 0.025 unless the file says another.
         strict: Values decide by themselves, without regard to chance, and what is missing or undecided fails.
+        proven: A requirement fails, too, where its value keeps it and its 95 % interval does not, or it has none.
         plugins: Files with further dimensions.
 
     Raises:
@@ -110,11 +112,11 @@ def check(
     base = baseline if baseline is not None else file.baseline or None
     ours, theirs = _loaded(run, plugins), None if base is None else _loaded(base, plugins)
     chance = next((number for number in (alpha, file.alpha) if number is not None), ALPHA)
-    all_rules = [*file.rules, *parsed]
+    all_rules, modes = [*file.rules, *parsed], (strict or file.strict, proven or file.proven)
     if theirs is None:
-        return CheckResult(check_run(CheckedRun(ours.report, ours.folder, ExampleTable({})), all_rules, None, chance, strict or file.strict))
+        return CheckResult(check_run(CheckedRun(ours.report, ours.folder, ExampleTable({})), all_rules, None, chance, *modes))
     sides = [CheckedRun(one.report, one.folder, ExampleTable.of(one.folder)) for one in (ours, theirs)]
-    return CheckResult(check_run(sides[0], all_rules, sides[1], chance, strict or file.strict))
+    return CheckResult(check_run(sides[0], all_rules, sides[1], chance, *modes))
 
 
 def _loaded(run: RunReport | str | Path, plugins: Sequence[str | Path]) -> RunReport:

@@ -9,18 +9,21 @@ from efficient360.reports import names
 from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import AXES, Quantity
 
+EMULATED: Final = "limited:"
+"""What the name of a device begins with that is this machine held to a profile."""
 ORDER: Final = (State.FAILED, State.MISSING, State.UNDECIDED, State.PASSED)
 
 
 def headline(result: Check) -> str:
-    """``Check failed: 2 of 5 rules``, with how many others are not decided."""
+    """``Check failed: 2 of 5 rules``, how many other rules are not decided, and how many values they are about where that is more."""
     broken = {id(r.rule) for r in result.failures}
     rules = {id(r.rule) for r in result.results}
     several = f"{len(rules)} rule{'s' if len(rules) != 1 else ''}"
     first = f"Check failed: {len(broken)} of {several}" if broken else f"Check passed: {several}"
     open_rules = {state: len({id(r.rule) for r in result.results if r.state is state and not r.fails} - broken) for state in (State.UNDECIDED, State.MISSING)}
-    told = [f"{count} {'undecided' if state is State.UNDECIDED else 'without a value'}" for state, count in open_rules.items() if count]
-    return ", ".join([first, *told])
+    ends = {State.UNDECIDED: "undecided", State.MISSING: "without a value"}
+    told = [f"{count} rule{'s' if count != 1 else ''} {ends[state]}" for state, count in open_rules.items() if count]
+    return ", ".join([first, *told]) + (f" ({len(result.results)} values)" if len(result.results) > len(rules) else "")
 
 
 def against(result: Check) -> str:
@@ -38,6 +41,9 @@ def subject(result: RuleResult) -> str:
     if result.evaluator == AXES:
         return f"score of the axis {result.rule.metric}"
     conditions = names.conditions(result.conditions)
+    device = str(result.conditions.get("device", ""))
+    if device.startswith(EMULATED) and "emulated" not in conditions:
+        conditions = names.conditions({**result.conditions, "device": f"{device} (emulated)"})
     return names.title(result.rule.metric) + (f", {conditions}" if conditions else "")
 
 
@@ -59,7 +65,7 @@ def change(result: RuleResult) -> str:
     """What is held against the limit where that is a change: ``−0.45 pt``, ``+12.3 %``; empty where it is the value."""
     if result.change is None or result.limit is None or result.metric is None:
         return ""
-    return _signed(result.change, result, result.metric)
+    return signed(result.change, result, result.metric)
 
 
 def interval(result: RuleResult) -> str:
@@ -68,17 +74,25 @@ def interval(result: RuleResult) -> str:
         return ""
     if result.limit.quantity is Quantity.VALUE:
         return formatting.interval(result.interval, result.metric).replace(" – ", " to ") if result.evaluator != AXES else _scores(result.interval)
-    low, high = (_signed(end, result, result.metric) for end in (result.interval.low, result.interval.high))
+    low, high = (signed(end, result, result.metric) for end in (result.interval.low, result.interval.high))
     number, _, unit = low.partition(" ")
     return f"{number} to {high}" if unit == high.partition(" ")[2] else f"{low} to {high}"
 
 
 def evidence(result: RuleResult) -> str:
-    """What decided, or why nothing did: ``p < 0.001, paired test over 897 examples``."""
-    if result.adjusted is None or result.state is State.PASSED:
+    """What decided, or why nothing did: ``adjusted p < 0.001, paired test over 897 examples``."""
+    if result.adjusted is None or result.state is State.PASSED or _keeps(result):
         return result.reason
     p = "p < 0.001" if result.adjusted < 1e-3 else f"p = {result.adjusted:.3f}"
-    return f"{p}, {result.reason}"
+    return f"{'adjusted ' if result.tests > 1 else ''}{p}, {result.reason}"
+
+
+def _keeps(result: RuleResult) -> bool:
+    """Whether a rule about a value is kept by it, though the check asks for more."""
+    if result.value is None or result.limit is None or result.limit.quantity is not Quantity.VALUE:
+        return False
+    value, limit = result.value.value, result.limit.amount
+    return not result.rule.breaks(value - limit, abs(value) + abs(limit))
 
 
 def sentence(result: RuleResult) -> str:
@@ -100,6 +114,8 @@ def notes(result: Check) -> Sequence[str]:
     elif result.tests:
         several = f", Holm-adjusted over {result.tests} tests" if result.tests > 1 else ""
         lines.append(f"A rule fails only beyond chance: one-sided p-values below {result.alpha:g}{several}, so at most {chance} of checks raise a false alarm.")
+    if result.proven:
+        lines.append("Proven: a requirement fails, too, where its 95 % interval does not keep it.")
     if any(r.state is State.UNDECIDED for r in result.results):
         lines.append(
             "Undecided: the value breaks the rule, but not beyond chance, or it can't be tested. More examples or repeats decide it; --strict fails it."
@@ -111,7 +127,8 @@ def _number(number: float, metric: Metric, evaluator: str) -> str:
     return f"{number:.2f}" if evaluator == AXES else formatting.number(number, metric)
 
 
-def _signed(number: float, result: RuleResult, metric: Metric) -> str:
+def signed(number: float, result: RuleResult, metric: Metric) -> str:
+    """A change with its sign, as the rule speaks of it: ``−0.45 pt``, ``+12.3 %``."""
     if result.limit is not None and result.limit.quantity is Quantity.RELATIVE:
         text = f"{round(100 * number, 1) + 0.0:.1f} %".replace("-", formatting.MINUS)
     elif result.evaluator == AXES:
