@@ -54,7 +54,7 @@ def _least_change(result: RuleResult, interval: Interval, alpha: float) -> float
     share = float(stats.norm.isf(alpha) / stats.norm.isf(_ONE_SIDED))
     if interval.method == LOGARITHMS:
         ratio = (1 + (interval.low if below else interval.high)) / (1 + change)
-        return (1 + limit) * ratio**share - 1
+        return float((1 + limit) * ratio**share - 1)
     least = limit + share * (interval.low - change if below else interval.high - change)
     reached = result.baseline.value * (1 + least) if result.limit.quantity is Quantity.RELATIVE else result.baseline.value + least
     low, high = result.metric.low, result.metric.high
