@@ -145,14 +145,20 @@ def test_mcnemar_is_the_sign_test(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_paired_t_by_hand() -> None:
-    # Differences 1, 2, 3: mean 2, standard error 1/√3, t = 2√3 with two degrees of freedom.
-    p = paired_p_value(np.array([1.5, 3.0, 4.0]), np.array([0.5, 1.0, 1.0]))
-    assert p == pytest.approx(2 * stats.t.sf(2 * math.sqrt(3), 2))
+    # Eight differences of 1 and eight of 3: mean 2, variance 16/15, standard error 1/√15, t = 2√15 with 15 degrees of freedom.
+    p = paired_p_value(np.array([1.5] * 8 + [3.5] * 8), np.full(16, 0.5))
+    assert p == pytest.approx(2 * stats.t.sf(2 * math.sqrt(15), 15))
+
+
+def test_few_differences_flip_their_signs_by_hand() -> None:
+    # Of the eight ways to sign 1, 2, 3 only two are as far from 0 as +1 +2 +3.
+    assert paired_p_value(np.array([1.5, 3.0, 4.0]), np.array([0.5, 1.0, 1.0])) == 2 / 8
 
 
 def test_paired_values_that_do_not_vary() -> None:
     assert paired_p_value(np.array([0.5, 0.7]), np.array([0.5, 0.7])) == 1
-    assert paired_p_value(np.array([0.75, 1.25]), np.array([0.25, 0.75])) == 0
+    assert paired_p_value(np.full(20, 0.75), np.full(20, 0.25)) == 0
+    assert paired_p_value(np.array([0.75, 1.25]), np.array([0.25, 0.75])) == 2 / 4
     assert paired_p_value(np.array([0.7]), np.array([0.2])) == 1
 
 

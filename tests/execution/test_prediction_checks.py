@@ -209,7 +209,7 @@ def test_a_report_begins_with_them_and_is_read_back_with_them(tiny: Path, tmp_pa
     stored = json.loads((tmp_path / "run" / "report.json").read_text())
     assert [finding["code"] for finding in stored["findings"]] == ["one-class-predicted", "near-chance"]
     page = (tmp_path / "run" / "report.html").read_text()
-    assert page.index("Check first") < page.index('id="dimensions"')
+    assert page.index('id="alerts"') < page.index(report.findings[0].message[:20]) < page.index('id="radar"')
     del stored["findings"]
     (tmp_path / "run" / "report.json").write_text(json.dumps(stored))
     assert e360.load_report(tmp_path / "run").findings == ()
