@@ -2,7 +2,6 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from gate_runs import AUC, LATENCY, MACS, ROBUST, checked, exact, measured, right, run, void
 from markdown_it import MarkdownIt
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from efficient360.reports.gate import terminal, words
 from efficient360.reports.gate.check import check
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.gate.run_check import CheckResult
+from gate_runs import AUC, LATENCY, MACS, ROBUST, checked, exact, measured, right, run, void
 
 NAME = "a|b <script>alert(1)</script> & ]]> \x1b[31m\u202e"
 

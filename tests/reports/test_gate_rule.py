@@ -1,11 +1,11 @@
 import pytest
-from gate_runs import CONFIDENCE, LATENCY, MACS, NLL, TOP1, TRANSFER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient360.core.measurement import BYTE, ONE, Better, Metric
 from efficient360.errors import SettingsError
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, limit_of, parse_rule
+from gate_runs import CONFIDENCE, LATENCY, MACS, NLL, TOP1, TRANSFER
 
 BYTES = Metric("weight_bytes", BYTE, Better.LOWER, "", low=0)
 PARAMETERS = Metric("parameters", ONE, Better.LOWER, "", low=0)

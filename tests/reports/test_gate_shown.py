@@ -2,7 +2,6 @@ import dataclasses
 import re
 
 import pytest
-from gate_runs import LATENCY, MACS, ROBUST, TOP1, checked, exact, measured, right, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from efficient360.reports.gate import words
 from efficient360.reports.gate.check import CheckedRun
 from efficient360.reports.gate.plain import to_json
 from efficient360.reports.gate.results import State
+from gate_runs import LATENCY, MACS, ROBUST, TOP1, checked, exact, measured, right, run
 
 METHOD = "student-t over 3 processes, 5% between runs"
 NOT_SHOWN = "the value keeps it, its interval does not (not shown)"
