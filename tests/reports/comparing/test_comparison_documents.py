@@ -145,6 +145,8 @@ def test_the_page_runs_nothing_but_its_own_script_and_loads_nothing() -> None:
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert next(row for row in tables.rows if row[0].startswith("Performance"))[1] == "B better"
+    # On a phone a row's cells stand below one another, each with the name of its run before it.
+    assert [a["data-run"] for tag, a in tables.tags if tag == "td" and "data-run" in a][:3] == ["A", "B", "B − A"]
     ids = [str(attributes["id"]) for _, attributes in tables.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = {str(a["href"])[1:] for tag, a in tables.tags if tag == "a"}
