@@ -19,7 +19,9 @@ def add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("runs", type=path_option, nargs="+", metavar="RUN", help="folders of two or more runs; the first is A")
     command.add_argument("--all", action="store_true", dest="everything", help="every metric too, after the axes and what decides")
     command.add_argument(
-        "--format", choices=FORMATS, default="text", help="text, Markdown, CSV, LaTeX, JSON, or an HTML page with the radars laid over one another"
+        "--format",
+        choices=FORMATS,
+        help="text, Markdown, CSV, LaTeX, JSON, or an HTML page with the radars laid over one another (default: by --out's ending, else text)",
     )
     command.add_argument("--out", type=path_option, metavar="FILE", help="write it to this file (default: the terminal)")
     command.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further dimensions (repeatable)")
@@ -30,7 +32,7 @@ def compare(options: argparse.Namespace) -> int:
     """Compare runs and print or write what comes of it.
 
     Raises:
-        SettingsError: One run only, or a format beside another (``bad-option``).
+        SettingsError: One run only, a format beside another, or a file whose ending tells none (``bad-option``).
         RunError: A run can't be read, or two share no metric.
     """
     from efficient360 import api
@@ -39,22 +41,38 @@ def compare(options: argparse.Namespace) -> int:
 
     if len(options.runs) < FEWEST:
         raise SettingsError("bad-option", "compare got one run", "give the folders of two runs or more: efficient360 compare runs/a runs/b")
-    if options.format != "text" and options.console.form in (Form.JSON, Form.SUMMARY):
+    if options.format not in (None, "text") and options.console.form in (Form.JSON, Form.SUMMARY):
         raise SettingsError("bad-option", f"--format {options.format} beside --{options.console.form}", "choose one of the two")
+    form = options.format or ("text" if options.out is None else _by_ending(options.out))
     runs = [api.load_report(folder, options.plugin) for folder in options.runs]
     for folder in options.runs:
         warn_of_unreadable_lines(folder)
     compared = api.compare(*runs)
-    if options.format == "text" and options.out is None:
+    if form == "text" and options.out is None:
         data = compared.comparison
         options.console.result(Result(lambda: text.text(data, options.everything), lambda: text.brief(data), lambda: documents.data(data)))
         return 0
-    document = documents.document(compared.comparison, options.format, options.everything, compared.reports)
+    document = documents.document(compared.comparison, form, options.everything, compared.reports)
     if options.out is None:
         sys.stdout.write(document)
     else:
         write_document(document, options.out)
     return 0
+
+
+def _by_ending(path: Path) -> str:
+    """The format that a file's ending names; text where it has none.
+
+    Raises:
+        SettingsError: Another ending (``bad-option``).
+    """
+    from efficient360.reports.run_comparison import FORMS
+
+    if not path.suffix:
+        return "text"
+    if path.suffix.lower() not in FORMS:
+        raise SettingsError("bad-option", f"a comparison can't be written as {path.suffix}", f"give --format, or one of {', '.join(FORMS)}")
+    return FORMS[path.suffix.lower()]
 
 
 def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:

@@ -17,7 +17,7 @@ EPILOG = """md and tex are tables to read, with the runs as columns; csv, json a
 
 examples:
   efficient360 export runs/a runs/b --format md
-  efficient360 export runs/a runs/b --axis robustness --format tex --out robustness.tex
+  efficient360 export runs/a runs/b --axis robustness --content summary --format tex --out robustness.tex
   efficient360 export runs/a --metric corruption_accuracy --format csv
   efficient360 export runs/a runs/b --figure radar.pdf --figure radar.svg"""
 
@@ -70,12 +70,12 @@ def export(options: argparse.Namespace) -> int:
 
 def _writers(options: argparse.Namespace) -> dict[str, Callable[[Any], Any]]:
     from efficient360.reports.export.data_rows import as_csv, as_json, as_parquet
-    from efficient360.reports.export.reading_tables import reading_table
+    from efficient360.reports.export.reading_tables import names_once, reading_table
     from efficient360.reports.text_tables import to_latex, to_markdown
 
     return {
         "md": lambda chosen: to_markdown(reading_table(chosen, not options.no_intervals)),
-        "tex": lambda chosen: to_latex(reading_table(chosen, not options.no_intervals), options.label),
+        "tex": lambda chosen: to_latex(names_once(reading_table(chosen, not options.no_intervals)), options.label),
         "csv": as_csv,
         "json": as_json,
         "parquet": as_parquet,

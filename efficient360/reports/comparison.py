@@ -9,17 +9,29 @@ from typing import Final, final
 
 from scipy import stats
 
+from efficient360.core.findings import DISTURBED
 from efficient360.core.measurement import Better, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import holm
 from efficient360.dimensions.dimension import Anchor
 from efficient360.errors import RunError
 from efficient360.reports import names
+from efficient360.reports.alerts import alerts
 from efficient360.reports.comparability import differences, in_words
 from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
 from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
 from efficient360.reports.comparing.sources import values_behind
-from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, RunPair, Verdict, axis_verdict, metric_verdict, run_pairs
+from efficient360.reports.comparing.verdicts import (
+    AxisComparison,
+    AxisScore,
+    Comparison,
+    MetricComparison,
+    RunPair,
+    Verdict,
+    axis_verdict,
+    metric_verdict,
+    run_pairs,
+)
 from efficient360.reports.comparing.words import letter
 from efficient360.reports.report import Report, summary_record
 
@@ -131,6 +143,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         max((row.pairs for row in rows), default=0),
         _axes(runs, rows),
         _unlike(rows, len(runs)),
+        [told for place, run in enumerate(runs) for told in _disturbed(run.report, letter(place))],
     )
 
 
@@ -153,17 +166,18 @@ def _candidates(a: Run, b: Run, runs: RunPair) -> list[_Candidate]:
 
 def _candidate(axis: str, anchor: Anchor | None, x: Record | None, y: Record | None, runs: RunPair, a: Run, b: Run) -> _Candidate:
     same_data = a.digest is not None and a.digest == b.digest
-    refusal = _refusal(x, y, same_data)
+    refusal = _refusal(x, y, same_data, runs)
     if refusal is not None or x is None or y is None or not isinstance(x.outcome, Measurement) or not isinstance(y.outcome, Measurement):
         return _Candidate(x, y, runs, axis, anchor, None, refusal)
     paired = pair(a.values(x), b.values(y)) if same_data and not x.outcome.exact else None
     return _Candidate(x, y, runs, axis, anchor, weigh(x.outcome, y.outcome, paired), None)
 
 
-def _refusal(a: Record | None, b: Record | None, same_data: bool) -> tuple[Verdict, str] | None:
+def _refusal(a: Record | None, b: Record | None, same_data: bool, runs: RunPair) -> tuple[Verdict, str] | None:
     """Why two values are not set against each other: one is missing, they were measured differently, or one is void."""
     if a is None or b is None:
-        return Verdict.NOT_COMPARABLE, "measured in one run only"
+        there, lacking = runs if b is None else runs[::-1]
+        return Verdict.NOT_COMPARABLE, f"measured in {letter(there)}, not in {letter(lacking)}"
     if found := differences(a, b):
         return Verdict.NOT_COMPARABLE, in_words(found)
     x, y = a.outcome, b.outcome
@@ -261,10 +275,22 @@ def _axes(runs: Sequence[Run], rows: Sequence[MetricComparison]) -> list[AxisCom
     for axis in runs[0].report.axes:
         of_axis = [row for row in rows if row.axis == axis.dimension.name and row.summary]
         if of_axis:
-            scores = [next((a.score_text for a in run.report.axes if a.dimension.name == axis.dimension.name), "") for run in runs]
+            scores = [_score(run.report, axis.dimension.name) for run in runs]
             verdicts = {pair_: axis_verdict(row.verdict for row in of_axis if row.runs == pair_) for pair_ in run_pairs(len(runs))}
             axes.append(AxisComparison(axis.dimension.name, axis.dimension.title, scores, verdicts, of_axis))
     return axes
+
+
+def _score(report: Report, name: str) -> AxisScore:
+    axis = next((axis for axis in report.axes if axis.dimension.name == name), None)
+    return AxisScore(None) if axis is None else AxisScore(axis.score, "" if axis.bound is None else axis.bound.value)
+
+
+def _disturbed(report: Report, name: str) -> list[str]:
+    """How other processes disturbed a run's timing, a sentence an axis."""
+    titles = {axis.dimension.name: axis.dimension.title for axis in report.axes}
+    found = [alert for alert in alerts(report) if alert.code == DISTURBED]
+    return [f"{name}: {alert.message}{f' ({titles[alert.axis]})' if alert.axis in titles else ''}." for alert in found]
 
 
 def _unlike(rows: Sequence[MetricComparison], runs: int) -> list[str]:
@@ -275,9 +301,14 @@ def _unlike(rows: Sequence[MetricComparison], runs: int) -> list[str]:
             key = row.evaluator, row.basis, row.runs
             metrics[key] = metrics.get(key, 0) + 1
     return [
-        f"{evaluator}: {basis} ({count} {'values' if count > 1 else 'value'}{'' if runs == 2 else f', {letter(pair_[0])} and {letter(pair_[1])}'})"
+        f"{evaluator}: {basis} ({count} {'values' if count > 1 else 'value'}{'' if runs == 2 else _of(pair_, basis)})"
         for (evaluator, basis, pair_), count in metrics.items()
     ]
+
+
+def _of(pair_: RunPair, basis: str) -> str:
+    """Which runs a sentence is about, unless it says so itself."""
+    return "" if basis.startswith("measured in ") else f", {letter(pair_[0])} and {letter(pair_[1])}"
 
 
 def _axis_by_evaluator(report: Report) -> Mapping[str, str]:

@@ -49,6 +49,8 @@ def drawing(reports: Sequence[tuple[str, Report]], name: str) -> Drawing:
     if name == RADAR:
         runs = [RadarRun(title, report.axes) for title, report in reports]
         return radar(runs[0]) if len(runs) == 1 else overlay(runs)
+    if len(reports) > 1 and not any(name in figures(report) for _, report in reports):
+        raise SettingsError("no-such-figure", f"there is no figure called {name!r}", f"did you mean {RADAR}? It lays {len(reports)} runs over one another")
     if len(reports) > 1:
         raise SettingsError(
             "one-run-at-a-time",

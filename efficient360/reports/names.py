@@ -310,6 +310,9 @@ WHOLE: Final = {
 NAMED: Final = ("capture", "compressor", "corruption", "perturbation", "stream")
 """Conditions whose values are snake_case names."""
 
+EMULATED: Final = "limited:"
+"""How the names of devices begin that are no hardware, but this machine held to a profile."""
+
 UNCONDITIONED: Final = {
     "temperature": "uncalibrated",
     "capture": "clean",
@@ -356,6 +359,8 @@ def _condition(key: str, value: Scalar) -> str:
     if (key, text) in WHOLE:
         return WHOLE[key, text]
     shown = " + ".join(VALUES.get(key, {}).get(part, part) for part in text.split(" + "))
+    if key == "device" and text.startswith(EMULATED):
+        shown += " (emulated)"
     if key in NAMED:
         shown = shown.replace("_", " ")
     return SENTENCES.get(key, f"{key.replace('_', ' ')} = {{}}").replace("{}", shown)

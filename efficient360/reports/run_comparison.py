@@ -7,7 +7,8 @@ from typing import Any, Final, final
 
 from efficient360.core.terminal import plain
 from efficient360.errors import MetricError
-from efficient360.reports.comparing import documents, text
+from efficient360.reports import figure_files
+from efficient360.reports.comparing import documents, text, words
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison
 from efficient360.reports.report import Report
 from efficient360.storage.outcomes import write_atomically
@@ -54,6 +55,11 @@ class RunComparison:
     def paired(self) -> int:
         """Largest number of examples in a paired test."""
         return self.comparison.paired
+
+    @property
+    def headline(self) -> str:
+        """Which run is better on which axes, and on how many neither is."""
+        return words.headline(self.comparison)
 
     def __getitem__(self, axis: str) -> AxisComparison:
         """One axis by its name.
@@ -111,6 +117,16 @@ class RunComparison:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, documents.document(self.comparison, form, everything, self.reports).encode("utf-8", "replace"))
         return file
+
+    def save_figure(self, path: str | Path) -> Path:
+        """Write the radars laid over one another: ``radar.svg``, ``radar.pdf`` or ``radar.png``.
+
+        Raises:
+            SettingsError: Another figure (``one-run-at-a-time``, ``no-such-figure``) or format (``unknown-format``).
+            RunError: The file can't be written.
+        """
+        runs = zip(self.names, self.reports, strict=True)
+        return figure_files.write([(f"{words.letter(run)} {name}", report) for run, (name, report) in enumerate(runs)], Path(path))
 
     def _repr_html_(self) -> str:
         """The axes as a table, for notebooks."""

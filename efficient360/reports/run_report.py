@@ -18,7 +18,7 @@ from efficient360.reports.alerts import warnings
 from efficient360.reports.card import save_card
 from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.export.data_rows import as_csv, outcome_row
-from efficient360.reports.export.reading_tables import reading_table
+from efficient360.reports.export.reading_tables import names_once, reading_table
 from efficient360.reports.export.selected import Content, Exported, exported
 from efficient360.reports.folder import PAGE, save
 from efficient360.reports.html import data, facts
@@ -131,7 +131,7 @@ class RunReport:
         Raises:
             SettingsError: No such axis (``unknown-dimension``), metric (``unknown-metric``) or content (``bad-option``).
         """
-        return to_latex(reading_table(self._exported(others, axis, metric, content), intervals), label)
+        return to_latex(names_once(reading_table(self._exported(others, axis, metric, content), intervals)), label)
 
     def to_markdown(self, *others: "RunReport", axis: str = "", metric: str = "", content: str = "", intervals: bool = True) -> str:
         """The same table as GitHub-flavoured Markdown; see :meth:`to_latex`."""

@@ -38,6 +38,14 @@ def test_json_and_files(runs: list[str], tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.startswith("first_run,")
 
 
+def test_the_ending_of_the_file_names_the_format(runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["compare", *runs[:2], "--out", str(tmp_path / "x.json")]) == 0
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["runs"][0]["letter"] == "A"
+    assert run_command(["compare", *runs[:2], "--out", str(tmp_path / "x.pdf")]) == 2
+    assert "a comparison can't be written as .pdf" in capsys.readouterr().err
+    assert not (tmp_path / "x.pdf").exists()
+
+
 @pytest.mark.parametrize(("arguments", "subject"), [([], "compare got one run"), (["--format", "md", "--json"], "--format md beside --json")])
 def test_what_makes_no_comparison_is_refused(runs: list[str], arguments: list[str], subject: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["compare", *(runs[:2] if arguments else runs[:1]), *arguments]) == 2

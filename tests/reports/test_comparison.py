@@ -157,7 +157,11 @@ def test_other_data_are_not_compared_but_costs_are() -> None:
 
 def test_what_one_run_lacks_is_said() -> None:
     found = compare_runs([full("A", RIGHT), made("B", [share(TOP1, RIGHT)], {("accuracy", "top1", "{}"): RIGHT})])
-    assert row_of(found, "weight_bytes").basis == "measured in one run only"
+    assert row_of(found, "weight_bytes").basis == "measured in A, not in B"
+    assert "macs: measured in A, not in B (2 values)" in found.unlike
+    three = compare_runs([made("B", [share(TOP1, RIGHT)]), full("A", RIGHT), made("C", [share(TOP1, RIGHT)])])
+    assert "parameters: measured in B, not in A (1 value)" in three.unlike
+    assert "parameters: measured in B, not in C (1 value)" in three.unlike
     assert BYTES.name in {row.metric.name for row in found.rows}
 
 

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -6,14 +7,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from gate_runs import AUC, LATENCY, NLL, ROBUST, TOP1, exact, failed, measured, run, void
+from gate_runs import AUC, COMPRESSION, LATENCY, NLL, ROBUST, TOP1, exact, failed, measured, run, void
 from markdown_it import MarkdownIt
 
 from efficient360.core.measurement import Interval
 from efficient360.core.statistics import wilson
 from efficient360.errors import SettingsError
 from efficient360.reports.export.data_rows import COLUMNS, as_csv, as_json, as_parquet
-from efficient360.reports.export.reading_tables import reading_table
+from efficient360.reports.export.reading_tables import names_once, reading_table
 from efficient360.reports.export.selected import Content, Exported, exported
 from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
@@ -110,13 +111,40 @@ def test_latex_holds_every_row_of_the_table() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_a_bound_of_an_axis_is_said_below_its_values() -> None:
+    name = "best_compression"
+    loose = run([dataclasses.replace(measured("compression", COMPRESSION, 4.0), settings={"bits": 8})], name="loose").report
+    (told,) = [note for note in reading_table(exported([("loose", "runs/l", loose)], metric=name)).notes if "bound" in note]
+    assert told == "Approximation, lower bound: compression with other bits than the axis takes; score ≥ 0.33 (loose)."
+    assert not any("bound" in note for note in reading_table(chosen(metric="top1")).notes)
+
+
+def test_a_metric_that_no_run_has_keeps_its_line_and_its_reason() -> None:
+    lacking = run([measured("accuracy", TOP1, 0.9), failed("membership", AUC, "there is no training split")]).report
+    table = reading_table(exported([("A", "runs/a", lacking)], content=Content.METRICS))
+    assert [row[-1] for row in table.rows if "AUC" in row[0]] == ["–"]
+    assert "Membership inference AUC: there is no training split." in table.notes
+
+
+def test_a_paper_s_table_names_a_metric_once() -> None:
+    table = reading_table(chosen(axis="robustness"))
+    assert [row[0] for row in table.rows] == ["Robust accuracy"] * 2
+    assert [row[0] for row in names_once(table).rows] == ["Robust accuracy", ""]
+    assert RunReport(A, Path("runs/a")).to_latex(axis="robustness").count("Robust accuracy") == 1
+
+
 def test_two_runs_of_one_checkpoint_are_told_apart() -> None:
     assert exported([("A", "runs/a", A), ("A", "runs/b", A)]).names == ["A (runs/a)", "A (runs/b)"]
     assert exported([("A", "runs/a", A), ("A", "runs/a", A)]).names == ["A (runs/a) #1", "A (runs/a) #2"]
 
 
 @pytest.mark.parametrize(
-    ("axis", "metric", "code", "hint"), [("robustnes", "", "unknown-dimension", "robustness"), ("", "robust_acuracy", "unknown-metric", "robust_accuracy")]
+    ("axis", "metric", "code", "hint"),
+    [
+        ("robustnes", "", "unknown-dimension", "robustness"),
+        ("", "robust_acuracy", "unknown-metric", "robust_accuracy"),
+        ("robustness", "top1", "unknown-metric", "it belongs to performance"),
+    ],
 )
 def test_names_that_nothing_has_are_refused_with_the_nearest(axis: str, metric: str, code: str, hint: str) -> None:
     with pytest.raises(SettingsError) as refused:

@@ -26,6 +26,8 @@ def test_a_radar_is_written_in_the_format_of_its_suffix(tmp_path: Path) -> None:
     svg = figure_files.write(TWO, tmp_path / "new" / "radar.svg")
     assert ElementTree.parse(svg).getroot().get("width") == "560"  # our own writer's
     picture = Image.open(figure_files.write(TWO, tmp_path / "radar.png"))
+    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255), "no box on a slide"
+    assert 'fill="#ffffff"' in svg.read_text(encoding="utf-8")
     assert picture.format == "PNG"
     assert picture.width == 1120
     data = figure_files.write(TWO, tmp_path / "radar.pdf").read_bytes()
@@ -49,6 +51,8 @@ def test_any_figure_of_a_run_has_a_name(tmp_path: Path) -> None:
         (ONE, "reliabilty.svg", "no-such-figure", "did you mean reliability?"),
         (ONE, "zzz.svg", "no-such-figure", "it has radar, accuracy-by-class"),
         (TWO, "reliability.svg", "one-run-at-a-time", "take radar"),
+        (TWO, "radr.pdf", "no-such-figure", "did you mean radar?"),
+        (TWO, "comparison.pdf", "no-such-figure", "did you mean radar?"),
     ],
 )
 def test_what_cannot_be_written_says_what_can(tmp_path: Path, runs: list, name: str, code: str, hint: str) -> None:

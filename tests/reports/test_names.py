@@ -35,6 +35,11 @@ def test_an_identifier_in_words_is_not_a_metric_title() -> None:
     assert (names.title("alpha"), names.words("alpha")) == ("Power-law exponent α (WeightWatcher)", "Alpha")
 
 
+def test_a_profile_of_this_machine_is_called_emulated() -> None:
+    assert names.conditions({"device": "limited:1core-2gb", "batch": 1}) == "device = limited:1core-2gb (emulated) · batch size = 1"
+    assert names.conditions({"device": "local"}) == "device = local"
+
+
 def test_every_title_belongs_to_a_metric_of_the_package() -> None:
     metrics = {metric.name for entry in evaluators().values() for metric in entry.load().metrics}
     assert set(names.TITLES) <= metrics

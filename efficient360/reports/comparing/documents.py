@@ -34,7 +34,8 @@ def axes_table(comparison: Comparison) -> TextTable:
     letters = [words.letter(run) for run in range(len(comparison.names))]
     heads = ["Axis", "Metric", *letters, *(("Verdict", "B − A [95 % interval]") if len(letters) == 2 else ("Better, where it is decided",))]
     who = "; ".join(f"{letter}: {name}" for letter, name in zip(letters, comparison.names, strict=True))
-    notes = [f"{who}.", words.headline(comparison), *_unlike(comparison), *words.notes(comparison)]
+    places = [f"{axis.title}: {place}." for axis in comparison.axes if (place := words.places(axis, comparison))]
+    notes = [f"{who}.", words.headline(comparison), *places, *comparison.disturbed, *_unlike(comparison), *words.notes(comparison)]
     return TextTable(
         heads, rows, f"Comparison of {' and '.join(comparison.names)}", left=2, notes=notes, best=frozenset(best) if len(letters) == 2 else frozenset()
     )
@@ -91,6 +92,7 @@ def data(comparison: Comparison) -> dict[str, Any]:
         "axes": [_axis(axis) for axis in comparison.axes],
         "decisive": [{**_record(entry.row, nested=True), "more": entry.more} for entry in decisive(comparison)],
         "metrics": [_record(row, nested=True) for row in comparison.rows],
+        "timing_disturbed": list(comparison.disturbed),
         "not_compared": list(comparison.unlike),
         "notes": list(words.notes(comparison)),
     }
@@ -151,7 +153,7 @@ def _axis(axis: AxisComparison) -> dict[str, Any]:
     return {
         "name": axis.name,
         "title": axis.title,
-        "scores": list(axis.scores),
+        "scores": [{"value": score.value, "bound": score.bound} for score in axis.scores],
         "verdicts": [{"first": words.letter(i), "second": words.letter(j), "verdict": verdict.value} for (i, j), verdict in axis.verdicts.items()],
     }
 

@@ -29,7 +29,7 @@ class AxisLine:
     Args:
         axis: The axis.
         first: Whether it is the axis's first line.
-        metric: The metric's title.
+        metric: The metric's title; of times with the device and the runtime.
         values: Its value in each run.
         winner: Which runs' values are the better ones.
         verdict: Of the axis in words.
@@ -93,6 +93,7 @@ def render(comparison: Comparison, reports: Sequence[Report]) -> str:
             decisive=[(words.better(e.row), _kind(e.row.verdict), words.cells(e.row), e.more) for e in decisive(comparison, MOST)],
             details=_details(comparison),
             unlike=comparison.unlike,
+            disturbed=comparison.disturbed,
             notes=words.notes(comparison),
             export={"name": title, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
@@ -109,7 +110,7 @@ def _lines(axis: AxisComparison, comparison: Comparison) -> list[AxisLine]:
             AxisLine(
                 axis,
                 i == 0,
-                names.title(row.metric.name),
+                _metric(axis, row, comparison),
                 [words.value_in(axis, row, run) for run in runs],
                 _winner(row),
                 words.verdict(axis.verdicts[pair], pair),
@@ -126,7 +127,7 @@ def _lines(axis: AxisComparison, comparison: Comparison) -> list[AxisLine]:
         AxisLine(
             axis,
             True,
-            names.title(row.metric.name),
+            _metric(axis, row, comparison),
             [words.value_in(axis, row, run) for run in runs],
             frozenset(),
             "",
@@ -135,6 +136,11 @@ def _lines(axis: AxisComparison, comparison: Comparison) -> list[AxisLine]:
             "",
         )
     ]
+
+
+def _metric(axis: AxisComparison, row: MetricComparison, comparison: Comparison) -> str:
+    """A summary metric's title, and where a time was measured."""
+    return " · ".join(part for part in (names.title(row.metric.name), words.places(axis, comparison)) if part)
 
 
 def _winner(row: MetricComparison) -> frozenset[int]:

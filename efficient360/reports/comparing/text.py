@@ -32,9 +32,9 @@ def brief(comparison: Comparison) -> RenderableType:
 
 def text(comparison: Comparison, everything: bool = False) -> RenderableType:
     """The comparison in about 40 lines for two runs; with ``everything``, all metrics below."""
-    axes = _two(comparison) if len(comparison.names) == 2 else [_several(comparison)]
+    axes = _two(comparison) if len(comparison.names) == 2 else [_several(comparison), *_places(comparison.axes, comparison)]
     head = [*_names(comparison), _line(words.headline(comparison), "bold")]
-    return Stack(*head, *axes, *_decisive(comparison), *(_all(comparison) if everything else ()), *_foot(comparison, everything))
+    return Stack(*head, *axes, *_timing(comparison), *_decisive(comparison), *(_all(comparison) if everything else ()), *_foot(comparison, everything))
 
 
 def _names(comparison: Comparison) -> Iterator[RenderableType]:
@@ -54,11 +54,17 @@ def _two(comparison: Comparison) -> Iterator[RenderableType]:
             meaning = words.MEANING.get(verdict)
             yield Text.assemble((_capital(words.verdict(verdict, pair)), STYLES.get(verdict, "bold")), (f": {meaning}" if meaning else "", "dim"))
             yield _fixed([cells for axis in axes for cells in lines[axis.name]], widths)
+            yield from _places(axes, comparison)
 
 
 def _cells(axis: AxisComparison, row: MetricComparison) -> Sequence[str]:
     values = ["void" if m is not None and m.void else words.value(m, row) for m in (row.first, row.second)]
     return [f" {one_line(axis.title)}", one_line(words.short(row)), *values, words.difference(row)]
+
+
+def _places(axes: Sequence[AxisComparison], comparison: Comparison) -> Iterator[RenderableType]:
+    """Where the times above were measured."""
+    yield from (_line(f" {axis.title}: {place}", "dim") for axis in axes if (place := words.places(axis, comparison)))
 
 
 def _fixed(rows: Sequence[Sequence[str]], widths: Sequence[int], style: str = "") -> Table:
@@ -87,6 +93,11 @@ def _several(comparison: Comparison) -> Table:
         if row is not None:
             table.add_row(axis.title, words.short(row), *(words.value_in(axis, row, run) for run in runs), words.order(axis, comparison))
     return table
+
+
+def _timing(comparison: Comparison) -> Iterator[RenderableType]:
+    """Whose timing was disturbed: a difference of time may be another program's."""
+    yield from (_line(told, "yellow") for told in comparison.disturbed)
 
 
 def _decisive(comparison: Comparison) -> Iterator[RenderableType]:

@@ -74,20 +74,34 @@ class MetricComparison:
 
 @final
 @dataclass(frozen=True)
+class AxisScore:
+    """A run's score on an axis.
+
+    Args:
+        value: From 0 to 1; ``None`` where a summary metric is missing or void.
+        bound: ``upper bound``, ``lower bound`` or ``other settings`` where it was measured with other settings than the axis takes, else empty.
+    """
+
+    value: float | None
+    bound: str = ""
+
+
+@final
+@dataclass(frozen=True)
 class AxisComparison:
     """One axis in all runs.
 
     Args:
         name: Name of the dimension.
         title: Its display title.
-        scores: Score of each run in print; empty where it has none.
+        scores: Score of each run.
         verdicts: By pair of runs, of the summary metrics together.
         rows: The summary metrics, of every pair.
     """
 
     name: str
     title: str
-    scores: Sequence[str]
+    scores: Sequence[AxisScore]
     verdicts: Mapping[RunPair, Verdict]
     rows: Sequence[MetricComparison]
 
@@ -121,6 +135,7 @@ class Comparison:
         paired: Largest number of examples in a paired test.
         axes: One per axis that a run has a value for, in radar order.
         unlike: In what the runs were measured differently, as sentences: what is named there is not compared.
+        disturbed: Whose timing other processes disturbed, and how: a sentence a run and axis. Differences of time are less sure there.
     """
 
     names: Sequence[str]
@@ -129,6 +144,7 @@ class Comparison:
     paired: int
     axes: Sequence[AxisComparison] = ()
     unlike: Sequence[str] = ()
+    disturbed: Sequence[str] = ()
 
     @property
     def pairs(self) -> Sequence[RunPair]:

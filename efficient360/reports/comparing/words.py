@@ -72,17 +72,62 @@ def better(row: MetricComparison) -> str:
 
 
 def headline(comparison: Comparison) -> str:
-    """On how many axes which run is better, in one or two sentences."""
+    """Which run is better on which axes, by how much where the values are exact, and on how many axes neither is; one or two sentences."""
     if len(comparison.names) > 2:
-        lost = [sum(bool(axis.beaten(run)) for axis in comparison.axes) for run in range(len(comparison.names))]
-        told = ", ".join(f"{letter(run)} on {count}" for run, count in enumerate(lost))
-        return f"Beaten by another run: {told} of {len(comparison.axes)} axes."
+        return _leaders(comparison)
     counts = comparison.counts()
-    better = [(letter(run), counts.get(side, 0)) for run, side in ((0, Verdict.FIRST), (1, Verdict.SECOND))]
+    sides = ((letter(0), Verdict.FIRST), (letter(1), Verdict.SECOND))
+    won = [(name, listed([f"{axis.title}{_by(axis)}" for axis in comparison.axes if axis.verdicts[0, 1] is side])) for name, side in sides]
+    named = [f"{name} is better on {axes}" for name, axes in won if axes]
     rest = [f"{value.value} on {counts[value]}" for value in VERDICTS if counts.get(value)]
-    (a, on_a), (b, on_b) = better
-    first = f"{a} is better on {on_a} {'axis' if on_a == 1 else 'axes'}, {b} on {on_b}" if on_a or on_b else f"Neither {a} nor {b} is better on any axis"
+    first = "; ".join(named) or f"Neither {letter(0)} nor {letter(1)} is better on any axis"
     return f"{first}{'; ' + ', '.join(rest) if rest else ''}."
+
+
+def _leaders(comparison: Comparison) -> str:
+    """On which axes each of more than two runs leads: is better than another, and none is better than it."""
+    lost = {axis.name: {run: set(axis.beaten(run)) for run in range(len(comparison.names))} for axis in comparison.axes}
+    led = [
+        [axis.title for axis in comparison.axes if not lost[axis.name][run] and any(run in winners for winners in lost[axis.name].values())]
+        for run in range(len(comparison.names))
+    ]
+    if not any(led):
+        return "No run is better than another on any axis."
+    told = "; ".join(f"{letter(run)} on {listed(axes)}" if axes else f"{letter(run)} on none" for run, axes in enumerate(led))
+    return f"Better than another run, and beaten by none: {told}."
+
+
+def _by(axis: AxisComparison) -> str:
+    """By how much an axis is decided where exact values decide it, in percent of the first: a difference of any size is none of chance."""
+    row = next(iter(axis.leading((0, 1))), None)
+    if row is None or row.kind is not Kind.EXACT or row.first is None or not row.first.value or row.difference is None:
+        return ""
+    share = f"{100 * row.difference / abs(row.first.value):+.0f}".replace("-", formatting.MINUS)
+    return f" ({SHORT.get(row.metric.name, names.title(row.metric.name))} {share} %)"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``Memory, Latency and Privacy``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def places(axis: AxisComparison, comparison: Comparison) -> str:
+    """On which device and in which runtime an axis's times were measured; empty where its metric knows neither."""
+    two = len(comparison.names) == 2
+    rows = axis.leading((0, 1)) if two else [row for row in (surest(axis, comparison),) if row is not None]
+    found = {letter(run): place for row in rows for run in range(len(comparison.names)) if (place := _place(_measured(axis, row, run)))}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"{name}: {place}" for name, place in found.items())
+
+
+def _place(m: Measurement | None) -> str:
+    if m is None or "device" not in m.conditions:
+        return ""
+    device = names.conditions({"device": m.conditions["device"]}).removeprefix("device = ")
+    runtime = names.conditions({key: m.conditions[key] for key in ("runtime", "precision") if key in m.conditions}).replace(" · ", " ")
+    where = "the machine of its run (device local)" if device == "local" else f"device {device}"
+    return f"{runtime} on {where}" if runtime else where
 
 
 def short(row: MetricComparison) -> str:
@@ -158,11 +203,16 @@ def untested(rows: Sequence[MetricComparison]) -> Sequence[str]:
 
 def value_in(axis: AxisComparison, row: MetricComparison, run: int) -> str:
     """A summary metric's value in one run."""
+    m = _measured(axis, row, run)
+    return "–" if m is None else "void" if m.void else value(m, row)
+
+
+def _measured(axis: AxisComparison, row: MetricComparison, run: int) -> Measurement | None:
+    """A summary metric in one run, whichever pair tells it."""
     for other in axis.rows:
         if (other.evaluator, other.metric.name, run in other.runs) == (row.evaluator, row.metric.name, True):
-            m = other.first if other.runs[0] == run else other.second
-            return "void" if m is not None and m.void else value(m, other)
-    return "–"
+            return other.first if other.runs[0] == run else other.second
+    return None
 
 
 def surest(axis: AxisComparison, comparison: Comparison) -> MetricComparison | None:

@@ -12,6 +12,8 @@ from efficient360.reports.drawing.svg import standalone
 from efficient360.reports.theme import LIGHT
 from efficient360.storage.writing import into
 
+COLOURS: Final = {**LIGHT, "paper": "#ffffff"}
+"""Of files: white, so that a figure shows no box in a paper or on a slide."""
 FORMATS: Final = (".svg", ".pdf", ".png")
 PX_PER_INCH: Final = 96
 SHARPNESS: Final = 2
@@ -53,7 +55,7 @@ def encoded(drawing: Drawing, suffix: str, sharpness: float = SHARPNESS) -> byte
     """
     if suffix.lower() not in FORMATS:
         raise SettingsError("unknown-format", f"a figure can't be written as {suffix or 'a file without a suffix'}", f"choose one of {', '.join(FORMATS)}")
-    return standalone(drawing).encode() if suffix.lower() == ".svg" else _through_matplotlib(drawing, suffix.lower()[1:], sharpness)
+    return standalone(drawing, COLOURS).encode() if suffix.lower() == ".svg" else _through_matplotlib(drawing, suffix.lower()[1:], sharpness)
 
 
 def _through_matplotlib(drawing: Drawing, kind: str, sharpness: float) -> bytes:
@@ -61,7 +63,7 @@ def _through_matplotlib(drawing: Drawing, kind: str, sharpness: float) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(drawing.width / PX_PER_INCH, drawing.height / PX_PER_INCH), dpi=PX_PER_INCH * sharpness, facecolor=LIGHT["paper"])
+    figure = Figure(figsize=(drawing.width / PX_PER_INCH, drawing.height / PX_PER_INCH), dpi=PX_PER_INCH * sharpness, facecolor=COLOURS["paper"])
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, drawing.width), ylim=(drawing.height, 0))
     axes.axis("off")
@@ -75,7 +77,7 @@ def _through_matplotlib(drawing: Drawing, kind: str, sharpness: float) -> bytes:
     with rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
-        figure.savefig(into_bytes, format=kind, metadata=stamp, facecolor=LIGHT["paper"])
+        figure.savefig(into_bytes, format=kind, metadata=stamp, facecolor=COLOURS["paper"])
     return into_bytes.getvalue()
 
 
@@ -103,7 +105,7 @@ def _artists(mark: Mark) -> list[Any]:
                     mark.y,
                     # "$" would begin a formula.
                     mark.text.replace("$", r"\$"),
-                    color=LIGHT[mark.role],
+                    color=COLOURS[mark.role],
                     fontsize=mark.size * POINT,
                     fontweight="bold" if mark.bold else "normal",
                     fontstyle="italic" if mark.italic else "normal",
@@ -117,8 +119,8 @@ def _artists(mark: Mark) -> list[Any]:
 
 def _painted(paint: Paint) -> dict[str, Any]:
     return {
-        "facecolor": LIGHT[paint.fill] if paint.fill else "none",
-        "edgecolor": LIGHT[paint.stroke] if paint.stroke else "none",
+        "facecolor": COLOURS[paint.fill] if paint.fill else "none",
+        "edgecolor": COLOURS[paint.stroke] if paint.stroke else "none",
         "linewidth": paint.width * POINT if paint.stroke else 0,
         # Lengths in points, which matplotlib would otherwise take in line widths.
         "linestyle": (0, [d / max(paint.width, 1e-6) for d in paint.dash]) if paint.dash else "solid",

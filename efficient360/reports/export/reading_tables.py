@@ -1,5 +1,6 @@
 """Runs side by side as a table to read: for a paper, a README, a pull request."""
 
+import dataclasses
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -46,6 +47,12 @@ def reading_table(chosen: Exported, intervals: bool = True) -> TextTable:
     return TextTable((*heads, *chosen.names), rows, _title(chosen), left=len(heads), notes=_notes(chosen, lines, rows))
 
 
+def names_once(table: TextTable) -> TextTable:
+    """The same table with what stands first in a line only where it changes, for a page that is narrow."""
+    rows = [("" if i and row[0] == table.rows[i - 1][0] else row[0], *row[1:]) for i, row in enumerate(table.rows)]
+    return dataclasses.replace(table, rows=rows)
+
+
 def _scores(chosen: Exported, intervals: bool) -> TextTable:
     rows = []
     for name in chosen.axes():
@@ -85,14 +92,21 @@ def _metrics(chosen: Exported) -> Iterator[_Line]:
     for report, records in zip(chosen.reports, by_run, strict=True):
         for identity, record in records.items():
             known.setdefault(identity, (report, record))
-    for identity, (_, record) in sorted(known.items(), key=lambda item: order.get(axis_of(*item[1]) or "", len(order))):
+    measured = {_metric(record) for _, record in known.values() if isinstance(record.outcome, Measurement)}
+    seen = {metric: place for place, metric in reversed(list(enumerate(_metric(record) for _, record in known.values())))}
+    for identity, (_, record) in sorted(known.items(), key=lambda item: (order.get(axis_of(*item[1]) or "", len(order)), seen[_metric(item[1][1])])):
         outcomes = [records.get(identity) for records in by_run]
-        if record.metric is not None and any(found is not None and isinstance(found.outcome, Measurement) for found in outcomes):
+        lacking = _metric(record) not in measured
+        if record.metric is not None and (lacking or any(found is not None and isinstance(found.outcome, Measurement) for found in outcomes)):
             yield _Line((names.title(record.metric.name), names.conditions(record.outcome.conditions)), outcomes)
 
 
+def _metric(record: Record) -> tuple[str, str]:
+    return record.evaluator, "" if record.metric is None else record.metric.name
+
+
 def _identity(record: Record) -> Hashable:
-    return record.evaluator, "" if record.metric is None else record.metric.name, frozenset(record.outcome.conditions.items())
+    return *_metric(record), frozenset(record.outcome.conditions.items())
 
 
 def _value(record: Record | None, intervals: bool) -> str:
@@ -140,4 +154,30 @@ def _notes(chosen: Exported, lines: Sequence[_Line], rows: Sequence[Sequence[str
             if record is not None and (told := _unlike(line, i)):
                 unlike.setdefault((i, told), {})[record.evaluator] = None
     notes += [f"{OTHERWISE} measured differently in {chosen.names[i]}, {told}: {', '.join(evaluators)}." for (i, told), evaluators in sorted(unlike.items())]
-    return notes + ([f"{NOTHING}: not measured."] if any(NOTHING in row for row in rows) else [])
+    notes += _bounds(chosen, lines)
+    return notes + ([f"{NOTHING}: not measured."] if any(NOTHING in row for row in rows) else []) + _lacking(lines)
+
+
+def _bounds(chosen: Exported, lines: Sequence[_Line]) -> list[str]:
+    """Which axes with a summary metric in the table were measured with other settings than they take, and what their scores are therefore."""
+    shown = {_metric(record) for line in lines for record in line.outcomes if record is not None}
+    told: dict[str, list[str]] = {}
+    for name, report in zip(chosen.names, chosen.reports, strict=True):
+        for axis in report.axes:
+            if (
+                axis.bound is not None
+                and axis.dimension.name in chosen.axes()
+                and shown & {(p.anchor.evaluator, p.anchor.metric) for p in axis.parts if p.settings}
+            ):
+                told.setdefault(f"{axis.dimension.title}, {axis.bound_brief} than the axis takes", []).append(f"{axis.score_text} ({name})")
+    return [f"{what}; score {', '.join(scores)}." for what, scores in told.items()]
+
+
+def _lacking(lines: Sequence[_Line]) -> list[str]:
+    """Why no run has a metric, metrics of one reason together."""
+    reasons: dict[str, dict[str, None]] = {}
+    for line in lines:
+        failures = [record.outcome for record in line.outcomes if record is not None and isinstance(record.outcome, Failure)]
+        if failures and not any(record is not None and isinstance(record.outcome, Measurement) for record in line.outcomes):
+            reasons.setdefault(failures[0].message, {})[line.heads[0]] = None
+    return [f"{', '.join(titles)}: {reason}." for reason, titles in reasons.items()]

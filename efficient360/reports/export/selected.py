@@ -68,7 +68,7 @@ def exported(named: Sequence[tuple[str, str, Report]], axis: str = "", metric: s
         content: What it holds; by default every metric where an axis or a metric is named, else the summary metrics.
 
     Raises:
-        SettingsError: There is no such axis (``unknown-dimension``) or metric (``unknown-metric``).
+        SettingsError: There is no such axis (``unknown-dimension``) or metric (``unknown-metric``), or it is none of the axis's (``unknown-metric``).
     """
     reports = [report for _, _, report in named]
     axes = [a.dimension.name for a in reports[0].axes]
@@ -77,8 +77,15 @@ def exported(named: Sequence[tuple[str, str, Report]], axis: str = "", metric: s
     metrics = list(dict.fromkeys(r.metric.name for report in reports for r in report.records if r.metric is not None))
     if metric and metric not in metrics:
         raise SettingsError("unknown-metric", f"no run has a metric called {metric!r}", did_you_mean(metric, metrics))
+    if axis and metric and axis not in (homes := _axes_with(metric, reports)):
+        raise SettingsError("unknown-metric", f"the axis {axis} has no metric called {metric!r}", f"it belongs to {', '.join(homes) or 'no axis'}")
     chosen = content or (Content.METRICS if axis or metric else Content.SUMMARY)
     return Exported(_distinct([(name, folder) for name, folder, _ in named]), reports, axis, metric, chosen)
+
+
+def _axes_with(metric: str, reports: Sequence[Report]) -> list[str]:
+    """Names of the axes that a metric stands under."""
+    return sorted({axis_of(report, r) or "" for report in reports for r in report.records if r.metric is not None and r.metric.name == metric} - {""})
 
 
 def _distinct(named: Sequence[tuple[str, str]]) -> list[str]:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from compared_runs import full
+from compared_runs import LATENCY, MACS, full, made
+from efficient360.core.findings import Finding, disturbances_table
+from efficient360.core.measurement import Interval, Measurement
+from efficient360.core.outcome import Record
 from efficient360.core.terminal import plain
 from efficient360.errors import MetricError, SettingsError
 from efficient360.reports.comparing import documents, text, words
 from efficient360.reports.comparing.verdicts import Comparison
-from efficient360.reports.comparison import compare_runs
+from efficient360.reports.comparison import Run, compare_runs
 from efficient360.reports.run_comparison import RunComparison
 
 RNG = np.random.default_rng(0)
@@ -38,8 +41,9 @@ def test_two_runs_fit_a_screen_and_name_the_better_one_first() -> None:
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
     assert lines[1].startswith(f"B  {EVIL}")
-    assert lines[2] == "A is better on 1 axis, B on 2; mixed on 1, undecided on 1, not tested on 1."
     told = "\n".join(lines)
+    headline = "A is better on Computation (MACs +100 %); B is better on Performance and Robustness; mixed on 1, undecided on 1, not tested on 1."
+    assert headline in " ".join(told.split())
     order = [told.index(heading) for heading in ("\nA better", "\nB better", "\nMixed", "\nUndecided", "\nNot tested")]
     assert order == sorted(order)
     assert re.search(r"Performance +top-1 +\d\d\.\d % +\d\d\.\d % \+\d+\.\d pt \[\+\d+\.\d, \+\d+\.\d\]", told)
@@ -59,7 +63,9 @@ def test_three_runs_say_who_beats_whom() -> None:
     told = "\n".join(printed(THREE))
     assert re.search(r"Performance +top-1 .* B > A, C", told)
     assert re.search(r"Computation +MACs .* A > B; A, B > C", told)
-    assert "Beaten by another run: A on" in told
+    assert "Better than another run, and beaten by none: A on Computation" in told
+    assert "; C on none." in " ".join(told.split())
+    assert "No run is better" in words.headline(compare_runs([full(name, RIGHT) for name in ("a", "b", "c")]))
 
 
 class Tables(HTMLParser):
@@ -122,6 +128,8 @@ def test_json_has_everything_and_no_number_that_is_none() -> None:
     assert len(data["metrics"]) == len(THREE.rows)
     assert {v["verdict"] for axis in data["axes"] for v in axis["verdicts"]} <= {v.value for v in type(THREE.rows[0].verdict)}
     assert data["metrics"][0]["conditions"] == {}
+    assert data["axes"][0]["scores"] == [{"value": pytest.approx(values.mean()), "bound": ""} for values in (RIGHT, BETTER, RIGHT)]
+    assert next(axis for axis in data["axes"] if axis["name"] == "privacy")["scores"][0]["value"] is None
     assert data["decisive"] == []  # the corruptions' mean, an axis's own metric, has said it
 
 
@@ -137,6 +145,8 @@ def test_the_page_runs_nothing_but_its_own_script_and_loads_nothing() -> None:
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert next(row for row in tables.rows if row[0].startswith("Performance"))[1] == "B better"
+    # On a phone a row's cells stand below one another, each with the name of its run before it.
+    assert [a["data-run"] for tag, a in tables.tags if tag == "td" and "data-run" in a][:3] == ["A", "B", "B − A"]
     ids = [str(attributes["id"]) for _, attributes in tables.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = {str(a["href"])[1:] for tag, a in tables.tags if tag == "a"}
@@ -151,7 +161,8 @@ def test_a_page_of_three_runs_draws_three_lines() -> None:
 
 
 def test_a_comparison_in_python_gives_the_same() -> None:
-    assert "A is better on 1 axis" in str(BOTH)
+    assert BOTH.headline == words.headline(TWO)
+    assert BOTH.headline.partition(";")[0] in str(BOTH)
     assert BOTH.to_markdown() == documents.markdown(TWO, False)
     assert BOTH.to_latex() == documents.latex(TWO, False)
     assert BOTH.to_dict()["headline"] == words.headline(TWO)
@@ -161,6 +172,43 @@ def test_a_comparison_in_python_gives_the_same() -> None:
     with pytest.raises(MetricError) as error:
         BOTH["speed"]
     assert error.value.code == "unknown-metric"
+
+
+def timed(name: str, device: str, disturbance: str = "") -> Run:
+    conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    finding = (disturbances_table([("onnxruntime:fp32", Finding("x", disturbance, "stop them"))]),) if disturbance else ()
+    interval = Interval(0.008, 0.012, "student-t over 3 processes")
+    return made(name, [Record("latency", Measurement(LATENCY, 0.01, 300, interval, conditions, extra=finding)), Record("macs", Measurement(MACS, 1e9))])
+
+
+def test_a_time_has_its_device_and_runtime_beside_it() -> None:
+    runs = [timed("a", "local"), timed("b", "local")]
+    alike = compare_runs(runs)
+    told = "\n".join(printed(alike))
+    assert "Latency: ONNX Runtime fp32 on the machine of its run (device local)" in told
+    assert "disturbed" not in told
+    assert "ONNX Runtime fp32 on the machine" in documents.markdown(alike, False)
+    assert "Best latency · ONNX Runtime fp32 on the machine" in documents.document(alike, "html", False, [run.report for run in runs])
+    emulated = documents.markdown(compare_runs([timed("a", "local"), timed("b", "limited:1core-2gb")]), False)
+    assert "A: ONNX Runtime fp32 on the machine of its run (device local); B: ONNX Runtime fp32 on device limited:1core-2gb (emulated)" in emulated
+
+
+def test_whose_timing_was_disturbed_is_said_in_every_form() -> None:
+    runs = [timed("a", "local"), timed("b", "local", "it was preempted 642 times a second")]
+    found = compare_runs(runs)
+    (told,) = found.disturbed
+    assert told == "B: the timing was disturbed: it was preempted 642 times a second (Latency)."
+    assert told in " ".join(" ".join(printed(found)).split())
+    assert documents.data(found)["timing_disturbed"] == [told]
+    for form in ("md", "tex", "html"):
+        assert "preempted 642 times a second" in documents.document(found, form, False, [run.report for run in runs])
+
+
+def test_the_radars_of_a_comparison_are_a_file(tmp_path: Path) -> None:
+    assert "Radar of 2 runs" in BOTH.save_figure(tmp_path / "radar.svg").read_text(encoding="utf-8")
+    with pytest.raises(SettingsError) as error:
+        BOTH.save_figure(tmp_path / "radr.svg")
+    assert error.value.code == "no-such-figure"
 
 
 @pytest.mark.parametrize("ending", ["html", "md", "tex", "csv", "json", "txt"])
