@@ -15,6 +15,7 @@ from efficient360.reports.drawing import scale, text
 from efficient360.reports.drawing.curve import is_square
 from efficient360.reports.drawing.figure import Drawn, draw
 from efficient360.reports.drawing.marks import Box, Dot, Drawing, Label, Mark, Shape
+from efficient360.reports.drawing.scale import logarithmic
 from efficient360.reports.drawing.svg import inline, standalone
 
 LONG = "a very long name of a class that nobody would ever print in full on a page, let alone twice"
@@ -197,3 +198,10 @@ def test_shortened_text_fits(line: str, room: float) -> None:
     short = text.shortened(line, room, 11)
     assert text.width(short, 11) <= room
     assert short == line.replace("\n", " ") or short == "" or short.endswith("…")
+
+
+def test_a_logarithmic_axis_has_no_place_for_numbers_next_to_nothing() -> None:
+    axis = logarithmic([2.2e-313, 0.1, 10.0, 1e300])
+    assert axis.share(2.2e-313) is None
+    assert 0 < axis.share(0.1) < axis.share(10.0) < 1
+    assert axis.share(1e300) > 1

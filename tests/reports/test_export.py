@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from gate_runs import AUC, COMPRESSION, LATENCY, NLL, ROBUST, TOP1, exact, failed, measured, run, void
 from markdown_it import MarkdownIt
 
 from efficient360.core.measurement import Interval
@@ -19,6 +18,7 @@ from efficient360.reports.export.selected import Content, Exported, exported
 from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
 from efficient360.reports.text_tables import to_latex, to_markdown
+from gate_runs import AUC, COMPRESSION, LATENCY, NLL, ROBUST, TOP1, exact, failed, measured, run, void
 
 
 def report(name: str, top1: float, examples: int = 100) -> Report:

@@ -34,7 +34,7 @@ class Axis:
 
     def share(self, value: float) -> float | None:
         """Where ``value`` lies, from 0 at the beginning to 1 at the end; ``None`` where it has no place (not finite, or not above 0 on a logarithmic axis)."""
-        if not math.isfinite(value) or (self.log and value <= 0):
+        if not math.isfinite(value) or (self.log and value < SMALLEST):
             return None
         low, high, at = (math.log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
         return min(1.02, max(-0.02, (at - low) / (high - low)))
@@ -71,7 +71,7 @@ def unit() -> Axis:
 
 def logarithmic(values: Sequence[float], most: int = 6) -> Axis:
     """A logarithmic axis over the positive ones of ``values``: ticks at powers of ten, and at 2 and 5 between few of them."""
-    found = [v for v in values if math.isfinite(v) and v > 0] or [1.0, 10.0]
+    found = [v for v in values if SMALLEST <= v <= 1 / SMALLEST] or [1.0, 10.0]
     low, high = math.log10(min(found)), math.log10(max(found))
     room = max(0.04 * (high - low), 0.02)
     low, high = low - room, high + room
