@@ -21,6 +21,22 @@ def test_a_measured_axis_says_its_value_and_its_ends() -> None:
     assert (metric.value, metric.zero, metric.one, metric.reason) == ("4.00 ms", "1 s or more", "1 ms or less", "")
 
 
+@pytest.mark.parametrize(
+    ("device", "place"),
+    [
+        ("local", "ONNX Runtime, fp32, on the machine of this run"),
+        ("limited:1core-2gb", "ONNX Runtime, fp32, on limited:1core-2gb, emulated on the machine of this run"),
+        ("ssh://a@b", "ONNX Runtime, fp32, on ssh://a@b"),
+    ],
+)
+def test_a_latency_names_its_runtime_and_device(device: str, place: str) -> None:
+    conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    (metric,) = scores(Record("latency", Measurement(synthetic.LATENCY, 0.004, conditions=conditions)))["latency"].metrics
+    assert metric.place == place
+    (accuracy,) = scores(Record("accuracy", Measurement(synthetic.TOP1, 0.5)))["performance"].metrics
+    assert accuracy.place == ""
+
+
 def test_nothing_lies_beyond_the_bounds_of_a_metric() -> None:
     (metric,) = scores(Record("accuracy", Measurement(synthetic.TOP1, 0.5)))["performance"].metrics
     assert (metric.zero, metric.one) == ("0 %", "100 %")
