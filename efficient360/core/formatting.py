@@ -54,7 +54,7 @@ def interval(ends: Interval | None, metric: Metric) -> str:
     if ends.level is None:
         return f"range {interval(replace(ends, level=LEVEL), metric)}"
     low, high = both_ends(ends, metric)
-    return f"{low}{' to ' if MINUS in f'{low}{high}' else ' – '}{high}"
+    return f"{low}{' to ' if low.startswith(MINUS) else ' – '}{high}"
 
 
 def both_ends(ends: Interval, metric: Metric) -> tuple[str, str]:
