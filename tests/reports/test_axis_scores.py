@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import synthetic
-from efficient360.core.measurement import BYTE, ONE, SECOND, Better, Failure, Measurement, Metric, Status
+from efficient360.core.measurement import BYTE, ONE, SECOND, Better, Conditions, Failure, Measurement, Metric, Status
 from efficient360.core.outcome import Record
 from efficient360.reports.axis_scores import AxisScore, anchor_value, axis_scores, failure_of
 from efficient360.reports.report import axes_of
@@ -30,7 +30,7 @@ def test_a_measured_axis_says_its_value_and_its_ends() -> None:
     ],
 )
 def test_a_latency_names_its_runtime_and_device(device: str, place: str) -> None:
-    conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    conditions: Conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
     (metric,) = scores(Record("latency", Measurement(synthetic.LATENCY, 0.004, conditions=conditions)))["latency"].metrics
     assert metric.place == place
     (accuracy,) = scores(Record("accuracy", Measurement(synthetic.TOP1, 0.5)))["performance"].metrics
