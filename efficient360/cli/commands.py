@@ -56,8 +56,8 @@ def report(options: argparse.Namespace) -> int:
 
     run = api.load_report(options.run, options.plugin)
     warn_of_unreadable_lines(run.folder)
-    run.save(run.folder)
     page = overlay(options.run, options.against, options.plugin) if options.against else None
+    run.save(run.folder)  # after the other page: it links to it
     console().print((full_listing if options.all else summary)(run.report, run.folder))
     if page is not None:
         print(page)

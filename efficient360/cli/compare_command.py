@@ -83,11 +83,12 @@ def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
     """
     from efficient360 import api
     from efficient360.core.paths import file_name
+    from efficient360.reports.folder import AGAINST
 
     runs = [api.load_report(folder, plugins) for folder in (run, *others)]
     for folder in others:
         warn_of_unreadable_lines(folder)
-    page = run / f"against-{file_name('-'.join(folder.resolve().name for folder in others))}.html"
+    page = run / f"{AGAINST}{file_name('-'.join(folder.resolve().name for folder in others))}.html"
     write_document(api.compare(*runs).to_html(), page)
     return page
 

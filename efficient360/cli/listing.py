@@ -1,4 +1,4 @@
-"""Listings of evaluators, dimensions, data sets, checkpoints, protocols and runtimes. Only ``show evaluator`` imports a class."""
+"""Listings of evaluators, dimensions, data sets, checkpoints, protocols and runtimes. Only ``show`` imports evaluators."""
 
 import dataclasses
 import inspect
@@ -96,17 +96,22 @@ def _default(field: Any) -> Any:
 
 
 def _dimension(name: str, plugins: Sequence[Path]) -> str:
-    from efficient360.plugins.registry import dimensions
+    from efficient360.plugins.registry import dimensions, evaluator_class, evaluators
     from efficient360.reports import names
+    from efficient360.reports.axis_scores import anchor_value
 
     known = {d.name: d for d in dimensions(plugins)}
     if name not in known:
         raise SettingsError("unknown-dimension", f"there is no dimension called {name!r}", did_you_mean(name, known))
     d = known[name]
     lines = [d.title, d.question, *([d.caveat] if d.caveat else []), "", "summary metrics:" if d.anchors else "no evaluator measures it yet"]
+    entries_by_name = evaluators(plugins)
     for a in d.anchors:
+        measured = evaluator_class(a.evaluator, entries_by_name).metrics if a.evaluator in entries_by_name else ()
+        metric = next((m for m in measured if m.name == a.metric), None)
+        zero, one = (anchor_value(value, metric) for value in (a.zero, a.one))
         conditions = f", {names.conditions(a.conditions)}" if a.conditions else ""
-        lines += [f"  {names.title(a.metric)} ({a.evaluator}.{a.metric}{conditions}): {a.zero:g} scores 0, {a.one:g} scores 1, {a.scale}", f"    {a.source}"]
+        lines += [f"  {names.title(a.metric)} ({a.evaluator}.{a.metric}{conditions}): {zero} scores 0, {one} scores 1, {a.scale}", f"    {a.source}"]
     return "\n".join(lines)
 
 

@@ -48,15 +48,21 @@ def number(value: float, metric: Metric, digits: int = 3) -> str:
 
 
 def interval(ends: Interval | None, metric: Metric) -> str:
-    """An interval as ``87.1 – 91.1 %``, with as many digits as its ends need to differ; a range without a level says so; ``exact`` where there is none."""
+    """An interval as ``87.1 – 91.1 %``, or ``−2.2 to 2.3 %`` with a negative end; a range without a level says so; ``exact`` where there is none."""
     if ends is None:
         return "exact"
     if ends.level is None:
         return f"range {interval(replace(ends, level=LEVEL), metric)}"
+    low, high = both_ends(ends, metric)
+    return f"{low}{' to ' if low.startswith(MINUS) else ' – '}{high}"
+
+
+def both_ends(ends: Interval, metric: Metric) -> tuple[str, str]:
+    """The ends of an interval as text, with as many digits as they need to differ; the unit stands behind the lower one only where it is another."""
     printed = [(number(ends.low, metric, digits), number(ends.high, metric, digits)) for digits in (3, 4, 5, 6)]
     low, high = next(((a, b) for a, b in printed if a != b), printed[0])
     low_number, _, low_unit = low.partition(" ")
-    return f"{low_number} – {high}" if low_unit == high.partition(" ")[2] else f"{low} – {high}"
+    return (low_number if low_unit == high.partition(" ")[2] else low), high
 
 
 def uncertainty(m: Measurement) -> str:

@@ -5,7 +5,7 @@ from efficient360.dimensions.dimension import Anchor, Dimension, Scale
 DIMENSION = Dimension(
     name="latency",
     title="Latency",
-    question="How fast does it run on the target device, and at what energy cost?",
+    question="How fast does it run on the device named with each value, and at what energy cost?",
     order=4,
     anchors=(
         Anchor(

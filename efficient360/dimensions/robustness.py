@@ -27,7 +27,7 @@ DIMENSION = Dimension(
             source="bounds of the metric; AutoAttack's standard attacks (Croce & Hein 2020), at the ε of RobustBench's ImageNet L∞ board (Croce et al. 2021)",
         ),
     ),
-    caveat="Without adversarial training, robust accuracy at this ε is close to zero, which limits the score to about 0.5; "
-    "attacks give only an upper bound on robust accuracy.",
+    caveat="On natural images, robust accuracy at this ε is close to zero without adversarial training, which limits the score to about 0.5; on small, simple "
+    "images it can be far above. Attacks give only an upper bound on robust accuracy.",
     related=("black_box", "natural_shift", "stability"),
 )

@@ -63,6 +63,11 @@ class Alert:
     advice: str = ""
     scored: bool = True
 
+    @property
+    def about(self) -> str:
+        """What it is about, where its severity's own word does not say so: ``void``, ``undecided``; else empty."""
+        return "" if self.kind.value == self.severity.value else self.kind.value
+
 
 SUSPECT: Final = frozenset(
     {

@@ -79,7 +79,7 @@ def axis_page(section: Section, score: AxisScore | None, found: Sequence[Alert])
     """
     groups = [group for group in map(_without_summary, section.groups) if group.rows or group.folded]
     void = section.axis is not None and any(part.reason.startswith(VOID) for part in section.axis.parts)
-    lead = None if void else _lead(section.figures)
+    lead = None if void else _lead(section)
     rest = sorted((figure for figure in section.figures if figure is not lead), key=lambda figure: not (isinstance(figure, Table) and is_findings(figure)))
     alerts = warnings(of_axis(found, section.axis)) if section.axis is not None else []
     return AxisPage(replace(section, groups=groups), score, alerts, _summary(section), lead, rest)
@@ -106,8 +106,11 @@ def _without_summary(group: MetricGroup) -> MetricGroup:
     return replace(group, rows=[row for row in group.rows if not row.scored], scored=False)
 
 
-def _lead(figures: Sequence[Figure]) -> Figure | None:
-    """The first chart or gallery; where there is neither, the first table that is none of warnings."""
-    drawn = [figure for figure in figures if not isinstance(figure, Table)]
-    tables = [figure for figure in figures if isinstance(figure, Table) and not is_findings(figure)]
-    return next(iter([*drawn, *tables]), None)
+def _lead(section: Section) -> Figure | None:
+    """The first chart or gallery, before others one by what the first summary metric judges; where there is none, the first table that is none of warnings."""
+    drawn = [figure for figure in section.figures if not isinstance(figure, Table)]
+    tables = [figure for figure in section.figures if isinstance(figure, Table) and not is_findings(figure)]
+    judged = section.axis.parts[0].measurement if section.axis is not None and section.axis.parts else None
+    by = [f" by {value}" for value in judged.conditions.values()] if judged is not None else []
+    of_it = [figure for figure in drawn if figure.title.endswith(tuple(by))]
+    return next(iter([*of_it, *drawn, *tables]), None)

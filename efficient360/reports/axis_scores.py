@@ -25,6 +25,7 @@ class ScoredMetric:
         zero: What scores 0: ``1.00 s or more``, ``0.0 %``.
         one: What scores 1: ``1.00 ms or less``, ``100.0 %``.
         reason: Why it is missing; empty where it is measured.
+        place: The runtime and device that it was measured with: ``ONNX Runtime, fp32, on the machine of this run``; empty where it has no device.
     """
 
     title: str
@@ -33,6 +34,7 @@ class ScoredMetric:
     zero: str
     one: str
     reason: str
+    place: str = ""
 
 
 @final
@@ -116,7 +118,7 @@ def _scored(part: SummaryMetric, metric: Metric | None) -> ScoredMetric:
     rising = part.anchor.one > part.anchor.zero
     zero = _end(part.anchor.zero, metric, "less" if rising else "more")
     one = _end(part.anchor.one, metric, "more" if rising else "less")
-    return ScoredMetric(names.title(part.anchor.metric), value, interval, zero, one, part.reason)
+    return ScoredMetric(names.title(part.anchor.metric), value, interval, zero, one, part.reason, "" if m is None else names.place(m.conditions))
 
 
 def _end(value: float, metric: Metric | None, beyond: str) -> str:

@@ -56,10 +56,12 @@ def save_card(report: Report, folder: Path) -> Path:
 
 def _doubts(report: Report, found: Verdict) -> list[str]:
     """What a reader of the card must know to exist, on one line; empty without any."""
-    heavy = sum(alert.severity is not Severity.NOTE for alert in found.alerts)
-    told = ["incomplete run"] if report.state == "incomplete" else []
-    told += [f"{heavy} {'warning' if heavy == 1 else 'warnings'} in the report"] if heavy else []
-    return [" · ".join(told)] if told else []
+    critical, warned = (sum(alert.severity is severity for alert in found.alerts) for severity in (Severity.CRITICAL, Severity.WARNING))
+    told = [f"{critical} critical {'alert' if critical == 1 else 'alerts'}"] if critical else []
+    told += [f"{warned} {'warning' if warned == 1 else 'warnings'}"] if warned else []
+    incomplete = ["incomplete run"] if report.state == "incomplete" else []
+    line = " · ".join([*incomplete, *([f"{' and '.join(told)} in the report"] if told else [])])
+    return [line] if line else []
 
 
 def _numbers(report: Report, room: float) -> list[Mark]:

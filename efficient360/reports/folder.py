@@ -19,6 +19,8 @@ from efficient360.storage.outcomes import REPORT, Store, write_atomically
 from efficient360.storage.writing import into
 
 PAGE = "report.html"
+AGAINST: Final = "against-"
+"""How the names of pages begin that lay other runs over this one; :func:`save` links to those that lie in the folder."""
 _READER: Final = Reader(RunError, "unreadable-run", "run the same evaluation again: stored outcomes are reused", limit=1024 * MEBIBYTE)
 
 
@@ -53,7 +55,8 @@ def save(report: Report, folder: Path) -> None:
     with into(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / REPORT, json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8", "replace"))
-        write_atomically(folder / PAGE, html.render(report).encode("utf-8", "replace"))
+        compared = {f"Compared with {page.stem.removeprefix(AGAINST)}": page.name for page in sorted(folder.glob(f"{AGAINST}*.html"))}
+        write_atomically(folder / PAGE, html.render(report, compared).encode("utf-8", "replace"))
 
 
 def read(folder: Path, dimensions: Sequence[Dimension]) -> Report:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, final
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -28,8 +30,13 @@ CARD = "card.png"
 STATUSES = {Status.FAILED: "failed", Status.UNSUPPORTED: "not applicable", Status.NOT_RUN: "not run"}
 
 
-def render(report: Report) -> str:
-    """``report`` as HTML, its charts drawn in it: all of it can be read without scripts."""
+def render(report: Report, comparisons: Mapping[str, str] = MappingProxyType({})) -> str:
+    """``report`` as HTML, its charts drawn in it: all of it can be read without scripts.
+
+    Args:
+        report: The report.
+        comparisons: Names of the files beside the page that compare this run with others, by title.
+    """
     said = verdict(report)
     scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
@@ -60,6 +67,7 @@ def render(report: Report) -> str:
             provenance=[(title, page.rows(part)) for title, part in provenance(report)],
             anchors_version=ANCHORS_VERSION,
             card=CARD,
+            comparisons=[(title, quote(file)) for title, file in comparisons.items()],
             export={"name": run.name, "light": LIGHT, "latex": LATEX},
             scripts=scripts,
             policy=page.policy(*scripts),

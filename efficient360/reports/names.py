@@ -310,8 +310,8 @@ WHOLE: Final = {
 NAMED: Final = ("capture", "compressor", "corruption", "perturbation", "stream")
 """Conditions whose values are snake_case names."""
 
-EMULATED: Final = "limited:"
-"""How the names of devices begin that are no hardware, but this machine held to a profile."""
+LOCAL: Final = "local"
+"""The address of the machine that a run was made on."""
 
 UNCONDITIONED: Final = {
     "temperature": "uncalibrated",
@@ -341,6 +341,21 @@ def conditions(values: Conditions) -> str:
     return " · ".join(_condition(key, value) for key, value in values.items())
 
 
+def place(values: Conditions) -> str:
+    """What a value was measured with: ``ONNX Runtime, fp32, on the machine of this run``; empty without a device among the conditions."""
+    device = str(values.get("device", ""))
+    if not device:
+        return ""
+    here = "on the machine of this run"
+    where = here if device == LOCAL else f"on {device}, emulated {here}" if emulated(device) else f"on {device}"
+    return ", ".join([*(_condition(key, values[key]) for key in ("runtime", "precision") if key in values), where])
+
+
+def emulated(device: str) -> bool:
+    """Whether an address is of a profile of this machine with limited cores and memory, which stands for a device and is none."""
+    return device.startswith("limited:")
+
+
 def distinct(values: Conditions, keys: Sequence[str]) -> str:
     """The conditions in which one value of a metric differs from its neighbours.
 
@@ -359,10 +374,10 @@ def _condition(key: str, value: Scalar) -> str:
     if (key, text) in WHOLE:
         return WHOLE[key, text]
     shown = " + ".join(VALUES.get(key, {}).get(part, part) for part in text.split(" + "))
-    if key == "device" and text.startswith(EMULATED):
-        shown += " (emulated)"
     if key in NAMED:
         shown = shown.replace("_", " ")
+    if key == "device" and emulated(text):
+        shown = f"{shown} (emulated)"
     return SENTENCES.get(key, f"{key.replace('_', ' ')} = {{}}").replace("{}", shown)
 
 

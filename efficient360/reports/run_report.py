@@ -203,7 +203,8 @@ class RunReport:
         about = escape(" · ".join(facts(self.report)))
         style = f"color:{LIGHT['ink']};background:{LIGHT['paper']};padding:12px;font:14px system-ui,sans-serif;max-width:960px"
         said = self.verdict
-        found = "".join(f"<li><strong>{a.kind}</strong> {escape(a.message)}{f' → {escape(a.advice)}' if a.advice else ''}</li>" for a in warnings(said.alerts))
+        headed = [(": ".join(filter(None, (a.severity, a.about))), a) for a in warnings(said.alerts)]
+        found = "".join(f"<li><strong>{head}</strong> {escape(a.message)}{f' → {escape(a.advice)}' if a.advice else ''}</li>" for head, a in headed)
         warned = f'<ul style="color:{LIGHT["ink"]};padding-left:1.2em">{found}</ul>' if found else ""
         page = f"<p style='color:{LIGHT['muted']};margin:8px 0 0'>{escape(str(self.folder / PAGE))}</p>"
         return (

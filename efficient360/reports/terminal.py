@@ -14,6 +14,7 @@ from efficient360.core.findings import Finding
 from efficient360.core.measurement import Status
 from efficient360.core.text import one_line
 from efficient360.reports import sections
+from efficient360.reports.alerts import Kind, alerts, of_axis
 from efficient360.reports.html import STATUSES, facts
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.sections import MetricGroup, MetricRow
@@ -47,8 +48,11 @@ def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
         yield from (Padding(_finding(finding), (0, 0, 0, 2), expand=False) for finding in report.findings)
     if report.state == "incomplete":
         yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
+    disturbed = [alert for alert in alerts(report) if alert.kind is Kind.NOISY]
     for section in sections.sections(report):
         yield Text.assemble("\n", *_head(section.axis))
+        for alert in of_axis(disturbed, section.axis) if section.axis else ():
+            yield Padding(Text(f"{alert.severity}: {one_line(alert.message)}", style="yellow"), (0, 0, 0, 2), expand=False)
         shown, rest = section.briefly(LINES)
         yield Padding(_metrics(shown), (0, 0, 0, 2), expand=False)
         if further := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:

@@ -18,7 +18,7 @@ STRONG: Final = 0.8
 WEAK: Final = 0.75
 """A score below this is a weakness."""
 NAMED: Final = 3
-"""Strengths and weaknesses that are named at most; conditions that break the model, at most one fewer of a kind."""
+"""Strengths and weaknesses that are named at most, and conditions that break the model, the worst ones."""
 BREAKING: Final = 0.1
 """Smallest loss of accuracy that is said to break a model."""
 ATTACKS: Final = "adversarial attacks"
@@ -93,6 +93,10 @@ class Verdict:
     def text(self) -> str:
         """The sentences as one paragraph."""
         return " ".join(self.sentences)
+
+    def __str__(self) -> str:
+        """The sentences as one paragraph."""
+        return self.text
 
 
 def verdict(report: Report) -> Verdict:
@@ -190,12 +194,12 @@ def _first(name: str, report: Report, strengths: Sequence[Point], doubted: Seque
 
 def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
     attacks = [entry for entry in breaks if entry.what.startswith(ATTACKS)][:1]
-    others = [entry for entry in breaks if not entry.what.startswith(ATTACKS)][: NAMED - 1]
-    worst = sorted([*others, *attacks], key=lambda entry: entry.value)
+    others = [entry for entry in breaks if not entry.what.startswith(ATTACKS)]
+    worst = sorted([*others, *attacks], key=lambda entry: entry.value)[:NAMED]
     said = {(entry.axis, entry.text) for entry in worst}
     weak = [point.axis.dimension.title.lower() if (point.axis.dimension.name, point.value) in said else _worded(point) for point in weaknesses]
     first = f"It is weakest in {_listed(weak)}" if weak else ""
-    verb = "breaks" if len(worst) == 1 and not attacks else "break"
+    verb = "breaks" if len(worst) == 1 and worst[0] not in attacks else "break"
     second = f"{_listed([f'{entry.what} ({entry.text} correct)' for entry in worst])} {verb} it" if worst else ""
     text = "; ".join(filter(None, [first, second]))
     return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -154,7 +154,7 @@ def test_show_tells_settings_metrics_and_anchors(capsys: pytest.CaptureFixture[s
     assert run_command(["show", "evaluator", "calibration"]) == 0
     assert "bins: 15" in capsys.readouterr().out
     assert run_command(["show", "dimension", "computation"]) == 0
-    assert "scores 1, log" in capsys.readouterr().out
+    assert "61.6 GMAC scores 0, 56 MMAC scores 1, log" in capsys.readouterr().out
     assert run_command(["show", "protocol", "quick"]) == 0
     assert "max_examples: 1000" in capsys.readouterr().out
     assert run_command(["show", "dataset", "cifar10"]) == 0

@@ -57,3 +57,4 @@ def test_a_run_is_laid_over_another(runs: list[str], capsys: pytest.CaptureFixtu
     page = Path(runs[0]) / "against-two-three.html"
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert capsys.readouterr().out.rstrip().endswith(str(page))
+    assert 'href="against-two-three.html"' in (Path(runs[0]) / "report.html").read_text(encoding="utf-8")

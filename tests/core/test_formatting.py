@@ -99,7 +99,8 @@ def test_only_dimensionless_quantities_bounded_by_one_are_percentages() -> None:
     [
         (None, PARAMETERS, "exact"),
         (Interval(0.871, 0.911, "wilson"), TOP1, "87.1 – 91.1 %"),
-        (Interval(-0.02, 0.01, "bootstrap"), CHANGE, "−2.0 – 1.0 %"),
+        (Interval(-0.02, 0.01, "bootstrap"), CHANGE, "−2.0 to 1.0 %"),
+        (Interval(-0.02, -0.01, "bootstrap"), CHANGE, "−2.0 to −1.0 %"),
         (Interval(0.0009, 0.0012, "bootstrap"), TIME, "900 µs – 1.20 ms"),
         (Interval(1.0e6, 1.2e6, "range"), BYTES, "1.00 – 1.20 MB"),
         (Interval(0.37, 0.46, "bootstrap"), NLL, "0.370 – 0.460 nat"),

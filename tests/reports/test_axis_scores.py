@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import synthetic
-from efficient360.core.measurement import BYTE, ONE, SECOND, Better, Failure, Measurement, Metric, Status
+from efficient360.core.measurement import BYTE, ONE, SECOND, Better, Conditions, Failure, Measurement, Metric, Status
 from efficient360.core.outcome import Record
 from efficient360.reports.axis_scores import AxisScore, anchor_value, axis_scores, failure_of
 from efficient360.reports.report import axes_of
@@ -19,6 +19,22 @@ def scores(*records: Record) -> dict[str, AxisScore]:
 def test_a_measured_axis_says_its_value_and_its_ends() -> None:
     (metric,) = scores(Record("latency", Measurement(synthetic.LATENCY, 0.004)))["latency"].metrics
     assert (metric.value, metric.zero, metric.one, metric.reason) == ("4.00 ms", "1 s or more", "1 ms or less", "")
+
+
+@pytest.mark.parametrize(
+    ("device", "place"),
+    [
+        ("local", "ONNX Runtime, fp32, on the machine of this run"),
+        ("limited:1core-2gb", "ONNX Runtime, fp32, on limited:1core-2gb, emulated on the machine of this run"),
+        ("ssh://a@b", "ONNX Runtime, fp32, on ssh://a@b"),
+    ],
+)
+def test_a_latency_names_its_runtime_and_device(device: str, place: str) -> None:
+    conditions: Conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    (metric,) = scores(Record("latency", Measurement(synthetic.LATENCY, 0.004, conditions=conditions)))["latency"].metrics
+    assert metric.place == place
+    (accuracy,) = scores(Record("accuracy", Measurement(synthetic.TOP1, 0.5)))["performance"].metrics
+    assert accuracy.place == ""
 
 
 def test_nothing_lies_beyond_the_bounds_of_a_metric() -> None:

@@ -114,6 +114,16 @@ def test_only_what_scrolls_is_a_tab_stop(opened: Opened) -> None:
     assert page.evaluate(wrong) == 0
 
 
+def test_only_a_table_with_more_rows_than_are_seen_says_so(opened: Opened) -> None:
+    page = opened(viewport={"width": 1280, "height": 900}).page
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    told = """[...document.querySelectorAll('.table .scroll')].map(b => [b.scrollHeight > b.clientHeight, b.nextElementSibling.checkVisibility()])"""
+    page.wait_for_timeout(100)
+    assert page.evaluate(told) == [[False, False]]
+    page.evaluate("document.querySelector('.table .scroll').style.maxHeight = '3rem'; dispatchEvent(new Event('resize'))")
+    assert page.evaluate(told) == [[True, True]]
+
+
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_the_page_never_scrolls_sideways(opened: Opened, width: int) -> None:
     page = opened(viewport={"width": width, "height": 800}).page

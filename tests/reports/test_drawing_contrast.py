@@ -19,6 +19,12 @@ def test_ratios_are_those_of_wcag() -> None:
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("role", ["alarm", "caution", "muted"])
+def test_the_words_of_alerts_stand_out(colours: dict[str, str], role: str) -> None:
+    assert min(ratio(rgb(colours[role]), rgb(colours[ground])) for ground in ("paper", "sheet")) >= AA
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 @given(st.floats(0, 1))
 def test_text_stands_out_on_every_cell(colours: dict[str, str], share: float) -> None:
     cell = mixed(colours["heat"], colours["accent"], share)

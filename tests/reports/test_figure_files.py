@@ -1,5 +1,6 @@
 """Figures and the share card as files, read back by the programs that will."""
 
+import dataclasses
 import io
 import re
 import subprocess
@@ -12,6 +13,7 @@ from PIL import Image
 from test_drawings import clashes, outside
 
 import synthetic
+from efficient360.core.findings import Finding
 from efficient360.errors import SettingsError
 from efficient360.reports import figure_files
 from efficient360.reports.card import card, save_card
@@ -89,7 +91,14 @@ def test_the_card_s_text_keeps_clear_and_inside(name: str) -> None:
 def test_the_card_says_that_a_run_is_incomplete_and_has_warnings() -> None:
     told = " ".join(m.text for m in card(synthetic.report(state="incomplete")).marks if isinstance(m, Label))
     assert "incomplete run" in told
-    assert re.search(r"\d+ warnings? in the report", told)
+    assert re.search(r"\d+ critical alerts? and \d+ warnings? in the report|\d+ (critical alerts?|warnings?) in the report", told)
+
+
+def test_the_card_counts_critical_alerts_apart() -> None:
+    found = (Finding("near-chance", "it is so", "do"), Finding("a-plugin-s", "it is so", "do"))
+    base = synthetic.report(state="complete")
+    told = [m.text for m in card(dataclasses.replace(base, records=[], axes=[], findings=found)).marks if isinstance(m, Label)]
+    assert "1 critical alert and 1 warning in the report" in told
 
 
 def test_reading_a_report_s_figures_needs_no_matplotlib() -> None:

@@ -4,15 +4,17 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import synthetic
 from efficient360.core.figures import Table
+from efficient360.core.findings import Finding
 from efficient360.core.measurement import ONE, Better, Failure, Interval, Measurement, Metric, Status
 from efficient360.core.outcome import Record
-from efficient360.reports import page, sections
+from efficient360.reports import folder, page, sections
 from efficient360.reports.html import data, render
 from efficient360.reports.report import Report, axes_of
 from efficient360.reports.sections import MetricGroup, MetricRow, Section, strip
@@ -333,6 +335,31 @@ def with_record(record: Record) -> Report:
     report = synthetic.report()
     records = [*report.records, record]
     return dataclasses.replace(report, records=records, axes=axes_of(synthetic.dimensions(), records))
+
+
+def test_an_alert_says_its_severity_in_a_word() -> None:
+    findings = [Finding("near-chance", f"reason {i}", "do") for i in range(11)]
+    html = render(dataclasses.replace(synthetic.report(), findings=findings))
+    overview = html[html.index('<section class="alerts" id="alerts"') :].partition("</ol>")[0]
+    assert overview.count('<strong class="severity">Critical</strong>: check first') == 11, "no critical alert is folded"
+
+
+def test_comparisons_beside_the_page_are_linked(tmp_path: Path) -> None:
+    (tmp_path / "against-b c.html").touch()
+    folder.save(synthetic.report(), tmp_path)
+    assert '<a href="against-b%20c.html">Compared with b c</a>' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Compared with" not in render(synthetic.report())
+
+
+def test_the_figure_is_of_the_grouping_that_the_summary_metric_judges() -> None:
+    figures = tuple(dataclasses.replace(synthetic.by_class(), title=f"Accuracy by {name} (proxy)") for name in ("brightness", "contrast"))
+    worst = Measurement(synthetic.WORST, 0.6, 90, conditions={"groups": "contrast (proxy)"}, extra=figures)
+    records = [r for r in synthetic.report().records if r.evaluator != "groups"] + [Record("groups", worst)]
+    html = render(dataclasses.replace(synthetic.report(), records=records, axes=axes_of(synthetic.dimensions(), records)))
+    section = html[html.index('<section class="dimension" id="fairness"') :]
+    at_once, _, details = section[: section.index("</section>")].partition('<details class="folded more">')
+    assert "<figcaption>Accuracy by contrast (proxy)" in at_once
+    assert "<figcaption>Accuracy by brightness (proxy)" in details
 
 
 def test_an_evaluator_of_a_plugin_is_escaped_too() -> None:

@@ -66,6 +66,8 @@ def test_no_two_metrics_of_the_package_share_a_title() -> None:
         ({"corruption": "fog", "severity": 3}, "corruption = fog · severity = 3"),
         ({"epsilon": 4 / 255, "attack_steps": 10, "targeted": False}, "ε = 0.01569 · attack steps = 10 · targeted = no"),
         ({"group": "a_{}_b"}, "group = a_{}_b"),
+        ({"device": "local"}, "device = local"),
+        ({"device": "limited:1core-2gb"}, "device = limited:1core-2gb (emulated)"),
     ],
 )
 def test_conditions(conditions: Conditions, text: str) -> None:

@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 import synthetic
-from efficient360.core.findings import Finding
+from efficient360.core.findings import Finding, disturbances_table
 from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.text import HIDDEN
 from efficient360.reports import sections
+from efficient360.reports.report import axes_of
 from efficient360.reports.terminal import full_listing
 
 
@@ -82,6 +83,17 @@ def test_findings_stand_before_every_number_and_move_no_cursor() -> None:
     text = " ".join(out.getvalue().split())
     assert text.index("Check first: 1 finding") < text.index(f"close to guessing{HIDDEN}[2J [red]here[/red] → check the classes") < text.index("Performance")
     assert "\x1b" not in text
+
+
+def test_a_disturbed_timing_and_an_emulated_device_are_said_beside_the_values() -> None:
+    disturbed = disturbances_table([("torch", Finding("foreign-load", "other processes used 1.20 of a CPU core", "stop them"))])
+    record = Record("latency", Measurement(synthetic.LATENCY, 0.01, conditions={"device": "limited:1core-2gb"}, extra=(disturbed,)))
+    report = dataclasses.replace(synthetic.report("a"), records=[record], axes=axes_of(synthetic.dimensions(), [record]))
+    out = io.StringIO()
+    Console(file=out, width=80).print(full_listing(report))
+    section = " ".join(out.getvalue().split()).partition("Latency ")[2]
+    assert "warning: the timing was disturbed: other processes used 1.20 of a CPU core" in section.partition("Median latency")[0]
+    assert "limited:1core-2gb (emulated)" in section
 
 
 def test_the_files_that_exist_are_named(tmp_path: Path) -> None:

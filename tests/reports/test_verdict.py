@@ -113,6 +113,18 @@ def test_of_attacks_only_the_worst_case_counts() -> None:
     assert [entry.what for entry in said(accuracy(), *attacks).breaks] == ["adversarial attacks within L∞ ε = 4/255"]
 
 
+def test_the_worst_conditions_are_named_whatever_their_kind() -> None:
+    corrupted, robust = (Metric(name, ONE, Better.HIGHER, "", "", 0, 1) for name in ("corruption_accuracy", "robust_accuracy"))
+    records = [
+        Record("corruption", Measurement(corrupted, value, 100, Interval(value - 0.05, value + 0.05, "t"), {"corruption": name}))
+        for name, value in {"fog": 0.3, "frost": 0.2, "snow": 0.1}.items()
+    ]
+    attack = Measurement(robust, 0.5, 64, Interval(0.4, 0.6, "wilson"), {"norm": "linf", "epsilon": "4/255", "attack": "worst case"})
+    found = said(accuracy(), measured("alphas", 0.7), *records, Record("adversarial", attack))
+    assert found.sentences[1].endswith("snow (10.0 % correct), frost (20.0 % correct) and fog (30.0 % correct) break it.")
+    assert str(found) == found.text
+
+
 States = st.sampled_from(["measured", "void", "failed", "absent", "undecided", "noted"])
 
 

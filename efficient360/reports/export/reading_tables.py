@@ -118,7 +118,7 @@ def _value(record: Record | None, intervals: bool) -> str:
     value = formatting.number(m.value, m.metric)
     if not intervals or m.interval is None or m.interval.level is None:
         return value
-    low, _, high = formatting.interval(m.interval, m.metric).partition(" – ")
+    low, high = formatting.both_ends(m.interval, m.metric)
     unit = value.partition(" ")[2]
     alike = bool(unit) and " " not in low and high.endswith(f" {unit}")
     return f"{value} [{low}, {high.removesuffix(f' {unit}') if alike else high}]"
