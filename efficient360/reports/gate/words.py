@@ -9,8 +9,6 @@ from efficient360.reports import names
 from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import AXES, Quantity
 
-EMULATED: Final = "limited:"
-"""What the name of a device begins with that is this machine held to a profile."""
 ORDER: Final = (State.FAILED, State.MISSING, State.UNDECIDED, State.PASSED)
 
 
@@ -41,9 +39,6 @@ def subject(result: RuleResult) -> str:
     if result.evaluator == AXES:
         return f"score of the axis {result.rule.metric}"
     conditions = names.conditions(result.conditions)
-    device = str(result.conditions.get("device", ""))
-    if device.startswith(EMULATED) and "emulated" not in conditions:
-        conditions = names.conditions({**result.conditions, "device": f"{device} (emulated)"})
     return names.title(result.rule.metric) + (f", {conditions}" if conditions else "")
 
 
