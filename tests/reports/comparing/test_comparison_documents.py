@@ -175,7 +175,7 @@ def test_a_comparison_in_python_gives_the_same() -> None:
 
 
 def timed(name: str, device: str, disturbance: str = "") -> Run:
-    conditions = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
+    conditions: dict[str, str | int | float | bool] = {"runtime": "onnxruntime", "precision": "fp32", "device": device, "batch": 1}
     finding = (disturbances_table([("onnxruntime:fp32", Finding("x", disturbance, "stop them"))]),) if disturbance else ()
     interval = Interval(0.008, 0.012, "student-t over 3 processes")
     return made(name, [Record("latency", Measurement(LATENCY, 0.01, 300, interval, conditions, extra=finding)), Record("macs", Measurement(MACS, 1e9))])
