@@ -3,12 +3,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from gate_runs import ROBUST, TOP1, measured, run
 
 from efficient360.cli.check_command import GATE_FAILED
 from efficient360.cli.parser import BAD_INPUT, OK, run_command
 from efficient360.core.statistics import wilson
 from efficient360.reports.report import to_json
+from gate_runs import ROBUST, TOP1, measured, run
 
 
 @pytest.fixture

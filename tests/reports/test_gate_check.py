@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gate_runs import AUC, COMPRESSION, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from efficient360.errors import SettingsError
 from efficient360.reports.gate.markdown import markdown
 from efficient360.reports.gate.plain import to_json
 from efficient360.reports.gate.results import State
+from gate_runs import AUC, COMPRESSION, LATENCY, MACS, ROBUST, TOP1, TRANSFER, checked, exact, failed, measured, right, run, void
 
 RNG = np.random.default_rng(0)
 WRONG = list(range(20))

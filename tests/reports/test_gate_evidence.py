@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from gate_runs import LATENCY, NLL, TOP1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
@@ -11,6 +10,7 @@ from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.statistics import clopper_pearson, wilson
 from efficient360.reports.comparing.example_values import OfExamples, Paired
 from efficient360.reports.gate.evidence import change_evidence, paired_evidence, ratio_evidence, tango, value_evidence
+from gate_runs import LATENCY, NLL, TOP1
 
 RNG = np.random.default_rng(0)
 
