@@ -1,7 +1,7 @@
 """The process that programs of ours are forked from: it imports the libraries once and then waits, so that a program begins in a moment instead of seconds.
 
-It holds nothing of any run, and none of this package's code beside this file: each program is a copy of a process that has imported libraries and done
-nothing else.
+It holds nothing of any run, and of this package's code only what forks: each program is a copy of a process that has imported libraries and done nothing
+else. A program may ask for others; they end with it.
 """
 
 import contextlib
@@ -14,9 +14,10 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
-from efficient360.core.processes import die_with
+from efficient360.core.processes import descendants, die_with, end, leave
 from efficient360.core.program_start import forked_by
 
 LIBRARIES: Final = ("torch", "timm", "torchvision", "scipy.stats", "datasets")
@@ -47,8 +48,8 @@ def _serve(control: socket.socket, parent: int) -> None:
     signal.signal(signal.SIGCHLD, _noticed)
     signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
     links: dict[int, socket.socket] = {}
-    asking = {control}
-    """Where requests come from: the process that started this one, and the programs that were forked from it."""
+    asking: dict[socket.socket, list[int]] = {control: []}
+    """Where requests come from, the process that started this one and the programs that were forked from it; and what was forked for each."""
     asked = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for one in (control, woken):
@@ -59,22 +60,32 @@ def _serve(control: socket.socket, parent: int) -> None:
             if woken in ready:
                 woken.recv(MOST)
             _reap(links)
-            for one in asking & ready:
+            for one in asking.keys() & ready:
                 asked = time.monotonic()
-                program = _fork(one, links, (*asking, woken, waking, selector))
-                if program is not None:
-                    asking.add(program)
+                forked = _fork(one, links, (*asking, woken, waking, selector))
+                if forked is not None:
+                    pid, program = forked
+                    asking[one].append(pid)
+                    asking[program] = []
                     selector.register(program, selectors.EVENT_READ)
                 elif one is control:
                     return
                 else:
-                    asking.remove(one)
+                    _end(pid for pid in asking.pop(one) if pid in links)
                     selector.unregister(one)
                     one.close()
 
 
 def _noticed(number: int, frame: object) -> None:
     """A program ended: the wake-up descriptor says so to the loop."""
+
+
+def _end(pids: Iterable[int]) -> None:
+    """End programs whose asker is gone, with all that they started."""
+    for pid in pids:
+        started = descendants(pid)
+        os.kill(pid, signal.SIGKILL)
+        end(started)
 
 
 def _reap(links: dict[int, socket.socket]) -> None:
@@ -92,11 +103,12 @@ def _tell(link: socket.socket, number: int) -> None:
         link.sendall(f"{number}\n".encode())
 
 
-def _fork(asking: socket.socket, links: dict[int, socket.socket], ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> socket.socket | None:
-    """Answer one request, and return where the new program asks for others; ``None`` where no more will come from there."""
-    data, (link, *given), _, _ = socket.recv_fds(asking, MOST, DESCRIPTORS) if _more(asking) else (b"", (-1,), 0, None)
+def _fork(asking: socket.socket, links: dict[int, socket.socket], ours: tuple[socket.socket | selectors.BaseSelector, ...]) -> tuple[int, socket.socket] | None:
+    """Answer one request: the new program, and where it asks for others; ``None`` where no more will come from there."""
+    data, descriptors, _, _ = socket.recv_fds(asking, MOST, DESCRIPTORS)
     if not data:
         return None
+    link, *given = descriptors
     program, theirs = socket.socketpair()
     server = os.getpid()
     pid = os.fork()
@@ -108,12 +120,7 @@ def _fork(asking: socket.socket, links: dict[int, socket.socket], ours: tuple[so
     for descriptor in given:
         os.close(descriptor)
     _tell(links[pid], pid)
-    return program
-
-
-def _more(asking: socket.socket) -> bool:
-    """Whether a request waits, rather than the end."""
-    return bool(asking.recv(1, socket.MSG_PEEK))
+    return pid, program
 
 
 def _become(
@@ -139,10 +146,7 @@ def _become(
         pass
     except BaseException:  # nothing may come back into the loop that forked it
         traceback.print_exc()
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)  # neither threads nor exit handlers that foreign code left behind hold the end up
+    leave(code)
 
 
 if __name__ == "__main__":

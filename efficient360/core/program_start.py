@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, final
 
-from efficient360.core.processes import environment
+from efficient360.core.processes import descendants, end, environment
 
 _SERVER: Final = (sys.executable, "-P", "-m", "efficient360.core.fork_server")
-
 _CHANGING: Final = "PYTEST_CURRENT_TEST"
 """Set anew for every test and read by no library."""
 
@@ -46,6 +45,14 @@ class Program(ABC):
     @abstractmethod
     def kill(self) -> None:
         """End it at once."""
+
+
+def end_all(program: Program) -> None:
+    """End a program and all that it started, whatever it does about signals."""
+    started = descendants(program.pid)
+    program.kill()
+    program.wait()
+    end(started)
 
 
 def start(module: str, stdin: int, output: int, given: Sequence[int] = ()) -> Program:

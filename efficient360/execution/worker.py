@@ -22,7 +22,7 @@ from efficient360.core import processes
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.core.processes import ending
-from efficient360.core.program_start import Program, start
+from efficient360.core.program_start import Program, end_all, start
 from efficient360.core.terminal import Terminal
 from efficient360.core.text import one_line
 from efficient360.errors import RunError
@@ -121,7 +121,7 @@ def _one_worker(plan: Plan, group: Group, before: Opened | None, limits: Limits)
         _feed(job, pickle.dumps((_part(plan, group), before)))
         while True:
             if not receiving.poll(watch.left()):
-                _end(process)
+                end_all(process)
                 return before, done, watch.hung()
             try:
                 message = receiving.recv()
@@ -147,7 +147,7 @@ def _one_worker(plan: Plan, group: Group, before: Opened | None, limits: Limits)
     finally:
         receiving.close()
         if process.poll() is None:
-            _end(process)
+            end_all(process)
         printed.close()
 
 
@@ -252,17 +252,9 @@ def _ended(process: Program) -> int:
     try:
         process.wait(_LAST_SECONDS)
     except subprocess.TimeoutExpired:
-        _end(process)
+        end_all(process)
     processes.end(started)
     return process.wait()
-
-
-def _end(process: Program) -> None:
-    """End a worker and all that it started, whatever it does about signals."""
-    started = processes.descendants(process.pid)
-    process.kill()
-    process.wait()
-    processes.end(started)
 
 
 def _feed(descriptor: int, job: bytes) -> None:

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from multiprocessing.connection import Connection
 
-from efficient360.core.processes import die_with
+from efficient360.core.processes import die_with, leave
 from efficient360.errors import Efficient360Error
 from efficient360.execution.events import Event, Opened
 from efficient360.execution.plan import Plan
@@ -16,7 +16,6 @@ from efficient360.execution.worker import END, SPOILED
 
 
 def _work(plan: Plan, before: Opened | None, sending: Connection) -> None:
-    die_with(os.getppid())
     for category in (DeprecationWarning, FutureWarning):  # the libraries' word to their developers, not to the user
         warnings.simplefilter("ignore", category)
     own = os.getpid()
@@ -47,10 +46,9 @@ def main(events: int) -> None:
     with open(0, "rb", closefd=False) as stdin:
         plan, before = pickle.load(stdin)
     _work(plan, before, Connection(events, readable=False))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # neither threads nor exit handlers that foreign code left behind hold the end up
 
 
 if __name__ == "__main__":
+    die_with(os.getppid())
     main(*map(int, sys.argv[1:]))
+    leave(0)

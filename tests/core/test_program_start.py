@@ -105,16 +105,17 @@ def test_where_nothing_can_be_forked_the_worker_is_a_program_of_its_own(begin, m
 
 
 FORKING = """
-import os, sys
+import os, time
 from efficient360.core.program_start import start
 def main(written):
     nothing = os.open(os.devnull, os.O_RDWR)
     program = start("idle", nothing, nothing)
     os.write(written, f"{os.getppid()} {program.pid}".encode())
+    time.sleep(60)
 """
 
 
-def test_a_program_asks_the_process_that_it_is_a_copy_of(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_asks_the_process_that_it_is_a_copy_of_and_what_it_asked_for_ends_with_it(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "idle.py").write_text("import time\ndef main(): time.sleep(60)")
     (tmp_path / "forking.py").write_text(FORKING)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
@@ -122,9 +123,11 @@ def test_a_program_asks_the_process_that_it_is_a_copy_of(tmp_path, monkeypatch: 
     reading, written = os.pipe()
     program = start("forking", nothing, nothing, [written])
     os.close(written)
-    server, forked = map(int, os.read(reading, 100).split())
-    assert psutil.Process(forked).ppid() == server
-    psutil.Process(server).kill()
-    program.wait(60)
+    server, asked_for = map(int, os.read(reading, 100).split())
+    forked = psutil.Process(asked_for)
+    assert forked.ppid() == server
+    program.kill()
+    assert forked.wait(60) is None  # psutil tells no code of what is no child
+    assert not forked.is_running()
     os.close(reading)
     os.close(nothing)

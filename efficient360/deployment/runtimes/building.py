@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from efficient360.core.measurement import Failure, Status
 from efficient360.core.paths import file_name
-from efficient360.core.processes import descendants, end, ending, last_words
-from efficient360.core.program_start import start
+from efficient360.core.processes import ending, last_words
+from efficient360.core.program_start import end_all, start
 from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
@@ -179,9 +179,7 @@ def _run(request: bytes, timeout: float) -> tuple[int, str]:
         try:
             code = process.wait(timeout)
         except BaseException:
-            started = descendants(process.pid)
-            process.kill()
-            end(started)
+            end_all(process)
             raise
         said.seek(0)
         return code, said.read().decode(errors="replace")
