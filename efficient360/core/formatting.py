@@ -33,13 +33,24 @@ def is_fraction(metric: Metric) -> bool:
     return metric.unit == ONE and metric.high == 1 and metric.low in (-1, 0)
 
 
+def unitless(value: float, digits: int = 3) -> str:
+    """A value without a unit: ``0.412``, ``897``, with an SI prefix from ten thousand on: ``57.2 k``."""
+    return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
+
+
+def trimmed(value: float) -> str:
+    """``value`` to four digits, without zeros at the end that say nothing: ``0.5``, ``0.0333``."""
+    text = significant(value, 4)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
 def number(value: float, metric: Metric, digits: int = 3) -> str:
     """A value in its metric's unit: ``89.3 %``, ``0.13 %``, ``1.26 GMAC``, ``0.412 nat``."""
     if is_fraction(metric):
         decimals = 1 if value == 0 or abs(value) >= 0.01 else 2
         return f"{round(100 * value, decimals) + 0.0:.{decimals}f} %".replace("-", MINUS)  # + 0.0 turns −0.0 into 0.0
     if metric.unit == ONE:
-        return scaled(value, "", digits) if abs(value) >= 1e4 else significant(value, digits)
+        return unitless(value, digits)
     if "/" in metric.unit and abs(value) < 1e6:
         return f"{round(value):,} {metric.unit}" if abs(value) >= 1e3 else f"{significant(value, digits)} {metric.unit}"
     if abs(value) < 1e3 and metric.unit not in ("s", "B", "J", "MAC"):
@@ -98,6 +109,16 @@ def class_name(label: int, names: Sequence[str]) -> str:
 def count(n: int) -> str:
     """An integer with thousands separators: ``10,000``."""
     return f"{n:,}"
+
+
+def counted(n: int, what: str) -> str:
+    """How many there are of what: ``1 alert``, ``3 alerts``."""
+    return f"{count(n)} {what}{'' if n == 1 else 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items in a sentence: ``Memory, Latency and Privacy``; empty without any."""
+    return " and ".join(part for part in (", ".join(items[:-1]), *items[-1:]) if part)
 
 
 def clock(seconds: float) -> str:

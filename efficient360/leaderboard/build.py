@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, final
 
@@ -16,7 +17,7 @@ from efficient360.reports import html, names, page
 from efficient360.reports.comparability import differences
 from efficient360.reports.radar import escape, hover, outline, overlay
 from efficient360.reports.report import Report, summary_record
-from efficient360.reports.theme import LIGHT, SERIES
+from efficient360.reports.theme import LIGHT, SERIES, dark_by_light
 
 PACKAGE = "efficient360.leaderboard"
 SELECTED_AT_FIRST = 3
@@ -112,7 +113,7 @@ def build(reports: Sequence[Run], out: Path) -> Path:
     tables = boards(reports, out)
     written = {
         "index.html": render(tables),
-        "plotly.min.js": page.plotly_script(),
+        "plotly.min.js": plotly_script(),
         "leaderboard.json": json.dumps(plain(tables), ensure_ascii=False, allow_nan=False, indent=1),
     }
     try:
@@ -124,9 +125,14 @@ def build(reports: Sequence[Run], out: Path) -> Path:
     return out / "index.html"
 
 
+def plotly_script() -> str:
+    """The plotly.js that the installed plotly contains, about 4.8 MB."""
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+
+
 def render(tables: Sequence[Leaderboard]) -> str:
     """The page as HTML; it loads plotly.js from the same folder."""
-    scripts = (page.script("efficient360.reports", "draw.js"), page.script(PACKAGE, "board.js"))
+    scripts = (page.script(PACKAGE, "draw.js"), page.script(PACKAGE, "board.js"))
     return (
         page.environment(PACKAGE)
         .get_template("index.html.j2")
@@ -136,6 +142,7 @@ def render(tables: Sequence[Leaderboard]) -> str:
             best_first=best_first,
             charts=[_charts(board) for board in tables],
             series=[[role, LIGHT[role]] for role in SERIES],
+            dark_by_light=dark_by_light(),
             selected_at_first=SELECTED_AT_FIRST,
             anchors_version=ANCHORS_VERSION,
             scripts=scripts,
@@ -283,7 +290,7 @@ def _charts(board: Leaderboard) -> dict[str, Any]:
     traces, scores = {}, []
     for entry in board.entries:
         axes = {axis.dimension.title: axis for axis in entry.report.axes}
-        name = escape(str(entry.report.checkpoint.get("name", "")))
+        name = escape(entry.report.name)
         texts = [f"{name}<br>{hover(axes[title])}" if title in axes else "" for title in titles]
         scores.append((name, [axes[title].score if title in axes else None for title in titles]))
         traces[entry.id] = outline(scores[-1][1], texts, name, 0)

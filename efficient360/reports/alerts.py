@@ -11,8 +11,8 @@ from efficient360.core.findings import DISTURBED, Finding, findings_of
 from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.core.outcome import Record
 from efficient360.reports import names
-from efficient360.reports.axis_scores import axis_of, failure_of
-from efficient360.reports.report import Axis, Report
+from efficient360.reports.axis_scores import axis_of
+from efficient360.reports.report import Axis, Report, failure_of, reached
 
 
 class Severity(StrEnum):
@@ -161,8 +161,8 @@ def _run(report: Report) -> Iterator[Alert]:
         yield Alert(severity, Kind.NOTE if severity is Severity.NOTE else Kind.CHECK, finding.code, "", finding.message, finding.advice)
     if report.state != "incomplete":
         return
-    reached = {r.evaluator for r in report.records if not _not_run(r)}
-    left = [name for name in report.protocol.get("evaluators", {}) if name not in reached]
+    told = reached(report.records)
+    left = [name for name in report.protocol.get("evaluators", {}) if name not in told]
     which = f": no result yet for {', '.join(left)}" if left else ""
     yield Alert(Severity.CRITICAL, Kind.INCOMPLETE, "incomplete-run", "", f"this run is incomplete{which}", "run the same command again to resume it")
 
@@ -174,7 +174,7 @@ def _void(report: Report) -> Iterator[Alert]:
             voided.setdefault((axis_of(report, record) or "", record.outcome.void), []).append(record)
     for (axis, reason), records in voided.items():
         advice = next((f.advice for record in records for f in _findings(record) if f.code == EXPLAINS_VOID), "")
-        values = f"{len(records)} values are void" if len(records) > 1 else f"{names.title(_metric(records[0]))} is void"
+        values = f"{len(records)} values are void" if len(records) > 1 else f"{names.of_record(records[0])} is void"
         titled = _title(report, axis)
         yield Alert(Severity.CRITICAL, Kind.VOID, "void", axis, f"{f'{titled}: ' if titled else ''}{values}: {reason}", advice)
 
@@ -185,9 +185,8 @@ def _failed(report: Report) -> Iterator[Alert]:
     for record in report.records:
         failure = record.outcome
         if isinstance(failure, Failure) and failure.status is Status.FAILED:
-            title = names.title(failure.metric.name) if failure.metric else names.words(record.evaluator)
             key = axis_of(report, record) or "", failure.code, failure.message, failure.hint
-            grouped.setdefault(key, []).append(title)
+            grouped.setdefault(key, []).append(names.of_record(record))
     for (axis, code, message, hint), titles in grouped.items():
         yield Alert(Severity.CRITICAL, Kind.FAILED, code, axis, f"{'; '.join(dict.fromkeys(titles))} failed: {message}", hint)
 
@@ -239,14 +238,6 @@ def _kind(code: str) -> Kind:
     if code in UNDECIDED:
         return Kind.UNDECIDED
     return {Severity.CRITICAL: Kind.CHECK, Severity.WARNING: Kind.WARNING, Severity.NOTE: Kind.NOTE}[severity_of(code)]
-
-
-def _not_run(record: Record) -> bool:
-    return isinstance(record.outcome, Failure) and record.outcome.status is Status.NOT_RUN
-
-
-def _metric(record: Record) -> str:
-    return record.metric.name if record.metric else record.evaluator
 
 
 def _title(report: Report, axis: str) -> str:

@@ -6,13 +6,11 @@ from typing import final
 
 from efficient360.core.figures import Figure, Table
 from efficient360.core.findings import is_findings
+from efficient360.core.formatting import counted
 from efficient360.reports import names
 from efficient360.reports.alerts import Alert, of_axis, warnings
 from efficient360.reports.axis_scores import AxisScore
 from efficient360.reports.sections import MetricGroup, MetricRow, Section, summary_row
-
-VOID = "void: "
-"""How the reason of a void summary metric begins."""
 
 
 @final
@@ -63,7 +61,7 @@ class AxisPage:
         """What is on demand: ``12 more metrics, 3 figures, 4 tables``."""
         charts = sum(not isinstance(figure, Table) for figure in self.rest)
         counts = ((len(self.section.groups), "more metric"), (charts, "figure"), (len(self.rest) - charts, "table"))
-        parts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n]
+        parts = [counted(n, what) for n, what in counts if n]
         if missing := len(self.section.missing_metrics):
             parts.append(f"{missing} missing")
         return ", ".join(parts)
@@ -78,8 +76,7 @@ def axis_page(section: Section, score: AxisScore | None, found: Sequence[Alert])
         found: All alerts of the report.
     """
     groups = [group for group in map(_without_summary, section.groups) if group.rows or group.folded]
-    void = section.axis is not None and any(part.reason.startswith(VOID) for part in section.axis.parts)
-    lead = None if void else _lead(section)
+    lead = None if section.axis is not None and section.axis.void else _lead(section)
     rest = sorted((figure for figure in section.figures if figure is not lead), key=lambda figure: not (isinstance(figure, Table) and is_findings(figure)))
     alerts = warnings(of_axis(found, section.axis)) if section.axis is not None else []
     return AxisPage(replace(section, groups=groups), score, alerts, _summary(section), lead, rest)
@@ -95,7 +92,7 @@ def _summary(section: Section) -> list[SummaryRow]:
                 description=group.metric.description if group else "",
                 direction=group.direction if group else "",
                 row=row,
-                reason="void" if part.reason.startswith(VOID) else part.reason,
+                reason="void" if part.void else part.reason,
                 score="" if part.score is None else f"{part.score:.2f}",
             )
         )

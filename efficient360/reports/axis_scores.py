@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import final
 
 from efficient360.core import formatting
-from efficient360.core.measurement import Failure, Measurement, Metric
+from efficient360.core.measurement import Measurement, Metric
 from efficient360.core.outcome import Record
-from efficient360.dimensions.dimension import Anchor
 from efficient360.reports import names
 from efficient360.reports.report import Axis, Report, SummaryMetric
 
@@ -71,9 +70,8 @@ def reason(axis: Axis) -> str:
     if not axis.parts:
         return "no evaluator measures it yet"
     missing = [part for part in axis.parts if part.measurement is None]
-    voided = dict.fromkeys(part.reason for part in missing if part.reason.startswith("void: "))
-    if voided:
-        return "; ".join(voided)
+    if axis.void:
+        return "; ".join(dict.fromkeys(part.reason for part in missing if part.void))
     measured = len(axis.parts) - len(missing)
     why = "; ".join(dict.fromkeys(part.reason for part in missing))
     return f"{measured} of {len(axis.parts)} measured: {why}" if measured else f"not measured: {why}"
@@ -91,19 +89,11 @@ def axis_of(report: Report, record: Record) -> str | None:
     return next(iter([*exact, *(name for name, _ in scores), *related]), None)
 
 
-def failure_of(anchor: Anchor, records: Iterable[Record]) -> Failure | None:
-    """The failure by which an anchor's metric has no value; one that names fewer conditions than the anchor covers it too."""
-    mine = (r.outcome for r in records if r.evaluator == anchor.evaluator and (r.metric is None or r.metric.name == anchor.metric))
-    failures = [failure for failure in mine if isinstance(failure, Failure)]
-    covering = [f for f in failures if all(f.conditions.get(key, value) == value for key, value in anchor.conditions.items())]
-    return covering[-1] if covering else None
-
-
 def anchor_value(value: float, metric: Metric | None) -> str:
     """An anchor's value in its metric's unit, where the metric is known: ``1.2 GB``, ``20 %``."""
     if metric is not None:
         return re.sub(r"(\.\d*?)0+(?!\d)", r"\1", formatting.number(value, metric)).replace(". ", " ").removesuffix(".")
-    return formatting.scaled(value, "") if abs(value) >= 1e4 else formatting.significant(value)
+    return formatting.unitless(value)
 
 
 def _metrics(records: Iterable[Record]) -> dict[tuple[str, str], Metric]:

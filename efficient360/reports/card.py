@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from efficient360.core.formatting import counted, listed
 from efficient360.reports.alerts import Severity
 from efficient360.reports.drawing import files, text
 from efficient360.reports.drawing.marks import Box, Drawing, Label, Mark, Paint
@@ -57,11 +58,10 @@ def save_card(report: Report, folder: Path) -> Path:
 def _doubts(report: Report, found: Verdict) -> list[str]:
     """What a reader of the card must know to exist, on one line; empty without any."""
     critical, warned = (sum(alert.severity is severity for alert in found.alerts) for severity in (Severity.CRITICAL, Severity.WARNING))
-    told = [f"{critical} critical {'alert' if critical == 1 else 'alerts'}"] if critical else []
-    told += [f"{warned} {'warning' if warned == 1 else 'warnings'}"] if warned else []
-    incomplete = ["incomplete run"] if report.state == "incomplete" else []
-    line = " · ".join([*incomplete, *([f"{' and '.join(told)} in the report"] if told else [])])
-    return [line] if line else []
+    told = [counted(n, what) for n, what in ((critical, "critical alert"), (warned, "warning")) if n]
+    parts = ["incomplete run"] if report.state == "incomplete" else []
+    parts += [f"{listed(told)} in the report"] if told else []
+    return [" · ".join(parts)] if parts else []
 
 
 def _numbers(report: Report, room: float) -> list[Mark]:

@@ -1,11 +1,11 @@
 """The figures of runs as files, by name: ``radar.svg``, ``card.png``, ``reliability-diagram.pdf``."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from efficient360.core.close_names import did_you_mean
 from efficient360.core.figures import Bars, Curve, Heatmap
 from efficient360.core.measurement import Measurement
 from efficient360.errors import SettingsError
@@ -59,13 +59,9 @@ def drawing(reports: Sequence[tuple[str, Report]], name: str) -> Drawing:
         )
     drawn = figures(reports[0][1])
     if name not in drawn:
-        raise SettingsError("no-such-figure", f"this run has no figure called {name!r}", _offer(name, [RADAR, *drawn]))
+        known = [RADAR, *drawn]
+        raise SettingsError("no-such-figure", f"this run has no figure called {name!r}", did_you_mean(name, known, listed=f"it has {', '.join(known)}"))
     return draw(drawn[name])
-
-
-def _offer(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
 
 
 def write(reports: Sequence[tuple[str, Report]], path: Path) -> Path:

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from efficient360.core.measurement import Failure, Status
 from efficient360.core.outcome import Record
 from efficient360.core.paths import exists
 from efficient360.core.reading import MEBIBYTE, Reader
 from efficient360.dimensions.dimension import Dimension
 from efficient360.errors import RunError
 from efficient360.reports import html
-from efficient360.reports.report import Report, State, axes_of, from_json, to_json
+from efficient360.reports.report import Report, State, axes_of, from_json, reached, to_json
 from efficient360.storage.outcomes import REPORT, Store, write_atomically
 from efficient360.storage.writing import into
 
@@ -33,8 +32,7 @@ def assemble(header: Mapping[str, Any], records: Sequence[Record], dimensions: S
         dimensions: Dimensions of the radar.
         planned: Evaluators that must have an outcome for the report to be complete.
     """
-    reached = {r.evaluator for r in records if not (isinstance(r.outcome, Failure) and r.outcome.status is Status.NOT_RUN)}
-    state: State = "complete" if set(planned) <= reached else "incomplete"
+    state: State = "complete" if set(planned) <= reached(records) else "incomplete"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     plain = {key: header[key] for key in ("created", "command", "checkpoint", "dataset", "environment", "protocol")}
     findings = tuple(header.get("findings", ()))

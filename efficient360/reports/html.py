@@ -41,7 +41,7 @@ def render(report: Report, comparisons: Mapping[str, str] = MappingProxyType({})
     scores = {score.axis.dimension.name: score for score in axis_scores(report)}
     shown = sections.sections(report)
     places = Places(frozenset(section.axis.dimension.name for section in shown if section.axis), any(section.axis is None for section in shown), report)
-    run = RadarRun(str(report.checkpoint.get("name", "")), report.axes)
+    run = RadarRun(report.name, report.axes)
     scripts = (page.script(PACKAGE, "copy.js"), page.script(PACKAGE, "report.js"))
     return (
         page.environment(PACKAGE)

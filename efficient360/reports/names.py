@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from efficient360.core.formatting import significant
+from efficient360.core.formatting import trimmed
 from efficient360.core.measurement import Conditions, Scalar
+from efficient360.core.outcome import Record
 
 ABBREVIATIONS: Final = {
     "auc": "AUC",
@@ -330,6 +331,11 @@ def title(metric: str) -> str:
     return TITLES.get(metric) or words(metric)
 
 
+def of_record(record: Record) -> str:
+    """Display title of a record's metric, or of its evaluator where it stands for all metrics of one."""
+    return title(record.metric.name) if record.metric is not None else words(record.evaluator)
+
+
 def words(name: str) -> str:
     """A snake_case identifier in words: ``mean_tpr`` is "Mean tpr", ``top1_agreement`` is "Top-1 agreement"."""
     text = " ".join(ABBREVIATIONS.get(part, part) for part in name.replace("-", "_").split("_") if part)
@@ -385,6 +391,5 @@ def _scalar(value: Scalar) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        text = significant(value, 4)
-        return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+        return trimmed(value)
     return str(value)

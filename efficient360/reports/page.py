@@ -1,4 +1,4 @@
-"""Shared parts of the HTML pages: escaping templates, plotly's script, a content security policy, values as text."""
+"""Shared parts of the HTML pages: escaping templates and their scripts, a content security policy, values as text."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ def environment(package: str) -> jinja2.Environment:
         loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
     templates.filters |= {"title_of": title, "cell": cell, "sentence": sentence}
-    templates.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK), "dark_by_light": theme.dark_by_light()}
+    templates.globals |= {"light": theme.variables(theme.LIGHT), "dark": theme.variables(theme.DARK)}
     templates.tests |= {"picture": is_picture, "figures": is_figures}
     return templates
 
@@ -29,11 +29,6 @@ def environment(package: str) -> jinja2.Environment:
 def _shown(value: Any) -> Any:
     """Text of any origin without control characters and bidirectional marks; scripts and markup of our own as they are."""
     return shown(value) if type(value) is str else value
-
-
-def plotly_script() -> str:
-    """The plotly.js that the installed plotly contains, about 4.8 MB."""
-    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
 
 
 def script(package: str, name: str) -> str:

@@ -125,7 +125,7 @@ def greyed(text: str) -> str:
 
 def missing(axis: Axis) -> str:
     """Why an axis has no score, in a few words."""
-    if any(part.reason.startswith("void: ") for part in axis.parts):
+    if axis.void:
         return "void"
     measured = sum(part.measurement is not None for part in axis.parts)
     return f"{measured} of {len(axis.parts)} measured" if measured else "not measured"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from efficient360.core import outcome as codec
 from efficient360.core.findings import Finding, findings_from_json, findings_to_json
-from efficient360.core.measurement import Failure, Measurement
+from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.core.outcome import Json, Record
 from efficient360.core.parsing import require_plain
 from efficient360.core.reading import misfit
@@ -19,6 +19,8 @@ from efficient360.reports.comparability import setting_differences
 SCHEMA_VERSION = 1
 
 State = Literal["complete", "incomplete"]
+VOID: Final = "void: "
+"""How the reason of a void summary metric begins."""
 
 
 @final
@@ -44,6 +46,11 @@ class SummaryMetric:
     settings: str = ""
     differing: Sequence[str] = ()
 
+    @property
+    def void(self) -> bool:
+        """Whether it was measured, and what was is void."""
+        return self.reason.startswith(VOID)
+
 
 @final
 @dataclass(frozen=True)
@@ -61,6 +68,11 @@ class Axis:
     parts: Sequence[SummaryMetric]
     score: float | None
     coverage: float
+
+    @property
+    def void(self) -> bool:
+        """Whether one of its summary metrics is void."""
+        return any(part.void for part in self.parts)
 
     @property
     def bound(self) -> Bound | None:
@@ -121,9 +133,24 @@ class Report:
     findings: Sequence[Finding] = ()
 
     @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return str(self.checkpoint.get("name", ""))
+
+    @property
+    def seconds(self) -> float:
+        """Time that its values took, each evaluation counted once."""
+        return sum({(r.evaluator, r.key): r.seconds for r in self.records}.values())
+
+    @property
     def failures(self) -> Sequence[Record]:
         """The records whose outcome is a Failure."""
         return [r for r in self.records if isinstance(r.outcome, Failure)]
+
+
+def reached(records: Iterable[Record]) -> set[str]:
+    """Names of the evaluators that were run, whatever came of it."""
+    return {r.evaluator for r in records if not (isinstance(r.outcome, Failure) and r.outcome.status is Status.NOT_RUN)}
 
 
 def axes_of(dimensions: Iterable[Dimension], records: Sequence[Record]) -> list[Axis]:
@@ -155,7 +182,7 @@ def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
         return SummaryMetric(anchor, None, None, _reason(anchor, records))
     record, measurement = found
     if measurement.void:
-        return SummaryMetric(anchor, None, None, f"void: {measurement.void}")
+        return SummaryMetric(anchor, None, None, f"{VOID}{measurement.void}")
     others = setting_differences(record.settings, anchor.settings)
     told = ", ".join(f"{name} {value} (the axis takes {wanted})" for name, value, wanted in others)
     return SummaryMetric(anchor, measurement, anchor.score(measurement.value), "", anchor.otherwise if others else None, told, [name for name, _, _ in others])
@@ -163,17 +190,23 @@ def _part(anchor: Anchor, records: Sequence[Record]) -> SummaryMetric:
 
 def _reason(anchor: Anchor, records: Sequence[Record]) -> str:
     """Why an anchor's metric has no value."""
-    reason = f"{anchor.evaluator} was not part of this run"
-    failure = ""
-    for record in records:
-        if record.evaluator != anchor.evaluator or (record.metric is not None and record.metric.name != anchor.metric):
-            continue
-        reason = f"{anchor.evaluator} reported no {anchor.metric} under these conditions"
-        # A failure that names fewer conditions than the anchor covers it too.
-        conditions = record.outcome.conditions
-        if isinstance(record.outcome, Failure) and all(conditions.get(key, value) == value for key, value in anchor.conditions.items()):
-            failure = record.outcome.message
-    return failure or reason
+    failure = failure_of(anchor, records)
+    if failure is not None and failure.message:
+        return failure.message
+    tried = any(_concerns(record, anchor) for record in records)
+    return f"{anchor.evaluator} {f'reported no {anchor.metric} under these conditions' if tried else 'was not part of this run'}"
+
+
+def failure_of(anchor: Anchor, records: Iterable[Record]) -> Failure | None:
+    """The failure by which an anchor's metric has no value; one that names fewer conditions than the anchor covers it too."""
+    failures = [record.outcome for record in records if isinstance(record.outcome, Failure) and _concerns(record, anchor)]
+    covering = [f for f in failures if all(f.conditions.get(key, value) == value for key, value in anchor.conditions.items())]
+    return covering[-1] if covering else None
+
+
+def _concerns(record: Record, anchor: Anchor) -> bool:
+    """Whether a record is of an anchor's metric, or of its evaluator as a whole."""
+    return record.evaluator == anchor.evaluator and (record.metric is None or record.metric.name == anchor.metric)
 
 
 def to_json(report: Report) -> Json:

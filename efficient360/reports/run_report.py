@@ -144,7 +144,7 @@ class RunReport:
     def _exported(self, others: Sequence["RunReport"], axis: str, metric: str, content: str) -> Exported:
         if content not in ("", *Content):
             raise SettingsError("bad-option", f"content is {content!r}", f"give {', '.join(Content)}")
-        named = [(str(one.report.checkpoint.get("name", "")), str(one.folder), one.report) for one in (self, *others)]
+        named = [(one.report.name, str(one.folder), one.report) for one in (self, *others)]
         return exported(named, axis, metric, Content(content) if content else None)
 
     def radar(self) -> Any:
@@ -165,7 +165,7 @@ class RunReport:
             SettingsError: No such figure (``no-such-figure``) or format (``unknown-format``).
             RunError: The file can't be written.
         """
-        return figure_files.write([(self._name, self.report)], Path(path))
+        return figure_files.write([(self.report.name, self.report)], Path(path))
 
     def save(self, folder: str | Path) -> Path:
         """Write the run to a folder: ``report.json``, ``report.html``, ``card.png``, stored outcomes and per-example values.
@@ -182,24 +182,19 @@ class RunReport:
                 shutil.copyfile(source, target / name)
         return target / PAGE
 
-    @property
-    def _name(self) -> str:
-        return str(self.report.checkpoint.get("name", ""))
-
     def __repr__(self) -> str:
         """One line: checkpoint, data, first headline metric, numbers of scored axes, measurements and missing metrics."""
-        name = self.report.checkpoint.get("name", "")
         where = f" on {data(self.report.dataset)}" if self.report.dataset is not None else ""
         top = next((h for h in map(headline, self.report.axes) if h is not None), None)
         first = f"{top.title} {top.value}, " if top else ""
         scored = sum(axis.score is not None for axis in self.report.axes)
         missing = f", {len(self.failures)} missing" if self.failures else ""
-        return f"<RunReport {name}{where}: {first}{scored} of {len(self.report.axes)} axes scored, {len(self.measurements)} measurements{missing}>"
+        return f"<RunReport {self.report.name}{where}: {first}{scored} of {len(self.report.axes)} axes scored, {len(self.measurements)} measurements{missing}>"
 
     def _repr_html_(self) -> str:
         """The verdict, the alerts, the radar and one line per axis as HTML without scripts. Text from checkpoints and data is escaped."""
         rows = "".join(_axis_row(axis) for axis in self.report.axes)
-        name = escape(str(self.report.checkpoint.get("name", "")))
+        name = escape(self.report.name)
         about = escape(" · ".join(facts(self.report)))
         style = f"color:{LIGHT['ink']};background:{LIGHT['paper']};padding:12px;font:14px system-ui,sans-serif;max-width:960px"
         said = self.verdict
@@ -209,7 +204,7 @@ class RunReport:
         page = f"<p style='color:{LIGHT['muted']};margin:8px 0 0'>{escape(str(self.folder / PAGE))}</p>"
         return (
             f'<div style="{style}"><strong style="font-size:16px">{name}</strong><div style="color:{LIGHT["muted"]}">{about}</div>'
-            f"<p style='margin:8px 0'>{escape(said.text)}</p>{warned}{standalone(figure_files.drawing([(self._name, self.report)], figure_files.RADAR))}"
+            f"<p style='margin:8px 0'>{escape(said.text)}</p>{warned}{standalone(figure_files.drawing([(self.report.name, self.report)], figure_files.RADAR))}"
             f'<table style="border-collapse:collapse"><thead><tr>{_cells(("axis", "score", "summary metric", "value", "95 % interval"), "th")}</tr></thead>'
             f"<tbody>{rows}</tbody></table>{page}</div>"
         )

@@ -155,15 +155,15 @@ def sections(report: Report) -> list[Section]:
 
 def unmeasured(report: Report) -> list[Axis]:
     """The axes that have no section, in radar order."""
-    shown = {s.axis.dimension.name for s in sections(report) if s.axis}
+    shown = {axis_of(report, record) for record in report.records if isinstance(record.outcome, Measurement)}
     return [axis for axis in report.axes if axis.dimension.name not in shown]
 
 
 def no_score(axis: Axis) -> str:
     """Why an axis has no score: the summary metrics that are missing, with their conditions."""
+    if axis.void:
+        return f"no score, {'; '.join(dict.fromkeys(part.reason for part in axis.parts if part.void))}"
     missing = []
-    if void := [part.reason for part in axis.parts if part.reason.startswith("void: ")]:
-        return f"no score, {'; '.join(dict.fromkeys(void))}"
     for part in axis.parts:
         if part.measurement is None:
             conditions = names.conditions(part.anchor.conditions)
@@ -198,13 +198,21 @@ class MissingGroup:
 
     Args:
         failure: The reason: its status, code, message and hint.
-        evaluators: Names of the evaluators concerned.
-        titles: The metrics, with their conditions.
+        metrics: The metrics.
     """
 
     failure: Failure
-    evaluators: Sequence[str]
-    titles: Sequence[str]
+    metrics: Sequence[MissingMetric]
+
+    @property
+    def evaluators(self) -> Sequence[str]:
+        """Names of the evaluators concerned."""
+        return list(dict.fromkeys(m.evaluator for m in self.metrics))
+
+    @property
+    def titles(self) -> Sequence[str]:
+        """The metrics, with their conditions."""
+        return list(dict.fromkeys(f"{m.title} ({m.conditions})" if m.conditions else m.title for m in self.metrics))
 
 
 def missing_groups(records: Sequence[Record]) -> list[MissingGroup]:
@@ -214,20 +222,14 @@ def missing_groups(records: Sequence[Record]) -> list[MissingGroup]:
         f = missing.failure
         grouped.setdefault((f.status, f.code, f.message, f.hint), []).append(missing)
     order = (Status.FAILED, Status.NOT_RUN, Status.UNSUPPORTED)
-    groups = [
-        MissingGroup(
-            missing[0].failure,
-            list(dict.fromkeys(m.evaluator for m in missing)),
-            list(dict.fromkeys(f"{m.title} ({m.conditions})" if m.conditions else m.title for m in missing)),
-        )
-        for missing in grouped.values()
-    ]
+    groups = [MissingGroup(missing[0].failure, missing) for missing in grouped.values()]
     return sorted(groups, key=lambda group: order.index(group.failure.status))
 
 
 def missing_metrics(records: Sequence[Record]) -> list[MissingMetric]:
     """The failures among ``records``."""
-    return [_missing_metric(r.evaluator, r.outcome) for r in records if isinstance(r.outcome, Failure)]
+    failed = [(r, r.outcome) for r in records if isinstance(r.outcome, Failure)]
+    return [MissingMetric(names.of_record(record), record.evaluator, failure, names.conditions(failure.conditions)) for record, failure in failed]
 
 
 def strip(m: Measurement) -> Strip | None:
@@ -246,11 +248,6 @@ def strip(m: Measurement) -> Strip | None:
         return None
     positions = [100 * min(1.0, max(0.0, (v - low) / (high - low))) for v in numbers]
     return Strip(positions[0], positions[1], positions[2], positions[3:])
-
-
-def _missing_metric(evaluator: str, failure: Failure) -> MissingMetric:
-    title = names.title(failure.metric.name) if failure.metric else names.words(evaluator)
-    return MissingMetric(title, evaluator, failure, names.conditions(failure.conditions))
 
 
 def _section(axis: Axis | None, records: Sequence[Record]) -> Section:

@@ -1,6 +1,5 @@
 """A run's result as plain data for a script: verdict, alerts, axes, metrics and what is missing. The complete record is ``report.json``."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ def summary_data(report: Report, folder: Path) -> dict[str, Any]:
     """
     said = verdict(report)
     return {
-        "checkpoint": str(report.checkpoint.get("name", "")),
+        "checkpoint": report.name,
         "dataset": None if report.dataset is None else str(report.dataset.get("name", "")),
         "protocol": report.protocol.get("name"),
         "state": report.state,
@@ -61,7 +60,7 @@ def _metric(record: Record, m: Measurement) -> dict[str, Any]:
     return {
         "evaluator": record.evaluator,
         "metric": m.metric.name,
-        "conditions": json.loads(json.dumps(dict(m.conditions))),
+        "conditions": dict(m.conditions),
         "value": m.value,
         "unit": str(m.metric.unit),
         "better": str(m.metric.better),
@@ -75,7 +74,7 @@ def _missing(record: Record, failure: Failure) -> dict[str, Any]:
     return {
         "evaluator": record.evaluator,
         "metric": None if failure.metric is None else failure.metric.name,
-        "conditions": json.loads(json.dumps(dict(failure.conditions))),
+        "conditions": dict(failure.conditions),
         "status": str(failure.status),
         "code": failure.code,
         "message": failure.message,

@@ -11,20 +11,18 @@ from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.findings import Finding
-from efficient360.core.measurement import Status
 from efficient360.core.text import one_line
 from efficient360.reports import sections
 from efficient360.reports.alerts import Kind, alerts, of_axis
-from efficient360.reports.html import STATUSES, facts
+from efficient360.reports.html import STATUSES
 from efficient360.reports.report import Axis, Report
 from efficient360.reports.sections import MetricGroup, MetricRow
+from efficient360.reports.terminal_lines import axis_line, heading, indented, unfinished
 
 LINES = 12
 """Approximate number of lines printed for a dimension; the report has them all."""
 NAMED = 6
 """Number of metrics left to the report that are named."""
-BAR, BLOCK = 10, "\u2588"
-"""Columns that a score of 1 fills, and the character that fills them."""
 FILES = ("report.html", "report.json", "outcomes.jsonl", "examples.parquet")
 
 
@@ -41,20 +39,18 @@ def full_listing(report: Report, folder: Path | None = None) -> RenderableType:
 
 
 def _blocks(report: Report, folder: Path | None) -> Iterator[RenderableType]:
-    yield Text.assemble("\n", (one_line(str(report.checkpoint.get("name", ""))), "bold"))
-    yield Text(" · ".join(one_line(fact) for fact in facts(report)), style="dim")
+    yield from heading(report)
     if report.findings:
-        yield Text.assemble("\n", (f"Check first: {len(report.findings)} {'findings' if len(report.findings) > 1 else 'finding'}", "bold yellow"))
-        yield from (Padding(_finding(finding), (0, 0, 0, 2), expand=False) for finding in report.findings)
-    if report.state == "incomplete":
-        yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
+        yield Text.assemble("\n", (f"Check first: {formatting.counted(len(report.findings), 'finding')}", "bold yellow"))
+        yield from (indented(_finding(finding)) for finding in report.findings)
+    yield from unfinished(report)
     disturbed = [alert for alert in alerts(report) if alert.kind is Kind.NOISY]
     for section in sections.sections(report):
         yield Text.assemble("\n", *_head(section.axis))
         for alert in of_axis(disturbed, section.axis) if section.axis else ():
-            yield Padding(Text(f"{alert.severity}: {one_line(alert.message)}", style="yellow"), (0, 0, 0, 2), expand=False)
+            yield indented(Text(f"{alert.severity}: {one_line(alert.message)}", style="yellow"))
         shown, rest = section.briefly(LINES)
-        yield Padding(_metrics(shown), (0, 0, 0, 2), expand=False)
+        yield indented(_metrics(shown))
         if further := [*(_counted(group, len(group.folded)) for group in shown if group.folded), *(_counted(g, len(g.rows) + len(g.folded)) for g in rest)]:
             more = f"; and {len(further) - NAMED} more" if len(further) > NAMED else ""
             yield Padding(Text(f"in the report: {'; '.join(further[:NAMED])}{more}", style="dim"), (0, 0, 0, 2))
@@ -106,16 +102,14 @@ def _missing(report: Report) -> Iterator[RenderableType]:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(min_width=20, max_width=28)
     table.add_column()
-    by_reason: dict[tuple[Status, str, str], list[str]] = {}
-    for missing in sections.missing_metrics(report.records):
-        reason = (missing.failure.status, missing.failure.message, missing.failure.hint)
-        by_reason.setdefault(reason, []).append(", ".join(filter(None, (missing.title, missing.conditions))))
-    for (status, message, hint), names in by_reason.items():
-        why = Text.assemble((STATUSES[status], "yellow"), f"  {one_line(message)}", (f" → {one_line(hint)}" if hint else "", "dim"))
-        table.add_row(_plain("; ".join(names)), why)
+    for group in sections.missing_groups(report.records):
+        failure = group.failure
+        advice = f" → {one_line(failure.hint)}" if failure.hint else ""
+        metrics = "; ".join(", ".join(filter(None, (metric.title, metric.conditions))) for metric in group.metrics)
+        table.add_row(_plain(metrics), Text.assemble((STATUSES[failure.status], "yellow"), f"  {one_line(failure.message)}", (advice, "dim")))
     if table.row_count:
         yield Text("\nMissing metrics", style="bold")
-        yield Padding(table, (0, 0, 0, 2), expand=False)
+        yield indented(table)
 
 
 def _overview(report: Report) -> Iterator[RenderableType]:
@@ -125,26 +119,16 @@ def _overview(report: Report) -> Iterator[RenderableType]:
     if len(measured) > 1:
         yield Text(f"\n{len(measured)} of {len(report.axes)} dimensions", style="bold")
         width = max(len(axis.dimension.title) for axis in measured)
-        yield from (Padding(_score(axis, width), (0, 0, 0, 2), expand=False) for axis in measured)
+        yield from (indented(axis_line(axis, width, _behind_score(axis))) for axis in measured)
     if empty:
         yield Text.assemble("\n", ("Not measured", "bold"), (f"  {', '.join(axis.dimension.title for axis in empty)}", "dim"))
-    seconds = sum({(r.evaluator, r.key): r.seconds for r in report.records}.values())
-    if seconds:
-        yield Text(f"\nMeasured in {formatting.duration(seconds)}", style="dim")
+    if report.seconds:
+        yield Text(f"\nMeasured in {formatting.duration(report.seconds)}", style="dim")
 
 
-def _score(axis: Axis, width: int) -> Text:
-    """An axis in one line, truncated to the terminal's width."""
+def _behind_score(axis: Axis) -> str:
     first = sections.headline(axis)
-    text = sections.no_score(axis) if axis.score is None else f"{first.value}  {first.title}" if first else ""
-    return Text.assemble(
-        f"{one_line(axis.dimension.title):<{width}}  ",
-        (f"{axis.score_text or '–':>6}", "bold"),
-        (f"  {BLOCK * round(BAR * (axis.score or 0.0)):<{BAR}}  ", "cyan"),
-        (one_line(text), "dim"),
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    return sections.no_score(axis) if axis.score is None else f"{first.value}  {first.title}" if first else ""
 
 
 def _plain(text: str) -> Text:

@@ -7,18 +7,17 @@ from typing import Final
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from efficient360.core import formatting
 from efficient360.core.terminal import plain
 from efficient360.core.text import one_line
-from efficient360.reports.alerts import Alert, Severity
+from efficient360.reports.alerts import Alert, Severity, warnings
 from efficient360.reports.axis_scores import AxisScore, axis_scores
 from efficient360.reports.folder import PAGE
-from efficient360.reports.html import facts
 from efficient360.reports.report import Report
 from efficient360.reports.sections import MissingMetric, missing_metrics
+from efficient360.reports.terminal_lines import axis_line, heading, indented, unfinished
 from efficient360.reports.verdict import Verdict, verdict
 
 LINES: Final = 40
@@ -31,8 +30,6 @@ _ALERTS: Final = 4
 _ALERT: Final = 145
 """Most characters of an alert with its severity: two lines."""
 _AXES: Final = 13
-_BAR: Final = 10
-_BLOCK: Final = "\u2588"
 _STYLES: Final = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
@@ -59,25 +56,23 @@ def _blocks(report: Report, said: Verdict, folder: Path | None, alerts: int) -> 
     yield from _head(report)
     yield from _verdict(said)
     yield from _alert_counts(said.alerts)
-    shown = [alert for alert in said.alerts if alert.severity is not Severity.NOTE][:alerts]
-    yield from (_indented(_alert(alert)) for alert in shown)
+    shown = warnings(said.alerts)[:alerts]
+    yield from (indented(_alert(alert)) for alert in shown)
     if len(said.alerts) > len(shown) > 0:
-        yield _indented(Text(f"and {len(said.alerts) - len(shown)} more in the report", style="dim"))
+        yield indented(Text(f"and {len(said.alerts) - len(shown)} more in the report", style="dim"))
     yield from _axes(axis_scores(report))
-    missing, seconds = missing_metrics(report.records), sum({(r.evaluator, r.key): r.seconds for r in report.records}.values())
+    missing = missing_metrics(report.records)
     if missing:
         yield Text(f"\n{_missing(missing)}", style="dim")
-    if seconds:
-        yield Text(f"{'' if missing else chr(10)}Measured in {formatting.duration(seconds)}", style="dim")
+    if report.seconds:
+        yield Text(f"{'' if missing else chr(10)}Measured in {formatting.duration(report.seconds)}", style="dim")
     if folder is not None:
         yield _place(folder, f"every metric here: efficient360 report {folder} --all")
 
 
 def _head(report: Report) -> Iterator[RenderableType]:
-    yield Text.assemble("\n", (one_line(str(report.checkpoint.get("name", "")), _NAMED), "bold"))
-    yield Text(" · ".join(one_line(fact, _NAMED) for fact in facts(report)), style="dim")
-    if report.state == "incomplete":
-        yield Text("This run is incomplete. Run the same command again to resume it.", style="yellow")
+    yield from heading(report, _NAMED)
+    yield from unfinished(report)
 
 
 def _verdict(said: Verdict) -> Iterator[RenderableType]:
@@ -85,10 +80,8 @@ def _verdict(said: Verdict) -> Iterator[RenderableType]:
 
 
 def _alert_counts(alerts: Sequence[Alert]) -> Iterator[RenderableType]:
-    counted = [(severity, sum(alert.severity is severity for alert in alerts)) for severity in Severity]
-    told = [
-        (f"{n} {'critical' if severity is Severity.CRITICAL else severity if n == 1 else f'{severity}s'}", _STYLES[severity]) for severity, n in counted if n
-    ]
+    counts = [(severity, sum(alert.severity is severity for alert in alerts)) for severity in Severity]
+    told = [(f"{n} critical" if severity is Severity.CRITICAL else formatting.counted(n, severity), _STYLES[severity]) for severity, n in counts if n]
     if told:
         joined = [part for entry in told for part in (entry, ", ")][:-1]
         yield Text.assemble("\n", ("Alerts: ", "bold"), *joined)
@@ -108,29 +101,20 @@ def _axes(scores: Sequence[AxisScore]) -> Iterator[RenderableType]:
         scored = sum(score.axis.score is not None for score in scores)
         yield Text(f"\n{scored} of {len(scores)} axes scored, from 0 to 1 (best)", style="bold")
         width = max(len(score.axis.dimension.title) for score in measured)
-        yield from (_indented(_axis(score, width)) for score in measured[:_AXES])
+        yield from (indented(_axis(score, width)) for score in measured[:_AXES])
     further = len(measured) - _AXES
     marks = dict.fromkeys(f"{score.axis.score_text.strip('0123456789. ')} {score.axis.bound}" for score in measured if score.axis.bound)
     told = [f"{', '.join(marks)}, as the report says"] if marks else []
     told += [f"{further} more in the report"] if further > 0 else []
     told += [f"not measured: {', '.join(one_line(score.axis.dimension.title) for score in rest)}"] if rest else []
     if told:
-        yield _indented(Text(one_line("; ".join(told), 2 * (WIDTH - 4)), style="dim"))
+        yield indented(Text(one_line("; ".join(told), 2 * (WIDTH - 4)), style="dim"))
 
 
 def _axis(score: AxisScore, width: int) -> Text:
-    """An axis on one line, truncated to the terminal's width."""
-    axis = score.axis
     first = next((metric for metric in score.metrics if metric.value), None)
     told = score.reason or (f"{first.value}  {first.title}" if first is not None else "")
-    return Text.assemble(
-        f"{one_line(axis.dimension.title):<{width}}  ",
-        (f"{axis.score_text or '–':>6}", "bold"),
-        (f"  {_BLOCK * round(_BAR * (axis.score or 0.0)):<{_BAR}}  ", "cyan"),
-        (one_line(told), "dim"),
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    return axis_line(score.axis, width, told)
 
 
 def _missing(missing: Sequence[MissingMetric]) -> str:
@@ -144,7 +128,3 @@ def _missing(missing: Sequence[MissingMetric]) -> str:
 
 def _place(folder: Path, more: str) -> Text:
     return Text.assemble("\n", (str(folder / PAGE), "bold"), (f"\n  {more}" if more else "", "dim"))
-
-
-def _indented(text: Text) -> RenderableType:
-    return Padding(text, (0, 0, 0, 2), expand=False)

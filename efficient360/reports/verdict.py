@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from efficient360.core import formatting
+from efficient360.core.formatting import counted, listed
 from efficient360.core.measurement import Conditions, Measurement, Scalar
 from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Bound
@@ -106,9 +107,8 @@ def verdict(report: Report) -> Verdict:
     breaks = _breaks(report)
     strengths = [] if doubted else _strengths(report, found, {entry.axis for entry in breaks})
     weaknesses = _weaknesses(report, found, {point.axis.dimension.name for point in strengths})
-    name = str(report.checkpoint.get("name", ""))
-    sentences = [_first(name, report, strengths, doubted), *filter(None, [_second(weaknesses, breaks)])]
-    return Verdict(name, sentences, strengths, weaknesses, breaks, found)
+    sentences = [_first(report, strengths, doubted), *filter(None, [_second(weaknesses, breaks)])]
+    return Verdict(report.name, sentences, strengths, weaknesses, breaks, found)
 
 
 def _strengths(report: Report, found: Sequence[Alert], broken: set[str]) -> list[Point]:
@@ -177,19 +177,19 @@ def _top1(report: Report) -> Measurement | None:
     return next((m for m in found if not m.void and not m.conditions), None)
 
 
-def _first(name: str, report: Report, strengths: Sequence[Point], doubted: Sequence[Alert]) -> str:
+def _first(report: Report, strengths: Sequence[Point], doubted: Sequence[Alert]) -> str:
     top1 = _top1(report)
     if top1 is None:
-        said, joint = f"{name} has no accuracy that counts", "; it"
+        said, joint = f"{report.name} has no accuracy that counts", "; it"
     else:
         interval = f" (95 % interval {formatting.interval(top1.interval, top1.metric)})" if top1.interval is not None else ""
-        said = f"{name} classifies {formatting.number(top1.value, top1.metric)} of {formatting.count(top1.n)} images correctly{interval}"
+        said = f"{report.name} classifies {formatting.number(top1.value, top1.metric)} of {formatting.count(top1.n)} images correctly{interval}"
         joint = " and"
     if doubted:
-        return f"{said}, but {_number(len(doubted), 'alert')} below may make its numbers wrong."
+        return f"{said}, but {counted(len(doubted), 'alert')} below may make its numbers wrong."
     if not strengths:
         return f"{said}{'; no' if top1 is None else ', and no'} other axis is a clear strength."
-    return f"{said}{joint} is strong in {_listed([_worded(point) for point in strengths])}."
+    return f"{said}{joint} is strong in {listed([_worded(point) for point in strengths])}."
 
 
 def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
@@ -198,9 +198,9 @@ def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
     worst = sorted([*others, *attacks], key=lambda entry: entry.value)[:NAMED]
     said = {(entry.axis, entry.text) for entry in worst}
     weak = [point.axis.dimension.title.lower() if (point.axis.dimension.name, point.value) in said else _worded(point) for point in weaknesses]
-    first = f"It is weakest in {_listed(weak)}" if weak else ""
+    first = f"It is weakest in {listed(weak)}" if weak else ""
     verb = "breaks" if len(worst) == 1 and worst[0] not in attacks else "break"
-    second = f"{_listed([f'{entry.what} ({entry.text} correct)' for entry in worst])} {verb} it" if worst else ""
+    second = f"{listed([f'{entry.what} ({entry.text} correct)' for entry in worst])} {verb} it" if worst else ""
     text = "; ".join(filter(None, [first, second]))
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -208,11 +208,3 @@ def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
 def _worded(point: Point) -> str:
     metric = point.metric if point.metric[1:2].isupper() else point.metric[:1].lower() + point.metric[1:]
     return f"{point.axis.dimension.title.lower()} ({metric} {point.value})"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
-def _number(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

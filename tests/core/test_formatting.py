@@ -2,7 +2,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient360.core.formatting import class_name, count, duration, interval, interval_note, is_fraction, number, scaled, significant, uncertainty
+from efficient360.core.formatting import (
+    class_name,
+    count,
+    counted,
+    duration,
+    interval,
+    interval_note,
+    is_fraction,
+    listed,
+    number,
+    scaled,
+    significant,
+    trimmed,
+    uncertainty,
+    unitless,
+)
 from efficient360.core.measurement import BYTE, JOULE, MAC, NAT, ONE, SECOND, Better, Interval, Measurement, Metric, Unit
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "", low=0, high=1)
@@ -167,3 +182,23 @@ def test_an_intervals_note_tells_level_method_and_what_it_holds_fixed() -> None:
     assert interval_note(Measurement(PARAMETERS, 12, 30, shuffled)) == "95 %, bootstrap-t; holds fixed one shuffle of the weights"
     assert interval_note(Measurement(PARAMETERS, 12, 3, Interval(11, 13, "range", None))) == "no confidence level, range"
     assert interval_note(Measurement(PARAMETERS, 12)) == ""
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "0.5"), (1 / 30, "0.03333"), (12.0, "12"), (-0.25, "−0.25"), (1e-12, "1.000e-12".replace("-", "−"))])
+def test_digits_that_say_nothing_are_left_out(value: float, text: str) -> None:
+    assert trimmed(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.4123, "0.412"), (897, "897"), (-57241, "−57.2 k")])
+def test_a_value_without_a_unit_takes_a_prefix_only_where_it_is_large(value: float, text: str) -> None:
+    assert unitless(value) == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 alerts"), (1, "1 alert"), (1200, "1,200 alerts")])
+def test_what_is_counted_is_one_or_several(n: int, text: str) -> None:
+    assert counted(n, "alert") == text
+
+
+@pytest.mark.parametrize(("items", "text"), [([], ""), (["Memory"], "Memory"), (["Memory", "Latency"], "Memory and Latency"), (["A", "B", "C"], "A, B and C")])
+def test_items_stand_in_a_sentence(items: list[str], text: str) -> None:
+    assert listed(items) == text

@@ -7,8 +7,8 @@ import pytest
 import synthetic
 from efficient360.core.measurement import BYTE, ONE, SECOND, Better, Conditions, Failure, Measurement, Metric, Status
 from efficient360.core.outcome import Record
-from efficient360.reports.axis_scores import AxisScore, anchor_value, axis_scores, failure_of
-from efficient360.reports.report import axes_of
+from efficient360.reports.axis_scores import AxisScore, anchor_value, axis_scores
+from efficient360.reports.report import axes_of, failure_of
 
 
 def scores(*records: Record) -> dict[str, AxisScore]:

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from efficient360.core.figures import Bars
-from efficient360.core.formatting import scaled, significant
+from efficient360.core.formatting import unitless
 from efficient360.reports.drawing import scale, text
 from efficient360.reports.drawing.frame import GRID, RULE, TICK, TITLE, WIDTH, Frame, apart, margin
 from efficient360.reports.drawing.marks import Box, Drawing, Label, Mark, Paint, Shape
@@ -79,9 +79,7 @@ def _tip(figure: Bars, i: int) -> str:
 
 def _written(value: float) -> str:
     """A value at the end of its line, to three digits."""
-    if not math.isfinite(value):
-        return "–"
-    return scaled(value, "") if abs(value) >= 1e4 else significant(value)
+    return unitless(value) if math.isfinite(value) else "–"
 
 
 def _name(figure: Bars) -> str:

@@ -22,12 +22,13 @@ def heatmap(figure: Heatmap) -> Drawing:
     names = [text.shortened(row, NAMES * WIDTH, TICK) for row in figure.rows]
     left = text.widest(names, TICK) + (30 if figure.y_label else 12)
     across = (WIDTH - left - 4) / max(1, len(figure.columns))
-    written = [[_written(figure, v) for v in row] for row in figure.values]
+    low, high = _ends(figure)
+    fractions = max(abs(low), abs(high)) <= 1
+    written = [[_written(v, fractions) for v in row] for row in figure.values]
     fits = text.widest([cell for row in written for cell in row], TICK) <= across - GAP - 4
     top = 4.0 if fits else 34.0
     bottom = top + ROW * len(names)
-    marks: list[Mark] = [] if fits else _scale(figure)
-    low, high = _ends(figure)
+    marks: list[Mark] = [] if fits else _scale(low, high)
     for r, row in enumerate(figure.values):
         y = top + r * ROW
         marks.append(Label(left - 8, y + ROW / 2 + 4, names[r], "ink", TICK, "end", tip=figure.rows[r] if names[r] != figure.rows[r] else ""))
@@ -63,9 +64,8 @@ def _columns(figure: Heatmap, left: float, bottom: float, across: float) -> tupl
     return list(upright), text.widest(shown, TICK) + 8
 
 
-def _scale(figure: Heatmap) -> list[Mark]:
+def _scale(low: float, high: float) -> list[Mark]:
     """The colours from the smallest to the largest value."""
-    low, high = _ends(figure)
     left, steps, step = 8 + text.width(scale.brief(low), TICK) + 8, 10, 14.0
     marks: list[Mark] = [Label(8, 18, scale.brief(low), "muted", TICK), Label(left + steps * step + 8, 18, scale.brief(high), "muted", TICK)]
     for i in range(steps):
@@ -79,9 +79,8 @@ def _ends(figure: Heatmap) -> tuple[float, float]:
     return min(found, default=0.0), max(found, default=1.0)
 
 
-def _written(figure: Heatmap, value: float | None) -> str:
+def _written(value: float | None, fractions: bool) -> str:
     """A value as its cell tells it: two decimals where all values are at most 1 in size, else three digits."""
     if value is None or not math.isfinite(value):
         return ""
-    low, high = _ends(figure)
-    return f"{value:.2f}".replace("-", MINUS) if max(abs(low), abs(high)) <= 1 else f"{value:.3g}".replace("-", MINUS)
+    return f"{value:{'.2f' if fractions else '.3g'}}".replace("-", MINUS)

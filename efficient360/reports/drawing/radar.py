@@ -9,11 +9,10 @@ from efficient360.reports.drawing import legend as legends
 from efficient360.reports.drawing import text
 from efficient360.reports.drawing.marks import Anchor, Dot, Drawing, Label, Mark, Paint, Point, Shape
 from efficient360.reports.drawing.series import Style, marker, style
-from efficient360.reports.radar import missing, neighbours
+from efficient360.reports.radar import RINGS, missing, neighbours
 from efficient360.reports.report import Axis
 from efficient360.reports.score_interval import score_interval
 
-RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 HOLE: Final = 0.09
 """Where a score of 0 lies, as a share of the radius: its point is on its own axis, and nobody takes it for a missing one."""
 UPRIGHT: Final = 0.2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from efficient360.core.formatting import MINUS, scaled, significant
+from efficient360.core.formatting import MINUS, scaled, trimmed
 
 SMALLEST: Final = 1e-280
 """What is smaller is 0: steps between such numbers have no logarithm."""
@@ -119,7 +119,4 @@ def _trimmed(text: str) -> str:
 
 def brief(value: float) -> str:
     """A value as a tick or a tip tells it: four digits, an SI prefix from ten thousand on."""
-    if abs(value) >= 1e4:
-        return scaled(value, "")
-    text = significant(value, 4)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    return scaled(value, "") if abs(value) >= 1e4 else trimmed(value)

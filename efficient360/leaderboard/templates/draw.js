@@ -1,11 +1,11 @@
-// Draws plotly charts in the current theme, and redraws them when the theme or the medium changes.
+// Draws plotly's radars in the current theme, and redraws them when the theme or the medium changes.
 const Charts = (() => {
   "use strict";
   const dark = JSON.parse(document.getElementById("dark").textContent);
   const darkWanted = matchMedia("(prefers-color-scheme: dark)");
   const config = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: false };
   const family = getComputedStyle(document.body).fontFamily;
-  const PRINTED = { radar: 520, chart: 330 };
+  const PRINTED = 520;
   const shown = new Map();
   let printing = false;
   let width = innerWidth;
@@ -21,30 +21,21 @@ const Charts = (() => {
   const draw = (div, chart) => {
     const { data, layout } = recoloured(chart, darkWanted.matches && !printing ? dark : {});
     layout.font = { ...layout.font, family };
-    const radar = div.classList.contains("radar");
-    const width = printing ? (radar ? PRINTED.radar : PRINTED.chart) : div.clientWidth;
-    if (radar) {
-      layout.height = width > 420 ? Math.min(width * 0.94, 600) : width * 0.98;
-      if (width < 460) {
-        layout.font.size = 10;
-        layout.margin = { l: 72, r: 72, t: 48, b: 42 };
-        // No room for the words; the list next to the radar has them.
-        const axis = layout.polar.angularaxis;
-        axis.ticktext = axis.ticktext.map(text => text.replace("<i>not measured</i>", "–"));
-      }
+    layout.width = printing ? PRINTED : div.clientWidth;
+    layout.height = layout.width > 420 ? Math.min(layout.width * 0.94, 600) : layout.width * 0.98;
+    if (layout.width < 460) {
+      layout.font.size = 10;
+      layout.margin = { l: 72, r: 72, t: 48, b: 42 };
+      // No room for the words; the table above the radar has them.
+      const axis = layout.polar.angularaxis;
+      axis.ticktext = axis.ticktext.map(text => text.replace("<i>not measured</i>", "–"));
     }
-    layout.width = width;
     Plotly.react(div, data, layout, config);
   };
 
   const drawAll = () => shown.forEach((chart, div) => draw(div, chart));
-  const folded = [...document.querySelectorAll("details:not(.folded)")];
   const print = on => {
     printing = on;
-    folded.forEach(details => {
-      if (on) details.dataset.was = details.open ? "open" : "";
-      details.open = on || details.dataset.was === "open";
-    });
     drawAll();
   };
   darkWanted.addEventListener("change", drawAll);
