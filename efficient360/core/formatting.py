@@ -95,6 +95,11 @@ def class_name(label: int, names: Sequence[str]) -> str:
     return names[label] if label < len(names) else str(label)
 
 
+def listed(parts: Sequence[str]) -> str:
+    """``Memory, Latency and Privacy``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
 def count(n: int) -> str:
     """An integer with thousands separators: ``10,000``."""
     return f"{n:,}"

@@ -1,11 +1,11 @@
 """The figures of runs as files, by name: ``radar.svg``, ``card.png``, ``reliability-diagram.pdf``."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from efficient360.core.close_names import close_names
 from efficient360.core.figures import Bars, Curve, Heatmap
 from efficient360.core.measurement import Measurement
 from efficient360.errors import SettingsError
@@ -64,7 +64,7 @@ def drawing(reports: Sequence[tuple[str, Report]], name: str) -> Drawing:
 
 
 def _offer(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = close_names(name, names)
     return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
 
 

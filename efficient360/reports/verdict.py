@@ -189,7 +189,7 @@ def _first(name: str, report: Report, strengths: Sequence[Point], doubted: Seque
         return f"{said}, but {_number(len(doubted), 'alert')} below may make its numbers wrong."
     if not strengths:
         return f"{said}{'; no' if top1 is None else ', and no'} other axis is a clear strength."
-    return f"{said}{joint} is strong in {_listed([_worded(point) for point in strengths])}."
+    return f"{said}{joint} is strong in {formatting.listed([_worded(point) for point in strengths])}."
 
 
 def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
@@ -198,9 +198,9 @@ def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
     worst = sorted([*others, *attacks], key=lambda entry: entry.value)[:NAMED]
     said = {(entry.axis, entry.text) for entry in worst}
     weak = [point.axis.dimension.title.lower() if (point.axis.dimension.name, point.value) in said else _worded(point) for point in weaknesses]
-    first = f"It is weakest in {_listed(weak)}" if weak else ""
+    first = f"It is weakest in {formatting.listed(weak)}" if weak else ""
     verb = "breaks" if len(worst) == 1 and worst[0] not in attacks else "break"
-    second = f"{_listed([f'{entry.what} ({entry.text} correct)' for entry in worst])} {verb} it" if worst else ""
+    second = f"{formatting.listed([f'{entry.what} ({entry.text} correct)' for entry in worst])} {verb} it" if worst else ""
     text = "; ".join(filter(None, [first, second]))
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -208,10 +208,6 @@ def _second(weaknesses: Sequence[Point], breaks: Sequence[Break]) -> str:
 def _worded(point: Point) -> str:
     metric = point.metric if point.metric[1:2].isupper() else point.metric[:1].lower() + point.metric[1:]
     return f"{point.axis.dimension.title.lower()} ({metric} {point.value})"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
 def _number(n: int, what: str) -> str:

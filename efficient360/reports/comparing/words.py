@@ -77,7 +77,7 @@ def headline(comparison: Comparison) -> str:
         return _leaders(comparison)
     counts = comparison.counts()
     sides = ((letter(0), Verdict.FIRST), (letter(1), Verdict.SECOND))
-    won = [(name, listed([f"{axis.title}{_by(axis)}" for axis in comparison.axes if axis.verdicts[0, 1] is side])) for name, side in sides]
+    won = [(name, formatting.listed([f"{axis.title}{_by(axis)}" for axis in comparison.axes if axis.verdicts[0, 1] is side])) for name, side in sides]
     named = [f"{name} is better on {axes}" for name, axes in won if axes]
     rest = [f"{value.value} on {counts[value]}" for value in VERDICTS if counts.get(value)]
     first = "; ".join(named) or f"Neither {letter(0)} nor {letter(1)} is better on any axis"
@@ -93,7 +93,7 @@ def _leaders(comparison: Comparison) -> str:
     ]
     if not any(led):
         return "No run is better than another on any axis."
-    told = "; ".join(f"{letter(run)} on {listed(axes)}" if axes else f"{letter(run)} on none" for run, axes in enumerate(led))
+    told = "; ".join(f"{letter(run)} on {formatting.listed(axes)}" if axes else f"{letter(run)} on none" for run, axes in enumerate(led))
     return f"Better than another run, and beaten by none: {told}."
 
 
@@ -104,11 +104,6 @@ def _by(axis: AxisComparison) -> str:
         return ""
     share = f"{100 * row.difference / abs(row.first.value):+.0f}".replace("-", formatting.MINUS)
     return f" ({SHORT.get(row.metric.name, names.title(row.metric.name))} {share} %)"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """``Memory, Latency and Privacy``."""
-    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def places(axis: AxisComparison, comparison: Comparison) -> str:
@@ -137,8 +132,7 @@ def short(row: MetricComparison) -> str:
 
 def subject(row: MetricComparison) -> str:
     """The metric with its conditions."""
-    conditions = names.conditions(row.conditions)
-    return names.title(row.metric.name) + (f", {conditions}" if conditions else "")
+    return names.subject(row.metric.name, row.conditions)
 
 
 def value(m: Measurement | None, row: MetricComparison) -> str:
