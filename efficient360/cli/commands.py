@@ -21,7 +21,7 @@ def compress(options: argparse.Namespace) -> int:
     """Compress a checkpoint to a smaller file and print the sizes."""
     from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(compress_checkpoint(checkpoint_spec(options), options.variant, options.out))
+    print(compress_checkpoint(checkpoint_spec(options.checkpoint, options), options.variant, options.out))
     return 0
 
 
@@ -56,7 +56,7 @@ def report(options: argparse.Namespace) -> int:
 
     run = api.load_report(options.run, options.plugin)
     warn_of_unreadable_lines(run.folder)
-    page = overlay(options.run, options.against, options.plugin) if options.against else None
+    page = overlay(run, options.against, options.plugin) if options.against else None
     run.save(run.folder)  # after the other page: it links to it
     console().print((full_listing if options.all else summary)(run.report, run.folder))
     if page is not None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.cli.run_folders import warn_of_unreadable_lines
@@ -75,8 +75,8 @@ def _by_ending(path: Path) -> str:
     return FORMS[path.suffix.lower()]
 
 
-def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
-    """Write a page that lays other runs over one, into its folder; the page's path.
+def overlay(run: Any, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
+    """Write a page that lays other runs over one, a :class:`~efficient360.reports.run_report.RunReport`, into its folder; the page's path.
 
     Raises:
         RunError: A run can't be read, two share no metric, or the page can't be written.
@@ -85,10 +85,10 @@ def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
     from efficient360.core.paths import file_name
     from efficient360.reports.folder import AGAINST
 
-    runs = [api.load_report(folder, plugins) for folder in (run, *others)]
+    runs = [run, *(api.load_report(folder, plugins) for folder in others)]
     for folder in others:
         warn_of_unreadable_lines(folder)
-    page = run / f"{AGAINST}{file_name('-'.join(folder.resolve().name for folder in others))}.html"
+    page: Path = run.folder / f"{AGAINST}{file_name('-'.join(folder.resolve().name for folder in others))}.html"
     write_document(api.compare(*runs).to_html(), page)
     return page
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from efficient360.core.close_names import close_names
+from efficient360.core.close_names import did_you_mean
 from efficient360.errors import SettingsError
 from efficient360.methods.compression.clustering import Clustering
 from efficient360.methods.compression.compressor import Compressor
@@ -40,6 +40,4 @@ def parse(variant: str) -> Compressor:
     if name in WITH_STRENGTH and strength.isdecimal():
         return WITH_STRENGTH[name](int(strength))
     hint = f"write {', '.join((*WITHOUT_STRENGTH, *(f'{each}:N' for each in WITH_STRENGTH)))}, N a whole number"
-    near = close_names(name, [*WITHOUT_STRENGTH, *WITH_STRENGTH])
-    hint = f"did you mean {' or '.join(near)}? {hint[0].upper()}{hint[1:]}" if near else hint
-    raise SettingsError("unknown-compressor", f"there is no compressor {variant!r}", hint)
+    raise SettingsError("unknown-compressor", f"there is no compressor {variant!r}", did_you_mean(name, [*WITHOUT_STRENGTH, *WITH_STRENGTH], listed=hint))
