@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
+from efficient360.execution.costs import Circumstances, amount
+
 TIMES = {
     "accuracy": ("split",),
     "calibration": ("split",),
@@ -37,7 +39,9 @@ TIMES = {
     "continual": ("streams", "methods", "seeds", "steps"),
     "out_of_distribution": ("images",),
     "compression": ("examples", "variants"),
-    "private_training": ("images",),
+    "private_training": ("epsilons", "layers", "steps"),
+    "natural_shift": ("split",),
+    "acceleration": ("runtimes", "runs"),
 }
 """The settings that an evaluator's time grows with."""
 COUNTED = {
@@ -79,22 +83,12 @@ def main() -> None:
         taken = np.array([max(took, 0.05) for _, took in measured])
         design = np.array([[1.0, pace] for pace, _ in measured]) / taken[:, None]
         (fixed, model), _ = nnls(design, np.ones(len(measured))) if len(measured) > 1 else ((0.0, taken[0] / measured[0][0]), None)
-        times = {key: amount(key, settings[name].get(key), images) for key in TIMES.get(name, ())}
+        times = {key: amount(key, settings[name].get(key), 1.0, Circumstances(images, 0.0)) for key in TIMES.get(name, ())}
         grows = f", times: {{{', '.join(f'{key}: {value:g}' for key, value in times.items())}}}" if times else ""
         sys.stdout.write(f"  {name}: {{seconds: {rounded(fixed)}, images: {rounded(model)}{grows}}}\n")
     for name, cost in COUNTED.items():
         if name not in rows:
             sys.stdout.write(f"  {name}: {cost}\n")
-
-
-def amount(key: str, value: object, images: int) -> float:
-    """How much of a setting there was."""
-    if key == "split" or (key in ("examples", "images") and not value):
-        return images
-    if isinstance(value, list):
-        return len(value)
-    number = float(value) if isinstance(value, int | float) else 1.0
-    return min(number, images) if key in ("examples", "images") else number
 
 
 def rounded(value: float) -> str:

@@ -258,9 +258,7 @@ def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
     writer = _ReportWriter(plan, listen)
     for event in events:
         writer.take(event)
-    report = writer.finished()
-    save_card(report, plan.out)
-    return report
+    return writer.finished()
 
 
 @final
@@ -290,13 +288,14 @@ class _ReportWriter:
         self._listen(event)
 
     def finished(self) -> Report:
-        """The report as it stands.
+        """The report as it stands, its share card written.
 
         Raises:
             RunError: Nothing was opened.
         """
         if self._report is None:
             raise RunError("nothing-opened", "the run ended before anything was opened", "run it again")
+        save_card(self._report, self._plan.out)
         return self._report
 
 

@@ -22,6 +22,10 @@ class Efficient360Error(Exception):
         self.message = short
         self.hint = hint
 
+    def to_json(self) -> dict[str, str]:
+        """It as plain data."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by ``args`` alone; ours must cross the worker's pipe whole.
         return type(self), (self.code, self.message, self.hint)

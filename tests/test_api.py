@@ -104,6 +104,7 @@ def test_a_checkpoint_by_name_on_data_in_memory(reference: e360.RunReport, tmp_p
     report = small("digits-vit", Pairs(), tmp_path / "run")
     assert report["top1"].value == reference["top1"].value
     assert report["nll"].value == pytest.approx(reference["nll"].value, rel=1e-6)
+    assert (report.folder / "card.png").is_file()  # the page names it as its picture
 
 
 def test_a_network_in_memory_on_data_by_name(network: nn.Module, reference: e360.RunReport, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def compress(options: argparse.Namespace) -> int:
     """Compress a checkpoint to a smaller file and print the sizes."""
     from efficient360.methods.compression.compress import compress_checkpoint
 
-    print(compress_checkpoint(checkpoint_spec(options), options.variant, options.out))
+    print(compress_checkpoint(checkpoint_spec(options.checkpoint, options), options.variant, options.out))
     return 0
 
 

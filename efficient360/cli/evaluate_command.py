@@ -120,18 +120,12 @@ def _one_by_one(jobs: Sequence[argparse.Namespace], options: argparse.Namespace)
         options.console.step(f"{number + 1}/{len(jobs)}: {one_line(checkpoint)}")
         try:
             ended.append(Ended(checkpoint, _run(job, options), strict=job.strict))
-        except (SettingsError, PluginError) as error:
-            if number == 0 and not job.deployment:  # of the options that all share
-                raise
-            ended.append(_failed(checkpoint, error, options))
         except Efficient360Error as error:
-            ended.append(_failed(checkpoint, error, options))
+            if number == 0 and isinstance(error, SettingsError | PluginError) and not job.deployment:  # of the options that all share
+                raise
+            options.console.warn_of(error)
+            ended.append(Ended(checkpoint, error=error))
     return ended
-
-
-def _failed(checkpoint: str, error: Efficient360Error, options: argparse.Namespace) -> Ended:
-    options.console.warn_of(error)
-    return Ended(checkpoint, error=error)
 
 
 def _run(job: argparse.Namespace, options: argparse.Namespace) -> Any:
@@ -229,4 +223,4 @@ def _data(ended: Sequence[Ended]) -> dict[str, Any]:
 
     runs = [summary_data(end.run.report, end.run.folder) for end in ended if end.run is not None]
     errors = [(end.checkpoint, end.error) for end in ended if end.error is not None]
-    return {"runs": runs, "errors": [{"checkpoint": name, "code": error.code, "message": error.message, "hint": error.hint} for name, error in errors]}
+    return {"runs": runs, "errors": [{"checkpoint": name, **error.to_json()} for name, error in errors]}

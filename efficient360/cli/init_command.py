@@ -3,13 +3,13 @@
 import argparse
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from efficient360.cli.checkpoint_options import PLACEHOLDER, checkpoint_spec
+from efficient360.cli.checkpoint_options import PLACEHOLDER, checkpoint_spec, offered_pairs
+from efficient360.cli.data_options import dataset_spec
 from efficient360.core.paths import exists, is_folder
 from efficient360.core.text import one_line
 from efficient360.errors import CheckpointError, DatasetError, SettingsError
@@ -57,13 +57,13 @@ def _model(reference: str, options: argparse.Namespace) -> tuple[dict[str, Any],
     from efficient360.models.description import describe_checkpoint
 
     try:
-        found = describe_checkpoint(replace(checkpoint_spec(options), reference=reference))
+        found = describe_checkpoint(checkpoint_spec(reference, options))
     except CheckpointError as error:
         return {"checkpoint": reference, **_given(options, _MODEL)}, one_line(f"{error.message} → {error.hint}")
     offered = options.parse(shlex.split(found.command)[1:])
     entry = {"checkpoint": reference, **_given(offered, _MODEL)}
     if found.problem:
-        placeholder = "fill in N: " if PLACEHOLDER in dict(pair.partition("=")[::2] for pair in offered.arch_arg).values() else ""
+        placeholder = "fill in N: " if PLACEHOLDER in entry.get("arch_arg", {}).values() else ""
         return entry, one_line(f"{placeholder}{found.guesses[0] if found.guesses else f'{found.problem} → {found.hint}'}")
     return entry, one_line(f"{found.architecture}, {found.classes} classes")
 
@@ -71,13 +71,11 @@ def _model(reference: str, options: argparse.Namespace) -> tuple[dict[str, Any],
 def _data(dataset: str, options: argparse.Namespace) -> tuple[Mapping[str, Any], str]:
     """The entry of the data, and what to say of them in a comment."""
     from efficient360.datasets.description import describe
-    from efficient360.datasets.spec import DatasetSpec
 
     if not dataset:
         return {}, "without data only costs are measured: add dataset: NAME or a path"
-    spec = DatasetSpec(dataset, options.data_dir, options.split, options.image_column, options.label_column, tuple(options.group_column))
     try:
-        found = describe(spec)
+        found = describe(dataset_spec(dataset, options))
     except DatasetError as error:
         if error.code == "unknown-dataset" or is_folder(Path(dataset)):
             raise
@@ -96,19 +94,10 @@ def _given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
         if value in ("", None, False, []):
             continue
         if name in ("arch_arg", "preprocess"):
-            entry[name] = {key: _typed(text) for key, _, text in (pair.partition("=") for pair in value)}
+            entry[name] = offered_pairs(f"--{name.replace('_', '-')}", value)
         else:
             entry[name] = str(value) if isinstance(value, Path) else value
     return entry
-
-
-def _typed(text: str) -> Any:
-    from efficient360.core.parsing import parse_yaml
-
-    try:
-        return parse_yaml(text)
-    except ValueError:
-        return text
 
 
 def _written(name: str, models: Sequence[Mapping[str, Any]], notes: Sequence[str], data: Mapping[str, Any], about_data: str, protocol: str) -> Iterator[str]:

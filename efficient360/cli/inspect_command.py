@@ -7,6 +7,7 @@ import shlex
 from typing import Any, Final
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
+from efficient360.cli.data_options import dataset_spec
 from efficient360.errors import CheckpointError, DatasetError, Efficient360Error
 
 _UNREAD: Final = ("unknown-weights-format", "weights-truncated", "weights-unreadable", "no-state-dict")
@@ -50,7 +51,7 @@ def _both(options: argparse.Namespace) -> tuple[Any, Any] | None:
     from efficient360.models.description import describe_checkpoint
 
     try:
-        checkpoint = describe_checkpoint(checkpoint_spec(options))
+        checkpoint = describe_checkpoint(checkpoint_spec(options.checkpoint, options))
     except CheckpointError:
         return None
     return (checkpoint, data) if checkpoint.stored or checkpoint.architecture else None
@@ -66,7 +67,7 @@ def _description(options: argparse.Namespace) -> Any:
     from efficient360.models.description import describe_checkpoint
 
     try:
-        found = describe_checkpoint(checkpoint_spec(options))
+        found = describe_checkpoint(checkpoint_spec(options.checkpoint, options))
         if found.stored or found.code not in _UNREAD:
             return found
         wrong = CheckpointError(found.code, found.problem, found.hint)
@@ -101,9 +102,8 @@ def _looks_like_data(reference: str) -> bool:
 
 def _data(options: argparse.Namespace) -> Any:
     from efficient360.datasets.description import describe
-    from efficient360.datasets.spec import DatasetSpec
 
-    return describe(DatasetSpec(options.checkpoint, options.data_dir, options.split, options.image_column, options.label_column, tuple(options.group_column)))
+    return describe(dataset_spec(options.checkpoint, options))
 
 
 def _nearer(checkpoint: CheckpointError, data: DatasetError) -> Efficient360Error:

@@ -59,8 +59,7 @@ class Output:
 
     def __init__(self, form: Form = Form.TEXT, quiet: bool = False, log: Terminal | None = None) -> None:
         self.form, self.quiet = form, quiet
-        self._log = log
-        self._stream = Terminal(cast(TextIO, _Dated(log)))
+        self._log = None if log is None else Terminal(cast(TextIO, _Dated(log)))
 
     def result(self, result: Result) -> None:
         """Print a result in the form that was asked for, and log it."""
@@ -69,11 +68,14 @@ class Output:
             sys.stdout.write(text + "\n")
             self.log(text)
             return
+        if self.form is Form.NOTHING and self._log is None:
+            return
         rendered = result.summary() if self.form is Form.SUMMARY else result.text()
         rendered = Text(rendered) if isinstance(rendered, str) else rendered
         if self.form is not Form.NOTHING:
             console().print(rendered, highlight=False)
-        self.log(plain(rendered, LOG_WIDTH))
+        if self._log is not None:
+            self.log(plain(rendered, LOG_WIDTH))
 
     def warn(self, text: str) -> None:
         """Print a warning or an error on the standard error, and log it."""
@@ -94,11 +96,12 @@ class Output:
         """Tell the error that ends the command; as JSON with its stable code too, where that was asked for."""
         self.warn_of(error)
         if self.form is Form.JSON:
-            print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, indent=2, ensure_ascii=False))
+            print(json.dumps({"error": error.to_json()}, indent=2, ensure_ascii=False))
 
     def log(self, text: str) -> None:
         """Append lines to the log only."""
-        self._stream.write(text + "\n")
+        if self._log is not None:
+            self._log.write(text + "\n")
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Callable[[Any], None]]:
@@ -108,7 +111,7 @@ class Output:
         with contextlib.ExitStack() as stack:
             listeners = [] if self.quiet else [stack.enter_context(listener(sys.stderr))]
             if self._log is not None:
-                listeners.append(lines(self._stream))
+                listeners.append(lines(self._log))
 
             def show(event: Any) -> None:
                 for listen in listeners:
@@ -119,25 +122,26 @@ class Output:
 
 @final
 class _Dated:
-    """A text stream that puts the time before each line; it drops all where there is no log."""
+    """A log as a text stream that puts the time before each line."""
 
     encoding, errors, closed = "utf-8", None, False
 
-    def __init__(self, log: Terminal | None) -> None:
+    def __init__(self, log: Terminal) -> None:
         self._log = log
 
     def write(self, text: str) -> int:
-        if self._log is not None:
-            now = datetime.now().astimezone().isoformat(timespec="seconds")
-            for line in text.rstrip("\n").split("\n"):
-                self._log.write(f"{now} {line}".rstrip() + "\n")
-            self._log.flush()
+        """Write lines, each behind the time, and bring them out."""
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        for line in text.rstrip("\n").split("\n"):
+            self._log.write(f"{now} {line}".rstrip() + "\n")
+        self._log.flush()
         return len(text)
 
     def flush(self) -> None:
-        pass
+        """Nothing is held back."""
 
     def isatty(self) -> bool:
+        """Nobody looks at it."""
         return False
 
 

@@ -10,11 +10,13 @@ from typing import Final
 
 from efficient360.cli import check_command, export_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
+from efficient360.cli.checkpoint_options import add_checkpoint_options, seed_option
 from efficient360.cli.compare_command import add_compare
+from efficient360.cli.data_options import add_data_options
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
 
-OK, BAD_INPUT, STRICT_FAILURE, INTERRUPTED = 0, 2, 3, 130
+OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
 EPILOG = """examples:
   efficient360 evaluate digits-vit --dataset digits
   efficient360 evaluate model.safetensors --dataset cifar10 --data-dir DIR --protocol standard
@@ -78,14 +80,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _seed(text: str) -> int:
-    from efficient360.core.settings import LARGEST_SEED
-
-    if not text.isascii() or not text.isdecimal() or len(text) > 10 or int(text) > LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"give a whole number from 0 to {LARGEST_SEED}")
-    return int(text)
-
-
 def _compress(command: argparse.ArgumentParser) -> None:
     _checkpoint(command)
     command.add_argument("variant", help="half, quantization:BITS, clustering:CLUSTERS, pruning:PERCENT or two_of_four")
@@ -103,7 +97,7 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch", type=int, default=1, metavar="N", help="batch size (default: 1)")
     command.add_argument("--threads", type=int, default=0, metavar="N", help="threads per runtime (default: the device's number of cores)")
     command.add_argument("--repeat", type=int, default=1, metavar="N", help="passes over the whole matrix, to assess repeatability (default: 1)")
-    command.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    command.add_argument("--seed", type=seed_option, default=0, metavar="N", help="seed of all randomness (default: 0)")
     command.add_argument("--convert-only", action="store_true", help="only convert; measure in a later call")
     command.add_argument("--keep-artefacts", action="store_true", help="keep converted models in DIR/artefacts")
     command.add_argument("--retry-failed", action="store_true", help="retry what crashed or timed out in an earlier call")
@@ -111,59 +105,22 @@ def _benchmark(command: argparse.ArgumentParser) -> None:
 
 def _checkpoint(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     command.add_argument("checkpoint", help="name in the embedded zoo, timm name or tag, torchvision:NAME, hf-hub:org/name, or a path to weights")
-    return _checkpoint_options(command)
-
-
-def _checkpoint_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    what = command.add_argument_group("checkpoint")
-    what.add_argument(
-        "--arch",
-        default="",
-        metavar="NAME",
-        help="architecture of a file with weights only: a timm name, torchvision:NAME, transformers:CLASS, open-clip:NAME, "
-        "or path/to/file.py:NAME, a function or class of your own (it is run)",
-    )
-    what.add_argument("--arch-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the architecture (repeatable)")
-    what.add_argument("--output", default="", metavar="NAME|INDEX", help="which of several outputs are the logits, such as heads.fine or 1")
-    what.add_argument(
-        "--preprocess",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="input_size=32, mean=[…], std=[…], interpolation, crop_pct or crop_mode (repeatable)",
-    )
-    what.add_argument("--random-weights", action="store_true", help="random weights; only costs are measured")
-    what.add_argument(
-        "--weights-key", default="", metavar="KEY", help="which weights, where the file holds several: a key, a prefix of names, part of either, or ema"
-    )
-    what.add_argument("--ema", action="store_true", help="deprecated: --weights-key ema")
-    what.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness (default: 0)")
-    return what
-
-
-def _data(data: argparse._ArgumentGroup) -> None:
-    data.add_argument(
-        "--data-dir", type=path_option, metavar="DIR", help="local copy of the data set in any layout; for manifest:FILE, the folder of its images"
-    )
-    data.add_argument("--split", default="", help="split to evaluate (default: the card's)")
-    data.add_argument("--image-column", default="", metavar="COLUMN", help="column of images or paths (default: found by name and content)")
-    data.add_argument("--label-column", default="", metavar="COLUMN", help="column of labels (default: found by name)")
-    data.add_argument("--group-column", action="append", default=[], metavar="COLUMN", help="group column for fairness (repeatable)")
+    return add_checkpoint_options(command)
 
 
 def _inspect(command: argparse.ArgumentParser) -> None:
     command.add_argument("checkpoint", metavar="CHECKPOINT|DATA", help="either, as evaluate takes it: a path, a name, KIND:PATH")
-    _checkpoint_options(command)
-    _data(command.add_argument_group("data"))
+    add_checkpoint_options(command)
+    add_data_options(command.add_argument_group("data"))
     command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (default: text)")
 
 
 def _init(command: argparse.ArgumentParser) -> None:
     command.add_argument("checkpoint", nargs="*", help="checkpoints as evaluate takes them; without any, the embedded digits-vit on digits")
-    _checkpoint_options(command)
+    add_checkpoint_options(command)
     data = command.add_argument_group("data")
     data.add_argument("--dataset", default="", metavar="NAME", help="data set as evaluate takes it")
-    _data(data)
+    add_data_options(data)
     command.add_argument("--protocol", default="quick", help="quick, standard, full or a YAML file (default: quick)")
     command.add_argument("--out", type=path_option, default=Path("job.yaml"), metavar="FILE", help="file to write (default: job.yaml)")
     command.add_argument("--force", action="store_true", help="replace the file if it is there")
@@ -176,12 +133,12 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config", type=path_option, metavar="FILE", help="job file with models, data and options (efficient360 init writes one); options given here win"
     )
-    what = _checkpoint_options(command)
+    what = add_checkpoint_options(command)
     data = command.add_argument_group("data")
     data.add_argument(
         "--dataset", default="", metavar="NAME", help="name of a data set, card.yaml, a path, or KIND:PATH such as imagenet:DIR (efficient360 list datasets)"
     )
-    _data(data)
+    add_data_options(data)
     data.add_argument(
         "--class-map", type=Path, metavar="FILE", help="CSV, JSON or YAML: a class of the data, and the checkpoint's class (name or index) that it is"
     )

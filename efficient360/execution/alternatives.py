@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeVar, final
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from efficient360.datasets.in_memory import unpacked
 from efficient360.evaluator import Deadline
 from efficient360.execution.prediction_findings import Bools, far_better, percent
 from efficient360.models.building import load_model
-from efficient360.models.checkpoint import Checkpoint, Preprocessing
+from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Preprocessing
 from efficient360.models.model import Model
 from efficient360.models.references import resolve
 
@@ -37,30 +38,45 @@ NORMALISATIONS: Final = {
 """The usual means and deviations, by whose they are."""
 
 
-def better_preprocessing(
-    model: Model, examples: ExampleSet, right: Bools, own: Preprocessing, assumed: Collection[str], batch_size: int, deadline: Deadline
-) -> Finding | None:
+@final
+@dataclass(frozen=True)
+class Trial:
+    """What alternatives are tried on.
+
+    Args:
+        examples: The images.
+        right: Whether each is classified correctly as it is evaluated, bool ``(n,)``.
+        batch_size: Images a forward pass.
+        deadline: When to stop.
+    """
+
+    examples: ExampleSet
+    right: Bools
+    batch_size: int
+    deadline: Deadline
+
+
+def better_preprocessing(model: Model, own: Preprocessing, assumed: Collection[str], trial: Trial) -> Finding | None:
     """Whether another usual preprocessing does far better than the assumed one: another mean and deviation, no crop, or both. What is evaluated stays.
 
     Args:
         model: Normalises inside, with ``own``.
-        examples: Images to try it on.
-        right: Whether each is classified correctly as it is, bool ``(n,)``.
         own: The preprocessing that is evaluated.
         assumed: Which of its values nobody named; only these are tried otherwise.
-        batch_size: Images a forward pass.
-        deadline: When to stop.
+        trial: What it is tried on.
 
     Raises:
         OutOfTime: From the deadline.
     """
-    first = examples.subset(FIRST, examples.seed)
+    examples, right = trial.examples, trial.right
+    few = examples.subset(FIRST, examples.seed)
     place = {name: i for i, name in enumerate(examples.ids)}
+    first = dataclasses.replace(trial, examples=few, right=right[[place[name] for name in few.ids]])
 
     def score(other: Preprocessing) -> float:
-        return float(_right(model, first, own, other, batch_size, deadline).mean())
+        return float(_right(model, own, other, first).mean())
 
-    tried = {own: float(right[[place[name] for name in first.ids]].mean())}
+    tried = {own: float(first.right.mean())}
     if {"mean", "std"} & set(assumed):
         tried |= {other: score(other) for other in _normalised(own)}
     if "crop_pct" in assumed and own.crop_pct < 1 and examples.decoder is not unpacked:
@@ -70,7 +86,7 @@ def better_preprocessing(
     if max(tried, key=lambda other: tried[other]) == own:
         return None
     near = [other for other in tried if other != own and tried[other] >= max(tried.values()) - CLOSE]
-    correct = {other: _right(model, examples, own, other, batch_size, deadline) for other in near}
+    correct = {other: _right(model, own, other, trial) for other in near}
     winners = _far_better(right, correct, len(tried) - 1)
     if not winners:
         return None
@@ -97,9 +113,7 @@ def _described(own: Preprocessing, other: Preprocessing) -> str:
     return " and ".join(parts)
 
 
-def better_weights(
-    checkpoint: Checkpoint, key: str, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
-) -> Finding | None:
+def better_weights(checkpoint: Checkpoint, key: str, keep: tuple[int, ...] | None, device: str, trial: Trial) -> Finding | None:
     """Whether other weights in a checkpoint's file (a moving average's, a teacher's) do far better than those that were taken.
 
     Args:
@@ -107,37 +121,28 @@ def better_weights(
         key: The others, as ``weights_key`` takes them.
         keep: As of :func:`efficient360.models.building.load_model`.
         device: Where to run.
-        examples: Images to try them on.
-        right: Whether each is classified correctly with the weights taken, bool ``(n,)``.
-        batch_size: Images a forward pass.
-        deadline: When to stop.
+        trial: What they are tried on.
 
     Raises:
         CheckpointError: The other weights are no good.
         OutOfTime: From the deadline.
     """
-    other = load_model(resolve(dataclasses.replace(checkpoint.spec, weights_key=key)), device, keep)
-    shape = checkpoint.preprocessing
-    correct = _right(other, examples, shape, shape, batch_size, deadline)
+    right = trial.right
+    correct = _right_as(dataclasses.replace(checkpoint.spec, weights_key=key), checkpoint.preprocessing, keep, device, trial)
     if not far_better(right, correct, len(checkpoint.alternatives)):
         return None
     told = f"with the file's {key} the accuracy on {len(right)} images would be {percent(correct)} instead of {percent(right)}"
     return Finding("other-weights-better", told, f"evaluate them with --weights-key {key}")
 
 
-def better_heads(
-    checkpoint: Checkpoint, keep: tuple[int, ...] | None, device: str, examples: ExampleSet, right: Bools, batch_size: int, deadline: Deadline
-) -> Finding | None:
+def better_heads(checkpoint: Checkpoint, keep: tuple[int, ...] | None, device: str, trial: Trial) -> Finding | None:
     """Whether another number of heads does far better than the one that was typed: no shape tells it, and every number runs.
 
     Args:
         checkpoint: What is evaluated; ``num_heads`` is among the arguments given for it.
         keep: As of :func:`efficient360.models.building.load_model`.
         device: Where to run.
-        examples: Images to try it on.
-        right: Whether each is classified correctly with the number given, bool ``(n,)``.
-        batch_size: Images a forward pass.
-        deadline: When to stop.
+        trial: What it is tried on.
 
     Raises:
         CheckpointError: A network with another number can't be built.
@@ -147,14 +152,10 @@ def better_heads(
     if not isinstance(width, int):
         return None
     others = [width // size for size in HEAD_SIZES if width % size == 0 and width // size != given]
-    shape = checkpoint.preprocessing
-
-    def correct(heads: int) -> Bools:
-        spec = dataclasses.replace(checkpoint.spec, arguments={**checkpoint.spec.arguments, "num_heads": heads})
-        return _right(load_model(resolve(spec), device, keep), examples, shape, shape, batch_size, deadline)
-
+    spec, right = checkpoint.spec, trial.right
+    specs = {heads: dataclasses.replace(spec, arguments={**spec.arguments, "num_heads": heads}) for heads in others}
     # Each network is built once and let go: that takes longer than a few hundred images, which are therefore all judged.
-    judged = {heads: correct(heads) for heads in others}
+    judged = {heads: _right_as(specs[heads], checkpoint.preprocessing, keep, device, trial) for heads in others}
     winners = _far_better(right, judged, len(judged))
     if not winners:
         return None
@@ -170,14 +171,20 @@ def _far_better(right: Bools, correct: Mapping[T, Bools], tests: int) -> list[T]
     return ranked if ranked and far_better(right, correct[ranked[0]], tests) else []
 
 
-def _right(model: Model, examples: ExampleSet, own: Preprocessing, other: Preprocessing, batch_size: int, deadline: Deadline) -> Bools:
+def _right_as(spec: CheckpointSpec, shape: Preprocessing, keep: tuple[int, ...] | None, device: str, trial: Trial) -> Bools:
+    """Whether each example is classified correctly by another reading of the checkpoint, bool ``(n,)``."""
+    return _right(load_model(resolve(spec), device, keep), shape, shape, trial)
+
+
+def _right(model: Model, own: Preprocessing, other: Preprocessing, trial: Trial) -> Bools:
     """Whether each example is classified correctly under another preprocessing, bool ``(n,)``."""
+    examples = trial.examples
     if other.crop_pct != own.crop_pct:
         examples = dataclasses.replace(examples, decoder=decoder_for(other, examples.white))
     mean, std, own_mean, own_std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (other.mean, other.std, own.mean, own.std))
     right: list[Tensor] = []
-    for batch in examples.batches(batch_size):
-        deadline.check()
+    for batch in examples.batches(trial.batch_size):
+        trial.deadline.check()
         with torch.inference_mode():
             # The model subtracts its own mean and divides by its own deviation: these pixels come out as the other normalisation would have them.
             logits = model((batch.images - mean) / std * own_std + own_mean)

@@ -68,12 +68,19 @@ def expected_seconds(cost: Cost, settings: Mapping[str, Any], around: Circumstan
     """
     factor = 1.0
     for name, then in cost.times.items():
-        factor *= _amount(name, settings.get(name, then), then, around) / then
+        factor *= amount(name, settings.get(name, then), then, around) / then
     return factor * (cost.seconds + cost.images * around.seconds_per_image)
 
 
-def _amount(name: str, value: Any, then: float, around: Circumstances) -> float:
-    """How much of a setting there is, above 0."""
+def amount(name: str, value: Any, then: float, around: Circumstances) -> float:
+    """How much of a setting there is, above 0.
+
+    Args:
+        name: The setting, or :data:`SPLIT`.
+        value: Its value.
+        then: The amount where the value tells none.
+        around: Data, model and machine.
+    """
     if name == SPLIT:
         return around.images or then
     if isinstance(value, str):

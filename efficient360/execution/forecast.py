@@ -70,12 +70,12 @@ class Forecast:
 
     Args:
         clock: Seconds, as ``time.monotonic``.
-        costs: What evaluators are known to cost, by name.
+        costs: What evaluators are known to cost, by name; asked when a run opens.
         runtimes: Number of runtimes installed here; asked at most once, as it searches for packages.
     """
 
     clock: Callable[[], float] = time.monotonic
-    costs: Mapping[str, Cost] = field(default_factory=recorded)
+    costs: Callable[[], Mapping[str, Cost]] = field(default=recorded)
     runtimes: Callable[[], int] = field(default=installed_runtimes)
     _began: float = field(init=False)
     _until: float | None = None
@@ -155,7 +155,7 @@ class Forecast:
             self._open.append(name)
 
     def _seconds(self, name: str, settings: Mapping[str, Any], images: int | None, pace: float | None) -> float | None:
-        cost = self.costs.get(name)
+        cost = self.costs().get(name)
         return None if cost is None or pace is None else expected_seconds(cost, settings, Circumstances(images, pace, self.runtimes()))
 
     def _take_finished(self, event: Finished) -> None:

@@ -57,13 +57,13 @@ def _alternatives(session: Session, examples: ExampleSet, logits: NDArray[np.flo
     row = {name: i for i, name in enumerate(examples.ids)}
     chosen = examples.subset(TRIED, plan.seed)
     right = logits[[row[name] for name in chosen.ids]].argmax(axis=1) == chosen.labels
-    rest = (session.keep, plan.device, chosen, right, plan.batch_size, session.deadline)
+    trial = alternatives.Trial(chosen, right, plan.batch_size, session.deadline)
+    rest = (session.keep, plan.device, trial)
     tries: list[Callable[[], Finding | None]] = []
     if session.deployment is None and "num_heads" in checkpoint.spec.arguments:
         tries.append(partial(alternatives.better_heads, checkpoint, *rest))
     if checkpoint.assumed:
-        shape = checkpoint.preprocessing
-        tries.append(partial(alternatives.better_preprocessing, session.model, chosen, right, shape, checkpoint.assumed, plan.batch_size, session.deadline))
+        tries.append(partial(alternatives.better_preprocessing, session.model, checkpoint.preprocessing, checkpoint.assumed, trial))
     if session.deployment is None:
         tries += [partial(alternatives.better_weights, checkpoint, key, *rest) for key in checkpoint.alternatives[:MOST_OTHERS] if key]
     found = []

@@ -70,11 +70,12 @@ def unreadable_lines(count: int, file: str = OUTCOMES) -> str:
     return f"{formatting.count(count)} lines of {file} can't be read and are left out" if count > 1 else f"1 line of {file} can't be read and is left out"
 
 
-def _opened(event: Opened) -> str:
+def _opened(event: Opened, forecast: Forecast) -> str:
+    """What is evaluated on what, and what the forecast says of it: a line each."""
     checkpoint, data = event.header["checkpoint"], event.header["dataset"]
     on = "without data" if data is None else f"on {formatting.count(data['examples'])} examples of {data['name']} {data['split']}"
-    unreadable = f"\n{unreadable_lines(event.corrupt)}" if event.corrupt else ""
-    return one_line(f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}") + unreadable
+    what = one_line(f"{checkpoint['name']} ({checkpoint['architecture']}, {checkpoint['digest'][:12]}) {on}")
+    return "\n".join(filter(None, (what, unreadable_lines(event.corrupt) if event.corrupt else "", beginning(forecast))))
 
 
 def _finished(event: Finished) -> str:
@@ -103,8 +104,7 @@ class _Lines:
         self.forecast.take(event)
         if isinstance(event, Opened) and not self.opened:
             self.opened = True
-            self._say(_opened(event))
-            self._say(beginning(self.forecast))
+            self._say(_opened(event, self.forecast))
         elif isinstance(event, Finished):
             self._say(_finished(event))
         elif isinstance(event, Progress):
@@ -119,9 +119,8 @@ class _Lines:
             self._say(f"{event.work}: {event.done}/{event.total} · {times(self.forecast)}")
 
     def _say(self, text: str) -> None:
-        if text:
-            self.stream.write(text + "\n")
-            self.stream.flush()
+        self.stream.write(text + "\n")
+        self.stream.flush()
 
 
 @final
@@ -156,7 +155,7 @@ class _Live:
         if isinstance(event, Opened):
             if not self.opened:
                 self.opened = True
-                self._print("\n".join(filter(None, (_opened(event), beginning(self.forecast)))))
+                self._print(_opened(event, self.forecast))
             self.bars.update(tasks[0], description="evaluators", total=1.0)
         elif isinstance(event, Started):
             self.bars.update(tasks[0], description=event.evaluator, steps=f"{event.index + 1}/{event.total}")

@@ -1,21 +1,21 @@
 """Architectures by name, of whichever library: looked up, suggested when misspelt, and built without touching the global random state."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from efficient360.core.close_names import close_names as find_close
+from efficient360.core.close_names import close_names
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.size_limits import MOST_PARTS, OVERSIZED, SmallTensors, at_most, require_memory, require_plausible
 
 
-def close_names(name: str, among: Collection[str] = ()) -> tuple[str, ...]:
-    """Up to three names of ``among``, by default of all libraries' architectures, that look like ``name``."""
-    return find_close(name, among or [known for library in LIBRARIES for known in library.names()])
+def close_architectures(name: str) -> tuple[str, ...]:
+    """Up to three names of architectures, of all libraries, that look like ``name``."""
+    return close_names(name, [known for library in LIBRARIES for known in library.names()])
 
 
 def require_architecture(name: str) -> None:

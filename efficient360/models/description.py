@@ -1,8 +1,10 @@
 """What a checkpoint is, found out in seconds and without data: file, weights, architecture or guesses, preprocessing, and how to evaluate it."""
 
+import functools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, final
 
 from efficient360.core.formatting import count, scaled
@@ -149,8 +151,9 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
         CheckpointError: The reference leads nowhere (``checkpoint-not-found``).
     """
     source = find_source(spec)
-    checkpoint, problem = _resolved(spec)
-    file = _read(source.weights) if source.weights is not None and not spec.random_weights else None
+    read = functools.cache(read_file)
+    checkpoint, problem = _resolved(spec, read)
+    file = _read(source.weights, read) if source.weights is not None and not spec.random_weights else None
     content = None if file is None else file.content
     looks = () if checkpoint is not None or file is None else guesses(content)
     offers = offered_networks(content, file.path) if problem is not None and problem.code == "architecture-unknown" and file is not None else []
@@ -175,16 +178,16 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
     )
 
 
-def _resolved(spec: CheckpointSpec) -> tuple[Checkpoint | None, CheckpointError | None]:
+def _resolved(spec: CheckpointSpec, read: Callable[[Path], WeightsFile]) -> tuple[Checkpoint | None, CheckpointError | None]:
     try:
-        return resolve(spec), None
+        return resolve(spec, read), None
     except CheckpointError as error:
         return None, error
 
 
-def _read(path: Any) -> WeightsFile | None:
+def _read(path: Path, read: Callable[[Path], WeightsFile]) -> WeightsFile | None:
     try:
-        return read_file(path)
+        return read(path)
     except CheckpointError:  # told as the problem
         return None
 

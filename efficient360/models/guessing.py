@@ -1,6 +1,7 @@
 """Which architecture a bare file of weights is of, by names and shapes: guessed, checked by building it, and offered, never taken."""
 
 import dataclasses
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, final
 
+from efficient360.core.parsing import parse_yaml
 from efficient360.errors import CheckpointError
 from efficient360.models.architectures import skeleton
 from efficient360.models.family_arguments import arguments_of, untold
@@ -72,8 +74,17 @@ class Guess:
 
 
 def argument_text(value: Any) -> str:
-    """A value as ``--arch-arg`` takes it."""
+    """A value as ``--arch-arg`` takes it; a text that YAML would read as something else stays one."""
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
     return "[" + ",".join(map(argument_text, value)) + "]" if isinstance(value, list | tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return bool(parse_yaml(text) == text)
+    except ValueError:
+        return False
 
 
 def guesses(content: Any) -> tuple[Guess, ...]:

@@ -1,8 +1,9 @@
 """A reference as the user typed it, resolved to a checkpoint: architecture, arguments, preprocessing and the weights' digest."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -28,12 +29,16 @@ from efficient360.models.weights import Weights, checkpoint_digest, digest, weig
 from efficient360.models.weights_file import WeightsFile, read_file
 
 
-def resolve(spec: CheckpointSpec) -> Checkpoint:
+def resolve(spec: CheckpointSpec, read: Callable[[Path], WeightsFile] = read_file) -> Checkpoint:
     """Find a checkpoint, read its weights and check that they fit.
 
     Tried in order: name of an embedded checkpoint, local file or folder, ``hf-hub:organisation/name``, timm name or tag.
     What the user gave goes before the sidecar, the sidecar before what the trainer wrote, and that before timm's defaults. Only the number of classes
     is ever inferred from the weights.
+
+    Args:
+        spec: As for an evaluation.
+        read: Reads its file, as :func:`efficient360.models.weights_file.read_file`.
 
     Raises:
         CheckpointError: It is not found, not readable safely, or does not fit its architecture.
@@ -44,7 +49,7 @@ def resolve(spec: CheckpointSpec) -> Checkpoint:
         raise CheckpointError(
             "program-file", message, f"efficient360 evaluate {spec.reference} --dataset DATA takes it as it is; everything else wants weights"
         )
-    file = None if spec.random_weights or source.weights is None else read_file(source.weights)
+    file = None if spec.random_weights or source.weights is None else read(source.weights)
     source = with_records(source, None if file is None else file.content)
     architecture = spec.architecture or source.sidecar.architecture
     if is_own_file(architecture) and architecture not in (spec.architecture, spec.reference.strip()):

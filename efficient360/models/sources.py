@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
+from efficient360.core.close_names import close_names
 from efficient360.core.paths import exists, is_file, is_folder, user_path
 from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import close_names, default_config
+from efficient360.models.architectures import close_architectures, default_config
 from efficient360.models.checkpoint import CheckpointSpec, Origin, zoo_file, zoo_names
 from efficient360.models.composed import ALL_WEIGHTS, Composed, find_composed, head_rows
 from efficient360.models.hub import PREFIXES, WEIGHTS, Repository, commit_of, fetch, fetch_first, fetch_url, parse_repository
@@ -240,7 +241,7 @@ def _nowhere(reference: str, path: Path) -> CheckpointError:
         where = f"; its folder has {' and '.join(near)}" if near else "" if there else f"; there is no folder {path.parent} either"
         message = f"{reference} is neither a file nor a folder" if exists(path) else f"there is no file {reference}{where}"
         return CheckpointError("checkpoint-not-found", message, "check the path")
-    close = (*close_names(reference, zoo_names() or ("",)), *close_names(reference.partition(".")[0]))
+    close = (*close_names(reference, zoo_names()), *close_architectures(reference.partition(".")[0]))
     hints = [f"did you mean {' or '.join(close)}?"] if close else []
     if reference.count("/") == 1:
         hints.append(f"for the hub's repository write hf-hub:{reference}")

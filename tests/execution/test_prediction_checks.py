@@ -17,7 +17,7 @@ from efficient360.datasets.loader import open_dataset
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.errors import OutOfTime
 from efficient360.evaluator import Deadline
-from efficient360.execution.alternatives import NORMALISATIONS, better_heads, better_preprocessing
+from efficient360.execution.alternatives import NORMALISATIONS, Trial, better_heads, better_preprocessing
 from efficient360.execution.events import Found
 from efficient360.execution.opening_findings import assumed_preprocessing
 from efficient360.execution.plan import Plan, Step
@@ -84,7 +84,7 @@ def test_the_normalisation_that_was_trained_with_is_found(greys) -> None:
     model = Thresholds(HALF, (MEAN, STD), [])
     before = right(model, greys)
     assert before.mean() < 0.5
-    finding = better_preprocessing(model, greys, before, HALF, UNSAID, 32, Deadline())
+    finding = better_preprocessing(model, HALF, UNSAID, Trial(greys, before, 32, Deadline()))
     assert finding is not None
     assert finding.code == "other-preprocessing-better"
     assert "ImageNet's" in finding.message
@@ -94,7 +94,7 @@ def test_the_normalisation_that_was_trained_with_is_found(greys) -> None:
 def test_normalisations_that_do_about_as_well_are_all_told(greys) -> None:
     between = tuple(tuple((a + b) / 2 for a, b in zip(*pair, strict=True)) for pair in zip(NORMALISATIONS["CLIP's"], NORMALISATIONS["CIFAR-10's"], strict=True))
     model = Thresholds(HALF, (between[0], between[1]), [])
-    finding = better_preprocessing(model, greys, right(model, greys), HALF, UNSAID, 32, Deadline())
+    finding = better_preprocessing(model, HALF, UNSAID, Trial(greys, right(model, greys), 32, Deadline()))
     assert finding is not None
     assert "CLIP's" in finding.message
     assert "CIFAR-10's" in finding.message
@@ -106,20 +106,20 @@ def test_a_number_of_heads_that_no_shape_tells_is_tried() -> None:
     wrong = next(number for number in (1, 2) if number != heads)
     given = resolve(CheckpointSpec("digits-vit", arguments={"num_heads": wrong}))
     examples = open_dataset(DatasetSpec("digits", max_examples=200), given, 0).examples
-    finding = better_heads(given, None, "cpu", examples, right(load_model(given), examples), 64, Deadline())
+    finding = better_heads(given, None, "cpu", Trial(examples, right(load_model(given), examples), 64, Deadline()))
     assert width % heads == 0
     assert finding is not None
     assert finding.code == "other-heads-better"
     assert finding.advice.endswith(f"num_heads={heads}")
     true = resolve(CheckpointSpec("digits-vit", arguments={"num_heads": heads}))
-    assert better_heads(true, None, "cpu", examples, right(load_model(true), examples), 64, Deadline()) is None
+    assert better_heads(true, None, "cpu", Trial(examples, right(load_model(true), examples), 64, Deadline())) is None
 
 
 def test_the_right_one_gives_no_finding_and_is_tried_on_few_images_only(greys) -> None:
     model = Thresholds(HALF, (HALF.mean, HALF.std), [])
     before = right(model, greys)
     model.calls.clear()
-    assert better_preprocessing(model, greys, before, HALF, UNSAID, 32, Deadline()) is None
+    assert better_preprocessing(model, HALF, UNSAID, Trial(greys, before, 32, Deadline())) is None
     assert sum(model.calls) == 64 * 4
 
 
@@ -127,7 +127,7 @@ def test_only_what_nobody_named_is_tried_otherwise(greys) -> None:
     model = Thresholds(HALF, (MEAN, STD), [])
     before = right(model, greys)
     model.calls.clear()
-    assert better_preprocessing(model, greys, before, HALF, ("interpolation",), 32, Deadline()) is None
+    assert better_preprocessing(model, HALF, ("interpolation",), Trial(greys, before, 32, Deadline())) is None
     assert model.calls == []
 
 
@@ -143,7 +143,7 @@ def test_a_crop_that_nobody_named_is_tried_without(tmp_path: Path) -> None:
     network = Checkpoint(CheckpointSpec("x"), "x", "vit", {}, Origin.FILE, None, "0", cropped, 8)
     examples = open_dataset(DatasetSpec(f"imagefolder:{tmp_path}"), network, 0).examples
     model = Corners(cropped, (cropped.mean, cropped.std), [])
-    finding = better_preprocessing(model, examples, right(model, examples), cropped, ("crop_pct",), 32, Deadline())
+    finding = better_preprocessing(model, cropped, ("crop_pct",), Trial(examples, right(model, examples), 32, Deadline()))
     assert finding is not None
     assert "crop 1 instead of 0.5" in finding.message
 
@@ -151,7 +151,7 @@ def test_a_crop_that_nobody_named_is_tried_without(tmp_path: Path) -> None:
 def test_the_check_stops_when_time_is_up(greys) -> None:
     model = Thresholds(HALF, (MEAN, STD), [])
     with pytest.raises(OutOfTime):
-        better_preprocessing(model, greys, np.zeros(len(greys), dtype=bool), HALF, UNSAID, 32, Deadline(0.0))
+        better_preprocessing(model, HALF, UNSAID, Trial(greys, np.zeros(len(greys), dtype=bool), 32, Deadline(0.0)))
 
 
 def test_what_a_checkpoint_leaves_unsaid_is_a_finding(tiny: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Run:
 
     def __init__(self) -> None:
         self.now, self.stream = 0.0, io.StringIO()
-        self.forecast = Forecast(clock=lambda: self.now, costs=COSTS, runtimes=lambda: 1)
+        self.forecast = Forecast(clock=lambda: self.now, costs=lambda: COSTS, runtimes=lambda: 1)
         self._show = _Lines(Terminal(self.stream), self.forecast).show
 
     def at(self, now: float, event: Event) -> None:

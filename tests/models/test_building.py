@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from efficient360.errors import CheckpointError
-from efficient360.models.architectures import build_network, close_names, skeleton
+from efficient360.models.architectures import build_network, close_architectures, skeleton
 from efficient360.models.building import load_model, require_device
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec, Origin
 from efficient360.models.fitting import fit
@@ -173,11 +173,11 @@ def test_a_skeleton_has_names_and_shapes_but_no_data() -> None:
     ("typed", "meant"), [("vit_tny", "vit_tiny_patch16_224"), ("deit_smal_patch16_224", "deit_small_patch16_224"), ("resnet81", "resnet18")]
 )
 def test_close_names(typed: str, meant: str) -> None:
-    assert meant in close_names(typed)
+    assert meant in close_architectures(typed)
 
 
 def test_nothing_is_close_to_nonsense() -> None:
-    assert close_names("qqqqqqqq") == ()
+    assert close_architectures("qqqqqqqq") == ()
 
 
 # --- fitting ---

@@ -7,10 +7,12 @@ import torch
 from little_vit import ARCHITECTURE, CARD, little_network, write_json, write_weights
 from PIL import Image
 
+import efficient360.models.description as described
 from efficient360.cli.parser import run_command
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.description import describe_checkpoint
 from efficient360.models.references import resolve
+from efficient360.models.weights_file import WeightsFile, read_file
 
 STATE = little_network().state_dict()
 CARD_VALUES = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
@@ -26,6 +28,20 @@ def test_a_checkpoint_with_its_card(tmp_path: Path) -> None:
     text = "\n".join(description.lines())
     for said in ("32 x 32, mean 0.1 0.2 0.3", "named by its sidecar", "said by sidecar", f"efficient360 evaluate {path} --dataset DATA"):
         assert said in text
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> WeightsFile:
+        read.append(path)
+        return read_file(path)
+
+    monkeypatch.setattr(described, "read_file", counted)
+    path = write_weights(tmp_path / "w.safetensors")
+    write_json(tmp_path / "w.json", CARD)
+    assert describe_checkpoint(CheckpointSpec(str(path))).architecture == ARCHITECTURE
+    assert read == [path]
 
 
 @pytest.mark.parametrize(

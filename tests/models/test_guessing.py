@@ -8,13 +8,20 @@ import torch
 from little_vit import ARCHITECTURE, ARGUMENTS, fails, little_network, write_weights
 from torch import Tensor, nn
 
+from efficient360.core.parsing import parse_yaml
 from efficient360.models.architectures import default_config, skeleton
 from efficient360.models.checkpoint import CheckpointSpec
 from efficient360.models.fingerprints import TABLE, fingerprint, known_architectures
 from efficient360.models.fitting import classifiers
-from efficient360.models.guessing import foreign, guesses
+from efficient360.models.guessing import argument_text, foreign, guesses
 from efficient360.models.references import resolve
 from efficient360.models.selection import shapes_of
+
+
+@pytest.mark.parametrize(("value", "text"), [("avg", "avg"), ("N", "N"), ("12", '"12"'), ("[a", '"[a"'), (12, "12"), ((1, 2), "[1,2]")])
+def test_an_argument_of_an_offered_command_is_read_as_what_it_is(value: Any, text: str) -> None:
+    assert argument_text(value) == text
+    assert parse_yaml(text) == (list(value) if isinstance(value, tuple) else value)
 
 
 def _state(architecture: str, **arguments: Any) -> dict[str, Tensor]:

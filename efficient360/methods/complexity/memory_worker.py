@@ -60,7 +60,7 @@ def main() -> None:
         try:
             response = dataclasses.asdict(measure(MemoryRequest.from_json(sys.stdin.read())))
         except Efficient360Error as error:
-            response = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+            response = {"error": error.to_json()}
     print(json.dumps(response))
 
 
