@@ -22,10 +22,11 @@ from scipy import stats
 from efficient360.core.measurement import ONE, Better, Measurement, Metric
 from efficient360.core.statistics import clopper_pearson, holm, paired_p_value, student
 from efficient360.plugins.registry import dimensions
+from efficient360.reports.comparability import identity
 from efficient360.reports.comparing.evidence import Kind, swap_p_value, weigh
 from efficient360.reports.comparing.example_values import ExampleValues, pair
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.comparing.verdicts import Verdict, axis_verdict, metric_verdict
-from efficient360.reports.comparison import Run
 from efficient360.reports.folder import read
 from efficient360.reports.report import summary_record
 
@@ -53,10 +54,10 @@ def rows_of(a: Run, b: Run) -> list[Row]:
                 if values[0] is not None and values[1] is not None:
                     rows.append(Row(axis.dimension.name, found[0][1].metric, values[0], values[1]))
                     used.add(id(found[0][0]))
-    in_b = {(r.evaluator, r.outcome.metric, str(r.outcome.conditions)): r for r in b.report.records if isinstance(r.outcome, Measurement)}
+    in_b = {identity(record): record for record in b.report.records if isinstance(record.outcome, Measurement)}
     for record in a.report.records:
         if isinstance(record.outcome, Measurement) and not record.outcome.exact and id(record) not in used:
-            other = in_b.get((record.evaluator, record.outcome.metric, str(record.outcome.conditions)))
+            other = in_b.get(identity(record))
             if other is not None and (x := a.values(record)) is not None and (y := b.values(other)) is not None and x.statistic is None:
                 rows.append(Row("", record.outcome.metric, x, y))
     return rows

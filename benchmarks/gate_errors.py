@@ -20,7 +20,8 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import clopper_pearson, mean_interval
 from efficient360.deployment.devices.timing import quantile_interval
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.gate.check import ALPHA, CheckedRun, check
+from efficient360.reports.comparing.run import Run
+from efficient360.reports.gate.check import ALPHA, check
 from efficient360.reports.gate.results import State
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report
@@ -35,7 +36,6 @@ SHARED = 0.9
 """Correlation of the two models' difficulty of an image: of four digits models 5 to 11 of 1000 images are right in one and wrong in the other."""
 NOISE = Noise(call=0.01, process=0.03, run=0.025)
 """Of latencies: 1 % between calls, 3 % between processes, 2.5 % between runs."""
-NOWHERE = Path()
 EVERYTHING = ("top1 < {top1}pt", "nll > +0", "robust_accuracy < -0", "corruption_accuracy < -0", "latency_p50 > +0%")
 
 
@@ -117,7 +117,7 @@ def drops() -> Iterator[Setting]:
     yield Setting("top1 < -0.5pt, truly 3 pt worse, not paired", ["top1 < -0.5pt"], good, replace(good, top1=0.92), paired=False)
 
 
-def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting, rng: Rng) -> CheckedRun:
+def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting, rng: Rng) -> Run:
     """A run of a model, with those of its outcomes that the rules are about, and the values of its examples."""
     own = SHARED**0.5 * difficulty + (1 - SHARED) ** 0.5 * rng.normal(size=difficulty.shape)  # (4, n), standard normal
     draws: dict[Metric, Callable[[], np.ndarray]] = {
@@ -137,7 +137,7 @@ def simulated(name: str, model: Model, difficulty: np.ndarray, setting: Setting,
         p50 = float(np.median(np.concatenate([times for _, times in blocks])))
         records.append(Record(LATENCY.name, Measurement(LATENCY, p50, 60, quantile_interval(p50, blocks, 50))))
     report = Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": "d"}, {}, {}, records, [])
-    return CheckedRun(report, NOWHERE, ExampleTable(values if setting.paired else {}))
+    return Run(report, ExampleTable(values if setting.paired else {}))
 
 
 @dataclass

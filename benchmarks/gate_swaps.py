@@ -14,8 +14,8 @@ import numpy as np
 
 from efficient360.core.statistics import clopper_pearson, holm
 from efficient360.plugins.registry import dimensions
-from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, Paired
-from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.example_values import ExampleValues, Paired
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.folder import read
 from efficient360.reports.gate.check import ALPHA
 from efficient360.reports.gate.evidence import paired_evidence
@@ -44,14 +44,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "gate_swaps.md")
     options = parser.parse_args()
     axes = dimensions()
-    reports = [read(folder, axes) for folder in (options.baseline, options.run)]
-    tables = [ExampleTable.of(folder) for folder in (options.baseline, options.run)]
+    runs = [Run.of(read(folder, axes), folder) for folder in (options.baseline, options.run)]
     found: list[tuple[str, bool, ExampleValues, ExampleValues]] = []
     for text in RULES:
         rule = parse_rule(Kind.FAIL_IF, text)
-        for subject in subjects(rule, reports[1], reports[0]):
+        for subject in subjects(rule, runs[1].report, runs[0].report):
             if subject.records is not None:
-                behind = [values_behind(record, table) for record, table in zip(subject.records[::-1], tables, strict=True)]
+                behind = [run.values(record) for record, run in zip(subject.records[::-1], runs, strict=True)]
                 if behind[0] is not None and behind[1] is not None and list(behind[0].ids) == list(behind[1].ids):
                     told = f"{text}, {subject.conditions['groups']}" if "groups" in subject.conditions else text
                     found.append((told, rule.worse_below, behind[0], behind[1]))
@@ -68,7 +67,7 @@ def main() -> None:
         rejected += np.array(p_values) < ALPHA
         alarms += min(holm(p_values)) < ALPHA
         unadjusted += min(p_values) < ALPHA
-    names = [str(report.checkpoint["name"]) for report in reports]
+    names = [run.name for run in runs]
     ends = clopper_pearson(alarms, options.swaps)
     lines = [
         "# False alarms of the gate on swapped runs",

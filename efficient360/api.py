@@ -232,7 +232,8 @@ def compare(first: RunReport | str | Path, second: RunReport | str | Path, *othe
     Raises:
         RunError: A folder holds no run, or two of them share no metric.
     """
-    from efficient360.reports.comparison import Run, compare_runs
+    from efficient360.reports.comparing.run import Run
+    from efficient360.reports.comparison import compare_runs
     from efficient360.reports.run_comparison import RunComparison
 
     runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]

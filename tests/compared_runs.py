@@ -9,7 +9,7 @@ from efficient360.core.measurement import BYTE, MAC, NAT, ONE, SECOND, Better, I
 from efficient360.core.outcome import Record
 from efficient360.dimensions.dimension import Anchor, Dimension
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.comparison import Run
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.report import Report, axes_of
 
 TOP1 = Metric("top1", ONE, Better.HIGHER, "Right or wrong.", low=0, high=1)

@@ -11,7 +11,8 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import mean_interval
 from efficient360.dimensions.dimension import Anchor, Bound, Dimension
 from efficient360.reports.comparing.example_values import ExampleTable
-from efficient360.reports.gate.check import CheckedRun, check
+from efficient360.reports.comparing.run import Run
+from efficient360.reports.gate.check import check
 from efficient360.reports.gate.results import Check
 from efficient360.reports.gate.rule import Kind, parse_rule
 from efficient360.reports.report import Report, axes_of
@@ -52,7 +53,7 @@ def failed(evaluator: str, metric: Metric | None, message: str) -> Record:
     return Record(evaluator, Failure(Status.UNSUPPORTED, "lacking", message, metric=metric))
 
 
-def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray] | None = None, name: str = "model") -> CheckedRun:
+def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray] | None = None, name: str = "model") -> Run:
     """A run; ``examples`` are values per example by evaluator and metric, whose means are added to its records."""
     values = examples or {}
     metrics = {m.name: m for m in (TOP1, NLL, ROBUST, TRANSFER)}
@@ -62,13 +63,13 @@ def run(records: Sequence[Record], examples: Mapping[tuple[str, str], np.ndarray
     ]
     table = ExampleTable({(e, m, json.dumps({})): {f"x{i}": float(x) for i, x in enumerate(v)} for (e, m), v in values.items()})
     report = Report("complete", "", "", "", {"name": name, "digest": name}, {"digest": "d"}, {}, {}, [*records, *told], [])
-    return CheckedRun(Report(**{**vars(report), "axes": axes_of(AXES, report.records)}), Path("runs") / name, table)
+    return Run(Report(**{**vars(report), "axes": axes_of(AXES, report.records)}), table, Path("runs") / name)
 
 
 def checked(
     fail_if: Sequence[str],
-    ours: CheckedRun,
-    theirs: CheckedRun | None = None,
+    ours: Run,
+    theirs: Run | None = None,
     require: Sequence[str] = (),
     alpha: float = 0.025,
     strict: bool = False,

@@ -7,7 +7,7 @@ from typing import Final
 
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.cli.run_folders import warn_of_unreadable_lines
-from efficient360.errors import SettingsError
+from efficient360.cli.written_file import write_file
 
 GATE_FAILED: Final = 4
 FORMATS = ("text", "md", "json", "junit")
@@ -68,7 +68,7 @@ def check(options: argparse.Namespace) -> int:
             warn_of_unreadable_lines(Path(folder))
     for path, written in ((options.junit, result.to_junit), (options.markdown, result.to_markdown)):
         if path is not None:
-            _write(path, written())
+            write_file(path, written().encode("utf-8", "backslashreplace"))
     document = {"md": result.to_markdown, "junit": result.to_junit}.get(options.format)
     if options.format == "json":
         options.console.form = Form.JSON
@@ -78,11 +78,3 @@ def check(options: argparse.Namespace) -> int:
     else:
         options.console.result(Result(lambda: terminal.text(result.check), lambda: terminal.summary(result.check), result.to_json))
     return 0 if result.passed else GATE_FAILED
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise SettingsError("bad-option", f"{path} can't be written: {error.strerror}", "name a file in a folder of yours") from error

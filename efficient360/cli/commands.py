@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
-from efficient360.cli.run_folders import warn_of_unreadable_lines
+from efficient360.cli.run_folders import load, warn_of_unreadable_lines
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -48,15 +48,13 @@ def export(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Rebuild a report from stored outcomes; with ``--against``, a page that lays other runs over it too."""
-    from efficient360 import api
     from efficient360.cli.compare_command import overlay
     from efficient360.core.terminal import console
     from efficient360.reports.terminal import full_listing
     from efficient360.reports.terminal_summary import summary
 
-    run = api.load_report(options.run, options.plugin)
-    warn_of_unreadable_lines(run.folder)
-    page = overlay(options.run, options.against, options.plugin) if options.against else None
+    (run,) = load([options.run], options.plugin)
+    page = overlay(run, options.against, options.plugin) if options.against else None
     run.save(run.folder)  # after the other page: it links to it
     console().print((full_listing if options.all else summary)(run.report, run.folder))
     if page is not None:

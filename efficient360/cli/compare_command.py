@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from efficient360.cli.output_options import add_output_options, path_option
-from efficient360.cli.run_folders import warn_of_unreadable_lines
+from efficient360.cli.run_folders import load
 from efficient360.errors import SettingsError
 
 FORMATS: Final = ("text", "md", "csv", "tex", "json", "html")
@@ -44,10 +44,7 @@ def compare(options: argparse.Namespace) -> int:
     if options.format not in (None, "text") and options.console.form in (Form.JSON, Form.SUMMARY):
         raise SettingsError("bad-option", f"--format {options.format} beside --{options.console.form}", "choose one of the two")
     form = options.format or ("text" if options.out is None else _by_ending(options.out))
-    runs = [api.load_report(folder, options.plugin) for folder in options.runs]
-    for folder in options.runs:
-        warn_of_unreadable_lines(folder)
-    compared = api.compare(*runs)
+    compared = api.compare(*load(options.runs, options.plugin))
     if form == "text" and options.out is None:
         data = compared.comparison
         options.console.result(Result(lambda: text.text(data, options.everything), lambda: text.brief(data), lambda: documents.data(data)))
@@ -56,6 +53,8 @@ def compare(options: argparse.Namespace) -> int:
     if options.out is None:
         sys.stdout.write(document)
     else:
+        from efficient360.reports.run_comparison import write_document
+
         write_document(document, options.out)
     return 0
 
@@ -75,8 +74,13 @@ def _by_ending(path: Path) -> str:
     return FORMS[path.suffix.lower()]
 
 
-def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
+def overlay(run: Any, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
     """Write a page that lays other runs over one, into its folder; the page's path.
+
+    Args:
+        run: The loaded run.
+        others: Folders of the others.
+        plugins: Files with further dimensions.
 
     Raises:
         RunError: A run can't be read, two share no metric, or the page can't be written.
@@ -84,24 +88,8 @@ def overlay(run: Path, others: Sequence[Path], plugins: Sequence[Path]) -> Path:
     from efficient360 import api
     from efficient360.core.paths import file_name
     from efficient360.reports.folder import AGAINST
+    from efficient360.reports.run_comparison import write_document
 
-    runs = [api.load_report(folder, plugins) for folder in (run, *others)]
-    for folder in others:
-        warn_of_unreadable_lines(folder)
-    page = run / f"{AGAINST}{file_name('-'.join(folder.resolve().name for folder in others))}.html"
-    write_document(api.compare(*runs).to_html(), page)
+    page = Path(run.folder) / f"{AGAINST}{file_name('-'.join(folder.resolve().name for folder in others))}.html"
+    write_document(api.compare(run, *load(others, plugins)).to_html(), page)
     return page
-
-
-def write_document(document: str, path: Path) -> None:
-    """Write a document whole or not at all.
-
-    Raises:
-        RunError: The system refuses it (``unwritable-run``).
-    """
-    from efficient360.storage.outcomes import write_atomically
-    from efficient360.storage.writing import into
-
-    with into(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, document.encode("utf-8", "replace"))

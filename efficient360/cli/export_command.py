@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from efficient360.cli.output_options import path_option
-from efficient360.cli.run_folders import warn_of_unreadable_lines
+from efficient360.cli.run_folders import load
+from efficient360.cli.written_file import write_file
 from efficient360.errors import SettingsError
 
 FORMATS: Final = ("md", "tex", "csv", "json", "parquet")
@@ -43,15 +44,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def export(options: argparse.Namespace) -> int:
     """Write a table, figures, or both."""
-    from efficient360 import api
     from efficient360.reports.export.selected import Content, exported
 
     form = options.format or (_by_suffix(options.out) if options.out is not None else "md")
     if form == "parquet" and options.out is None:
         raise SettingsError("bad-option", "a Parquet file is not for a terminal", "name a file: --out runs.parquet")
-    loaded = [api.load_report(folder, options.plugin) for folder in options.runs]
-    for run in loaded:
-        warn_of_unreadable_lines(run.folder)
+    loaded = load(options.runs, options.plugin)
     named = [(str(run.report.checkpoint.get("name", "")), str(run.folder), run.report) for run in loaded]
     content = options.content or ("metrics" if form in ("csv", "json", "parquet") else None)
     chosen = exported(named, options.axis, options.metric, None if content is None else Content(content))
@@ -63,7 +61,7 @@ def export(options: argparse.Namespace) -> int:
     if options.out is None:
         sys.stdout.write(text)
     else:
-        _write(options.out, text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace"))
+        write_file(options.out, text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace"))
         print(options.out)
     return 0
 
@@ -93,11 +91,3 @@ def _by_suffix(path: Path) -> str:
     if path.suffix.lower() not in SUFFIXES:
         raise SettingsError("bad-option", f"the name {path.name} tells no format", f"give --format, or one of {', '.join(SUFFIXES)}")
     return SUFFIXES[path.suffix.lower()]
-
-
-def _write(path: Path, contents: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(contents)
-    except OSError as error:
-        raise SettingsError("bad-option", f"{path} can't be written: {error.strerror}", "name a file in a folder of yours") from error

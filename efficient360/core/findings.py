@@ -1,10 +1,12 @@
 """Validity warnings: reasons to trust a number less, with recommendations."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
 from efficient360.core.figures import Table
+from efficient360.core.measurement import Measurement, Outcome
 
 WARNING_COLUMNS: Final = ("Warning", "Details", "Recommendation")
 DISTURBANCE_COLUMNS: Final = ("Artefact", "Seen", "Advice")
@@ -60,6 +62,18 @@ def disturbances_table(disturbed: Sequence[tuple[str, Finding]]) -> Table:
     return Table("What disturbed the measurement", DISTURBANCE_COLUMNS, tuple((what, f.message, f.advice) for what, f in disturbed))
 
 
+def disturbance(findings: Sequence[Finding], timing: str) -> Finding:
+    """What disturbed a timing in one finding: artefacts are disturbed alike, so each kind of disturbance is told once.
+
+    Args:
+        findings: What was seen, at least one.
+        timing: What was disturbed: ``the timing``.
+    """
+    by_kind = {re.sub(r"[\d.]+", "", finding.message): finding for finding in reversed(findings)}
+    messages, advice = (list(dict.fromkeys(texts)) for texts in ([f.message for f in by_kind.values()], [f.advice for f in by_kind.values()]))
+    return Finding(DISTURBED, f"{timing} was disturbed: {'; '.join(messages)}", "; ".join(advice))
+
+
 def is_findings(table: Table) -> bool:
     """Whether a table holds findings."""
     return table.columns in (WARNING_COLUMNS, DISTURBANCE_COLUMNS)
@@ -72,3 +86,10 @@ def findings_of(table: Table) -> tuple[Finding, ...]:
     if table.columns != WARNING_COLUMNS:
         return ()
     return tuple(Finding(str(code), str(message), str(advice)) for code, message, advice in table.rows if (code, message, advice) != NONE)
+
+
+def findings_in(outcome: Outcome) -> Iterator[Finding]:
+    """The findings in the tables of a measurement; none of a failure."""
+    for figure in outcome.extra if isinstance(outcome, Measurement) else ():
+        if isinstance(figure, Table):
+            yield from findings_of(figure)

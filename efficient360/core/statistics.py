@@ -133,9 +133,14 @@ def within(interval: Interval, metric: Metric) -> Interval:
 def mean_interval(values: Values, seed: int) -> Interval:
     """Interval of a mean: Wilson when every value is 0 or 1, bootstrap otherwise."""
     values = np.asarray(values, dtype=np.float64)
-    if bool(np.isin(values, (0.0, 1.0)).all()):
+    if is_binary(values):
         return wilson(int(values.sum()), len(values))
     return bootstrap_mean(values, seed)
+
+
+def is_binary(*values: Values) -> bool:
+    """Whether every value is 0 or 1: right or wrong."""
+    return all(bool(np.isin(some, (0.0, 1.0)).all()) for some in values)
 
 
 def percentiles(draws: Any, method: str) -> Interval:
@@ -219,7 +224,7 @@ def paired_p_value(first: Values, second: Values) -> float:
     takes their few values for a normal distribution (five equal ones of a hundred give p = 0.025), and the exact test of their signs (p = 0.0625) is taken.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
+    if is_binary(first, second):
         return mcnemar(first, second)
     difference = first - second
     if np.count_nonzero(difference) < FEWEST_FOR_T:
@@ -227,6 +232,16 @@ def paired_p_value(first: Values, second: Values) -> float:
     if np.ptp(difference) == 0:
         return 0.0
     return float(stats.ttest_rel(first, second).pvalue)
+
+
+def paired_interval(first: Values, second: Values, seed: int) -> Interval:
+    """Interval of the mean of ``second`` minus that of ``first`` over the same examples, of values ``(n,)`` each: :func:`newcombe_paired` for 0/1 values and
+    :func:`bootstrap_mean` of the differences for others.
+    """
+    if not is_binary(first, second):
+        return bootstrap_mean(second - first, seed)
+    both, gained, lost = (int(mask.sum()) for mask in (first * second == 1, second > first, first > second))
+    return newcombe_paired(both, gained, lost, len(first) - both - gained - lost)
 
 
 @final

@@ -1,13 +1,11 @@
 """What a reader must know before relying on a run's numbers, ranked by severity: void, failed, missing, noisy, undecided; and notes apart from them."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, final
 
-from efficient360.core.figures import Table
-from efficient360.core.findings import DISTURBED, Finding, findings_of
+from efficient360.core.findings import DISTURBED, Finding, disturbance, findings_in
 from efficient360.core.measurement import Failure, Measurement, Status
 from efficient360.core.outcome import Record
 from efficient360.reports import names
@@ -173,7 +171,7 @@ def _void(report: Report) -> Iterator[Alert]:
         if isinstance(record.outcome, Measurement) and record.outcome.void:
             voided.setdefault((axis_of(report, record) or "", record.outcome.void), []).append(record)
     for (axis, reason), records in voided.items():
-        advice = next((f.advice for record in records for f in _findings(record) if f.code == EXPLAINS_VOID), "")
+        advice = next((f.advice for record in records for f in findings_in(record.outcome) if f.code == EXPLAINS_VOID), "")
         values = f"{len(records)} values are void" if len(records) > 1 else f"{names.of_record(records[0])} is void"
         titled = _title(report, axis)
         yield Alert(Severity.CRITICAL, Kind.VOID, "void", axis, f"{f'{titled}: ' if titled else ''}{values}: {reason}", advice)
@@ -208,16 +206,14 @@ def _found_by_evaluators(report: Report) -> Iterator[Alert]:
     disturbed: dict[tuple[str, bool], list[Finding]] = {}
     for record in report.records:
         axis, scored = axis_of(report, record), record.evaluator in scoring
-        for finding in _findings(record):
+        for finding in findings_in(record.outcome):
             if finding.code == DISTURBED:
                 disturbed.setdefault((axis or "", scored), []).append(finding)
             elif not (finding.code == EXPLAINS_VOID and axis in void):
                 yield Alert(severity_of(finding.code), _kind(finding.code), finding.code, axis or "", finding.message, finding.advice, scored)
     for (name, scored), findings in disturbed.items():
-        # Artefacts are disturbed alike: each kind of disturbance is told once.
-        by_kind = {re.sub(r"[\d.]+", "", finding.message): finding for finding in reversed(findings)}
-        messages, advice = (list(dict.fromkeys(texts)) for texts in ([f.message for f in by_kind.values()], [f.advice for f in by_kind.values()]))
-        yield Alert(Severity.WARNING, Kind.NOISY, DISTURBED, name, f"the timing was disturbed: {'; '.join(messages)}", "; ".join(advice), scored)
+        told = disturbance(findings, "the timing")
+        yield Alert(Severity.WARNING, Kind.NOISY, DISTURBED, name, told.message, told.advice, scored)
 
 
 def _other_settings(report: Report) -> Iterator[Alert]:
@@ -225,13 +221,6 @@ def _other_settings(report: Report) -> Iterator[Alert]:
         if axis.bound is not None:
             message = f"the score of {axis.dimension.title} was measured with other settings than the axis takes, {axis.bound_brief}"
             yield Alert(Severity.NOTE, Kind.NOTE, "other-settings", axis.dimension.name, message, "see how the score is computed")
-
-
-def _findings(record: Record) -> Iterator[Finding]:
-    if isinstance(record.outcome, Measurement):
-        for figure in record.outcome.extra:
-            if isinstance(figure, Table):
-                yield from findings_of(figure)
 
 
 def _kind(code: str) -> Kind:

@@ -1,7 +1,7 @@
 """Like beside like: whether two values of one metric under the same conditions were measured the same way, and in what they differ."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from efficient360.core.outcome import Record
@@ -10,6 +10,11 @@ Difference = tuple[str, str, str]
 """What differs, and its two values as texts."""
 FACTS: Final = ("data", "examples", "machine", "version")
 _ABSENT: Final = "–"
+
+
+def identity(record: Record) -> Hashable:
+    """What the same outcome of another run has, too: evaluator, metric and conditions."""
+    return record.evaluator, "" if record.metric is None else record.metric.name, frozenset(record.outcome.conditions.items())
 
 
 def differences(a: Record, b: Record) -> list[Difference]:

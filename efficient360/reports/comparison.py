@@ -1,9 +1,8 @@
 """Runs compared: a verdict per axis and per metric, by paired tests over the same examples wherever both runs kept values that give the metric."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
@@ -17,10 +16,11 @@ from efficient360.dimensions.dimension import Anchor
 from efficient360.errors import RunError
 from efficient360.reports import names
 from efficient360.reports.alerts import alerts
-from efficient360.reports.comparability import differences, in_words
+from efficient360.reports.axis_scores import axis_of
+from efficient360.reports.comparability import differences, identity, in_words
 from efficient360.reports.comparing.evidence import Evidence, Kind, weigh
-from efficient360.reports.comparing.example_values import ExampleTable, ExampleValues, pair
-from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.example_values import pair
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.comparing.verdicts import (
     AxisComparison,
     AxisScore,
@@ -35,49 +35,7 @@ from efficient360.reports.comparing.verdicts import (
 from efficient360.reports.comparing.words import letter
 from efficient360.reports.report import Report, summary_record
 
-Identity = tuple[str, str, str]
-"""Evaluator, metric, and conditions as JSON with sorted keys."""
 OTHER_DATA: Final = "the two runs used different data"
-
-
-@final
-@dataclass(frozen=True)
-class Run:
-    """A run as it is compared.
-
-    Args:
-        report: Its report.
-        table: Its per-example values.
-    """
-
-    report: Report
-    table: ExampleTable
-    _behind: dict[int, ExampleValues | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @classmethod
-    def of(cls, report: Report, folder: Path) -> "Run":
-        """A report with the per-example values in its folder.
-
-        Raises:
-            RunError: They can't be read.
-        """
-        return cls(report, ExampleTable.of(folder))
-
-    def values(self, record: Record) -> ExampleValues | None:
-        """The values behind one of its records, ``None`` where it kept none that give the number; looked up once."""
-        if id(record) not in self._behind:
-            self._behind[id(record)] = values_behind(record, self.table)
-        return self._behind[id(record)]
-
-    @property
-    def name(self) -> str:
-        """Name of the checkpoint."""
-        return str(self.report.checkpoint["name"])
-
-    @property
-    def digest(self) -> object:
-        """Digest of the data; ``None`` without any."""
-        return None if self.report.dataset is None else self.report.dataset["digest"]
 
 
 @final
@@ -152,15 +110,14 @@ def _candidates(a: Run, b: Run, runs: RunPair) -> list[_Candidate]:
     if not any(identity in in_b for identity in in_a):
         named = "the two runs" if runs == (0, 1) else f"{a.name} and {b.name}"
         raise RunError("nothing-shared", f"{named} share no metric", "evaluate both with the same protocol")
-    axis_of = _axis_by_evaluator(a.report)
     summaries = [
         (axis.dimension.name, part.anchor, summary_record(part.anchor, a.report.records), summary_record(part.anchor, b.report.records))
         for axis in a.report.axes
         for part in axis.parts
     ]
     found = [(axis, anchor, x[0] if x else None, y[0] if y else None) for axis, anchor, x, y in summaries if x or y]
-    used = {_identity(record) for _, _, *pair_ in found for record in pair_ if record is not None}
-    rest = [(axis_of.get(i[0], ""), None, in_a.get(i), in_b.get(i)) for i in dict.fromkeys([*in_a, *in_b]) if i not in used]
+    used = {identity(record) for _, _, *pair_ in found for record in pair_ if record is not None}
+    rest = [(axis_of(a.report, record) or "", None, in_a.get(i), in_b.get(i)) for i, record in (in_a | in_b).items() if i not in used]
     return [_candidate(axis, anchor, x, y, runs, a, b) for axis, anchor, x, y in [*found, *rest]]
 
 
@@ -311,17 +268,5 @@ def _of(pair_: RunPair, basis: str) -> str:
     return "" if basis.startswith("measured in ") else f", {letter(pair_[0])} and {letter(pair_[1])}"
 
 
-def _axis_by_evaluator(report: Report) -> Mapping[str, str]:
-    """The axis that an evaluator's metrics stand under: the first that scores one of them, else the first that shows them."""
-    scored = {part.anchor.evaluator: axis.dimension.name for axis in reversed(report.axes) for part in axis.parts}
-    shown = {evaluator: axis.dimension.name for axis in reversed(report.axes) for evaluator in axis.dimension.related}
-    return {**shown, **scored}
-
-
-def _identity(record: Record) -> Identity:
-    metric = "" if record.metric is None else record.metric.name
-    return record.evaluator, metric, json.dumps(dict(record.outcome.conditions), sort_keys=True)
-
-
-def _measurements(report: Report) -> dict[Identity, Record]:
-    return {_identity(record): record for record in report.records if isinstance(record.outcome, Measurement)}
+def _measurements(report: Report) -> dict[Hashable, Record]:
+    return {identity(record): record for record in report.records if isinstance(record.outcome, Measurement)}

@@ -347,6 +347,11 @@ def conditions(values: Conditions) -> str:
     return " · ".join(_condition(key, value) for key, value in values.items())
 
 
+def subject(metric: str, values: Conditions) -> str:
+    """A metric's title with its conditions: ``Median latency, ONNX Runtime · batch size = 1``."""
+    return ", ".join(filter(None, (title(metric), conditions(values))))
+
+
 def place(values: Conditions) -> str:
     """What a value was measured with: ``ONNX Runtime, fp32, on the machine of this run``; empty without a device among the conditions."""
     device = str(values.get("device", ""))

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from efficient360.core.terminal import plain
 from efficient360.errors import MetricError
 from efficient360.reports import figure_files
-from efficient360.reports.comparing import documents, text, words
+from efficient360.reports.comparing import documents, words
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison
 from efficient360.reports.report import Report
 from efficient360.storage.outcomes import write_atomically
 from efficient360.storage.writing import into
 
 FORMS: Final = {".md": "md", ".csv": "csv", ".tex": "tex", ".json": "json", ".html": "html", ".txt": "text"}
-WIDTH: Final = 100
 
 
 @final
@@ -78,7 +76,7 @@ class RunComparison:
 
     def __str__(self) -> str:
         """As the terminal shows it."""
-        return plain(text.text(self.comparison), WIDTH)
+        return documents.plain_text(self.comparison, False)
 
     def to_frame(self) -> Any:
         """A ``pandas.DataFrame`` with one row per pair of runs, metric and set of conditions; see :meth:`Comparison.to_frame`."""
@@ -113,9 +111,7 @@ class RunComparison:
         """
         file = Path(path)
         form = FORMS.get(file.suffix.lower(), file.suffix.lstrip("."))
-        with into(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, documents.document(self.comparison, form, everything, self.reports).encode("utf-8", "replace"))
+        write_document(documents.document(self.comparison, form, everything, self.reports), file)
         return file
 
     def save_figure(self, path: str | Path) -> Path:
@@ -131,3 +127,14 @@ class RunComparison:
     def _repr_html_(self) -> str:
         """The axes as a table, for notebooks."""
         return documents.html_table(documents.axes_table(self.comparison))
+
+
+def write_document(document: str, path: Path) -> None:
+    """Write a document whole or not at all.
+
+    Raises:
+        RunError: The system refuses it (``unwritable-run``).
+    """
+    with into(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, document.encode("utf-8", "replace"))

@@ -3,9 +3,9 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 from efficient360.core.text import one_line
 
@@ -104,6 +104,16 @@ class TextTable:
         return column < self.left or column >= len(self.columns) - self.words_last
 
 
+def data_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> TextTable:
+    """Plain data for :func:`to_csv`: numbers in full, nothing where there is none, ``true`` and ``false``.
+
+    Args:
+        columns: Keys of the rows, in order.
+        rows: A value for each of the keys; others are left out.
+    """
+    return TextTable(columns, [[_data_cell(row[name]) for name in columns] for row in rows])
+
+
 def to_markdown(table: TextTable) -> str:
     """The table as GitHub-flavoured Markdown, its title as a bold line above it. Nothing in a cell is markup."""
     lines = [f"**{escape_markdown(table.title)}**", ""] if table.title else []
@@ -143,8 +153,8 @@ def to_csv(table: TextTable) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([spreadsheet_cell(column) for column in table.columns])
-    writer.writerows([spreadsheet_cell(cell) for cell in row] for row in table.rows)
+    writer.writerow([_spreadsheet_cell(column) for column in table.columns])
+    writer.writerows([_spreadsheet_cell(cell) for cell in row] for row in table.rows)
     return text.getvalue()
 
 
@@ -159,9 +169,13 @@ def escape_latex(text: str) -> str:
     return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped  # else the line break before it takes it for its argument
 
 
-def spreadsheet_cell(cell: str) -> str:
+def _spreadsheet_cell(cell: str) -> str:
     """A cell of a CSV file that no spreadsheet runs as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _data_cell(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from efficient360.core.statistics import (
     monte_carlo_test,
     newcombe,
     newcombe_paired,
+    paired_interval,
     paired_p_value,
     percentiles,
     percentiles_around,
@@ -321,3 +322,10 @@ def test_pairs_that_agree_tell_more_than_independent_samples() -> None:
 def test_no_examples_and_impossible_counts_are_refused(call) -> None:
     with pytest.raises(ValueError, match=r"."):
         call()
+
+
+def test_the_interval_of_a_paired_difference_is_that_of_its_kind() -> None:
+    first, second = np.array([1.0, 1, 0, 0, 1]), np.array([1.0, 0, 1, 1, 1])
+    assert paired_interval(first, second, seed=0) == newcombe_paired(2, 2, 1, 0)
+    losses = np.linspace(0.0, 3.0, 20) ** 2
+    assert paired_interval(losses, 2 * losses, seed=1) == bootstrap_mean(losses, seed=1)

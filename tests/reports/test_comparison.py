@@ -13,8 +13,9 @@ from efficient360.core.outcome import Record
 from efficient360.core.statistics import holm
 from efficient360.errors import RunError
 from efficient360.reports.comparing.evidence import Kind
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.comparing.verdicts import Comparison, MetricComparison, Verdict
-from efficient360.reports.comparison import Run, compare, compare_runs
+from efficient360.reports.comparison import compare, compare_runs
 
 RNG = np.random.default_rng(0)
 RIGHT = (RNG.random(400) < 0.7).astype(float)

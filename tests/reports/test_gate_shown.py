@@ -9,8 +9,8 @@ from efficient360.core.findings import Finding, disturbances_table
 from efficient360.core.measurement import Interval, Measurement
 from efficient360.core.outcome import Record
 from efficient360.core.statistics import wilson
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.gate import words
-from efficient360.reports.gate.check import CheckedRun
 from efficient360.reports.gate.plain import to_json
 from efficient360.reports.gate.results import State
 from gate_runs import LATENCY, MACS, ROBUST, TOP1, checked, exact, measured, right, run
@@ -19,7 +19,7 @@ METHOD = "student-t over 3 processes, 5% between runs"
 NOT_SHOWN = "the value keeps it, its interval does not (not shown)"
 
 
-def latency(value: float, times: float, *seen: str) -> CheckedRun:
+def latency(value: float, times: float, *seen: str) -> Run:
     """A run with one latency whose interval reaches from value / times to value * times, and what disturbed it."""
     extra = (disturbances_table([("onnxruntime", Finding("preempted", message, "stop it")) for message in seen]),) if seen else ()
     told = Measurement(LATENCY, value, 60, Interval(value / times, value * times, METHOD), {"runtime": "onnxruntime"}, extra=extra)

@@ -14,10 +14,12 @@ from efficient360.reports.comparing import text, words
 from efficient360.reports.comparing.decisive import decisive
 from efficient360.reports.comparing.verdicts import AxisComparison, Comparison, MetricComparison, Verdict
 from efficient360.reports.report import Report
-from efficient360.reports.text_tables import TextTable, escape_markdown, to_csv, to_latex, to_markdown
+from efficient360.reports.text_tables import TextTable, data_table, escape_markdown, to_csv, to_latex, to_markdown
 
 VERSION: Final = 1
 """Of the JSON form; it rises when a key changes its meaning or goes."""
+WIDTH: Final = 100
+"""Columns of the text form."""
 
 
 def axes_table(comparison: Comparison) -> TextTable:
@@ -60,11 +62,11 @@ def markdown(comparison: Comparison, everything: bool) -> str:
     parts = [to_markdown(axes_table(comparison))]
     if found := decisive(comparison):
         lines = [
-            f"- {words.better(e.row)}: {words.subject(e.row)}, {words.value(e.row.first, e.row)} against {words.value(e.row.second, e.row)}, "
+            f"{words.better(e.row)}: {words.subject(e.row)}, {words.value(e.row.first, e.row)} against {words.value(e.row.second, e.row)}, "
             f"{words.difference(e.row)}{f'; and {e.more} more like it' if e.more else ''}"
             for e in found
         ]
-        parts.append("**What else tells them apart**\n\n" + "\n".join(f"- {escape_markdown(line[2:])}" for line in lines) + "\n")
+        parts.append("**What else tells them apart**\n\n" + "\n".join(f"- {escape_markdown(line)}" for line in lines) + "\n")
     return "\n".join([*parts, *([to_markdown(metrics_table(comparison))] if everything else [])])
 
 
@@ -78,7 +80,7 @@ def csv(comparison: Comparison, everything: bool) -> str:
     rows = [row for row in comparison.rows if everything or row.summary]
     records = [_record(row) for row in rows]
     heads = list(_record_heads())
-    return to_csv(TextTable(heads, [[_cell(record[head]) for head in heads] for record in records], left=4))
+    return to_csv(data_table(heads, records))
 
 
 def data(comparison: Comparison) -> dict[str, Any]:
@@ -130,8 +132,8 @@ def html_table(table: TextTable) -> str:
 
 
 def plain_text(comparison: Comparison, everything: bool) -> str:
-    """As the terminal shows it, at 100 columns."""
-    return plain(text.text(comparison, everything), 100)
+    """As the terminal shows it."""
+    return plain(text.text(comparison, everything), WIDTH)
 
 
 FORMATS: Final[Mapping[str, Callable[[Comparison, bool], str]]] = {"text": plain_text, "md": markdown, "csv": csv, "tex": latex}
@@ -202,8 +204,3 @@ def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
         f"{prefix}low": interval.low if interval is not None and finite else None,
         f"{prefix}high": interval.high if interval is not None and finite else None,
     }
-
-
-def _cell(value: Any) -> str:
-    """A value as a spreadsheet reads it."""
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)

@@ -1,7 +1,6 @@
 """What speaks for a difference between two values: exact values, a paired test, independent repeats, or intervals; and how wide the difference's own is."""
 
 import math
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, final
@@ -11,8 +10,9 @@ from scipy import stats
 
 from efficient360.core.arrays import Floats, Integers
 from efficient360.core.measurement import LEVEL, Interval, Measurement
-from efficient360.core.statistics import bootstrap_mean, centred_bootstrap, newcombe_paired, paired_p_value
+from efficient360.core.statistics import centred_bootstrap, paired_interval, paired_p_value
 from efficient360.reports.comparing.example_values import OfExamples, OfMeans, Paired
+from efficient360.reports.comparing.standard_errors import Error, error_of, error_of_difference, is_repeated, longer_side
 
 FEWEST: Final = 10
 """Fewest examples behind an interval that may decide; Student's t over processes or seeds allows for few by itself and wants three."""
@@ -27,8 +27,6 @@ CLOSE: Final = 0.05
 RESAMPLES: Final = 500
 CELLS: Final = 300_000
 """Values held at a time."""
-REPEATS: Final = "student-t over"
-"""How the intervals begin that are made of independent repeats."""
 
 
 class Kind(StrEnum):
@@ -76,7 +74,7 @@ def weigh(a: Measurement, b: Measurement, paired: Paired | None) -> Evidence:
     if reason := untested_reason(a) or untested_reason(b):
         return Evidence(Kind.NONE, reason)
     interval = difference_interval(a, b)
-    if all(m.exact or _is_repeated(m) for m in (a, b)):
+    if all(m.exact or is_repeated(m) for m in (a, b)):
         return Evidence(Kind.REPEATS, "independent repeats", _welch(a, b), interval)
     p = interval_p_value(a, b)
     return Evidence(Kind.NONE, "intervals of no width") if p is None else Evidence(Kind.INTERVALS, "intervals of the two values", p, interval)
@@ -89,12 +87,7 @@ def _paired(a: Measurement, b: Measurement, paired: Paired) -> Evidence:
             Kind.PAIRED, f"values of {n} examples swapped", swap_p_value(paired), _statistic_interval(b.value - a.value, paired, paired.statistic), n
         )
     first, second = paired.first[:, 0], paired.second[:, 0]
-    if bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
-        both, only_second, only_first = (int((mask).sum()) for mask in (first * second == 1, second > first, first > second))
-        interval = newcombe_paired(both, only_second, only_first, n - both - only_first - only_second)
-    else:
-        interval = bootstrap_mean(second - first, seed=0)
-    return Evidence(Kind.PAIRED, f"paired test over {n} examples", paired_p_value(first, second), interval, n)
+    return Evidence(Kind.PAIRED, f"paired test over {n} examples", paired_p_value(first, second), paired_interval(first, second, seed=0), n)
 
 
 def swap_p_value(paired: Paired, seed: int = 0) -> float:
@@ -152,7 +145,7 @@ def untested_reason(m: Measurement) -> str:
         return f"{m.interval.method} of {m.n}, no confidence interval" if m.interval.method == "range" else f"{m.interval.method}, no confidence interval"
     if m.interval.conditional_on:
         return f"interval holds fixed: {m.interval.conditional_on}"
-    fewest = FEWEST_STUDENT if _is_repeated(m) else FEWEST
+    fewest = FEWEST_STUDENT if is_repeated(m) else FEWEST
     return f"only {m.n} examples or repeats" if m.n < fewest else ""
 
 
@@ -165,8 +158,8 @@ def interval_p_value(a: Measurement, b: Measurement) -> float | None:
     """
     if untested_reason(a) or untested_reason(b) or (a.exact and b.exact):
         return None
-    error = math.hypot(_standard_error(a), _standard_error(b))
-    return float(2 * stats.norm.sf(abs(a.value - b.value) / error)) if error > 0 else None
+    off = _error_of_difference(a, b).normal
+    return float(2 * stats.norm.sf(abs(a.value - b.value) / off)) if off > 0 else None
 
 
 def difference_interval(a: Measurement, b: Measurement) -> Interval | None:
@@ -180,28 +173,11 @@ def difference_interval(a: Measurement, b: Measurement) -> Interval | None:
     return Interval(difference - low, difference + high, "mover")
 
 
-def _standard_error(m: Measurement) -> float:
-    return _longer_side(m) / float(stats.norm.ppf((1 + (LEVEL if m.interval is None or m.interval.level is None else m.interval.level)) / 2))
-
-
-def _longer_side(m: Measurement) -> float:
-    return 0.0 if m.interval is None else max(m.interval.high - m.value, m.value - m.interval.low)
-
-
-def _is_repeated(m: Measurement) -> bool:
-    return m.interval is not None and m.interval.method.startswith(REPEATS)
+def _error_of_difference(a: Measurement, b: Measurement) -> Error:
+    return error_of_difference(error_of(b, longer_side(b)), error_of(a, longer_side(a)))
 
 
 def _welch(a: Measurement, b: Measurement) -> float | None:
     """p-value of two means of few independent repeats (Welch 1947), their errors taken from their intervals; an exact value has none."""
-    errors, weights = [], []
-    for m in (a, b):
-        if not m.exact:
-            counted = re.search(r"over (\d+)", m.interval.method if m.interval else "")
-            freedom = max(1, (int(counted[1]) if counted else m.n) - 1)
-            errors.append(_longer_side(m) / float(stats.t.ppf((1 + LEVEL) / 2, freedom)))
-            weights.append(errors[-1] ** 4 / freedom)
-    squared = sum(error**2 for error in errors)
-    if squared == 0:
-        return None
-    return float(2 * stats.t.sf(abs(b.value - a.value) / math.sqrt(squared), squared**2 / sum(weights)))
+    off = _error_of_difference(a, b)
+    return float(2 * stats.t.sf(abs(b.value - a.value) / off.student, off.freedom)) if off.student > 0 else None

@@ -52,13 +52,13 @@ def _two(comparison: Comparison) -> Iterator[RenderableType]:
         axes = [axis for axis in comparison.axes if axis.verdicts[pair] is verdict]
         if axes:
             meaning = words.MEANING.get(verdict)
-            yield Text.assemble((_capital(words.verdict(verdict, pair)), STYLES.get(verdict, "bold")), (f": {meaning}" if meaning else "", "dim"))
+            yield Text.assemble((words.verdict(verdict, pair).capitalize(), STYLES.get(verdict, "bold")), (f": {meaning}" if meaning else "", "dim"))
             yield _fixed([cells for axis in axes for cells in lines[axis.name]], widths)
             yield from _places(axes, comparison)
 
 
 def _cells(axis: AxisComparison, row: MetricComparison) -> Sequence[str]:
-    values = ["void" if m is not None and m.void else words.value(m, row) for m in (row.first, row.second)]
+    values = [words.value_in(axis, row, run) for run in row.runs]
     return [f" {one_line(axis.title)}", one_line(words.short(row)), *values, words.difference(row)]
 
 
@@ -166,7 +166,3 @@ def _foot(comparison: Comparison, everything: bool) -> Iterator[RenderableType]:
 
 def _line(text: str, style: str = "") -> Text:
     return Text(one_line(text), style=style)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -132,8 +132,7 @@ def short(row: MetricComparison) -> str:
 
 def subject(row: MetricComparison) -> str:
     """The metric with its conditions."""
-    conditions = names.conditions(row.conditions)
-    return names.title(row.metric.name) + (f", {conditions}" if conditions else "")
+    return names.subject(row.metric.name, row.conditions)
 
 
 def value(m: Measurement | None, row: MetricComparison) -> str:

@@ -1,6 +1,5 @@
 """Outcomes as rows of plain data, numbers in full: what CSV, JSON, Parquet and data frames hold."""
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from efficient360.core.outcome import Record
 from efficient360.reports.axis_scores import axis_of
 from efficient360.reports.export.selected import Content, Exported
 from efficient360.reports.score_interval import score_interval
-from efficient360.reports.text_tables import spreadsheet_cell
+from efficient360.reports.text_tables import data_table, to_csv
 
 COLUMNS: Final[Mapping[str, type]] = {
     "run": str,
@@ -76,11 +75,7 @@ def outcome_row(record: Record) -> dict[str, Any]:
 
 def as_csv(chosen: Exported) -> str:
     """CSV (RFC 4180) with a line of heads; numbers in full, nothing where there is none."""
-    names, text = list(columns(chosen)), io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(names)
-    writer.writerows([_cell(row[name]) for name in names] for row in rows(chosen))
-    return text.getvalue()
+    return to_csv(data_table(list(columns(chosen)), rows(chosen)))
 
 
 def as_json(chosen: Exported) -> str:
@@ -115,7 +110,3 @@ def _scores(chosen: Exported, name: str, report: Any) -> Sequence[dict[str, Any]
             values = {"score": axis.score, "low": low, "high": high, "bound": bound, "coverage": axis.coverage}
             found.append({"run": name, "axis": axis.dimension.name, **values})
     return found
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else spreadsheet_cell(str(value))

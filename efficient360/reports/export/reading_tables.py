@@ -10,7 +10,7 @@ from efficient360.core.measurement import Failure, Measurement
 from efficient360.core.outcome import Record
 from efficient360.reports import names
 from efficient360.reports.axis_scores import axis_of
-from efficient360.reports.comparability import differences, in_words
+from efficient360.reports.comparability import differences, identity, in_words
 from efficient360.reports.export.selected import Content, Exported
 from efficient360.reports.report import Axis, Report, summary_record
 from efficient360.reports.score_interval import score_interval
@@ -80,22 +80,21 @@ def _summary(chosen: Exported) -> Iterator[_Line]:
             for part in axis.parts:
                 found = [summary_record(part.anchor, report.records) for report in chosen.reports]
                 if chosen.metric in ("", part.anchor.metric):
-                    told = names.conditions(part.anchor.conditions)
-                    metric = names.title(part.anchor.metric) + (f", {told}" if told else "")
+                    metric = names.subject(part.anchor.metric, part.anchor.conditions)
                     yield _Line((axis.dimension.title, metric), [None if pair is None else pair[0] for pair in found])
 
 
 def _metrics(chosen: Exported) -> Iterator[_Line]:
-    by_run = [{_identity(record): record for record in chosen.records(report) if record.metric is not None} for report in chosen.reports]
+    by_run = [{identity(record): record for record in chosen.records(report) if record.metric is not None} for report in chosen.reports]
     order = {name: i for i, name in enumerate(chosen.axes())}
     known: dict[Hashable, tuple[Report, Record]] = {}
     for report, records in zip(chosen.reports, by_run, strict=True):
-        for identity, record in records.items():
-            known.setdefault(identity, (report, record))
+        for key, record in records.items():
+            known.setdefault(key, (report, record))
     measured = {_metric(record) for _, record in known.values() if isinstance(record.outcome, Measurement)}
     seen = {metric: place for place, metric in reversed(list(enumerate(_metric(record) for _, record in known.values())))}
-    for identity, (_, record) in sorted(known.items(), key=lambda item: (order.get(axis_of(*item[1]) or "", len(order)), seen[_metric(item[1][1])])):
-        outcomes = [records.get(identity) for records in by_run]
+    for key, (_, record) in sorted(known.items(), key=lambda item: (order.get(axis_of(*item[1]) or "", len(order)), seen[_metric(item[1][1])])):
+        outcomes = [records.get(key) for records in by_run]
         lacking = _metric(record) not in measured
         if record.metric is not None and (lacking or any(found is not None and isinstance(found.outcome, Measurement) for found in outcomes)):
             yield _Line((names.title(record.metric.name), names.conditions(record.outcome.conditions)), outcomes)
@@ -103,10 +102,6 @@ def _metrics(chosen: Exported) -> Iterator[_Line]:
 
 def _metric(record: Record) -> tuple[str, str]:
     return record.evaluator, "" if record.metric is None else record.metric.name
-
-
-def _identity(record: Record) -> Hashable:
-    return *_metric(record), frozenset(record.outcome.conditions.items())
 
 
 def _value(record: Record | None, intervals: bool) -> str:

@@ -1,53 +1,28 @@
 """A run held against rules: which are kept, which are broken beyond chance, and which nothing decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, final
+from dataclasses import replace
+from typing import Final
 
 from efficient360.core.measurement import Measurement
 from efficient360.core.statistics import holm
 from efficient360.dimensions.dimension import Bound
 from efficient360.errors import SettingsError
 from efficient360.reports.comparability import in_words
-from efficient360.reports.comparing.example_values import ExampleTable, Paired, pair
-from efficient360.reports.comparing.sources import values_behind
+from efficient360.reports.comparing.example_values import Paired, pair
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.gate.disturbances import disturbances
 from efficient360.reports.gate.evidence import Evidence, change_evidence, is_positive, paired_evidence, ratio_evidence, value_evidence
 from efficient360.reports.gate.results import Check, RuleResult, State
 from efficient360.reports.gate.rule import Kind, Limit, Quantity, Rule, limit_of
 from efficient360.reports.gate.selection import Subject, subjects
 from efficient360.reports.gate.shown import caution, is_shown
-from efficient360.reports.report import Report
 
 ALPHA: Final = 0.025
 """Chance of a false alarm of the whole check where nothing is said: one-sided, so that a 95 % interval that lies beyond a limit fails a lone rule."""
 
 
-@final
-@dataclass(frozen=True)
-class CheckedRun:
-    """A run as it is checked.
-
-    Args:
-        report: Its report.
-        folder: Its folder, for the record.
-        table: Values of its examples; an empty one where no change is tested.
-    """
-
-    report: Report
-    folder: Path
-    table: ExampleTable
-
-    @property
-    def name(self) -> str:
-        """Name of its checkpoint."""
-        return str(self.report.checkpoint.get("name", ""))
-
-
-def check(
-    run: CheckedRun, rules: Sequence[Rule], baseline: CheckedRun | None = None, alpha: float = ALPHA, strict: bool = False, proven: bool = False
-) -> Check:
+def check(run: Run, rules: Sequence[Rule], baseline: Run | None = None, alpha: float = ALPHA, strict: bool = False, proven: bool = False) -> Check:
     """Hold a run against rules.
 
     A rule fails where it is broken beyond chance: where the chance of a value so far beyond the limit, if the truth lay on it, is below ``alpha`` after Holm's
@@ -83,15 +58,15 @@ def check(
     return Check(*told[0], *told[1], results, alpha, strict, len(tested), findings, proven)
 
 
-def _pair(subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> Paired | None:
+def _pair(subject: Subject, run: Run, baseline: Run | None) -> Paired | None:
     """Values of the same examples behind a value of the baseline, first, and of the run."""
     if subject.records is None or baseline is None:
         return None
     ours, theirs = subject.records
-    return pair(values_behind(theirs, baseline.table), values_behind(ours, run.table))
+    return pair(baseline.values(theirs), run.values(ours))
 
 
-def _examined(rule: Rule, subject: Subject, run: CheckedRun, baseline: CheckedRun | None) -> RuleResult:
+def _examined(rule: Rule, subject: Subject, run: Run, baseline: Run | None) -> RuleResult:
     """The result before the p-values are adjusted: ``passed`` where the value keeps the rule, else ``undecided``, or ``failed`` where it is exact."""
     limit = None if subject.metric is None else limit_of(rule, subject.metric)
     blank = RuleResult(

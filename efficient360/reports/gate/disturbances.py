@@ -1,11 +1,8 @@
 """What disturbed the timings that rules are about, in the run and in the baseline."""
 
-import re
 from collections.abc import Iterator, Sequence
 
-from efficient360.core.figures import Table
-from efficient360.core.findings import DISTURBED, Finding, findings_of
-from efficient360.core.measurement import Measurement
+from efficient360.core.findings import DISTURBED, Finding, disturbance, findings_in
 from efficient360.reports.gate.results import RuleResult
 from efficient360.reports.gate.rule import AXES
 from efficient360.reports.report import Report
@@ -24,10 +21,7 @@ def _evaluators(report: Report, results: Sequence[RuleResult]) -> set[str]:
 
 
 def _of(report: Report, evaluators: set[str], whose: str) -> Iterator[Finding]:
-    figures = [f for r in report.records if r.evaluator in evaluators and isinstance(r.outcome, Measurement) for f in r.outcome.extra]
-    found = [finding for figure in figures if isinstance(figure, Table) for finding in findings_of(figure) if finding.code == DISTURBED]
-    # Artefacts are disturbed alike: each kind of disturbance is told once.
-    by_kind = {re.sub(r"[\d.]+", "", finding.message): finding for finding in reversed(found)}
-    messages, advice = (list(dict.fromkeys(texts)) for texts in ([f.message for f in by_kind.values()], [f.advice for f in by_kind.values()]))
-    if messages:
-        yield Finding(DISTURBED, f"the timing of {whose} was disturbed: {'; '.join(messages)}", "; ".join(advice))
+    outcomes = [r.outcome for r in report.records if r.evaluator in evaluators]
+    found = [finding for outcome in outcomes for finding in findings_in(outcome) if finding.code == DISTURBED]
+    if found:
+        yield disturbance(found, f"the timing of {whose}")

@@ -5,7 +5,6 @@ alarm in at most ``alpha`` of the cases.
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
@@ -16,9 +15,10 @@ from scipy import stats
 from efficient360.core import formatting
 from efficient360.core.arrays import Floats
 from efficient360.core.measurement import LEVEL, Interval, Measurement
-from efficient360.core.statistics import ROUNDING, bootstrap_mean, newcombe_paired
-from efficient360.reports.comparing.evidence import REPEATS, difference_interval, swap_p_value, untested_reason
+from efficient360.core.statistics import ROUNDING, bootstrap_mean, is_binary, paired_interval
+from efficient360.reports.comparing.evidence import difference_interval, swap_p_value, untested_reason
 from efficient360.reports.comparing.example_values import Paired
+from efficient360.reports.comparing.standard_errors import Error, error_of, error_of_difference, longer_side
 
 RESAMPLES: Final = 1000
 LOGARITHMS: Final = "mover of logarithms"
@@ -47,22 +47,6 @@ class Evidence:
     interval: Interval | None = None
 
 
-@final
-@dataclass(frozen=True)
-class _Error:
-    """How far a value may be off.
-
-    Args:
-        normal: Standard error that its interval stands for if it is normal.
-        student: The one that it stands for if it is Student's t over few repeats.
-        freedom: Their degrees of freedom; infinite where it is not.
-    """
-
-    normal: float
-    student: float = 0.0
-    freedom: float = math.inf
-
-
 def value_evidence(m: Measurement, limit: float, below: bool) -> Evidence:
     """Evidence that the true value lies below ``limit`` (above it, unless ``below``).
 
@@ -76,7 +60,7 @@ def value_evidence(m: Measurement, limit: float, below: bool) -> Evidence:
     if m.interval.method in _BINOMIAL and 0 <= limit <= 1 and abs(hits - round(hits)) < 1e-6 * m.n:
         p = stats.binomtest(round(hits), m.n, limit, alternative="less" if below else "greater").pvalue
         return Evidence(float(p), False, f"binomial test over {formatting.count(m.n)} examples", m.interval)
-    error = _error(m, m.interval.high - m.value if m.value < limit else m.value - m.interval.low)
+    error = error_of(m, m.interval.high - m.value if m.value < limit else m.value - m.interval.low)
     if error.normal == 0:
         return Evidence(None, False, "an interval of no width", m.interval)
     return Evidence(_p_value(m.value - limit, error, below), False, "interval of the value", m.interval)
@@ -87,18 +71,14 @@ def change_evidence(run: Measurement, baseline: Measurement, factor: float, shif
 
     The two errors are taken as independent, and the longer side of each interval for its error, as ``compare`` does.
     """
-    if run.exact and baseline.exact:
-        return Evidence(None, True, "exact values")
-    if reason := untested_reason(run) or untested_reason(baseline):
-        return Evidence(None, False, reason)
-    ours, theirs = _error(run, _longer_side(run)), _error(baseline, _longer_side(baseline))
-    error = _difference(ours, theirs, factor)
-    if error.normal == 0:
-        return Evidence(None, False, "intervals of no width")
+    if (untested := _no_test(run, baseline)) is not None:
+        return untested
+    ours, theirs = error_of(run, longer_side(run)), error_of(baseline, longer_side(baseline))
     own = _own_factor(factor, run.value, baseline.value)
-    interval = difference_interval(baseline, run) if own == 1 else _around(run.value - baseline.value, _difference(ours, theirs, own), "two intervals")
-    basis = "repeats of the two values" if math.isfinite(error.freedom) else "intervals of the two values"
-    return Evidence(_p_value(run.value - factor * baseline.value - shift, error, below), False, basis, interval)
+    interval = difference_interval(baseline, run)
+    if own != 1:
+        interval = _around(run.value - baseline.value, error_of_difference(ours, theirs, own), "two intervals")
+    return _tested(run.value - factor * baseline.value - shift, error_of_difference(ours, theirs, factor), below, interval)
 
 
 def ratio_evidence(run: Measurement, baseline: Measurement, factor: float, below: bool) -> Evidence:
@@ -106,19 +86,30 @@ def ratio_evidence(run: Measurement, baseline: Measurement, factor: float, below
 
     Both values and the ends of their intervals are above 0, see :func:`is_positive`.
     """
-    if run.exact and baseline.exact:
-        return Evidence(None, True, "exact values")
-    if reason := untested_reason(run) or untested_reason(baseline):
-        return Evidence(None, False, reason)
+    if (untested := _no_test(run, baseline)) is not None:
+        return untested
     (low, high), (base_low, base_high) = _log_sides(run), _log_sides(baseline)
-    error = _difference(_error(run, max(low, high)), _error(baseline, max(base_low, base_high)), 1.0)
-    if error.normal == 0:
-        return Evidence(None, False, "intervals of no width")
     ratio = run.value / baseline.value
     ends = ratio * math.exp(-math.hypot(low, base_high)), ratio * math.exp(math.hypot(high, base_low))  # MOVER, Zou & Donner 2008
     interval = Interval(baseline.value * (ends[0] - 1), baseline.value * (ends[1] - 1), LOGARITHMS)
+    error = error_of_difference(error_of(run, max(low, high)), error_of(baseline, max(base_low, base_high)))
+    return _tested(math.log(ratio / factor), error, below, interval)
+
+
+def _no_test(run: Measurement, baseline: Measurement) -> Evidence | None:
+    """Why two values need no test, or can't have one; ``None`` where their intervals make one."""
+    if run.exact and baseline.exact:
+        return Evidence(None, True, "exact values")
+    reason = untested_reason(run) or untested_reason(baseline)
+    return Evidence(None, False, reason) if reason else None
+
+
+def _tested(distance: float, error: Error, below: bool, interval: Interval | None) -> Evidence:
+    """Evidence from the distance of two values to the limit, and the error of their difference."""
+    if error.normal == 0:
+        return Evidence(None, False, "intervals of no width")
     basis = "repeats of the two values" if math.isfinite(error.freedom) else "intervals of the two values"
-    return Evidence(_p_value(math.log(ratio / factor), error, below), False, basis, interval)
+    return Evidence(_p_value(distance, error, below), False, basis, interval)
 
 
 def is_positive(m: Measurement) -> bool:
@@ -143,10 +134,9 @@ def paired_evidence(pair: Paired, factor: float, shift: float, below: bool) -> E
     if pair.statistic is not None:
         return _of_statistic(pair, pair.statistic, factor, shift, below, basis)
     first, second = pair.first[:, 0], pair.second[:, 0]
-    if factor == 1 and bool(np.isin(np.concatenate([first, second]), (0.0, 1.0)).all()):
-        both, gained, lost = (int(mask.sum()) for mask in (first * second == 1, second > first, first > second))
-        interval = newcombe_paired(both, gained, lost, len(pair) - both - gained - lost)
-        return Evidence(_binary_p_value(gained, lost, len(pair), shift, below), False, basis, interval)
+    if factor == 1 and is_binary(first, second):
+        p = _binary_p_value(int((second > first).sum()), int((first > second).sum()), len(pair), shift, below)
+        return Evidence(p, False, basis, paired_interval(first, second, seed=0))
     own = _own_factor(factor, float(second.mean()), float(first.mean()))
     spread, moved = bootstrap_mean(second - own * first, seed=0), (own - 1) * float(first.mean())
     interval = Interval(spread.low + moved, spread.high + moved, spread.method)
@@ -196,7 +186,7 @@ def _of_statistic(pair: Paired, statistic: Callable[[Floats], Floats], factor: f
     if not np.isfinite(np.concatenate([first, second, [ours, theirs]])).all():
         return Evidence(None, False, "a statistic that some resamples lack")
     error = float((second - factor * first).std(ddof=1))
-    interval = _around(ours - theirs, _Error(float((second - _own_factor(factor, ours, theirs) * first).std(ddof=1))), "paired-bootstrap")
+    interval = _around(ours - theirs, Error(float((second - _own_factor(factor, ours, theirs) * first).std(ddof=1))), "paired-bootstrap")
     if factor == 1 and abs(shift) < ROUNDING:
         two_sided = swap_p_value(pair)
         return Evidence(two_sided / 2 if (ours < theirs if below else ours > theirs) else 1 - two_sided / 2, False, basis, interval)
@@ -210,35 +200,11 @@ def _own_factor(factor: float, run: float, baseline: float) -> float:
     return 1.0 if factor == 1 or baseline == 0 else run / baseline
 
 
-def _around(value: float, error: _Error, method: str) -> Interval:
+def _around(value: float, error: Error, method: str) -> Interval:
     return Interval(value - _Z * error.normal, value + _Z * error.normal, method)
 
 
-def _longer_side(m: Measurement) -> float:
-    return 0.0 if m.interval is None else max(m.interval.high - m.value, m.value - m.interval.low)
-
-
-def _error(m: Measurement, side: float) -> _Error:
-    """The error that a side of an interval stands for; none for an exact value."""
-    if m.interval is None:
-        return _Error(0.0)
-    quantile, side = (1 + (m.interval.level or LEVEL)) / 2, max(0.0, side)
-    normal = side / float(stats.norm.ppf(quantile))
-    if not m.interval.method.startswith(REPEATS):
-        return _Error(normal, normal)
-    counted = re.search(r"over (\d+)", m.interval.method)
-    freedom = max(1, (int(counted[1]) if counted else m.n) - 1)
-    return _Error(normal, side / float(stats.t.ppf(quantile, freedom)), freedom)
-
-
-def _difference(first: _Error, second: _Error, factor: float) -> _Error:
-    """The error of ``first - factor * second``, with the degrees of freedom of Welch (1947) and Satterthwaite."""
-    student = math.hypot(first.student, factor * second.student)
-    weights = first.student**4 / first.freedom + (factor * second.student) ** 4 / second.freedom
-    return _Error(math.hypot(first.normal, factor * second.normal), student, student**4 / weights if weights else math.inf)
-
-
-def _p_value(distance: float, error: _Error, below: bool) -> float:
+def _p_value(distance: float, error: Error, below: bool) -> float:
     """Of few repeats the larger of two: Student's t, whose tails are long, and the normal's, as their intervals also hold what no repeat within a run shows."""
     p = _tail(distance / error.normal, below)
     if not math.isfinite(error.freedom) or error.student == 0:

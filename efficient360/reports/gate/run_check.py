@@ -9,8 +9,9 @@ from typing import Any, final
 from efficient360.core.paths import user_path
 from efficient360.plugins.registry import dimensions
 from efficient360.reports.comparing.example_values import ExampleTable
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.folder import read
-from efficient360.reports.gate.check import ALPHA, CheckedRun
+from efficient360.reports.gate.check import ALPHA
 from efficient360.reports.gate.check import check as check_run
 from efficient360.reports.gate.junit import junit
 from efficient360.reports.gate.markdown import markdown
@@ -114,8 +115,8 @@ def check(
     chance = next((number for number in (alpha, file.alpha) if number is not None), ALPHA)
     all_rules, modes = [*file.rules, *parsed], (strict or file.strict, proven or file.proven)
     if theirs is None:
-        return CheckResult(check_run(CheckedRun(ours.report, ours.folder, ExampleTable({})), all_rules, None, chance, *modes))
-    sides = [CheckedRun(one.report, one.folder, ExampleTable.of(one.folder)) for one in (ours, theirs)]
+        return CheckResult(check_run(Run(ours.report, ExampleTable({}), ours.folder), all_rules, None, chance, *modes))
+    sides = [Run.of(one.report, one.folder) for one in (ours, theirs)]
     return CheckResult(check_run(sides[0], all_rules, sides[1], chance, *modes))
 
 

@@ -38,8 +38,7 @@ def subject(result: RuleResult) -> str:
     """What a rule is about: ``Median latency, ONNX Runtime · batch size = 1``."""
     if result.evaluator == AXES:
         return f"score of the axis {result.rule.metric}"
-    conditions = names.conditions(result.conditions)
-    return names.title(result.rule.metric) + (f", {conditions}" if conditions else "")
+    return names.subject(result.rule.metric, result.conditions)
 
 
 def value(result: RuleResult) -> str:

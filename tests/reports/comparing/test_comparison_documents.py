@@ -18,8 +18,9 @@ from efficient360.core.outcome import Record
 from efficient360.core.terminal import plain
 from efficient360.errors import MetricError, SettingsError
 from efficient360.reports.comparing import documents, text, words
+from efficient360.reports.comparing.run import Run
 from efficient360.reports.comparing.verdicts import Comparison
-from efficient360.reports.comparison import Run, compare_runs
+from efficient360.reports.comparison import compare_runs
 from efficient360.reports.run_comparison import RunComparison
 
 RNG = np.random.default_rng(0)
