@@ -95,7 +95,7 @@ def _alert(alert: Alert) -> Text:
 
 
 def _axes(scores: Sequence[AxisScore]) -> Iterator[RenderableType]:
-    measured = [score for score in scores if score.axis.coverage > 0 or score.axis.score is not None]
+    measured = [score for score in scores if score.axis.coverage > 0 or score.axis.score is not None or score.axis.void]
     rest = [score for score in scores if score not in measured]
     if measured:
         scored = sum(score.axis.score is not None for score in scores)

@@ -75,3 +75,13 @@ def test_as_data_it_is_json_with_every_outcome() -> None:
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(len, plain(summary(synthetic.report()), width).splitlines())) <= width
+
+
+def test_a_void_axis_is_called_void_and_not_unmeasured() -> None:
+    report = synthetic.report()
+    axis = next(axis for axis in report.axes if axis.score is not None and len(axis.parts) == 1)
+    part = dataclasses.replace(axis.parts[0], measurement=None, score=None, reason="void: the splits differ")
+    void = dataclasses.replace(axis, parts=[part], score=None, coverage=0.0)
+    text = shown(dataclasses.replace(report, axes=[void if one is axis else one for one in report.axes]))
+    line = next(line for line in text.splitlines() if line.strip().startswith(axis.dimension.title))
+    assert "the splits differ" in line
