@@ -1,7 +1,9 @@
 """``--arch path/to/file.py:build``: a user's own network with its weights."""
 
+import importlib
 import random
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,24 @@ def test_files_beside_it_are_imported_and_those_of_another_folder_are_not(tmp_pa
         assert OwnFileLibrary().create(f"{file}:build", {}).in_features == 8 * value
     assert str(tmp_path / "a") not in sys.path
     assert str(tmp_path / "b") not in sys.path
+
+
+def test_a_file_beside_it_wins_over_what_lies_inside_a_package(tmp_path, monkeypatch) -> None:
+    """As ``constants`` of ONNX Runtime does, whose tools put their folder on the path: once as a module that is there, once as one that could be found."""
+    package = tmp_path / "site-packages" / "package" / "tools"
+    package.mkdir(parents=True)
+    write(package, "WIDTH = 3\n", "widths.py")
+    write(package, "DEPTH = 3\n", "depths.py")
+    write(tmp_path, "WIDTH = 8\n", "widths.py")
+    write(tmp_path, "DEPTH = 2\n", "depths.py")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "site-packages"))
+    monkeypatch.syspath_prepend(str(package))
+    theirs = importlib.import_module("widths")
+    file = write(tmp_path, "from torch import nn\nfrom widths import WIDTH\nfrom depths import DEPTH\n\ndef build():\n    return nn.Linear(WIDTH, DEPTH)\n")
+    network = OwnFileLibrary().create(f"{file}:build", {})
+    assert (network.in_features, network.out_features) == (8, 2)
+    assert sys.modules.pop("widths") is theirs
+    assert sys.modules.pop("depths").DEPTH == 2
 
 
 def test_building_leaves_global_state_alone(tmp_path) -> None:

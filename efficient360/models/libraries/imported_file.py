@@ -5,8 +5,9 @@ import hashlib
 import importlib.util
 import random
 import sys
+import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -60,12 +61,14 @@ def import_file(file: Path) -> ModuleType:
 def own_siblings(file: Path) -> Iterator[None]:
     """Within it, modules beside a file can be imported; what its code sets for the whole process is put back afterwards.
 
-    Their folder comes last on the path, so that nothing lying there takes a library's name. Of two files with siblings of the same name, each gets its own.
+    Their folder comes behind Python's own modules and what is installed, so that nothing lying there takes a library's name, and before folders inside of
+    packages, which some put on the path for their own use. Of two files with siblings of the same name, each gets its own.
     """
-    folder = str(file.resolve().parent)
-    for name in _modules_in_the_way(Path(folder)):
-        del sys.modules[name]
-    sys.path.append(folder)
+    folder = file.resolve().parent
+    inner = [path for path in sys.path if _is_inside_a_package(path)]
+    hidden = {name: sys.modules.pop(name) for name in _modules_in_the_way(folder, inner)}
+    kept = {name: module for name, module in hidden.items() if _lies_in(module, inner)}
+    sys.path[:] = [path for path in sys.path if path not in inner] + [str(folder), *inner]
     dtype, numbers, arrays = torch.get_default_dtype(), random.getstate(), np.random.get_state()
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -75,16 +78,27 @@ def own_siblings(file: Path) -> Iterator[None]:
         torch.set_default_dtype(dtype)
         random.setstate(numbers)
         np.random.set_state(arrays)
-        if folder in sys.path:
-            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
+        sys.modules.update(kept)
+        if str(folder) in sys.path:
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(str(folder))]
 
 
-def _modules_in_the_way(folder: Path) -> list[str]:
-    """Modules that came from beside another user's file and have the name of one in this folder."""
-    others = [Path(path) for name, module in [*sys.modules.items()] if name.startswith(MARK) and "." not in name for path in module.__path__]
-    others = [other for other in others if other != folder]
-    if not others:
+def _modules_in_the_way(folder: Path, inner: Collection[str]) -> list[str]:
+    """Modules with the name of one in this folder that came from beside another user's file, or from a folder inside of a package."""
+    others = [path for name, module in [*sys.modules.items()] if name.startswith(MARK) and "." not in name for path in module.__path__]
+    elsewhere = [place for place in (*others, *inner) if Path(place) != folder]
+    if not elsewhere:
         return []
     tops = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
-    named = [(name, getattr(module, "__file__", None)) for name, module in [*sys.modules.items()] if name.partition(".")[0] in tops]
-    return [name for name, home in named if home is not None and any(Path(home).is_relative_to(other) for other in others)]
+    named = [(name, module) for name, module in [*sys.modules.items()] if name.partition(".")[0] in tops]
+    return [name for name, module in named if _lies_in(module, elsewhere)]
+
+
+def _lies_in(module: ModuleType, folders: Collection[str]) -> bool:
+    home = getattr(module, "__file__", None)
+    return home is not None and any(Path(home).is_relative_to(folder) for folder in folders)
+
+
+def _is_inside_a_package(path: str) -> bool:
+    """Whether it lies within an installed package: ONNX Runtime's tools import each other from there by their bare names."""
+    return any(Path(path).is_relative_to(place) and Path(path) != Path(place) for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
