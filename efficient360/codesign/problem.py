@@ -1,0 +1,97 @@
+"""The contract between the search and what is searched: a space, and how one candidate is measured. The search knows nothing of images or networks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, final
+
+from efficient360.codesign.space import Candidate, Space
+from efficient360.core.measurement import Failure, Measurement, Metric
+
+Measured = Mapping[str, Measurement]
+"""Measurements by name of the metric."""
+
+
+class Effort(StrEnum):
+    """On how many examples quality is judged."""
+
+    QUICK = "quick"
+    """Few examples of the selection part, to drop what is hopeless."""
+    FULL = "full"
+    """The whole selection part."""
+
+
+@final
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate measured once more, on examples nobody has used, in turns with the baselines.
+
+    Args:
+        candidate: Which.
+        measured: Every metric that goals may name; :class:`Failure` s by metric are left out of it.
+        failure: Why it could not be measured; then ``measured`` is empty.
+        facts: What a reader should know: artefact, files, conditions; plain JSON.
+    """
+
+    candidate: Candidate
+    measured: Measured
+    failure: Failure | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Problem(ABC):
+    """What is searched. Measuring the same candidate again may give other times, never another accuracy."""
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """What may be changed."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Digest of all that trials depend on (weights, data, device, code, seed): trials of another identity are never taken up."""
+
+    @property
+    @abstractmethod
+    def cost_metrics(self) -> Sequence[Metric]:
+        """What :meth:`cost` measures; the first is the one to minimise where no goal says another."""
+
+    @property
+    @abstractmethod
+    def quality_metrics(self) -> Sequence[Metric]:
+        """What :meth:`quality` measures; the first is the loss against the original, lower is better (``top1_drop``)."""
+
+    @abstractmethod
+    def cost(self, candidate: Candidate) -> Measured | Failure:
+        """Make the candidate, check that what was made answers as it should, and measure it on the device.
+
+        Returns:
+            The cost metrics that could be measured, at least the first; or why there are none (a conversion that fails, a parity gate that is not passed).
+
+        Raises:
+            DeviceError: The device as a whole is gone; the search stops, with all trials kept.
+        """
+
+    @abstractmethod
+    def quality(self, candidate: Candidate, effort: Effort) -> Measured | Failure:
+        """Judge a candidate whose cost was measured, on the selection part, in pairs with the original.
+
+        Raises:
+            DeviceError: As :meth:`cost`.
+        """
+
+    @abstractmethod
+    def confirm(self, candidates: Sequence[Candidate]) -> Sequence[Confirmed]:
+        """Measure candidates and baselines once more, their timed blocks taking turns, on examples that neither calibrated, trained nor selected.
+
+        Args:
+            candidates: Some that were measured before, the most promising first.
+
+        Returns:
+            One for each candidate in order. Baselines are told in ``facts``.
+
+        Raises:
+            DeviceError: As :meth:`cost`.
+        """
