@@ -1,5 +1,6 @@
 """What may be changed of a model: knobs with their settings, and the candidates that they span. Nothing here knows of images, networks or runtimes."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
@@ -103,11 +104,7 @@ class Space:
 
     def all(self) -> Iterator[Candidate]:
         """Every candidate that nothing excludes; for small spaces."""
-        for number in range(self.size):
-            settings = {}
-            for knob in self.knobs:
-                number, index = divmod(number, len(knob.values))
-                settings[knob.name] = knob.values[index]
-            candidate = Candidate(settings)
+        for settings in itertools.product(*(knob.values for knob in self.knobs)):
+            candidate = Candidate(dict(zip((knob.name for knob in self.knobs), settings, strict=True)))
             if not self.excluded(candidate):
                 yield candidate
