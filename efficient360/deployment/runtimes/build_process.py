@@ -27,6 +27,7 @@ def main() -> None:
         calibration=None if calibration is None else Path(calibration),
         shared=Path(request["shared"]),
         folder=Path(request["folder"]),
+        float_layers=tuple(request["float_layers"]),
     )
     converter = runtime(request["runtime"])
     try:
