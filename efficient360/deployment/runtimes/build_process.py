@@ -11,6 +11,7 @@ from typing import Any
 
 from efficient360.deployment.runtimes.catalogue import runtime
 from efficient360.deployment.runtimes.runtime import Build, Precision
+from efficient360.deployment.runtimes.signature import Signature
 from efficient360.errors import Unsupported
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         calibration=None if calibration is None else Path(calibration),
         shared=Path(request["shared"]),
         folder=Path(request["folder"]),
+        signature=None if request.get("signature") is None else Signature.from_json(request["signature"]),
     )
     converter = runtime(request["runtime"])
     try:
