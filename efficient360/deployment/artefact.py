@@ -19,7 +19,7 @@ from efficient360.deployment.devices.worker import WorkerProcess
 from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.parity import Parity, parity
-from efficient360.deployment.runtimes.runtime import Artefact, Precision
+from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.errors import RunError
 from efficient360.evaluator import Examples
 from efficient360.models.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ class Deployment:
     Args:
         model: The artefact, running.
         parity: How its answers compare with the checkpoint's on probe images.
-        calibration: Which images int8 was calibrated with, ``""`` for other precisions.
+        calibration: Which images the precision was calibrated with, ``""`` for those that take none.
     """
 
     model: DeployedModel
@@ -140,7 +140,7 @@ def deploy(
         checkpoint: What is deployed.
         model: The same, loaded.
         target: ``runtime[:precision]``.
-        calibration: Images for int8.
+        calibration: Images for precisions that are calibrated.
         probes: Images of the comparison; invented ones where there are none.
         folder: Where artefacts are kept.
         seed: Of the images chosen.
@@ -151,7 +151,7 @@ def deploy(
         WorkerFailed: It can't be loaded.
     """
     name, precision = catalogue.target(target)
-    wanted = calibration if precision is Precision.INT8 else None
+    wanted = calibration if precision.calibrated else None
     chosen = None if wanted is None else calibration_images.sample_images(wanted.examples, calibration_images.CALIBRATION, seed)
     source = ModelSource(
         calibration_images.program_identity(checkpoint, calibration_images.kept_outputs(model)), model.module, model.input_size, chosen, folder

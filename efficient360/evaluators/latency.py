@@ -17,7 +17,7 @@ from efficient360.deployment.devices.timing import ArtefactResult, energy, resul
 from efficient360.deployment.runtimes import calibration_images, catalogue
 from efficient360.deployment.runtimes.building import ModelSource, build
 from efficient360.deployment.runtimes.calibration_images import CalibrationChoice
-from efficient360.deployment.runtimes.runtime import Artefact, Precision
+from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.evaluator import Context, Evaluator, Failure, Measurement, Metric, Model, Need, Outcome, Status, TorchModel, Unsupported
 
 
@@ -101,8 +101,8 @@ class Latency(Evaluator):
         """
         if not isinstance(model, TorchModel | DeployedModel):
             raise Unsupported("not-torch", f"{type(model).__name__} is no network that could be converted", "evaluate a checkpoint")
-        int8 = any(precision is Precision.INT8 for _, precision in catalogue.wanted(self.runtimes))
-        calibration = calibration_images.choose(context, int8 and isinstance(model, TorchModel))
+        calibrated = any(precision.calibrated for _, precision in catalogue.wanted(self.runtimes))
+        calibration = calibration_images.choose(context, calibrated and isinstance(model, TorchModel))
         yield from calibration.declared(self._measured(model, context, calibration))
 
     def _measured(self, model: TorchModel | DeployedModel, context: Context, calibration: CalibrationChoice) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""The split a checkpoint was trained on, never the evaluated images under another name; and the images that int8 is calibrated with."""
+"""The split a checkpoint was trained on, never the evaluated images under another name; and the images that integer precisions are calibrated with."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -13,11 +13,10 @@ from efficient360.datasets.loader import Dataset
 from efficient360.deployment.artefact import CalibrationImages
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.calibration_images import CALIBRATION
-from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.errors import DatasetError, RunError, TrainingDataError
 
 FEWEST: Final = 16
-"""Images that int8 is calibrated with at least where they must be held back from the evaluated split."""
+"""Images that a precision is calibrated with at least where they must be held back from the evaluated split."""
 SAME: Final = 0.5
 """A training split of which so large a share is among the evaluated images is none."""
 NO_SPLIT: Final = "the data set has no training split beside the evaluated one"
@@ -73,7 +72,7 @@ def training_split(dataset: Dataset | None, names: Sequence[str]) -> TrainingSpl
 
 
 def calibration_images(dataset: Dataset, training: Callable[[], TrainingSplit], target: str, seed: int) -> tuple[Dataset, CalibrationImages | None]:
-    """Images to calibrate int8 with, and the data set without those that were held back from it for that.
+    """Images to calibrate a precision with, and the data set without those that were held back from it for that.
 
     The training split where there is one; else images of the evaluated split that are not evaluated: those beyond the subset asked for, or a
     stratified part that is taken out of it.
@@ -87,7 +86,7 @@ def calibration_images(dataset: Dataset, training: Callable[[], TrainingSplit], 
     Raises:
         RunError: Too few images to hold some back.
     """
-    if catalogue.target(target)[1] is not Precision.INT8:
+    if not (precision := catalogue.target(target)[1]).calibrated:
         return dataset, None
     if (split := training().examples) is not None:
         return dataset, CalibrationImages(split, "the training split")
@@ -96,12 +95,12 @@ def calibration_images(dataset: Dataset, training: Callable[[], TrainingSplit], 
     examples = dataset.examples
     size = min(CALIBRATION, len(examples) // 4)
     if size < FEWEST:
-        message = f"int8 wants images to calibrate with; there is no training split, and {len(examples)} evaluated images are too few to hold some back"
+        message = f"{precision} wants images to calibrate with; there is no training split, and {len(examples)} evaluated images are too few to hold some back"
         raise RunError("no-calibration", message, HINT)
     held = examples.subset(size, seed)
     taken = set(held.ids)
     rest = examples.select([name for name in examples.ids if name not in taken])
-    told = f"{size} images of the evaluated split calibrate int8, as there is no training split, and are not evaluated"
+    told = f"{size} images of the evaluated split calibrate {precision}, as there is no training split, and are not evaluated"
     finding = Finding("calibration-held-back", told, HINT)
     return dataclasses.replace(dataset, examples=rest, findings=(*dataset.findings, finding)), CalibrationImages(held, "the evaluated split, held back from it")
 

@@ -28,6 +28,7 @@ def main() -> None:
         calibration=None if calibration is None else Path(calibration),
         shared=Path(request["shared"]),
         folder=Path(request["folder"]),
+        float_layers=tuple(request["float_layers"]),
         signature=None if request.get("signature") is None else Signature.from_json(request["signature"]),
     )
     converter = runtime(request["runtime"])

@@ -40,8 +40,10 @@ class ModelSource:
         identity: Digest of all that makes the program (weights, architecture, preprocessing, kept outputs): what may share stored artefacts.
         module: Pixels in [0, 1] to logits; ``torch.nn.Module``.
         size: ``(3, H, W)``.
-        calibration: Images float32 ``(n, 3, H, W)`` in [0, 1] for int8; ``None`` where there are none.
+        calibration: Images float32 ``(n, 3, H, W)`` in [0, 1] for the precisions that are calibrated; ``None`` where there are none.
         folder: Where programs and artefacts are kept.
+        float_layers: Linear layers and convolutions left in float by quantized precisions, by their names among the module's; besides those that
+            ``int8-smooth`` leaves by itself.
         signature: For a network that takes no images: what it takes and returns. ``size`` then is ``NO_IMAGES``, and ``calibration`` an array for each
             input, calls along its first axis (:func:`~efficient360.deployment.runtimes.signature.stacked`).
     """
@@ -51,6 +53,7 @@ class ModelSource:
     size: tuple[int, int, int]
     calibration: NDArray[np.float32] | Mapping[str, NDArray[Any]] | None
     folder: Path
+    float_layers: tuple[str, ...] = ()
     signature: Signature | None = None
 
 
@@ -78,8 +81,8 @@ def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 
         return Failure(Status.UNSUPPORTED, "no-other-inputs", message, f"take one of {', '.join(catalogue.for_any_program())}")
     if converter.largest_batch is not None and batch > converter.largest_batch:
         return Failure(Status.UNSUPPORTED, "no-batch", f"{converter.title} runs at most {converter.largest_batch} image at a time", "take batch 1")
-    if precision is Precision.INT8 and source.calibration is None:
-        return Failure(Status.UNSUPPORTED, "no-calibration", "int8 wants images to calibrate with, and no data set was given", "add --dataset")
+    if precision.calibrated and source.calibration is None:
+        return Failure(Status.UNSUPPORTED, "no-calibration", f"{precision} wants images to calibrate with, and no data set was given", "add --dataset")
     key = _key(source, runtime, precision, batch)
     folder = source.folder / f"{file_name(Path(runtime).stem)}-{precision}-b{batch}-{key}"
     if (kept := _kept(folder)) is not None:
@@ -109,11 +112,12 @@ _READER: Final = Reader(RunError, "unreadable-run", "delete it, and convert agai
 
 def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
     converter = catalogue.runtime(runtime)
-    calibration = "" if precision is not Precision.INT8 or source.calibration is None else _arrays_digest(source.calibration)
+    calibration = "" if not precision.calibrated or source.calibration is None else _arrays_digest(source.calibration)
     code = conversion_code(runtime)
     versions = [dict(code.libraries), catalogue.versions(converter)]
-    parts: list[Any] = [source.identity, list(source.size), Path(runtime).stem, converter.version, code.digest, versions, precision, batch, calibration]
-    parts += _signature(source)
+    in_float = sorted(source.float_layers) if precision.quantized else []
+    what = [precision, batch, calibration, in_float, *_signature(source)]
+    parts = [source.identity, list(source.size), Path(runtime).stem, converter.version, code.digest, versions, *what]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -150,7 +154,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
     shutil.rmtree(part, ignore_errors=True)
     (part / "files").mkdir(parents=True)
     calibration = None
-    if precision is Precision.INT8 and source.calibration is not None:
+    if precision.calibrated and source.calibration is not None:
         calibration = _write_calibration(source.calibration, part)
     request = {
         "runtime": runtime,
@@ -161,6 +165,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
         "calibration": None if calibration is None else str(calibration),
         "shared": str(program.parent),
         "folder": str(part / "files"),
+        "float_layers": sorted(source.float_layers) if precision.quantized else [],
         "signature": None if source.signature is None else source.signature.to_json(),
     }
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Images that int8 is calibrated with, and that artefacts are probed and timed with."""
+"""Images that integer precisions are calibrated with, and that artefacts are probed and timed with."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,13 +19,15 @@ from efficient360.models.model import Model, TorchModel
 CALIBRATION = 128
 PROBES = 16
 HELD_BACK = "evaluated split without the compared images"
-"""Condition of int8 that was calibrated without a training split."""
+"""Condition of a precision that was calibrated without a training split."""
+
+CALIBRATED = frozenset(precision.value for precision in Precision if precision.calibrated)
 
 
 @final
 @dataclass(frozen=True)
 class CalibrationChoice:
-    """The images int8 is calibrated with.
+    """The images that integer precisions are calibrated with.
 
     Args:
         images: float32 ``(n, 3, H, W)`` in [0, 1]; ``None`` where there is no data, or none is wanted.
@@ -36,9 +38,9 @@ class CalibrationChoice:
     source: str = ""
 
     def declared(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes, those of int8 with the images' source among their conditions."""
+        """The outcomes, those of calibrated precisions with the images' source among their conditions."""
         for outcome in outcomes:
-            told = self.source and outcome.conditions.get("precision") == Precision.INT8.value
+            told = self.source and outcome.conditions.get("precision") in CALIBRATED
             yield replace(outcome, conditions={**outcome.conditions, "calibration": self.source}) if told else outcome
 
 

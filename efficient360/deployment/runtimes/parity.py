@@ -9,7 +9,19 @@ from numpy.typing import NDArray
 
 from efficient360.deployment.runtimes.runtime import Precision
 
-TOLERANCE: Mapping[Precision, float] = {Precision.FP32: 0.01, Precision.FP16: 0.05, Precision.BF16: 0.10, Precision.INT8: 0.35}
+TOLERANCE: Mapping[Precision, float] = {
+    Precision.FP32: 0.01,
+    Precision.FP16: 0.05,
+    Precision.BF16: 0.10,
+    Precision.W16: 0.05,
+    Precision.W8: 0.10,
+    Precision.INT8_DYNAMIC: 0.35,
+    Precision.INT8_SMOOTH: 0.35,
+    Precision.INT8: 0.35,
+    Precision.W4_GPTQ: 0.6,
+    Precision.W4: 0.6,
+    Precision.INT4_DYNAMIC: 0.6,
+}
 """Largest mean difference of logits, as a share of their spread, that passes."""
 AGREEMENT = 0.9
 """Least top-1 agreement that passes, over images whose top-1 is decided by more than the difference allowed."""

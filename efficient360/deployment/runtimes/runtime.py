@@ -23,8 +23,32 @@ class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"
+    W16 = "w16"
+    """Weights stored in fp16, brought to float32 for computing: half the file, the arithmetic of fp32."""
+    W8 = "w8"
+    """Weights stored in 8 bits by output channel, computing in float32."""
+    INT8_DYNAMIC = "int8-dynamic"
+    """Weights in 8 bits by output channel, activations brought to 8 bits by the range of each call: products of integers without calibration."""
+    INT8_SMOOTH = "int8-smooth"
+    """As ``int8``, after outliers have been migrated from activations to weights, with the layers left in float that 8 bits harm most."""
     INT8 = "int8"
-    """Weights and activations in 8 bits, static post-training quantization with calibration images by the runtime's own quantizer."""
+    """Weights and activations in 8 bits, static post-training quantization with calibration images from least to most, by the runtime's own quantizer."""
+    W4_GPTQ = "w4-gptq"
+    """As ``w4``, each weight rounded so that it makes up for the errors of those before it on calibration images."""
+    W4 = "w4"
+    """Weights of linear layers stored in 4 bits by groups of inputs, rounded to nearest, computing in float32."""
+    INT4_DYNAMIC = "int4-dynamic"
+    """The weights of ``w4-gptq``, with activations brought to 8 bits by the range of each call: products of integers."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether converting to it takes calibration images."""
+        return self in {Precision.INT8, Precision.INT8_SMOOTH, Precision.W4_GPTQ, Precision.INT4_DYNAMIC}
+
+    @property
+    def quantized(self) -> bool:
+        """Whether weights are integers, so that layers may be left in float."""
+        return self not in {Precision.FP32, Precision.FP16, Precision.BF16, Precision.W16}
 
 
 @final
@@ -37,9 +61,10 @@ class Build:
         batch: Images in a call; the artefact takes exactly so many.
         size: ``(3, H, W)``.
         program: ``torch.export`` program on disk, pixels float32 ``(batch, 3, H, W)`` in [0, 1] to logits ``(batch, K)``, normalisation inside.
-        calibration: ``.npy`` of images float32 ``(n, 3, H, W)`` in [0, 1]; given whenever ``precision`` is int8.
+        calibration: ``.npy`` of images float32 ``(n, 3, H, W)`` in [0, 1]; given whenever ``precision`` is calibrated.
         shared: Folder of intermediate products that several runtimes use (``model.onnx``), of this program and batch alone.
         folder: Empty folder for what a device needs to run it.
+        float_layers: Linear layers and convolutions that stay in float where the precision is quantized, by their names in the network.
         signature: What a program takes and returns that is no image classifier; ``size`` then is ``NO_IMAGES``, ``batch`` 1, and ``calibration`` an ``.npz``
             with an array for each input, calls along its first axis.
     """
@@ -51,6 +76,7 @@ class Build:
     calibration: Path | None
     shared: Path
     folder: Path
+    float_layers: tuple[str, ...] = ()
     signature: Signature | None = None
 
     def calibration_inputs(self, name: str) -> Iterator[Call]:
