@@ -62,6 +62,11 @@ def installed() -> list[str]:
     return [name for name in names() if not missing(runtime(name)) and not runtime(name).unavailable()]
 
 
+def for_any_program() -> list[str]:
+    """Names of the built-in runtimes that convert programs with any inputs."""
+    return [name for name in names() if runtime(name).any_program]
+
+
 def how_to_get(converter: Runtime) -> str:
     """What to type to install it."""
     return converter.hint or (f"pip install 'efficient360[{converter.extra}]'" if converter.extra else "reinstall efficient360")

@@ -4,7 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
+import numpy as np
+from numpy.typing import NDArray
+
+from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime, named
 
 MODEL = "model.tflite"
 IN_INT8 = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
@@ -20,6 +23,7 @@ class LiteRt(Runtime):
     extra: ClassVar[str] = "litert"
     converts_with: ClassVar[tuple[str, ...]] = ("litert_torch", "litert_converter", "ai_edge_litert", "ai_edge_quantizer")
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8)
+    any_program: ClassVar[bool] = True
     hint: ClassVar[str] = "pip install 'efficient360[litert]', then pip install --no-deps litert-torch litert-converter ai-edge-quantizer"
 
     def convert(self, build: Build) -> Converted:
@@ -27,17 +31,16 @@ class LiteRt(Runtime):
         import litert_torch
 
         from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
-        from efficient360.deployment.runtimes.program import images_for, load_program
+        from efficient360.deployment.runtimes.program import load_program, samples_for
 
-        sample = (images_for(build.size, build.batch),)
-        model = litert_torch.convert(decompose_attention(load_program(build.program)), sample)
+        model = litert_torch.convert(decompose_attention(load_program(build.program)), samples_for(build))
         path = build.folder / MODEL
         model.export(str(path))
         facts = {"exporter": "litert_torch", "attention": "plain operators"}
         if build.precision is Precision.INT8:
             _quantize(path, build)
             facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
-        return Converted(settings={"model": MODEL}, facts=facts, delegation=_delegation(path))
+        return Converted(settings={"model": MODEL, **named(build)}, facts=facts, delegation=_delegation(path))
 
 
 def _quantize(path: Path, build: Build) -> None:
@@ -52,9 +55,16 @@ def _quantize(path: Path, build: Build) -> None:
         recipe.add_static_config(".*", qtyping.TFLOperationName(operation), activation_num_bits=8, weight_num_bits=8)
     # Its own moving average forgets extremes, and what lies beyond the range is cut off: the whole range serves transformers better.
     observer = calibrator.Calibrator(str(path), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    observer.calibrate({signature: [{names["inputs"][0]: call} for call in build.calibration_calls()]}, recipe)
+    calls: Any = build.calibration_inputs(names["inputs"][0])
+    if build.signature is not None:
+        calls = ({f"args_{i}": _narrow(call[name]) for i, name in enumerate(build.signature.names)} for call in calls)
+    observer.calibrate({signature: list(calls)}, recipe)
     model = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
     model.quantize(observer.get_model_qsvs(), enable_progress_report=False).export_model(str(path), overwrite=True)
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.int32) if array.dtype == np.int64 else array
 
 
 def _delegation(path: Path) -> Delegation:

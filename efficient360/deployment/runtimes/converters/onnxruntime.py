@@ -6,12 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from efficient360.core.measurement import Scalar
 from efficient360.deployment.runtimes.onnx_file import INPUT, NEEDS, onnx_file
-from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
+from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime, named
+from efficient360.deployment.runtimes.signature import Call
 
 MODEL = "model.onnx"
 QUANTIZATION = {"quantized": "Conv, Gemm, MatMul with weights", "weights": "7 of 8 bits by channel", "activations": "8 bits by tensor, from least to most"}
@@ -26,18 +24,19 @@ class OnnxRuntime(Runtime):
     extra: ClassVar[str] = "onnxruntime"
     converts_with: ClassVar[tuple[str, ...]] = ("onnxruntime", *NEEDS)
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8)
+    any_program: ClassVar[bool] = True
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.onnx``."""
-        target = build.folder / MODEL
+        target, settings = build.folder / MODEL, {"model": MODEL, **named(build)}
         if build.precision is Precision.INT8:
-            _quantize(onnx_file(build), build.calibration_calls(), target)
-            return Converted(settings={"model": MODEL}, facts=_graph(target) | QUANTIZATION)
+            _quantize(onnx_file(build), build.calibration_inputs(INPUT), target)
+            return Converted(settings=settings, facts=_graph(target) | QUANTIZATION)
         shutil.copyfile(onnx_file(build), target)
-        return Converted(settings={"model": MODEL}, facts=_graph(target))
+        return Converted(settings=settings, facts=_graph(target))
 
 
-def _quantize(source: Path, images: Iterator[NDArray[np.float32]], target: Path) -> None:
+def _quantize(source: Path, calls: Iterator[Call], target: Path) -> None:
     """Static quantization with pairs of quantize and dequantize operators around the layers that carry weights.
 
     Weights keep 7 bits: CPUs without VNNI add two products of 8 by 8 bits in 16, which overflows and ruins the answers without a word. Products of two
@@ -48,12 +47,11 @@ def _quantize(source: Path, images: Iterator[NDArray[np.float32]], target: Path)
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
-        """Hands the calibration images over one call at a time."""
+        """Hands the calibration calls over one at a time."""
 
-        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            """The next images by the name of the input, ``None`` after the last."""
-            call = next(images, None)
-            return None if call is None else {INPUT: call}
+        def get_next(self) -> Call | None:
+            """The next call by the names of the inputs, ``None`` after the last."""
+            return next(calls, None)
 
     with TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
