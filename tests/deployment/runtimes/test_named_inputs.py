@@ -54,7 +54,7 @@ def call(seed: int) -> dict[str, np.ndarray]:
 
 
 def source(folder: Path) -> ModelSource:
-    return ModelSource("reader", reader(), NO_IMAGES, stacked([call(seed) for seed in range(20, 40)]), folder, SIGNATURE)
+    return ModelSource("reader", reader(), NO_IMAGES, stacked([call(seed) for seed in range(20, 40)]), folder, signature=SIGNATURE)
 
 
 def answers(artefact: Artefact, calls: list[dict[str, np.ndarray]], folder: Path) -> dict[str, np.ndarray]:
