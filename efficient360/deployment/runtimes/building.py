@@ -22,7 +22,7 @@ from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_program
 from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
-from efficient360.deployment.runtimes.runtime_code import conversion_code
+from efficient360.deployment.runtimes.runtime_code import conversion_code, preparation_code
 from efficient360.errors import RunError, Unsupported
 
 _PROCESS: Final = "efficient360.deployment.runtimes.build_process"
@@ -117,6 +117,15 @@ def _shared(source: ModelSource, batch: int) -> Path:
     return source.folder / f"shared-b{batch}-{identity}"
 
 
+def _prepared(source: ModelSource, precision: Precision, shared: Path) -> str | None:
+    """Folder of the program that is made ready for a precision, for all runtimes; ``None`` where it is taken as it is."""
+    if not precision.prepared or source.calibration is None:
+        return None
+    code = preparation_code()
+    parts = [code.digest, dict(code.libraries), hashlib.sha256(source.calibration.tobytes()).hexdigest(), sorted(source.float_layers)]
+    return str(shared / f"{precision.prepared}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}")
+
+
 def _program(source: ModelSource, batch: int) -> Path:
     path = _shared(source, batch) / "program.pt2"
     if not path.is_file():
@@ -143,6 +152,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
         "shared": str(program.parent),
         "folder": str(part / "files"),
         "float_layers": sorted(source.float_layers) if precision.quantized else [],
+        "prepared": _prepared(source, precision, program.parent),
     }
     began = time.monotonic()
     answer = _ask(request, timeout)
