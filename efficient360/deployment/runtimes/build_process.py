@@ -6,9 +6,11 @@ import re
 import sys
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from efficient360.core.measurement import Scalar
 from efficient360.deployment.runtimes.catalogue import runtime
 from efficient360.deployment.runtimes.runtime import Build, Precision
 from efficient360.deployment.runtimes.signature import Signature
@@ -35,7 +37,9 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            answer: dict[str, Any] = dataclasses.asdict(converter.convert(build))
+            build, facts = _ready(build, request["prepared"])
+            converted = converter.convert(build)
+            answer: dict[str, Any] = dataclasses.asdict(dataclasses.replace(converted, facts={**converted.facts, **facts}))
     except Unsupported as error:
         answer = _error("unsupported", error.code, error.message, error.hint)
     except Exception as error:  # a converter may raise anything
@@ -44,6 +48,14 @@ def main() -> None:
         cause = f"{type(error).__name__}: {text[:400]}"
         answer = _error("failed", "conversion-failed", f"the converter for {converter.title} raised {cause}", "the other runtimes are not touched by it")
     (build.folder.parent / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _ready(build: Build, folder: str | None) -> tuple[Build, Mapping[str, Scalar]]:
+    if folder is None:
+        return build, {}
+    from efficient360.deployment.runtimes.quantization.prepared import prepare  # with torch, which few converters need
+
+    return prepare(build, Path(folder))
 
 
 def _error(status: str, code: str, message: str, hint: str) -> dict[str, Any]:

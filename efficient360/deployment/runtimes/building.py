@@ -23,7 +23,7 @@ from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.program import export_called, export_program, samples_of
 from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
-from efficient360.deployment.runtimes.runtime_code import conversion_code
+from efficient360.deployment.runtimes.runtime_code import conversion_code, preparation_code
 from efficient360.deployment.runtimes.signature import Signature
 from efficient360.errors import RunError, Unsupported
 
@@ -79,6 +79,9 @@ def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 
     if source.signature is not None and not converter.any_program:
         message = f"{converter.title} is only given image classifiers here"
         return Failure(Status.UNSUPPORTED, "no-other-inputs", message, f"take one of {', '.join(catalogue.for_any_program())}")
+    if source.signature is not None and precision.prepared:
+        message = f"{precision} is calibrated for image classifiers alone, not for programs with inputs of their own"
+        return Failure(Status.UNSUPPORTED, "no-precision", message, "take int8, int8-dynamic, w8 or w4")
     if converter.largest_batch is not None and batch > converter.largest_batch:
         return Failure(Status.UNSUPPORTED, "no-batch", f"{converter.title} runs at most {converter.largest_batch} image at a time", "take batch 1")
     if precision.calibrated and source.calibration is None:
@@ -139,6 +142,15 @@ def _shared(source: ModelSource, batch: int) -> Path:
     return source.folder / f"shared-b{batch}-{identity}"
 
 
+def _prepared(source: ModelSource, precision: Precision, shared: Path) -> str | None:
+    """Folder of the program that is made ready for a precision, for all runtimes; ``None`` where it is taken as it is."""
+    if not precision.prepared or source.calibration is None:
+        return None
+    code = preparation_code()
+    parts = [code.digest, dict(code.libraries), _arrays_digest(source.calibration), sorted(source.float_layers)]
+    return str(shared / f"{precision.prepared}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}")
+
+
 def _program(source: ModelSource, batch: int) -> Path:
     path = _shared(source, batch) / "program.pt2"
     if not path.is_file() and source.signature is not None:
@@ -166,6 +178,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
         "shared": str(program.parent),
         "folder": str(part / "files"),
         "float_layers": sorted(source.float_layers) if precision.quantized else [],
+        "prepared": _prepared(source, precision, program.parent),
         "signature": None if source.signature is None else source.signature.to_json(),
     }
     began = time.monotonic()

@@ -46,6 +46,13 @@ class Precision(StrEnum):
         return self in {Precision.INT8, Precision.INT8_SMOOTH, Precision.W4_GPTQ, Precision.INT4_DYNAMIC}
 
     @property
+    def prepared(self) -> str:
+        """What is done to the program before a runtime sees it, ``""`` for nothing; the same for all runtimes."""
+        if self is Precision.INT8_SMOOTH:
+            return "smooth"
+        return "gptq" if self in {Precision.W4_GPTQ, Precision.INT4_DYNAMIC} else ""
+
+    @property
     def quantized(self) -> bool:
         """Whether weights are integers, so that layers may be left in float."""
         return self not in {Precision.FP32, Precision.FP16, Precision.BF16, Precision.W16}

@@ -29,6 +29,11 @@ def conversion_code(runtime: str) -> Code:
     return code_of([module(f"{ROOM}.building"), module(f"{ROOM}.build_process"), *_converter(runtime)], _LOOKED_UP)
 
 
+def preparation_code() -> Code:
+    """What makes a program ready for quantization, whatever the runtime."""
+    return code_of([module(f"{ROOM}.quantization.prepared")])
+
+
 def timing_code(runtime: str, device: type) -> Code:
     """What runs an artefact and takes its time: the worker, this runtime's session, the device, and what makes numbers of raw times.
 

@@ -2,7 +2,11 @@
 
 from typing import Any, ClassVar, final
 
+import numpy as np
+
+from efficient360.core.close_names import did_you_mean
 from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
+from efficient360.errors import Unsupported
 
 MODEL = "model.pte"
 IN_INT8 = ("linear", "conv2d")
@@ -17,7 +21,7 @@ class ExecuTorch(Runtime):
     title: ClassVar[str] = "ExecuTorch"
     extra: ClassVar[str] = "executorch"
     converts_with: ClassVar[tuple[str, ...]] = ("executorch", "torchao")
-    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8)
+    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8_DYNAMIC, Precision.INT8_SMOOTH, Precision.INT8)
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.pte``."""
@@ -31,9 +35,10 @@ class ExecuTorch(Runtime):
         facts = {"backend": "XNNPACK", "attention": "plain operators"}
         with torch.no_grad():
             program = torch.export.export(decompose_attention(load_program(build.program)), (images_for(build.size, build.batch),))
-            if build.precision is Precision.INT8:
+            if build.precision.quantized:
                 program = _quantized(program, build)
-                facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
+                activations = "activations by the range of each call" if build.precision is Precision.INT8_DYNAMIC else "static activations"
+                facts |= {"quantization": activations, "quantized": ", ".join(IN_INT8)}
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         delegation = _delegation(edge.exported_program().graph_module)
         (build.folder / MODEL).write_bytes(edge.to_executorch().buffer)
@@ -41,18 +46,27 @@ class ExecuTorch(Runtime):
 
 
 def _quantized(program: Any, build: Build) -> Any:
-    """The program with weights in 8 bits by channel and activations in 8 bits by tensor, their ranges taken from the calibration images."""
+    """The program with weights in 8 bits by channel and activations in 8 bits by tensor, their ranges those of the calibration images or of each call."""
     import torch
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from efficient360.deployment.runtimes.program import images_for
+    from efficient360.deployment.runtimes.quantization.layers import layers_of
 
+    dynamic = build.precision is Precision.INT8_DYNAMIC
+    module = program.module()
+    layers = layers_of(module)
+    absent = [name for name in build.float_layers if name not in layers]
+    if absent:
+        raise Unsupported("no-such-layer", f"the network has no linear layer or convolution called {absent[0]!r}", did_you_mean(absent[0], list(layers)))
+    left = {node.name for name in build.float_layers for node in layers[name].nodes}
     quantizer: Any = XNNPACKQuantizer()
-    for operator in IN_INT8:
-        quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True))
-    observed = prepare_pt2e(program.module(), quantizer)
-    for images in build.calibration_calls():
+    quantizer.set_filter_function(lambda node: node.name not in left)
+    for operator in IN_INT8[:1] if dynamic else IN_INT8:
+        quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic))
+    observed = prepare_pt2e(module, quantizer)
+    for images in (np.full((build.batch, *build.size), 0.5, np.float32),) if dynamic else build.calibration_calls():
         observed(torch.from_numpy(images))
     return torch.export.export(convert_pt2e(observed), (images_for(build.size, build.batch),))
 

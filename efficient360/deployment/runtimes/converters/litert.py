@@ -4,14 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime, named
 
 MODEL = "model.tflite"
-IN_INT8 = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
-"""What int8 quantizes. With every operator in int8, softmax, GELU and normalisation lose accuracy, and XNNPACK takes a transformer in dozens of pieces."""
 
 
 @final
@@ -22,7 +17,17 @@ class LiteRt(Runtime):
     title: ClassVar[str] = "LiteRT"
     extra: ClassVar[str] = "litert"
     converts_with: ClassVar[tuple[str, ...]] = ("litert_torch", "litert_converter", "ai_edge_litert", "ai_edge_quantizer")
-    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.INT8)
+    precisions: ClassVar[tuple[Precision, ...]] = (
+        Precision.FP32,
+        Precision.W16,
+        Precision.W8,
+        Precision.INT8_DYNAMIC,
+        Precision.INT8_SMOOTH,
+        Precision.INT8,
+        Precision.W4_GPTQ,
+        Precision.W4,
+        Precision.INT4_DYNAMIC,
+    )
     any_program: ClassVar[bool] = True
     hint: ClassVar[str] = "pip install 'efficient360[litert]', then pip install --no-deps litert-torch litert-converter ai-edge-quantizer"
 
@@ -37,34 +42,11 @@ class LiteRt(Runtime):
         path = build.folder / MODEL
         model.export(str(path))
         facts = {"exporter": "litert_torch", "attention": "plain operators"}
-        if build.precision is Precision.INT8:
-            _quantize(path, build)
-            facts |= {"quantization": "static activations", "quantized": ", ".join(IN_INT8)}
+        if build.precision is not Precision.FP32:
+            from efficient360.deployment.runtimes.quantization.litert_quantizer import quantize
+
+            facts |= quantize(path, build)
         return Converted(settings={"model": MODEL, **named(build)}, facts=facts, delegation=_delegation(path))
-
-
-def _quantize(path: Path, build: Build) -> None:
-    """Put the model with weights in 8 bits by channel, activations in 8 bits by tensor, in place of the one in float."""
-    from ai_edge_litert.interpreter import Interpreter
-    from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
-
-    ((signature, names),) = Interpreter(str(path)).get_signature_list().items()
-    recipe = recipe_manager.RecipeManager()
-    for operation in IN_INT8:
-        recipe.add_static_config(".*", qtyping.TFLOperationName(operation), activation_num_bits=8, weight_num_bits=8)
-    # Its own moving average forgets extremes, and what lies beyond the range is cut off: the whole range serves transformers better.
-    observer = calibrator.Calibrator(str(path), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    calls: Any = build.calibration_inputs(names["inputs"][0])
-    if build.signature is not None:
-        calls = ({f"args_{i}": _narrow(call[name]) for i, name in enumerate(build.signature.names)} for call in calls)
-    observer.calibrate({signature: list(calls)}, recipe)
-    model = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
-    model.quantize(observer.get_model_qsvs(), enable_progress_report=False).export_model(str(path), overwrite=True)
-
-
-def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    return array.astype(np.int32) if array.dtype == np.int64 else array
 
 
 def _delegation(path: Path) -> Delegation:

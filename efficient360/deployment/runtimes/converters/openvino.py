@@ -1,14 +1,13 @@
 """OpenVINO."""
 
-import logging
 import re
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime, named
 from efficient360.errors import Unsupported
 
 MODEL = "model.xml"
-HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.INT8: "f32"}
+BF16, FP32 = "bf16", "f32"
 """The precision OpenVINO is told to compute floating-point operators in: left alone it takes bf16 wherever the CPU has it."""
 
 
@@ -21,8 +20,17 @@ class OpenVino(Runtime):
     extra: ClassVar[str] = "openvino"
     converts_with: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
     version: ClassVar[int] = 2
-    precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.BF16, Precision.INT8)
     any_program: ClassVar[bool] = True
+    precisions: ClassVar[tuple[Precision, ...]] = (
+        Precision.FP32,
+        Precision.BF16,
+        Precision.W16,
+        Precision.W8,
+        Precision.INT8_SMOOTH,
+        Precision.INT8,
+        Precision.W4_GPTQ,
+        Precision.W4,
+    )
 
     def convert(self, build: Build) -> Converted:
         """Write ``model.xml`` and ``model.bin``; bf16 is a matter of computing, its file is that of fp32.
@@ -46,26 +54,19 @@ class OpenVino(Runtime):
                 for port, name in zip(ports, names, strict=True):
                     port.get_tensor().set_names({name})
         facts = {"converter": "PyTorch frontend"}
-        if build.precision is Precision.INT8:
-            model = _quantized(model, list(build.calibration_calls() if build.signature is None else build.calibration_inputs("")))
-            facts["quantizer"] = "NNCF, transformer, weights in 7 of 8 bits"
-        openvino.save_model(model, build.folder / MODEL, compress_to_fp16=False)
-        return Converted(settings={"model": MODEL, "precision": HINTS[build.precision], **named(build)}, facts=facts)
+        if build.precision.quantized:
+            from efficient360.deployment.runtimes.quantization.openvino_quantizer import quantize
+
+            model, told = quantize(model, build)
+            facts |= told
+        in_half = build.precision is Precision.W16
+        facts |= {"weights": "fp16, brought to float32 when the model is loaded"} if in_half else {}
+        openvino.save_model(model, build.folder / MODEL, compress_to_fp16=in_half)
+        return Converted(settings={"model": MODEL, "precision": BF16 if build.precision is Precision.BF16 else FP32, **named(build)}, facts=facts)
 
 
 def _shapes(build: Build) -> list[list[int]]:
     return [[build.batch, *build.size]] if build.signature is None else [list(spec.shape) for spec in build.signature.inputs]
-
-
-def _quantized(model: Any, calls: list[Any]) -> Any:
-    """NNCF's static quantization, all of it calibrated; weights keep 7 bits, since CPUs without VNNI overflow with 8 and answer wrongly without a word."""
-    import nncf
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
-
-    nncf.set_log_level(logging.ERROR)
-    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
-    transformer = nncf.ModelType.TRANSFORMER
-    return nncf.quantize(model, nncf.Dataset(calls), model_type=transformer, subset_size=len(calls), advanced_parameters=advanced)
 
 
 RUNTIME = OpenVino()
