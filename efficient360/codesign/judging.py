@@ -91,23 +91,26 @@ class Bar:
 
     Args:
         nearest: Least :func:`distance` of a judged candidate; ∞ without one.
+        at: Which of them that is; −1 without one.
         alone: For each goal the least that it alone would have to give way, all others being met; ∞ where no judged candidate meets the others.
     """
 
     nearest: float
+    at: int
     alone: tuple[float, ...]
 
 
 def bar(goals: Sequence[Goal], judged: Iterable[Measured]) -> Bar:
     """The bar that judged candidates set."""
-    nearest, alone = math.inf, [math.inf] * len(goals)
-    for measured in judged:
+    nearest, at, alone = math.inf, -1, [math.inf] * len(goals)
+    for index, measured in enumerate(judged):
         parts = [part.worst for part in shortfalls(goals, measured)]
-        nearest = min(nearest, max(parts))
+        if max(parts) < nearest:
+            nearest, at = max(parts), index
         for i, part in enumerate(parts):
             if all(other <= 0 for j, other in enumerate(parts) if j != i):
                 alone[i] = min(alone[i], part)
-    return Bar(nearest, tuple(alone))
+    return Bar(nearest, at, tuple(alone))
 
 
 def hopeless(goals: Sequence[Goal], measured: Measured, before: Bar) -> Goal | None:

@@ -16,6 +16,8 @@ from efficient360.codesign.warm_start import originals, warm_start
 
 MOST_STEPS: Final = 0.5
 """Share of a budget of trials that single steps may take."""
+OTHER_EVERY: Final = 4
+"""Every so manieth proposal is not the Gaussian processes' but Optuna's, should they be wrong about the space."""
 Next = tuple[Candidate, Origin]
 
 
@@ -28,21 +30,14 @@ def propose(sampler: Sampler, space: Space, what: Aims, trials: tuple[Trial, ...
     if (first := _first(view, budget)) is not None:
         return first
     turns: tuple[Callable[[], Next | None], ...] = (
-        lambda: _named(modelled(view), Origin.MODEL),
+        lambda: _named(expected_best(view), Origin.MODEL),
+        lambda: _named(modelled(view), Origin.OPTUNA),
         lambda: _named(neighbour(view), Origin.NEIGHBOUR),
         lambda: _named(drawn(view), Origin.RANDOM),
     )
-    import os
-    variant = os.environ.get("VARIANT", "tpe")
-    if variant == "tpe":
-        first, second, last = turns if number % 2 else (turns[1], turns[0], turns[2])
-    elif variant == "gp":
-        first, second, last = (lambda: _named(expected_best(view, number % 3 == 0), Origin.MODEL)), turns[1], turns[2]
-    elif variant == "gponly":
-        first, second, last = (lambda: _named(expected_best(view, False), Origin.MODEL)), turns[1], turns[2]
-    elif variant == "gptpe":
-        first, second, last = (lambda: _named(expected_best(view, False), Origin.MODEL)) if number % 3 else turns[0], turns[1], turns[2]
-    return first() or second() or last()
+    if number % OTHER_EVERY == 0:
+        turns = turns[1:]
+    return next((proposal for turn in turns if (proposal := turn()) is not None), None)
 
 
 def derived(seed: int, number: int) -> int:

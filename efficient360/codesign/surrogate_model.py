@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from efficient360.codesign.goal import Goal
@@ -20,16 +21,14 @@ from efficient360.core.measurement import Better, Metric
 
 DRAWN: Final = 400
 """Candidates drawn at random that are looked at, beside the neighbours of the best, and theirs."""
+Places = NDArray[np.int64]
 FEWEST: Final = 4
 """Fewest observations of a metric that are modelled."""
 
 
-def expected_best(view: View, improve: bool) -> Candidate | None:
-    """The untried candidate that promises most: the chance to meet every goal, times the expected improvement over the best that does.
-
-    Args:
-        view: What is known.
-        improve: Whether the front may be improved anywhere (by a random weighting of both objectives, Knowles 2006), rather than the best candidate.
+def expected_best(view: View) -> Candidate | None:
+    """The untried candidate that promises most: the chance that it can be made and meets every goal, times the expected improvement over the best that does
+    (constrained expected improvement: Gardner et al. 2014, "Bayesian optimization with inequality constraints", equation 5).
     """
     pool = _pool(view)
     grid = Grid(tuple(knob for knob in view.space.knobs if len(knob.values) > 1))
@@ -37,13 +36,13 @@ def expected_best(view: View, improve: bool) -> Candidate | None:
         return None
     at = grid.indices(pool)
     merit = np.zeros(len(pool))
-    for goal in view.aims.goals if not improve else view.aims.side:
+    for goal in view.aims.goals:
         merit += _log_chance(goal, view, grid, at)
     failing = np.array([trial.state is State.FAILED for trial in view.trials], dtype=np.float64)
     if failing.any():
         process = fit(grid, grid.indices([trial.candidate for trial in view.trials]), failing)
         merit += np.log(np.clip(1 - process.predict(at)[0], 0.02, 1.0))
-    merit += _log_improvement(view, grid, at, improve)
+    merit += _log_improvement(view, grid, at)
     return pool[int(np.argmax(merit))]
 
 
@@ -95,7 +94,7 @@ def _margin(metric: Metric, trials: Sequence[Trial], limit: float) -> float:
     return float(np.median(halves)) if halves else 0.0
 
 
-def _log_chance(goal: Goal, view: View, grid: Grid, at: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Floats:
+def _log_chance(goal: Goal, view: View, grid: Grid, at: Places) -> Floats:
     """Logarithm of the chance that candidates meet a goal by their intervals."""
     process = _process(goal.metric, view, grid)
     if process is None:
@@ -108,10 +107,8 @@ def _log_chance(goal: Goal, view: View, grid: Grid, at: np.ndarray[tuple[int, ..
     return np.asarray(stats.norm.logcdf((_transformed(goal.metric, bound, _scale(goal.metric, view)) - mean) / deviation))
 
 
-def _log_improvement(view: View, grid: Grid, at: np.ndarray[tuple[int, ...], np.dtype[np.int64]], improve: bool) -> Floats:
+def _log_improvement(view: View, grid: Grid, at: Places) -> Floats:
     """Logarithm of the expected improvement over the best trial; 0 while nothing meets the goals."""
-    if improve:
-        return _log_front(view, grid, at)
     metric = view.aims.first
     best = min((coordinate(t, metric) for t in view.trials if t.state is State.COMPLETE and meets_all(view.aims.goals, t.measured)), default=math.inf)
     process = _process(metric, view, grid)
@@ -119,21 +116,6 @@ def _log_improvement(view: View, grid: Grid, at: np.ndarray[tuple[int, ...], np.
         return np.zeros(len(at))
     mean, deviation = process.predict(at)
     return _log_expected(_transformed(metric, lowered(metric, best), _scale(metric, view)), mean, deviation)
-
-
-def _log_front(view: View, grid: Grid, at: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Floats:
-    share = float(np.random.default_rng(view.seed).random())
-    processes = [(metric, _process(metric, view, grid)) for metric in (view.aims.cost, view.aims.quality)]
-    complete = [trial for trial in view.trials if trial.state is State.COMPLETE]
-    mean, variance, seen = np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(complete))
-    for (metric, process), weight in zip(processes, (share, 1 - share), strict=True):
-        if process is None or not complete:
-            return np.zeros(len(at))
-        here, deviation = process.predict(at)
-        values = np.array([_transformed(metric, lowered(metric, coordinate(trial, metric)), _scale(metric, view)) for trial in complete])
-        spread = float(np.ptp(values)) or 1.0
-        mean, variance, seen = mean + weight * here / spread, variance + (weight * deviation / spread) ** 2, seen + weight * values / spread
-    return _log_expected(float(seen.min()), mean, np.sqrt(variance))
 
 
 def _log_expected(best: float, mean: Floats, deviation: Floats) -> Floats:

@@ -25,13 +25,15 @@ def attempt(proposal: Proposal, measuring: Measuring, what: Aims, before: Sequen
     if isinstance(cost.outcome, Failure):
         return trial.failed(cost.outcome)
     trial.cost = cost.outcome
-    standing = bar(what.goals, (t.measured for t in before if t.state is State.COMPLETE))
+    judged = [t for t in before if t.state is State.COMPLETE]
+    standing = bar(what.goals, (t.measured for t in judged))
     efforts = (Effort.FULL,) if proposal.origin is Origin.ORIGINAL else (Effort.QUICK, Effort.FULL)
     for effort in efforts:
         if proposal.origin is not Origin.ORIGINAL:
             if (missed := hopeless(what.goals, trial.measured, standing)) is not None:
-                value = measured_text(trial.measured, missed.metric)
-                return trial.dropped(f"{title(missed.metric.name)} {value} is {beyond(missed)} by more than another trial's, whatever else it had")
+                value, nearer = measured_text(trial.measured, missed.metric), judged[standing.at].number + 1
+                still = "it is farther from the goals than" if trial.quality else "even if it lost nothing it would be farther from the goals than"
+                return trial.dropped(f"{title(missed.metric.name)} {value} is {beyond(missed)}: {still} trial {nearer}")
             if trial.quality and (better := _surely_better(trial.candidate_trial(), before, what)) is not None:
                 return trial.dropped(f"trial {better.number + 1} is as good in {_name(what.cost.name)} and surely better in {_name(what.quality.name)}")
         quality = measuring.quality(proposal.candidate, effort)
