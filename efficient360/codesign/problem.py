@@ -88,7 +88,7 @@ class Problem(ABC):
     @property
     @abstractmethod
     def cost_metrics(self) -> Sequence[Metric]:
-        """What :meth:`cost` measures; the first is the one to minimise where no goal says another."""
+        """What :meth:`cost` measures; the first is the one to minimise, the others only have to keep their goals."""
 
     @property
     @abstractmethod
