@@ -106,13 +106,16 @@ def optimize(options: argparse.Namespace) -> int:
 
 
 def _result(done: Any, options: argparse.Namespace) -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
     from efficient360.cli.output import Result
     from efficient360.codesign.summary import summary
 
-    def text() -> str:
-        return "\n".join([summary(done.result).rstrip(), "", *_handed_over(done, options)])
+    def text() -> Group:
+        return Group(*summary(done.result, done.name), Text("\n" + "\n".join(_handed_over(done, options))))
 
-    return Result(text, text, lambda: _data(done))
+    return Result(text, lambda: Text("\n".join(_handed_over(done, options))), lambda: _data(done))
 
 
 def _handed_over(done: Any, options: argparse.Namespace) -> list[str]:
@@ -134,8 +137,8 @@ def _handed_over(done: Any, options: argparse.Namespace) -> list[str]:
 
 
 def _data(done: Any) -> dict[str, Any]:
-    from efficient360.codesign.result_json import result_to_json
+    from efficient360.codesign.result_json import to_json
 
-    return {"met": done.met, "folders": list(map(str, done.folders)), "page": str(done.page), "notes": dict(done.notes), "result": result_to_json(done.result)}
+    return {"met": done.met, "folders": list(map(str, done.folders)), "page": str(done.page), "notes": dict(done.notes), "result": to_json(done.result)}
 
 

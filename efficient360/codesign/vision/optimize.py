@@ -1,6 +1,7 @@
 """The whole of it: a checkpoint and goals in, a searched folder with the file to ship out."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -9,8 +10,10 @@ from efficient360.codesign.budget import Budget
 from efficient360.codesign.finish import find
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.goals import merge_goals
+from efficient360.codesign.page import Subject, render
 from efficient360.codesign.problem import Confirmed
 from efficient360.codesign.result import SearchResult
+from efficient360.codesign.result_json import to_json
 from efficient360.codesign.sampler import Sampler
 from efficient360.codesign.trial import Trial
 from efficient360.codesign.trial_log import TrialLog
@@ -19,15 +22,18 @@ from efficient360.codesign.vision.knobs import space_of, targets
 from efficient360.codesign.vision.metrics import COSTS, PACKAGE_BYTES, QUALITIES, TOP1_DROP
 from efficient360.codesign.vision.original import Original, open_original
 from efficient360.codesign.vision.problem import ImageProblem
+from efficient360.core.formatting import count, counted, duration
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import DeviceDescription
 from efficient360.execution.session import InMemory
 from efficient360.methods.distillation.recovery import Recovery
 from efficient360.models.checkpoint import CheckpointSpec
-from efficient360.storage.outcomes import Store
+from efficient360.storage.outcomes import Store, write_atomically
+from efficient360.storage.writing import into
 
 TRIALS: Final = "trials.jsonl"
+RESULT: Final = "result.json"
 PAGE: Final = "index.html"
 DEFAULT_DROP: Final = 0.01
 """Top-1 accuracy that may be lost where no goal names accuracy: without one, the search would ruin it."""
@@ -79,12 +85,14 @@ class Optimized:
         folders: What was handed over, the best first: one folder ``model/`` where the goals are met, else the nearest misses.
         page: The Pareto page.
         notes: What a reader should know: checkpoint, sizes of the parts, device, recovery training.
+        name: Of the checkpoint.
     """
 
     result: SearchResult
     folders: tuple[Path, ...]
     page: Path
     notes: Mapping[str, Any]
+    name: str
 
     @property
     def met(self) -> bool:
@@ -139,8 +147,13 @@ def optimize(order: Order, watching: Watching | None = None, given: InMemory | N
         result = find(
             problem, goals, budget, TrialLog(order.out / TRIALS), order.seed, order.sampler, on_trial=watching.on_trial, on_confirmed=watching.on_confirmed
         )
-        folders = Delivery(original, problem.making, order.out).write(result)
-        return Optimized(result, tuple(folders), order.out / PAGE, notes(original, description, order))
+        folders = tuple(Delivery(original, problem.making, order.out).write(result))
+        told = notes(original, description, order)
+        done = Optimized(result, folders, order.out / PAGE, told, original.checkpoint.name)
+        with into(order.out):
+            write_atomically(order.out / RESULT, json.dumps(to_json(result), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+            write_atomically(done.page, render(result, subject(done, order)).encode("utf-8", "replace"))
+        return done
 
 
 def completed_goals(goals: Sequence[Goal]) -> tuple[Goal, ...]:
@@ -153,6 +166,16 @@ def completed_goals(goals: Sequence[Goal]) -> tuple[Goal, ...]:
 def threads_of(asked: int, device: DeviceDescription) -> tuple[int, ...]:
     """Numbers of threads to try, the most first."""
     return (asked,) if asked else tuple(dict.fromkeys((max(1, device.cores), 1)))
+
+
+def subject(done: Optimized, order: Order) -> Subject:
+    """What the page says of the search besides its result."""
+    device, data, recovery = done.notes["device"], done.notes["data"], done.notes["recovery"]
+    where = f"device: {device['name']}, {device['emulated'] or device['cpu']}, {counted(device['cores'], 'core')} ({', '.join(device['isa']) or 'no vector extension known'})"
+    parts = f"{count(data['selection'])} images select, {count(data['final'])} others judge the end, {count(data['calibration'])} of {data['calibrated_with']} calibrate"
+    trained = f"recovery training: {duration(60 * recovery['minutes'])} each" if recovery is not None else f"no recovery training: {done.notes['no_recovery']}"
+    files = tuple((f"{folder.relative_to(order.out)}", f"{folder.relative_to(order.out)}/card.json") for folder in done.folders)
+    return Subject(done.name, (f"data: {data['name']}, {data['split']}", parts, where, trained), order.command, files)
 
 
 def notes(original: Original, device: DeviceDescription, order: Order) -> dict[str, Any]:
