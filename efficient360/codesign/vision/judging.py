@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core import canonical
+from efficient360.core.measurement import Failure, Status
 from efficient360.datasets.examples import ExampleSet
 from efficient360.datasets.images import decoder_for
+from efficient360.deployment.artefact import run_artefact
+from efficient360.deployment.devices.worker import WorkerFailed
+from efficient360.deployment.runtimes.runtime import Artefact
 from efficient360.models.checkpoint import Preprocessing
 from efficient360.models.model import Model
 from efficient360.storage.row_log import RowLog
@@ -61,13 +65,23 @@ class Answers:
                 log.append(model.logits(batch).float().cpu().numpy())
                 done += len(batch)
                 on_images(done, n)
-        logits = log.read(0, n)
+        return self._read(identity, examples, model.num_classes, n)
+
+    def artefact_hits(self, artefact: Artefact, classes: int, examples: ExampleSet, first: int | None = None) -> Hits | Failure:
+        """The same of an artefact, which runs on this machine where its answers are not kept already; or why nobody knows."""
+        n = len(examples) if first is None else min(first, len(examples))
+        if len(self._log(artefact.digest, examples, classes)) >= n:
+            return self._read(artefact.digest, examples, classes, n)
+        try:
+            with run_artefact(artefact, classes) as running:
+                return self.hits(running, artefact.digest, examples, first)
+        except WorkerFailed as error:
+            return Failure.of(Status.FAILED, error)
+
+    def _read(self, identity: str, examples: ExampleSet, classes: int, n: int) -> Hits:
+        logits = self._log(identity, examples, classes).read(0, n)
         right: Hits = (logits.argmax(1) == examples.labels[:n]) & np.isfinite(logits).all(1)
         return right
-
-    def known(self, identity: str, examples: ExampleSet, classes: int, first: int | None = None) -> bool:
-        """Whether nothing would have to be run for it."""
-        return len(self._log(identity, examples, classes)) >= (len(examples) if first is None else min(first, len(examples)))
 
     def _log(self, identity: str, examples: ExampleSet, classes: int) -> RowLog:
         name = canonical.digest([identity, list(examples.ids)], "the answers")[:24]

@@ -1,21 +1,27 @@
 """The space of an image classifier: every knob with what it offers here, and why the others are refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
 from efficient360.codesign.space import Candidate, Knob, Rule, Space
+from efficient360.core.close_names import did_you_mean
 from efficient360.deployment.devices.device import DeviceDescription
 from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Precision
 from efficient360.errors import SettingsError
+from efficient360.methods.compression.cut_settings import TITLES, conflict, cut_settings
 from efficient360.models.model import TorchModel
 
 USUAL: Final = ("litert", "openvino", "onnxruntime")
 """Runtimes that are searched where none are named, as far as they are installed; LiteRT first: it is what a variant is set beside."""
-FUSED, SPLIT: Final = "fused", "split"
+FUSED: Final = "fused"
+SPLIT: Final = "split"
 WRITES_OUT: Final = ("litert", "executorch", "ncnn")
 """Runtimes whose converters write attention out in plain operators anyway."""
+
+ONLY_PACKED: Final = ("sparsity", "clusters")
+"""Knobs that change neither time nor the size of an artefact."""
 
 
 @final
@@ -107,7 +113,37 @@ def execution_knobs(found: Sequence[Target], model: TorchModel, threads: Sequenc
     return tuple(knobs), (no_precision, same_attention), refused
 
 
-def space_of(found: Sequence[Target], model: TorchModel, threads: Sequence[int]) -> Space:
-    """The whole space of a checkpoint on a device."""
+def cut_knobs(model: TorchModel, packaged: bool) -> tuple[tuple[Knob, ...], tuple[Rule, ...], Mapping[str, str]]:
+    """What may be cut of a network, as :func:`execution_knobs`.
+
+    Args:
+        model: The original.
+        packaged: Whether the size of a compressed package counts: nothing else gets smaller by clusters and zeros, which runtimes store like other weights.
+    """
+    offered = cut_settings(model)
+    unpaid = () if packaged else tuple(name for name in ONLY_PACKED if name in offered.settings)
+    why = "no runtime that is searched gains by it: only a compressed package does (add --goal 'package_bytes<…')"
+    knobs = tuple(Knob(name, TITLES[name], values, ordered=name != "sparsity") for name, values in offered.settings.items() if name not in unpaid)
+    return knobs, (lambda candidate: conflict(candidate.settings),), {**offered.refused, **dict.fromkeys(unpaid, why)}
+
+
+def space_of(found: Sequence[Target], model: TorchModel, threads: Sequence[int], packaged: bool, kept: Collection[str] = ()) -> Space:
+    """The whole space of a checkpoint on a device.
+
+    Args:
+        found: Runtimes with their precisions.
+        model: The original.
+        threads: Numbers of threads to try.
+        packaged: As :func:`cut_knobs`.
+        kept: Knobs that are not to be turned.
+
+    Raises:
+        SettingsError: There is no such knob (``unknown-knob``).
+    """
     knobs, rules, refused = execution_knobs(found, model, threads)
-    return Space(knobs, rules, refused)
+    cuts, cut_rules, not_cut = cut_knobs(model, packaged)
+    known = [*(knob.name for knob in (*knobs, *cuts)), *refused, *not_cut]
+    if unknown := [name for name in kept if name not in known]:
+        raise SettingsError("unknown-knob", f"there is no knob {unknown[0]!r}", did_you_mean(unknown[0], known))
+    told = {**refused, **not_cut, **dict.fromkeys(kept, "kept as it is, as you asked")}
+    return Space(tuple(knob for knob in (*knobs, *cuts) if knob.name not in kept or knob.name in ("runtime", "precision")), (*rules, *cut_rules), told)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from efficient360.core.measurement import ONE, Better, Measurement, Metric
+from efficient360.core.measurement import BYTE, ONE, Better, Measurement, Metric
 from efficient360.core.statistics import newcombe_paired, wilson
 from efficient360.deployment.devices.latency_metrics import ARTEFACT_BYTES, COLD_START, ENERGY, P50, P90, RUNTIME_MEMORY
 
@@ -20,7 +20,10 @@ TOP1_DROP: Final = Metric(
     low=-1,
     high=1,
 )
-COSTS: Final[tuple[Metric, ...]] = (P50, ARTEFACT_BYTES, RUNTIME_MEMORY, P90, COLD_START, ENERGY)
+PACKAGE_BYTES: Final = Metric(
+    "package_bytes", BYTE, Better.LOWER, "Size of the artefact's files compressed by DEFLATE, as ZIP, APK and wheel packages ship them.", low=0
+)
+COSTS: Final[tuple[Metric, ...]] = (P50, ARTEFACT_BYTES, RUNTIME_MEMORY, P90, COLD_START, PACKAGE_BYTES, ENERGY)
 QUALITIES: Final[tuple[Metric, ...]] = (TOP1_DROP, TOP1)
 
 

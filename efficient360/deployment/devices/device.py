@@ -151,10 +151,12 @@ class Job:
     Args:
         artefact: What to run.
         threads: Threads for the runtime; 0 takes as many as the device has cores.
+        images: Probes of its own, where it takes images of another size than the others; ``None`` takes the probes of all.
     """
 
     artefact: Artefact
     threads: int = 0
+    images: Path | None = None
 
 
 OnProgress = Callable[[int, int], None]

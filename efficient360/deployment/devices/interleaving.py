@@ -114,11 +114,12 @@ def _renew(workspace: Workspace, session: _Session, schedule: Schedule) -> None:
     session.close()
     try:
         session.worker = worker = workspace.start()
-        loaded = load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout)
+        probes = _probes(workspace, session.job)
+        loaded = load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout, probes)
         session.starts.append(_cold(loaded))
         session.memories[session.processes] = loaded["memory"]
         if not session.processes:
-            session.loaded, session.answers = loaded, probe_logits(workspace, worker, schedule.timeout)
+            session.loaded, session.answers = loaded, probe_logits(workspace, worker, schedule.timeout, probes)
         warm = worker.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
         session.steady = session.steady and warm["steady"]
         if not session.processes:
@@ -153,16 +154,25 @@ def _cold(loaded: Mapping[str, Any]) -> ColdStart:
     return ColdStart(loaded["import"], loaded["load"], loaded["first"])
 
 
-def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
+def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float, images: str = IMAGES) -> dict[str, Any]:
     """Have a worker load an artefact and answer once.
 
     Raises:
         WorkerFailed: It could not.
     """
-    return worker.ask("load", timeout, **request(workspace, artefact, threads))
+    return worker.ask("load", timeout, **request(workspace, artefact, threads, images))
 
 
-def request(workspace: Workspace, artefact: Artefact, threads: int) -> dict[str, Any]:
+def _probes(workspace: Workspace, job: Job) -> str:
+    """Name of a job's probes on the device, where they are brought if they are its own."""
+    if job.images is None:
+        return IMAGES
+    name = f"images-{'x'.join(map(str, job.artefact.size))}.npy"
+    workspace.put(job.images, name)
+    return name
+
+
+def request(workspace: Workspace, artefact: Artefact, threads: int, images: str = IMAGES) -> dict[str, Any]:
     """What a worker must know to open an artefact, which is brought to the place."""
     workspace.put(artefact.folder, artefact.digest)
     own = catalogue.runtime(artefact.runtime).session
@@ -170,13 +180,13 @@ def request(workspace: Workspace, artefact: Artefact, threads: int) -> dict[str,
         workspace.put(own, own.name)
     settings = {**artefact.converted.settings, "threads": threads}
     session = artefact.runtime if own is None else own.name
-    return {"session": session, "folder": artefact.digest, "settings": settings, "images": IMAGES, "batch": artefact.batch}
+    return {"session": session, "folder": artefact.digest, "settings": settings, "images": images, "batch": artefact.batch}
 
 
-def probe_logits(workspace: Workspace, worker: WorkerProcess, timeout: float) -> Any:
+def probe_logits(workspace: Workspace, worker: WorkerProcess, timeout: float, images: str = IMAGES) -> Any:
     """What the loaded artefact answers to the probes: logits float32 ``(n, K)``, or the named arrays of a program with a signature."""
     name = f"logits-{worker.pid}.npy"
-    worker.ask("answer", timeout, images=IMAGES, logits=name)
+    worker.ask("answer", timeout, images=images, logits=name)
     with TemporaryDirectory() as folder:
         workspace.get(name, Path(folder) / name)
         answers = np.load(Path(folder) / name)

@@ -19,7 +19,7 @@ def hold_zeros(network: nn.Module) -> Callable[[], None]:
     def restore() -> None:
         with torch.no_grad():
             for weight, mask in sparse:
-                weight *= mask
+                weight.mul_(mask)
 
     return restore
 

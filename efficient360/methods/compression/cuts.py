@@ -161,8 +161,8 @@ def apply_cuts(model: TorchModel, cuts: Cuts, calibration: Tensor | None = None)
     Args:
         model: Left unchanged.
         cuts: What is changed of it.
-        calibration: Images float32 ``(n, 3, H, W)`` in [0, 1] of the model's size, 16 to 128 of them, none of which is evaluated; they decide which blocks, heads
-            and hidden units go, and how the others make up for them. ``None`` takes random pixels, which decide worse.
+        calibration: Images float32 ``(n, 3, H, W)`` in [0, 1] of the model's size, 16 to 128 of them, none of which is evaluated; they decide which blocks,
+            heads and hidden units go, and how the others make up for them. ``None`` takes random pixels, which decide worse.
 
     Raises:
         Unsupported: The network can't be cut this way; the message names it and the cut.

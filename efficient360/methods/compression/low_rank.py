@@ -59,8 +59,8 @@ class LowRankFactorization(Compressor):
 def factorize(module: nn.Module, network: nn.Module, percent: int, images: Tensor) -> dict[str, int]:
     """Replace linear layers by two factors that change their outputs on calibration images least; changed in place.
 
-    Truncated SVD of ``W·S`` with ``S·Sᵀ`` the covariance of the layer's inputs: the best of its rank in the outputs' squared error, where the plain one is the best
-    in the weights' (Wang et al. 2024, SVD-LLM, section 3.1). The bias takes up the mean of what is lost.
+    Truncated SVD of ``W·S`` with ``S·Sᵀ`` the covariance of the layer's inputs: the best of its rank in the outputs' squared error, where the plain one is the
+    best in the weights' (Wang et al. 2024, SVD-LLM, section 3.1). The bias takes up the mean of what is lost.
 
     Args:
         module: Images to logits, in eval mode.

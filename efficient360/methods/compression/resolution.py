@@ -29,6 +29,9 @@ def resized(model: TorchModel, side: int) -> TorchModel:
         Unsupported: It can't run on images of that size (``no-other-size``).
     """
     network: Any = model.network
+    if (patch := patch_side(network)) and side % patch:
+        message = f"{type(network).__name__} can't run on images of {side} × {side} pixels, which its patches of {patch} pixels don't fill"
+        raise Unsupported("no-other-size", message, f"give a multiple of {patch}")
     try:
         with torch.inference_mode(mode=False), torch.no_grad():
             if hasattr(network, "set_input_size"):

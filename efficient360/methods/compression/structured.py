@@ -1,7 +1,7 @@
 """Which inputs of a linear layer may go at the least cost, and the weights that make up for them: the optimal brain surgeon on groups of inputs.
 
-Hassibi & Stork 1993; on groups of a transformer's weights Kurtić et al. 2023, ZipLM. The loss is the mean squared change of the layer's outputs over calibration
-images; what is lost is made up for by the inputs that are kept, in closed form.
+Hassibi & Stork 1993; on groups of a transformer's weights Kurtić et al. 2023, ZipLM. The loss is the mean squared change of the layer's outputs over
+calibration images; what is lost is made up for by the inputs that are kept, in closed form.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def choose_groups(layer: nn.Linear, moments: Moments, size: int, kept: int) -> K
     covariance = moments.damped()
     groups = _cheapest_removed(weight, covariance, size, kept)
     columns = _columns(groups, size)
-    others = [column for column in range(weight.shape[1]) if column not in set(columns)]
+    others = sorted(set(range(weight.shape[1])) - set(columns))
     whole = float((weight @ moments.covariance * weight).sum())
     if not others:
         return Kept(tuple(groups), 0.0)
@@ -62,29 +62,31 @@ def choose_groups(layer: nn.Linear, moments: Moments, size: int, kept: int) -> K
 
 
 def _cheapest_removed(weight: Tensor, covariance: Tensor, size: int, kept: int) -> list[int]:
-    """Indices of the groups that are left."""
-    alive = list(range(weight.shape[1] // size))
+    """Indices of the groups that are left, ascending."""
+    alive = torch.ones(weight.shape[1] // size, dtype=torch.bool)
     at_once = max(1, (len(alive) - kept) // STEPS)
     inverse = torch.linalg.inv(covariance)
-    while len(alive) > kept:
-        costs = _costs(weight, inverse, size)
-        gone = sorted(costs.argsort(stable=True)[: min(at_once, len(alive) - kept)].tolist())
-        lost = _columns(gone, size)
-        rest = [column for column in range(weight.shape[1]) if column not in set(lost)]
-        # Removing inputs takes their weights over to the others, and conditions the inverse on their absence.
-        towards = torch.linalg.solve(inverse[lost][:, lost], inverse[lost][:, rest])
-        weight = weight[:, rest] - weight[:, lost] @ towards
-        inverse = inverse[rest][:, rest] - inverse[rest][:, lost] @ towards
-        alive = [group for place, group in enumerate(alive) if place not in gone]
-    return alive
+    for removals in range(len(alive) - kept, 0, -at_once):
+        costs = _costs(weight, inverse, alive, size)
+        gone = costs.argsort(stable=True)[: min(at_once, removals)]
+        alive[gone] = False
+        lost = (gone[:, None] * size + torch.arange(size)).flatten()
+        # Removing inputs takes their weights over to the others and conditions the inverse on their absence; their own rows and columns become zero.
+        towards = torch.linalg.solve(inverse[lost][:, lost], inverse[lost])
+        weight = weight - weight[:, lost] @ towards
+        inverse = inverse - inverse[:, lost] @ towards
+    return [group for group, left in enumerate(alive.tolist()) if left]
 
 
-def _costs(weight: Tensor, inverse: Tensor, size: int) -> Tensor:
-    """The rise of the squared error of the outputs if a group of inputs goes and all others make up for it, ``(groups,)``."""
-    groups = weight.shape[1] // size
-    own = torch.stack([inverse[group * size : (group + 1) * size, group * size : (group + 1) * size] for group in range(groups)])
+def _costs(weight: Tensor, inverse: Tensor, alive: Tensor, size: int) -> Tensor:
+    """The rise of the squared error of the outputs if a group of inputs goes and all others make up for it, ``(groups,)``; infinite for those that went."""
+    if size == 1:
+        return torch.where(alive, weight.square().sum(0) / inverse.diagonal().clamp_min(1e-300), torch.inf)
+    groups = len(alive)
+    own = inverse.reshape(groups, size, groups, size)[torch.arange(groups), :, torch.arange(groups), :]
+    own = torch.where(alive[:, None, None], own, torch.eye(size, dtype=own.dtype))
     parts = weight.reshape(len(weight), groups, size).permute(1, 2, 0)
-    return (parts * torch.linalg.solve(own, parts)).sum((1, 2))
+    return torch.where(alive, (parts * torch.linalg.solve(own, parts)).sum((1, 2)), torch.inf)
 
 
 def _columns(groups: Sequence[int], size: int) -> list[int]:

@@ -85,7 +85,7 @@ def load_progress(path: Path, identity: str) -> Progress | None:
         with safetensors.safe_open(str(path), framework="pt") as file:
             header = _HEADER.validate_json((file.metadata() or {}).get(KEY, ""))
             parts: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
-            for key in file.keys():  # noqa: SIM118: it is no mapping
+            for key in list(file.keys()):
                 group, _, name = key.partition(":")
                 parts[group][name] = file.get_tensor(key)
     except (OSError, ValidationError, KeyError, safetensors.SafetensorError):

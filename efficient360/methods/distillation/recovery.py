@@ -1,7 +1,7 @@
 """Recovery training: a network that was cut learns the answers of its original again, within a budget, from training images alone.
 
-Hinton et al. 2015, Distilling the Knowledge in a Neural Network: the student matches the teacher's softened class probabilities; besides, where both have features
-of one width, the direction of these. No label is used, so that the student becomes the original again and no better-trained network.
+Hinton et al. 2015, Distilling the Knowledge in a Neural Network: the student matches the teacher's softened class probabilities; besides, where both have
+features of one width, the direction of these. No label is used, so that the student becomes the original again and no better-trained network.
 """
 
 import copy
