@@ -56,4 +56,4 @@ class Measuring:
         rest = took - sum(parts.values())
         if rest > 0.01 * took or not parts:
             parts[kind] = parts.get(kind, 0.0) + max(0.0, rest)
-        return Answer(outcome, parts)
+        return Answer(outcome, {kind: round(value, 4) for kind, value in parts.items()})  # as the log keeps it

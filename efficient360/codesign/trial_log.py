@@ -132,7 +132,7 @@ class TrialLog:
     def propose(self, problem: str, search: str, number: int, proposal: Proposal) -> None:
         """Note what is tried next."""
         row = {"kind": "proposal", "problem": problem, "search": search, "number": number, "candidate": candidate_to_json(proposal.candidate)}
-        self._append({**row, "origin": proposal.origin.value, "seconds": {"search": round(proposal.seconds, 4)}})
+        self._append({**row, "origin": proposal.origin.value, "seconds": {"search": proposal.seconds}})
 
     def keep_cost(self, problem: str, candidate: Candidate, answer: Answer) -> None:
         """Keep what :meth:`Problem.cost` answered."""
@@ -151,7 +151,7 @@ class TrialLog:
 
 
 def _answer(answer: Answer) -> Json:
-    seconds = {kind: round(value, 4) for kind, value in answer.seconds.items()}
+    seconds = dict(answer.seconds)
     if isinstance(answer.outcome, Failure):
         return {"failure": outcome_to_json(answer.outcome), "seconds": seconds}
     return {"measured": measured_to_json(answer.outcome), "seconds": seconds}

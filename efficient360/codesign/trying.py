@@ -101,6 +101,6 @@ class _Course:
         return self._end(State.COMPLETE, "", None)
 
     def _end(self, state: State, reason: str, failure: Failure | None) -> Trial:
-        seconds: Mapping[str, float] = dict(self._seconds)
+        seconds: Mapping[str, float] = {kind: round(value, 4) for kind, value in self._seconds.items()}
         proposal = self._proposal
         return Trial(self._number, proposal.candidate, proposal.origin, state, self.cost, self.quality, self.effort, reason, failure, seconds)
