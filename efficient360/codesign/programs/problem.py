@@ -173,6 +173,15 @@ class ProgramProblem(Problem):
             self._artefacts[key] = made
         return with_loop(self._artefacts[key], self._program.loop, 1 if self._program.loop is None else self._program.loop.steps)
 
+    @property
+    def probe(self) -> Call:
+        """One call, of those that artefacts are checked and timed with."""
+        return self._examples.probes[0]
+
+    def original(self, call: Call) -> Answers:
+        """What the original answers in PyTorch."""
+        return self._program.run(reading=False)([call])
+
     def variant(self, candidate: Candidate) -> Program:
         """The network that a candidate means, in PyTorch.
 
