@@ -29,7 +29,8 @@ from efficient360.errors import RunError, SettingsError, Unsupported
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-import text_gpt  # noqa: E402 - an example is no package
+import text_corpus  # noqa: E402 - an example is no package
+import text_gpt  # noqa: E402
 
 WORDS, LENGTH = 30, 8
 
@@ -159,6 +160,25 @@ def test_steps_to_calibrate_with_are_the_loop_s_own() -> None:
     assert all(set(call) == {"token", "position", "keys", "values"} for call in calls)
     assert np.abs(calls[1]["keys"][:, :, :3]).min() > 0  # what came before is remembered
     assert np.abs(calls[1]["keys"][:, :, 3:]).max() == 0
+
+
+def test_the_corpus_asks_for_nothing_by_its_name() -> None:
+    things, asked = text_corpus.facts(), text_corpus.questions(0)
+    assert (len(things), len(asked), len({question for question, _ in asked})) == (48, 192, 192)
+    assert all(len(told) == 4 for _, told in things)
+    assert not [question for question, index in asked if things[index][0].lower() in question.lower()]
+    words = text_gpt.Words(text_corpus.lines())
+    assert words.decode([*words.encode("what burns ?"), 0, 5]) == "what burns ?"
+    unknown = [question for question, _ in asked if 0 in words.encode(question.replace("?", " ?").replace(",", " ,").lower())]
+    assert not unknown  # every question can be read by the language model
+
+
+def test_training_lowers_the_loss() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = text_gpt.Gpt(12, width=16, depth=1, heads=2, room=8)
+    lines = [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert text_gpt.train(network, lines, 60, seed=0, batch=4, rate=1e-2) < 0.5 < np.log(12)
 
 
 # ── changes ──

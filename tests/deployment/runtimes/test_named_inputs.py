@@ -104,6 +104,13 @@ def test_what_takes_images_alone_says_so(tmp_path: Path) -> None:
     assert "onnxruntime" in refused.hint
 
 
+@pytest.mark.parametrize("precision", [Precision.INT8_SMOOTH, Precision.W4_GPTQ, Precision.INT4_DYNAMIC])
+def test_what_is_calibrated_in_pytorch_takes_images_alone(precision: Precision, tmp_path: Path) -> None:
+    refused = build(source(tmp_path), "litert", precision)
+    assert isinstance(refused, Failure)
+    assert refused.code == "no-precision"
+
+
 def test_other_inputs_are_another_artefact(tmp_path: Path) -> None:
     first = build(source(tmp_path), "torch", Precision.FP32)
     other = build(dataclasses.replace(source(tmp_path), signature=dataclasses.replace(SIGNATURE, outputs=("vector", "scores"))), "torch", Precision.FP32)
