@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-import torch_pruning
 import torchvision
 from torch import Tensor, nn
 
@@ -30,6 +29,7 @@ def images() -> Tensor:
 
 
 def test_hidden_units_are_sliced_as_torch_pruning_does(network: Any, images: Tensor) -> None:
+    torch_pruning = pytest.importorskip("torch_pruning")
     gone = list(range(0, 256, 3))
     ours, theirs = copy.deepcopy(network), copy.deepcopy(network).requires_grad_()
     for block in ours.blocks:
