@@ -61,7 +61,7 @@ class Recovery:
     minutes: float = 0.0
     seed: int = 0
     batch: int = 64
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.01
     temperature: float = 2.0
     features: float = 1.0
