@@ -260,6 +260,7 @@ def _baselines(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
 
 def _confirmed(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
     marks: list[Mark] = []
+    taken: list[Point] = []
     numbers = {trial.candidate: trial.number for trial in result.trials}
     for confirmed in result.confirmed:
         at = plane.at(confirmed.measured, frame)
@@ -274,6 +275,10 @@ def _confirmed(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
         name = "chosen" if number == result.winner else f"miss {result.misses.index(number) + 1}" if number in result.misses else ""
         if name:
             right = at[0] + 12 + text.width(name, _SIZE, bold=True) <= frame.right
-            marks.append(Label(at[0] + (12 if right else -12), at[1] + 4, name, CONFIRMED.role, _SIZE, "start" if right else "end", bold=True))
+            x, y = at[0] + (12 if right else -12), at[1] + 4
+            while any(abs(x - a) < 60 and abs(y - b) < _SIZE for a, b in taken):
+                y -= _SIZE + 1
+            taken.append((x, y))
+            marks.append(Label(x, y, name, CONFIRMED.role, _SIZE, "start" if right else "end", bold=True))
     return marks
 

@@ -26,8 +26,13 @@ def candidate_text(candidate: Candidate, knobs: Iterable[Knob]) -> str:
 
 def _turned(knob: Knob, candidate: Candidate) -> str:
     value = candidate.settings.get(knob.name)
-    name = knob.title[:1].lower() + knob.title[1:]
+    name = in_sentence(knob.title)
     return name if value is True else f"{name} {value}"
+
+
+def in_sentence(name: str) -> str:
+    """A title within a sentence: ``Median latency`` is "median latency", ``MLP width`` stays."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
 def value_text(metric: Metric, value: float) -> str:
