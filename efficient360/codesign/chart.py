@@ -1,5 +1,6 @@
 """Trials in a plane of cost and quality, with the goals as lines, the front, the baselines, and what was confirmed."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -236,7 +237,7 @@ def _front(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
 def _stairs(points: Sequence[Point]) -> Iterable[Point]:
     """The edge of what points dominate: across to the next one's place, then down to it."""
     yield points[0]
-    for (_, y), (x, to) in zip(points, points[1:], strict=False):
+    for (_, y), (x, to) in itertools.pairwise(points):
         yield x, y
         yield x, to
 
@@ -281,4 +282,3 @@ def _confirmed(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
             taken.append((x, y))
             marks.append(Label(x, y, name, CONFIRMED.role, _SIZE, "start" if right else "end", bold=True))
     return marks
-

@@ -58,13 +58,13 @@ def headline(result: SearchResult) -> str:
 
 def missed_text(result: SearchResult, number: int) -> str:
     """Which goals a trial misses or may miss: ``Median latency 6.2 ms [6.1, 6.3 ms] misses ≤ 5 ms``."""
-    told = []
+    told, measured = [], best_known(result, number)
     for goal in result.goals:
-        verdict = verdict_of(goal, best_known(result, number))
+        verdict = verdict_of(goal, measured)
         if verdict is not Verdict.MET:
-            sign = "≤" if goal.metric.better is Better.LOWER else "≥"
             how = "misses" if verdict is Verdict.MISSED else "is not sure to meet"
-            told.append(f"{in_sentence(title(goal.metric.name))} {measured_text(best_known(result, number), goal.metric)} {how} {sign} {limit_text(goal.metric, goal.limit)}")
+            limit = f"{'≤' if goal.metric.better is Better.LOWER else '≥'} {limit_text(goal.metric, goal.limit)}"
+            told.append(f"{in_sentence(title(goal.metric.name))} {measured_text(measured, goal.metric)} {how} {limit}")
     return formatting.listed(told)
 
 
@@ -112,7 +112,9 @@ def why_chosen(result: SearchResult) -> list[str]:
     if tried:
         told.append(f"{formatting.counted(len(tried), 'candidate')} before it met the goals while searching, but not when measured again.")
     selected = measured_text(result.trials[result.winner].measured, first)
-    told.append(f"While searching its {in_sentence(title(first.name))} was {selected}; measured again it is {measured_text(best_known(result, result.winner), first)}.")
+    told.append(
+        f"While searching its {in_sentence(title(first.name))} was {selected}; measured again it is {measured_text(best_known(result, result.winner), first)}."
+    )
     if result.end is End.GOALS_MET:
         told.append("The search ended when the goals were met: with --keep-going it looks for a better one.")
     return told
@@ -185,4 +187,3 @@ def goal_rows(result: SearchResult, number: int) -> list[GoalRow]:
         )
         for goal in result.goals
     ]
-

@@ -35,7 +35,9 @@ def attempt(proposal: Proposal, measuring: Measuring, what: Aims, before: Sequen
                 still = "it is farther from the goals than" if trial.quality else "even if it lost nothing it would be farther from the goals than"
                 return trial.dropped(f"{title(missed.metric.name)} {value} is {beyond(missed)}: {still} trial {nearer}")
             if trial.quality and (better := _surely_better(trial.candidate_trial(), before, what)) is not None:
-                return trial.dropped(f"trial {better.number + 1} is as good in {in_sentence(title(what.cost.name))} and surely better in {in_sentence(title(what.quality.name))}")
+                return trial.dropped(
+                    f"trial {better.number + 1} is as good in {in_sentence(title(what.cost.name))} and surely better in {in_sentence(title(what.quality.name))}"
+                )
         quality = measuring.quality(proposal.candidate, effort)
         trial.spend(quality.seconds)
         if isinstance(quality.outcome, Failure):

@@ -44,7 +44,13 @@ def value_text(metric: Metric, value: float) -> str:
 
 def limit_text(metric: Metric, limit: float) -> str:
     """A limit without digits that say nothing: ``5 ms``, ``1 pt``, ``97 %``."""
-    text = f"{100 * limit:.10g} pt" if is_difference(metric) else f"{100 * limit:.10g} %" if formatting.is_fraction(metric) else formatting.number(limit, metric, 4)
+    text = (
+        f"{100 * limit:.10g} pt"
+        if is_difference(metric)
+        else f"{100 * limit:.10g} %"
+        if formatting.is_fraction(metric)
+        else formatting.number(limit, metric, 4)
+    )
     number, _, unit = text.partition(" ")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip().replace("-", formatting.MINUS)
 

@@ -271,7 +271,8 @@ def test_a_damaged_log_costs_what_it_held_and_no_more(tmp_path: Path) -> None:
 
 def test_the_seed_decides(tmp_path: Path) -> None:
     runs = [
-        [t.candidate for t in search(Toy(), goals(*IMPOSSIBLE), Budget(trials=25), TrialLog(tmp_path / f"{i}.jsonl"), seed).trials] for i, seed in enumerate((1, 1, 2))
+        [t.candidate for t in search(Toy(), goals(*IMPOSSIBLE), Budget(trials=25), TrialLog(tmp_path / f"{i}.jsonl"), seed).trials]
+        for i, seed in enumerate((1, 1, 2))
     ]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]

@@ -22,7 +22,15 @@ def measured(latency: float | None = None, drop: float | None = None, half: floa
 
 @pytest.mark.parametrize(
     ("goal", "value", "share"),
-    [(FAST, 0.010, 1.0), (FAST, 0.005, 0.0), (FAST, 0.0025, -0.5), (GOOD, 0.02, 1.0), (Goal(DROP, 0.0), 0.01, 1.0), (Goal(TOP1, 0.9), 0.8, 1.0), (Goal(TOP1, 1.0), 0.99, 1.0)],
+    [
+        (FAST, 0.010, 1.0),
+        (FAST, 0.005, 0.0),
+        (FAST, 0.0025, -0.5),
+        (GOOD, 0.02, 1.0),
+        (Goal(DROP, 0.0), 0.01, 1.0),
+        (Goal(TOP1, 0.9), 0.8, 1.0),
+        (Goal(TOP1, 1.0), 0.99, 1.0),
+    ],
 )
 def test_excess_is_a_share_of_what_is_allowed(goal: Goal, value: float, share: float) -> None:
     assert excess(goal, value) == pytest.approx(share)
@@ -62,5 +70,3 @@ def test_a_stricter_limit_is_never_met_more(latency: float, drop: float, half: f
     values = measured(latency, drop, half)
     loose, strict = [Goal(LATENCY, limit), Goal(DROP, loss)], [Goal(LATENCY, limit), Goal(DROP, loss - less)]
     assert meets_all(loose, values) or not meets_all(strict, values)
-
-
