@@ -57,7 +57,7 @@ def choose_groups(layer: nn.Linear, moments: Moments, size: int, kept: int) -> K
     with torch.no_grad():
         layer.weight[:, columns] = adapted.to(layer.weight)
         if layer.bias is not None:
-            layer.bias += (change @ moments.mean).to(layer.bias)
+            layer.bias.add_((change @ moments.mean).to(layer.bias))
     return Kept(tuple(groups), lost / whole if whole > 0 else 0.0)
 
 
