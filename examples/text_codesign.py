@@ -37,7 +37,7 @@ from efficient360.codesign.space import Candidate
 from efficient360.codesign.summary import summary
 from efficient360.codesign.trial import Trial
 from efficient360.codesign.trial_log import TrialLog
-from efficient360.codesign.words import measurement_text, value_text
+from efficient360.codesign.words import candidate_text, measurement_text, value_text
 from efficient360.core.measurement import Failure, Metric
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.runtimes import catalogue
@@ -59,8 +59,10 @@ class Encoder(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        from transformers import BertModel
+        from transformers import BertModel, logging
 
+        logging.set_verbosity_error()  # the file has a pooler that is not wanted
+        logging.disable_progress_bar()
         self.bert = BertModel.from_pretrained(folder, add_pooling_layer=False)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -166,7 +168,7 @@ def table(result: SearchResult, metrics: Sequence[Metric]) -> Table:
     """Baselines and what was confirmed, each with its interval."""
     shown = Table("", *(metric.name for metric in metrics), title="Measured again, in turns, on examples nobody has used")
     rows: list[tuple[str, Measured]] = [(baseline.name, baseline.measured) for baseline in result.baselines]
-    rows += [(", ".join(str(value) for value in confirmed.candidate.settings.values()), confirmed.measured) for confirmed in result.confirmed]
+    rows += [(candidate_text(confirmed.candidate, result.knobs), confirmed.measured) for confirmed in result.confirmed]
     for name, measured in rows:
         shown.add_row(name, *(measurement_text(measured.get(metric.name)) for metric in metrics))
     return shown
@@ -207,7 +209,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     def on_trial(trial: Trial) -> None:
         told = [f"{name} {value_text(m.metric, m.value)}" for name, m in trial.measured.items() if name in ("latency_p50", "quality_drop")]
-        console.print(f"{trial.number + 1:3}  {', '.join(map(str, trial.candidate.settings.values()))}  {'  '.join(told)} {trial.reason}", highlight=False)
+        name = candidate_text(trial.candidate, problem.space.knobs)
+        console.print(f"{trial.number + 1:3}  {name:<40} {'  '.join([*told, trial.reason])}", highlight=False, soft_wrap=True)
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     budget = Budget(arguments.budget, arguments.trials, keep_going=arguments.keep_going)
