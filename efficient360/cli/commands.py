@@ -130,6 +130,13 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def optimize(options: argparse.Namespace) -> int:
+    """Find the variant of a checkpoint to ship."""
+    from efficient360.cli.optimize_command import optimize as run
+
+    return run(options)
+
+
 def inspect(options: argparse.Namespace) -> int:
     """Print what a checkpoint or a data set is."""
     from efficient360.cli.inspect_command import inspect as run
@@ -175,6 +182,7 @@ RUN: Mapping[str, Command] = {
     "report": report,
     "leaderboard": leaderboard,
     "benchmark": benchmark,
+    "optimize": optimize,
     "list": list_names,
     "show": show_one,
     "inspect": inspect,

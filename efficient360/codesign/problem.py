@@ -32,12 +32,44 @@ class Confirmed:
         measured: Every metric that goals may name; :class:`Failure` s by metric are left out of it.
         failure: Why it could not be measured; then ``measured`` is empty.
         facts: What a reader should know: artefact, files, conditions; plain JSON.
+        speedups: By name of the baseline: how many times as fast as it the candidate was in the same interleaved run, with its interval.
     """
 
     candidate: Candidate
     measured: Measured
     failure: Failure | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    speedups: Measured = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Baseline:
+    """What candidates are set beside: the model as it came, in one runtime.
+
+    Args:
+        name: As it is shown: ``LiteRT fp32``.
+        measured: As of a candidate.
+        failure: Why it could not be measured; then ``measured`` is empty.
+    """
+
+    name: str
+    measured: Measured
+    failure: Failure | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Confirmation:
+    """One interleaved run of candidates and baselines.
+
+    Args:
+        candidates: In the order asked for.
+        baselines: The one that stands for what a user has today first.
+    """
+
+    candidates: tuple[Confirmed, ...]
+    baselines: tuple[Baseline, ...] = ()
 
 
 class Problem(ABC):
@@ -56,7 +88,7 @@ class Problem(ABC):
     @property
     @abstractmethod
     def cost_metrics(self) -> Sequence[Metric]:
-        """What :meth:`cost` measures; the first is the one to minimise where no goal says another."""
+        """What :meth:`cost` measures; the first is the one to minimise, the others only have to keep their goals."""
 
     @property
     @abstractmethod
@@ -82,15 +114,21 @@ class Problem(ABC):
             DeviceError: As :meth:`cost`.
         """
 
+    def seconds(self, candidate: Candidate) -> Mapping[str, float]:
+        """How the seconds of the last :meth:`cost` or :meth:`quality` of a candidate divide by kind of work (``make``, ``check``, ``measure``, ``judge``);
+        what is not told counts under the name of the method.
+        """
+        return {}
+
     @abstractmethod
-    def confirm(self, candidates: Sequence[Candidate]) -> Sequence[Confirmed]:
+    def confirm(self, candidates: Sequence[Candidate]) -> Confirmation:
         """Measure candidates and baselines once more, their timed blocks taking turns, on examples that neither calibrated, trained nor selected.
 
         Args:
             candidates: Some that were measured before, the most promising first.
 
         Returns:
-            One for each candidate in order. Baselines are told in ``facts``.
+            One :class:`Confirmed` for each candidate in order, and the baselines of the same run.
 
         Raises:
             DeviceError: As :meth:`cost`.

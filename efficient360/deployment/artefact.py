@@ -40,6 +40,7 @@ class DeployedModel(Model):
         folder: The worker's folder, where images and logits are exchanged.
         version: Of the runtime that runs it.
         parity: How its answers compare with the checkpoint's; ``None`` where they were not compared.
+        keep: Indices of its outputs that are kept; ``None`` for all.
     """
 
     artefact: Artefact
@@ -48,6 +49,7 @@ class DeployedModel(Model):
     folder: Path
     version: str
     parity: Parity | None = None
+    keep: tuple[int, ...] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +67,8 @@ class DeployedModel(Model):
         """
         np.save(self.folder / "question.npy", images.detach().cpu().numpy().astype(np.float32, copy=False))
         self.link.ask("answer", TIMEOUT, images="question.npy", logits="answer.npy")
-        return torch.from_numpy(np.load(self.folder / "answer.npy"))
+        logits = torch.from_numpy(np.load(self.folder / "answer.npy"))
+        return logits if self.keep is None else logits[:, list(self.keep)]
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from efficient360.datasets.loader import Dataset, open_dataset
 from efficient360.datasets.others import other_set, unseen_set
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.artefact import CalibrationImages, Deployment, deploy
-from efficient360.deployment.program_artefact import is_program, open_program
+from efficient360.deployment.artefact_folder import RunnableArtefact, is_artefact, open_artefact
+from efficient360.deployment.program_artefact import RunnableProgram, is_program, open_program
 from efficient360.errors import CheckpointError, DatasetError, Unsupported
 from efficient360.evaluator import UNSEEN, Deadline, Evaluator, ExampleEvaluator, OtherSet
 from efficient360.execution.events import Event, Progress
@@ -130,9 +131,10 @@ def open_session(plan: Plan, store: Store, emit: Emit, stack: ExitStack, given: 
     """
     until = plan.until if plan.until is not None or plan.max_minutes is None else time.monotonic() + 60 * plan.max_minutes
     deadline = Deadline(until)
-    program = None
-    if given.network is None and is_program(plan.checkpoint):
-        checkpoint, program = stack.enter_context(open_program(plan.checkpoint, store.work(ARTEFACTS)))
+    program: RunnableProgram | RunnableArtefact | None = None
+    if given.network is None and (is_artefact(plan.checkpoint) or is_program(plan.checkpoint)):
+        artefact = is_artefact(plan.checkpoint)
+        checkpoint, program = open_artefact(plan.checkpoint) if artefact else stack.enter_context(open_program(plan.checkpoint, store.work(ARTEFACTS)))
         if plan.deployment:
             message = f"{plan.checkpoint.reference} is a program already, and can't be converted to {plan.deployment}"
             raise CheckpointError("program-file", message, "leave out --as")

@@ -11,6 +11,7 @@ from efficient360.core.reading import shown
 from efficient360.errors import CheckpointError
 from efficient360.models.libraries.catalogue import LIBRARIES, library_of
 from efficient360.models.size_limits import MOST_PARTS, OVERSIZED, SmallTensors, at_most, require_memory, require_plausible
+from efficient360.models.structure.structure import impose, split_structure
 
 
 def close_architectures(name: str) -> tuple[str, ...]:
@@ -73,8 +74,11 @@ def skeleton(architecture: str, arguments: Mapping[str, Any], parts: int = MOST_
 
 def _create(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
     require_plausible(architecture, arguments)
+    given, structure = split_structure(arguments)
     try:
-        return library_of(architecture).create(architecture, arguments).eval()
+        network = library_of(architecture).create(architecture, given).eval()
+        impose(structure, network, architecture)
+        return network
     except CheckpointError:
         raise
     except Exception as error:  # All that is called is the library's, with arguments that came from outside.

@@ -125,6 +125,7 @@ class DeviceReading:
         repeated: How often it was taken again because it was noisy.
         facts: What else a reader should know (a benchmark binary's own words).
         memories: Most resident bytes of each process.
+        answers: Answers of a program with a signature, calls along a first axis; ``None`` for an image classifier, or where the device hands none back.
     """
 
     blocks: Sequence[TimingBlock]
@@ -139,6 +140,7 @@ class DeviceReading:
     repeated: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     memories: Sequence[int] = ()
+    answers: Mapping[str, NDArray[Any]] | None = None
 
 
 @final
@@ -149,10 +151,12 @@ class Job:
     Args:
         artefact: What to run.
         threads: Threads for the runtime; 0 takes as many as the device has cores.
+        images: Probes of its own, where it takes images of another size than the others; ``None`` takes the probes of all.
     """
 
     artefact: Artefact
     threads: int = 0
+    images: Path | None = None
 
 
 OnProgress = Callable[[int, int], None]
@@ -180,7 +184,8 @@ class Device(ABC):
 
         Args:
             jobs: What to read.
-            images: ``.npy`` of probe images float32 ``(n, 3, H, W)`` in [0, 1], of the artefacts' size.
+            images: ``.npy`` of probe images float32 ``(n, 3, H, W)`` in [0, 1], of the artefacts' size; or ``.npz`` of an array for each input of programs
+                with a signature, calls along its first axis, of which the first is timed.
             schedule: How often and how long.
             on_progress: Called with ``(done, total)`` steps.
 

@@ -18,6 +18,7 @@ from efficient360.deployment.runtimes import catalogue
 from efficient360.deployment.runtimes.runtime import Artefact
 
 IMAGES = "images.npy"
+"""Name of the probe file on the device, whatever it holds: NumPy tells an array from an archive of named ones by its first bytes."""
 IDLE_SECONDS = 1.0
 SLOW_START = 20.0
 """An artefact whose process takes longer to start is started once only."""
@@ -33,7 +34,7 @@ class _Session:
     processes: int = 0
     loaded: Mapping[str, Any] = field(default_factory=dict)
     steady: bool = True
-    logits: Any = None
+    answers: Any = None
     idle: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     blocks: list[TimingBlock] = field(default_factory=list)
@@ -113,11 +114,12 @@ def _renew(workspace: Workspace, session: _Session, schedule: Schedule) -> None:
     session.close()
     try:
         session.worker = worker = workspace.start()
-        loaded = load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout)
+        probes = _probes(workspace, session.job)
+        loaded = load(workspace, worker, session.job.artefact, _threads(workspace, session.job), schedule.timeout, probes)
         session.starts.append(_cold(loaded))
         session.memories[session.processes] = loaded["memory"]
         if not session.processes:
-            session.loaded, session.logits = loaded, probe_logits(workspace, worker, schedule.timeout)
+            session.loaded, session.answers = loaded, probe_logits(workspace, worker, schedule.timeout, probes)
         warm = worker.ask("warm", schedule.timeout, runs=schedule.warm_runs, seconds=schedule.warm_seconds)
         session.steady = session.steady and warm["steady"]
         if not session.processes:
@@ -152,16 +154,25 @@ def _cold(loaded: Mapping[str, Any]) -> ColdStart:
     return ColdStart(loaded["import"], loaded["load"], loaded["first"])
 
 
-def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float) -> dict[str, Any]:
+def load(workspace: Workspace, worker: WorkerProcess, artefact: Artefact, threads: int, timeout: float, images: str = IMAGES) -> dict[str, Any]:
     """Have a worker load an artefact and answer once.
 
     Raises:
         WorkerFailed: It could not.
     """
-    return worker.ask("load", timeout, **request(workspace, artefact, threads))
+    return worker.ask("load", timeout, **request(workspace, artefact, threads, images))
 
 
-def request(workspace: Workspace, artefact: Artefact, threads: int) -> dict[str, Any]:
+def _probes(workspace: Workspace, job: Job) -> str:
+    """Name of a job's probes on the device, where they are brought if they are its own."""
+    if job.images is None:
+        return IMAGES
+    name = f"images-{'x'.join(map(str, job.artefact.size))}.npy"
+    workspace.put(job.images, name)
+    return name
+
+
+def request(workspace: Workspace, artefact: Artefact, threads: int, images: str = IMAGES) -> dict[str, Any]:
     """What a worker must know to open an artefact, which is brought to the place."""
     workspace.put(artefact.folder, artefact.digest)
     own = catalogue.runtime(artefact.runtime).session
@@ -169,16 +180,17 @@ def request(workspace: Workspace, artefact: Artefact, threads: int) -> dict[str,
         workspace.put(own, own.name)
     settings = {**artefact.converted.settings, "threads": threads}
     session = artefact.runtime if own is None else own.name
-    return {"session": session, "folder": artefact.digest, "settings": settings, "images": IMAGES, "batch": artefact.batch}
+    return {"session": session, "folder": artefact.digest, "settings": settings, "images": images, "batch": artefact.batch}
 
 
-def probe_logits(workspace: Workspace, worker: WorkerProcess, timeout: float) -> Any:
-    """Logits float32 ``(n, K)`` of the probe images as the loaded artefact gives them."""
+def probe_logits(workspace: Workspace, worker: WorkerProcess, timeout: float, images: str = IMAGES) -> Any:
+    """What the loaded artefact answers to the probes: logits float32 ``(n, K)``, or the named arrays of a program with a signature."""
     name = f"logits-{worker.pid}.npy"
-    worker.ask("answer", timeout, images=IMAGES, logits=name)
+    worker.ask("answer", timeout, images=images, logits=name)
     with TemporaryDirectory() as folder:
         workspace.get(name, Path(folder) / name)
-        return np.load(Path(folder) / name)
+        answers = np.load(Path(folder) / name)
+        return answers if isinstance(answers, np.ndarray) else {name: answers[name] for name in answers.files}
 
 
 def _idle(worker: WorkerProcess, schedule: Schedule) -> tuple[float | None, Mapping[str, Any]]:
@@ -207,11 +219,12 @@ def _reading(session: _Session, threads: int) -> DeviceReading | Failure:
         loaded["version"],
         statistics.median_low(memories),
         loaded["memory_imported"],
-        session.logits,
+        session.answers if isinstance(session.answers, np.ndarray) else None,
         session.idle,
         session.repeated,
         session.facts,
         memories,
+        None if isinstance(session.answers, np.ndarray) else session.answers,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from efficient360.core.measurement import Scalar
 from efficient360.deployment.runtimes.catalogue import runtime
 from efficient360.deployment.runtimes.runtime import Build, Precision
+from efficient360.deployment.runtimes.signature import Signature
 from efficient360.errors import Unsupported
 
 
@@ -30,6 +31,7 @@ def main() -> None:
         shared=Path(request["shared"]),
         folder=Path(request["folder"]),
         float_layers=tuple(request["float_layers"]),
+        signature=None if request.get("signature") is None else Signature.from_json(request["signature"]),
     )
     converter = runtime(request["runtime"])
     try:

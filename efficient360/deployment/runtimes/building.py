@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -20,9 +21,10 @@ from efficient360.core.processes import ending, last_words
 from efficient360.core.program_start import end_all, start
 from efficient360.core.reading import Reader
 from efficient360.deployment.runtimes import catalogue
-from efficient360.deployment.runtimes.program import export_program
+from efficient360.deployment.runtimes.program import export_called, export_program, samples_of
 from efficient360.deployment.runtimes.runtime import Artefact, Precision, files_digest
 from efficient360.deployment.runtimes.runtime_code import conversion_code, preparation_code
+from efficient360.deployment.runtimes.signature import Signature
 from efficient360.errors import RunError, Unsupported
 
 _PROCESS: Final = "efficient360.deployment.runtimes.build_process"
@@ -42,14 +44,17 @@ class ModelSource:
         folder: Where programs and artefacts are kept.
         float_layers: Linear layers and convolutions left in float by quantized precisions, by their names among the module's; besides those that
             ``int8-smooth`` leaves by itself.
+        signature: For a network that takes no images: what it takes and returns. ``size`` then is ``NO_IMAGES``, and ``calibration`` an array for each
+            input, calls along its first axis (:func:`~efficient360.deployment.runtimes.signature.stacked`).
     """
 
     identity: str
     module: Any
     size: tuple[int, int, int]
-    calibration: NDArray[np.float32] | None
+    calibration: NDArray[np.float32] | Mapping[str, NDArray[Any]] | None
     folder: Path
     float_layers: tuple[str, ...] = ()
+    signature: Signature | None = None
 
 
 def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 1, timeout: float = 900.0) -> Artefact | Failure:
@@ -71,6 +76,12 @@ def build(source: ModelSource, runtime: str, precision: Precision, batch: int = 
         return Failure(Status.UNSUPPORTED, "runtime-not-installed", message, catalogue.how_to_get(converter))
     if precision not in converter.precisions:
         return Failure(Status.UNSUPPORTED, "no-precision", f"{converter.title} has no {precision} on a CPU", f"it has {', '.join(converter.precisions)}")
+    if source.signature is not None and not converter.any_program:
+        message = f"{converter.title} is only given image classifiers here"
+        return Failure(Status.UNSUPPORTED, "no-other-inputs", message, f"take one of {', '.join(catalogue.for_any_program())}")
+    if source.signature is not None and precision.prepared:
+        message = f"{precision} is calibrated for image classifiers alone, not for programs with inputs of their own"
+        return Failure(Status.UNSUPPORTED, "no-precision", message, "take int8, int8-dynamic, w8 or w4")
     if converter.largest_batch is not None and batch > converter.largest_batch:
         return Failure(Status.UNSUPPORTED, "no-batch", f"{converter.title} runs at most {converter.largest_batch} image at a time", "take batch 1")
     if precision.calibrated and source.calibration is None:
@@ -104,16 +115,30 @@ _READER: Final = Reader(RunError, "unreadable-run", "delete it, and convert agai
 
 def _key(source: ModelSource, runtime: str, precision: Precision, batch: int) -> str:
     converter = catalogue.runtime(runtime)
-    calibration = "" if not precision.calibrated or source.calibration is None else hashlib.sha256(source.calibration.tobytes()).hexdigest()
+    calibration = "" if not precision.calibrated or source.calibration is None else _arrays_digest(source.calibration)
     code = conversion_code(runtime)
     versions = [dict(code.libraries), catalogue.versions(converter)]
     in_float = sorted(source.float_layers) if precision.quantized else []
-    parts = [source.identity, list(source.size), Path(runtime).stem, converter.version, code.digest, versions, precision, batch, calibration, in_float]
+    what = [precision, batch, calibration, in_float, *_signature(source)]
+    parts = [source.identity, list(source.size), Path(runtime).stem, converter.version, code.digest, versions, *what]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def _signature(source: ModelSource) -> list[Any]:
+    return [] if source.signature is None else [source.signature.to_json()]
+
+
+def _arrays_digest(arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]]) -> str:
+    if not isinstance(arrays, Mapping):
+        return hashlib.sha256(arrays.tobytes()).hexdigest()
+    whole = hashlib.sha256()
+    for name in sorted(arrays):
+        whole.update(json.dumps([name, str(arrays[name].dtype), list(arrays[name].shape)]).encode() + arrays[name].tobytes())
+    return whole.hexdigest()
+
+
 def _shared(source: ModelSource, batch: int) -> Path:
-    identity = hashlib.sha256(json.dumps([source.identity, list(source.size)]).encode()).hexdigest()[:16]
+    identity = hashlib.sha256(json.dumps([source.identity, list(source.size), *_signature(source)]).encode()).hexdigest()[:16]
     return source.folder / f"shared-b{batch}-{identity}"
 
 
@@ -122,13 +147,15 @@ def _prepared(source: ModelSource, precision: Precision, shared: Path) -> str | 
     if not precision.prepared or source.calibration is None:
         return None
     code = preparation_code()
-    parts = [code.digest, dict(code.libraries), hashlib.sha256(source.calibration.tobytes()).hexdigest(), sorted(source.float_layers)]
+    parts = [code.digest, dict(code.libraries), _arrays_digest(source.calibration), sorted(source.float_layers)]
     return str(shared / f"{precision.prepared}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}")
 
 
 def _program(source: ModelSource, batch: int) -> Path:
     path = _shared(source, batch) / "program.pt2"
-    if not path.is_file():
+    if not path.is_file() and source.signature is not None:
+        export_called(source.module, samples_of(source.signature), path)
+    elif not path.is_file():
         export_program(source.module, source.size, batch, path)
     return path
 
@@ -140,8 +167,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
     (part / "files").mkdir(parents=True)
     calibration = None
     if precision.calibrated and source.calibration is not None:
-        calibration = part / "calibration.npy"
-        np.save(calibration, source.calibration)
+        calibration = _write_calibration(source.calibration, part)
     request = {
         "runtime": runtime,
         "precision": precision,
@@ -153,6 +179,7 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
         "folder": str(part / "files"),
         "float_layers": sorted(source.float_layers) if precision.quantized else [],
         "prepared": _prepared(source, precision, program.parent),
+        "signature": None if source.signature is None else source.signature.to_json(),
     }
     began = time.monotonic()
     answer = _ask(request, timeout)
@@ -172,9 +199,17 @@ def _converted(source: ModelSource, what: tuple[str, Precision, int], program: P
         "converter": versions,
         "seconds": time.monotonic() - began,
         "converted": answer,
-    }
+    } | ({} if source.signature is None else {"signature": source.signature.to_json()})
     _keep(part, folder, data, calibration)
     return Artefact.from_json(json.loads(json.dumps(data)), folder / "files")
+
+
+def _write_calibration(arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]], folder: Path) -> Path:
+    if not isinstance(arrays, Mapping):
+        np.save(folder / "calibration.npy", arrays)
+        return folder / "calibration.npy"
+    np.savez(folder / "calibration.npz", **arrays)
+    return folder / "calibration.npz"
 
 
 def _keep(part: Path, folder: Path, record: dict[str, Any], calibration: Path | None) -> None:

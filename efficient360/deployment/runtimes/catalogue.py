@@ -1,5 +1,6 @@
 """Runtimes by name, found by their files; a listing imports none of their libraries."""
 
+import ast
 import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -57,9 +58,25 @@ def missing(converter: Runtime) -> list[str]:
     return [module for module in converter.converts_with if importlib.util.find_spec(module) is None]
 
 
+def missing_to_run(converter: Runtime) -> list[str]:
+    """Modules that are not installed and that running what was converted needs, as far as its session names them."""
+    session = converter.session or Path(__file__).parent / "kit" / "sessions" / f"{converter.name}.py"
+    modules = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(session.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "MODULES" for target in node.targets)
+    ]
+    return [name for names in modules for name in names if importlib.util.find_spec(name.partition(".")[0]) is None]
+
+
 def installed() -> list[str]:
     """Names of the built-in runtimes whose converters are all there and that this machine can run."""
     return [name for name in names() if not missing(runtime(name)) and not runtime(name).unavailable()]
+
+
+def for_any_program() -> list[str]:
+    """Names of the built-in runtimes that convert programs with any inputs."""
+    return [name for name in names() if runtime(name).any_program]
 
 
 def how_to_get(converter: Runtime) -> str:

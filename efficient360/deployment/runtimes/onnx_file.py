@@ -9,7 +9,7 @@ from efficient360.deployment.runtimes.runtime import Build
 from efficient360.errors import Unsupported
 
 INPUT, OUTPUT = "images", "logits"
-"""Names of the graph's one input, float32 ``(B, 3, H, W)`` in [0, 1], and its one output, float32 ``(B, K)``."""
+"""Names of an image classifier's one input, float32 ``(B, 3, H, W)`` in [0, 1], and its one output, float32 ``(B, K)``."""
 NEEDS = ("onnx", "onnxscript")
 """Importable modules that writing it takes."""
 
@@ -29,7 +29,8 @@ def onnx_file(build: Build) -> Path:
         return path
     part = path.with_suffix(f".{os.getpid()}.part.onnx")
     try:
-        written: Any = torch.onnx.export(load_program(build.program), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False)
+        inputs, outputs = ([INPUT], [OUTPUT]) if build.signature is None else (build.signature.names, build.signature.outputs)
+        written: Any = torch.onnx.export(load_program(build.program), dynamo=True, input_names=inputs, output_names=outputs, verbose=False)
         written.save(part, external_data=False)
     except Exception as error:  # the exporter's own error types are many and not public
         part.unlink(missing_ok=True)

@@ -9,6 +9,8 @@ import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
 
+from efficient360.deployment.runtimes.runtime import Build
+from efficient360.deployment.runtimes.signature import Signature
 from efficient360.errors import Unsupported
 
 
@@ -24,12 +26,25 @@ def export_program(module: nn.Module, size: tuple[int, int, int], batch: int, pa
     Raises:
         Unsupported: ``torch.export`` can't trace it; the message says why.
     """
-    images = torch.rand((batch, *size), generator=torch.Generator().manual_seed(0))
-    cpu = module if next(module.parameters(), images).device.type == "cpu" else module.cpu()
+    export_called(module, (images_for(size, batch),), path)
+
+
+def export_called(module: nn.Module, inputs: tuple[torch.Tensor, ...], path: Path) -> None:
+    """As :func:`export_program` for a network with any inputs, their shapes fixed as they are.
+
+    Args:
+        module: In eval mode.
+        inputs: What to trace it with, in the order in which it takes them.
+        path: File to write (``.pt2``).
+
+    Raises:
+        Unsupported: ``no-export``: ``torch.export`` can't trace it; the message says why.
+    """
+    cpu = module if next(module.parameters(), inputs[0]).device.type == "cpu" else module.cpu()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(cpu, (images,))
+            program = torch.export.export(cpu, inputs)
     except Exception as error:  # the exporter's own error types are many and not public
         cause = " ".join(str(error).split())[:300]
         raise Unsupported("no-export", f"torch.export can't trace this network: {cause}", "rewrite its data-dependent control flow") from error
@@ -47,6 +62,20 @@ def load_program(path: Path) -> ExportedProgram:
 def images_for(program_size: tuple[int, int, int], batch: int) -> torch.Tensor:
     """Seeded example images float32 ``(batch, 3, H, W)`` in [0, 1] to trace with."""
     return torch.rand((batch, *program_size), generator=torch.Generator().manual_seed(0))
+
+
+def samples_of(signature: Signature) -> tuple[torch.Tensor, ...]:
+    """Seeded example inputs to trace with, in order: floats in [0, 1], integers 0, which every table has."""
+    generator = torch.Generator().manual_seed(0)
+    return tuple(
+        torch.rand(spec.shape, generator=generator) if spec.dtype == "float32" else torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
+        for spec in signature.inputs
+    )
+
+
+def samples_for(build: Build) -> tuple[torch.Tensor, ...]:
+    """Example inputs of what a build's program takes."""
+    return (images_for(build.size, build.batch),) if build.signature is None else samples_of(build.signature)
 
 
 def network(path: Path) -> fx.GraphModule:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efficient360.core.measurement import Scalar
+from efficient360.deployment.runtimes.signature import Call, Signature
 
 
 class Precision(StrEnum):
@@ -71,6 +72,8 @@ class Build:
         shared: Folder of intermediate products that several runtimes use (``model.onnx``), of this program and batch alone.
         folder: Empty folder for what a device needs to run it.
         float_layers: Linear layers and convolutions that stay in float where the precision is quantized, by their names in the network.
+        signature: What a program takes and returns that is no image classifier; ``size`` then is ``NO_IMAGES``, ``batch`` 1, and ``calibration`` an ``.npz``
+            with an array for each input, calls along its first axis.
     """
 
     precision: Precision
@@ -81,6 +84,26 @@ class Build:
     shared: Path
     folder: Path
     float_layers: tuple[str, ...] = ()
+    signature: Signature | None = None
+
+    def calibration_inputs(self, name: str) -> Iterator[Call]:
+        """The calibration calls by names of inputs.
+
+        Args:
+            name: Of the one input of an image classifier, in the caller's format.
+
+        Raises:
+            ValueError: There is nothing to calibrate with.
+        """
+        if self.signature is None:
+            yield from ({name: images} for images in self.calibration_calls())
+            return
+        if self.calibration is None:
+            raise ValueError(f"{self.precision} needs calls to calibrate with")
+        with np.load(self.calibration) as arrays:
+            stacks = {spec.name: arrays[spec.name] for spec in self.signature.inputs}
+        for call in range(len(stacks[self.signature.names[0]])):
+            yield {spec: np.ascontiguousarray(stack[call]) for spec, stack in stacks.items()}
 
     def calibration_calls(self) -> Iterator[NDArray[np.float32]]:
         """The calibration images in whole calls; the last is filled up from the first images, so that each is seen.
@@ -151,6 +174,8 @@ class Runtime(ABC):
     """What it truly has on a CPU, the most exact first."""
     version: ClassVar[int] = 1
     """Raised whenever a conversion gives another artefact for the same library: it retires stored artefacts."""
+    any_program: ClassVar[bool] = False
+    """Whether it converts programs with a :class:`~efficient360.deployment.runtimes.signature.Signature` too, not image classifiers alone."""
     largest_batch: ClassVar[int | None] = None
     """Most images in a call, ``None`` where there is no limit."""
     session: ClassVar[Path | None] = None
@@ -169,6 +194,11 @@ class Runtime(ABC):
     def unavailable(self) -> str:
         """Why this machine can't run it although its library may be there; ``""`` where nothing speaks against it. Another device may still run it."""
         return ""
+
+
+def named(build: Build) -> dict[str, Scalar]:
+    """What the session of a program that is no image classifier must know: its inputs and outputs by name, in order. Nothing for an image classifier."""
+    return {} if build.signature is None else {"signature": json.dumps(build.signature.to_json())}
 
 
 def no_cuda() -> str:
@@ -193,6 +223,7 @@ class Artefact:
         converter: Versions of what converted it, by module.
         seconds: What the conversion took.
         converted: Settings of the session, facts, delegation.
+        signature: What it takes and returns where it is no image classifier.
     """
 
     runtime: str
@@ -205,6 +236,7 @@ class Artefact:
     converter: Mapping[str, str]
     seconds: float
     converted: Converted
+    signature: Signature | None = None
 
     @property
     def label(self) -> str:
@@ -215,7 +247,9 @@ class Artefact:
         """Plain JSON data without the folder, which may move."""
         data = dataclasses.asdict(self)
         del data["folder"]
-        return data
+        if self.signature is None:
+            del data["signature"]
+        return data | ({} if self.signature is None else {"signature": self.signature.to_json()})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], folder: Path) -> "Artefact":
@@ -225,6 +259,8 @@ class Artefact:
             converted["delegation"] = Delegation(**converted["delegation"])
         width, height, depth = data["size"]
         plain = {**data, "precision": Precision(data["precision"]), "size": (width, height, depth), "converted": Converted(**converted)}
+        if "signature" in plain:
+            plain["signature"] = Signature.from_json(plain["signature"])
         return cls(folder=folder, **plain)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from efficient360.core.formatting import scaled, significant
 from efficient360.core.paths import file_name, is_folder, user_path
 from efficient360.errors import SettingsError
-from efficient360.methods.compression.compressor import Compressor, describe_strength, uncompressed_bytes, variant_of
+from efficient360.methods.compression.compressor import describe_strength, uncompressed_bytes, variant_of
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
@@ -44,11 +44,11 @@ def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) ->
     checkpoint = resolve(spec)
     name = f"{checkpoint.name}-{variant_of(compressor).replace(':', '-')}"
     path = Path(f"{file_name(name)}{SUFFIX}") if out is None else user_path(out)
-    _require_writable(path, checkpoint)
+    require_writable(path, checkpoint)
     network = load_model(checkpoint).network
     compressed = compressor.compress(network)
-    _write(path.with_suffix(".json"), json.dumps(_sidecar(checkpoint, name, compressor), indent=2, default=list).encode())
-    _write(path, compressed.file)
+    write_file(path.with_suffix(".json"), json.dumps(sidecar_of(checkpoint, name, {"variant": variant_of(compressor)}), indent=2, default=list).encode())
+    write_file(path, compressed.file)
     original_bytes = uncompressed_bytes(network)
     method = ", ".join(filter(None, (compressor.title, describe_strength(compressor))))
     sizes = (
@@ -57,7 +57,12 @@ def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) ->
     return f"{checkpoint.name}, {method}\n{sizes}\n{path}\n  measure it: efficient360 evaluate {path} --dataset …"
 
 
-def _require_writable(path: Path, checkpoint: Checkpoint) -> None:
+def require_writable(path: Path, checkpoint: Checkpoint) -> None:
+    """Ask before any work is done.
+
+    Raises:
+        SettingsError: A checkpoint can't be written there (``bad-option``).
+    """
     if path.suffix != SUFFIX:
         raise SettingsError("bad-option", f"--out {path} does not end in {SUFFIX}", f"give --out {path.stem or 'FILE'}{SUFFIX}")
     sidecar = path.with_suffix(".json")
@@ -73,8 +78,14 @@ NOT_OF_THE_WEIGHTS: Final = ("stored_dtype", "taken_from", "taken_because", "oth
 """What a card says of the file that weights were read from, and not of the weights."""
 
 
-def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mapping[str, Any]:
-    """The sidecar: everything known of the original, and what was done to it."""
+def sidecar_of(checkpoint: Checkpoint, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    """The sidecar: everything known of the original, and what was done to it.
+
+    Args:
+        checkpoint: The original.
+        name: Of what was made of it.
+        change: What was done, plain JSON.
+    """
     preprocessing = checkpoint.preprocessing
     return {
         "name": name[:200],
@@ -89,12 +100,17 @@ def _sidecar(checkpoint: Checkpoint, name: str, compressor: Compressor) -> Mappi
         "crop_mode": preprocessing.crop_mode,
         **({"processor": preprocessing.processor} if preprocessing.processor else {}),
         "class_names": checkpoint.class_names,
-        "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, "variant": variant_of(compressor)},
+        "compressed_from": {"name": checkpoint.name, "digest": checkpoint.digest, **change},
         **{key: value for key, value in checkpoint.card.items() if key not in NOT_OF_THE_WEIGHTS},
     }
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file atomically.
+
+    Raises:
+        SettingsError: The system refuses it (``unwritable``).
+    """
     try:
         write_atomically(path, content)
     except OSError as error:

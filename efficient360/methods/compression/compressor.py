@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from efficient360.core.measurement import Conditions
 from efficient360.errors import Unsupported
 from efficient360.models.compressed_file import metadata_of, part_name, stored_tensors, tied_names
+from efficient360.models.structure.factored_linear import FactoredLinear
 from efficient360.models.weight_codes import Parts, decoder_of
 
 
@@ -37,7 +38,7 @@ class CompressedNetwork:
     @cached_property
     def file(self) -> bytes:
         """The safetensors file that holds it."""
-        return _safetensors(self.stored, self.metadata)
+        return safetensors_bytes(self.stored, self.metadata)
 
 
 class Compressor(ABC):
@@ -82,7 +83,7 @@ def describe_strength(compressor: Compressor) -> str:
 
 def uncompressed_bytes(network: nn.Module) -> int:
     """Bytes of the safetensors file that holds a network uncompressed."""
-    return len(_safetensors(stored_tensors(network), {}))
+    return len(safetensors_bytes(stored_tensors(network), {}))
 
 
 def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
@@ -130,8 +131,11 @@ def _weights(module: nn.Module) -> list[Tensor]:
         return [module.weight]
     if isinstance(module, nn.MultiheadAttention):
         return [w for w in (module.in_proj_weight, module.q_proj_weight, module.k_proj_weight, module.v_proj_weight) if w is not None]
+    if isinstance(module, FactoredLinear):
+        return [module.down, module.up]
     return []
 
 
-def _safetensors(stored: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+def safetensors_bytes(stored: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The safetensors file that holds tensors, with metadata in its header."""
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in stored.items()}, dict(metadata) or None)

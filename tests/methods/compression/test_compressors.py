@@ -12,9 +12,10 @@ from torch.nn.utils import prune
 from efficient360.errors import Unsupported
 from efficient360.methods.compression.clustering import Clustering
 from efficient360.methods.compression.compressor import weights_of
-from efficient360.methods.compression.low_rank import FactoredLinear, LowRankFactorization
+from efficient360.methods.compression.low_rank import LowRankFactorization
 from efficient360.methods.compression.pruning import MagnitudePruning, TwoOfFourSparsity
 from efficient360.methods.compression.quantization import HalfPrecision, Quantization
+from efficient360.models.structure.factored_linear import FactoredLinear
 from efficient360.models.weight_codes import QUANTIZATION_GROUP
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from efficient360.errors import Unsupported
 from efficient360.methods.complexity.mac_count import count_macs
-from efficient360.methods.compression.token_merging import MergingBlocks, TokenMerging, bipartite_soft_matching
+from efficient360.methods.compression.token_merging import TokenMerging
+from efficient360.models.structure.merging_blocks import MergingBlocks, bipartite_soft_matching
 
 
 def test_the_most_alike_are_matched_by_hand() -> None:

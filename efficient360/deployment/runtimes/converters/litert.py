@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime
+from efficient360.deployment.runtimes.runtime import Build, Converted, Delegation, Precision, Runtime, named
 
 MODEL = "model.tflite"
 
@@ -26,6 +26,7 @@ class LiteRt(Runtime):
         Precision.INT8,
         Precision.INT4_DYNAMIC,
     )
+    any_program: ClassVar[bool] = True
     hint: ClassVar[str] = "pip install 'efficient360[litert]', then pip install --no-deps litert-torch litert-converter ai-edge-quantizer"
 
     def convert(self, build: Build) -> Converted:
@@ -33,10 +34,9 @@ class LiteRt(Runtime):
         import litert_torch
 
         from efficient360.deployment.runtimes.graph_rewrites import decompose_attention
-        from efficient360.deployment.runtimes.program import images_for, load_program
+        from efficient360.deployment.runtimes.program import load_program, samples_for
 
-        sample = (images_for(build.size, build.batch),)
-        model = litert_torch.convert(decompose_attention(load_program(build.program)), sample)
+        model = litert_torch.convert(decompose_attention(load_program(build.program)), samples_for(build))
         path = build.folder / MODEL
         model.export(str(path))
         facts = {"exporter": "litert_torch", "attention": "plain operators"}
@@ -44,7 +44,7 @@ class LiteRt(Runtime):
             from efficient360.deployment.runtimes.quantization.litert_quantizer import quantize
 
             facts |= quantize(path, build)
-        return Converted(settings={"model": MODEL}, facts=facts, delegation=_delegation(path))
+        return Converted(settings={"model": MODEL, **named(build)}, facts=facts, delegation=_delegation(path))
 
 
 def _delegation(path: Path) -> Delegation:

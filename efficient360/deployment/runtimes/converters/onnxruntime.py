@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from efficient360.core.measurement import Scalar
 from efficient360.deployment.runtimes.onnx_file import NEEDS, onnx_file
-from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
+from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime, named
 
 MODEL = "model.onnx"
 
@@ -20,6 +20,7 @@ class OnnxRuntime(Runtime):
     title: ClassVar[str] = "ONNX Runtime"
     extra: ClassVar[str] = "onnxruntime"
     converts_with: ClassVar[tuple[str, ...]] = ("onnxruntime", *NEEDS)
+    any_program: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = (
         Precision.FP32,
         Precision.W16,
@@ -42,7 +43,7 @@ class OnnxRuntime(Runtime):
             from efficient360.deployment.runtimes.quantization.onnx_quantizer import quantize
 
             facts = quantize(onnx_file(build), build, target)
-        return Converted(settings={"model": MODEL}, facts=_graph(target) | facts)
+        return Converted(settings={"model": MODEL, **named(build)}, facts=_graph(target) | facts)
 
 
 def _graph(path: Path) -> dict[str, Scalar]:

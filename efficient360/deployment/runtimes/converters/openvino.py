@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar, final
 
-from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
+from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime, named
 from efficient360.errors import Unsupported
 
 MODEL = "model.xml"
@@ -20,6 +20,7 @@ class OpenVino(Runtime):
     extra: ClassVar[str] = "openvino"
     converts_with: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
     version: ClassVar[int] = 2
+    any_program: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = (
         Precision.FP32,
         Precision.BF16,
@@ -43,11 +44,15 @@ class OpenVino(Runtime):
         from efficient360.deployment.runtimes.program import load_program
 
         try:
-            model = openvino.convert_model(load_program(build.program), input=[[build.batch, *build.size]])  # left alone it forgets the shape
+            model = openvino.convert_model(load_program(build.program), input=_shapes(build))  # left alone it forgets the shape
         except OpConversionFailure as error:
             lacks = re.findall(r"No conversion rule found for operations: (.+)", str(error))
             message = f"OpenVINO has no translation of {lacks[0]}" if lacks else " ".join(str(error).split())[:300]
             raise Unsupported("no-openvino-operator", message, "take another runtime") from error
+        if build.signature is not None:
+            for ports, names in ((model.inputs, build.signature.names), (model.outputs, build.signature.outputs)):
+                for port, name in zip(ports, names, strict=True):
+                    port.get_tensor().set_names({name})
         facts = {"converter": "PyTorch frontend"}
         if build.precision.quantized:
             from efficient360.deployment.runtimes.quantization.openvino_quantizer import quantize
@@ -57,7 +62,11 @@ class OpenVino(Runtime):
         in_half = build.precision is Precision.W16
         facts |= {"weights": "fp16, brought to float32 when the model is loaded"} if in_half else {}
         openvino.save_model(model, build.folder / MODEL, compress_to_fp16=in_half)
-        return Converted(settings={"model": MODEL, "precision": BF16 if build.precision is Precision.BF16 else FP32}, facts=facts)
+        return Converted(settings={"model": MODEL, "precision": BF16 if build.precision is Precision.BF16 else FP32, **named(build)}, facts=facts)
+
+
+def _shapes(build: Build) -> list[list[int]]:
+    return [[build.batch, *build.size]] if build.signature is None else [list(spec.shape) for spec in build.signature.inputs]
 
 
 RUNTIME = OpenVino()

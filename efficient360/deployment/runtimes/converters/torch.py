@@ -3,7 +3,8 @@
 import shutil
 from typing import ClassVar, final
 
-from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime
+from efficient360.deployment.runtimes.runtime import Build, Converted, Precision, Runtime, named
+from efficient360.errors import Unsupported
 
 
 @final
@@ -14,6 +15,7 @@ class Torch(Runtime):
     title: ClassVar[str] = "PyTorch eager"
     extra: ClassVar[str] = ""
     converts_with: ClassVar[tuple[str, ...]] = ("torch",)
+    any_program: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.FP32, Precision.BF16)
     version: ClassVar[int] = 2
 
@@ -36,10 +38,12 @@ def program_artefact(build: Build, device: str) -> Converted:
     target = build.folder / "model.pt2"
     if build.precision is Precision.FP32:
         shutil.copyfile(build.program, target)
+    elif build.signature is not None:
+        raise Unsupported("no-precision", f"a program with inputs of its own runs in fp32 in PyTorch, not in {build.precision}", "take fp32 or another runtime")
     else:
         kind = torch.bfloat16 if build.precision is Precision.BF16 else torch.float16
         export_program(cast_network(network(build.program), kind), build.size, build.batch, target)
-    return Converted(settings={"model": target.name, "device": device})
+    return Converted(settings={"model": target.name, "device": device, **named(build)})
 
 
 RUNTIME = Torch()

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from . import counters, machine
+from . import calls, counters, machine
 from .energy import EnergyMeter
+from .loop import looped
 
 Request = dict[str, Any]
 STEADY = 0.05  # two windows in a row whose medians differ by less are steady
@@ -28,7 +29,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.run: Callable[[Any], Any]
-        self.images: Any = None
+        self.question: Any = None
         self.batch = 1
         self.meter: EnergyMeter | None = None
 
@@ -40,13 +41,12 @@ class Worker:
         for module in session.MODULES:
             importlib.import_module(module)
         imported, with_runtime = time.perf_counter(), counters.peak_memory()
-        self.run = session.load(request["folder"], request["settings"])
+        self.run = looped(session.load(request["folder"], request["settings"]), request["settings"])
         loaded = time.perf_counter()
         self.batch = request["batch"]
-        images = np.load(request["images"])
-        self.images = np.resize(images, (max(self.batch, len(images)), *images.shape[1:]))  # repeats them where a call wants more
+        self.question = calls.first(np.load(request["images"]), self.batch)
         opened = time.perf_counter()
-        self.run(self.images[: self.batch])
+        self.run(self.question)
         first = time.perf_counter()
         return {
             "import": imported - began,
@@ -59,8 +59,11 @@ class Worker:
         }
 
     def answer(self, request: Request) -> Request:
-        """Logits of all images of a file; the last call is filled up with the last image."""
+        """Logits of all images of a file, the last call filled up with the last image; or what a program with named inputs returns, call by call."""
         images = np.load(request["images"])
+        if calls.named(images):
+            calls.write(request["logits"], [self.run(call) for call in calls.each(images)])
+            return {}
         rows: list[Any] = []
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
@@ -76,10 +79,9 @@ class Worker:
         gc.disable()
         began, steady = time.perf_counter(), False
         times: list[float] = []
-        images = self.images[: self.batch]
         while not steady and time.perf_counter() - began < LONGEST_WARM_UP:
             start = time.perf_counter()
-            self.run(images)
+            self.run(self.question)
             times.append(time.perf_counter() - start)
             window = max(3, len(times) // 3)
             enough = len(times) >= max(request["runs"], 2 * window) and time.perf_counter() - began >= request["seconds"]
@@ -88,14 +90,13 @@ class Worker:
 
     def block(self, request: Request) -> Request:
         """Run for ``seconds``, at least ``runs`` times: wall and process-CPU seconds of each call, and the counters around them."""
-        images = self.images[: self.batch]
         wall: list[float] = []
         cpu: list[float] = []
-        self.run(images)  # caches that another block's process has taken over are won back outside the count
+        self.run(self.question)  # caches that another block's process has taken over are won back outside the count
         before, began = self._counters(), time.perf_counter()
         while len(wall) < request["runs"] or time.perf_counter() - began < request["seconds"]:
             c, t = time.process_time(), time.perf_counter()
-            self.run(images)
+            self.run(self.question)
             wall.append(time.perf_counter() - t)
             cpu.append(time.process_time() - c)
         seconds = time.perf_counter() - began
@@ -117,7 +118,8 @@ class Worker:
         session = _session(request["session"])
         if not hasattr(session, "operators"):
             return {"operators": None}
-        return {"operators": session.operators(request["folder"], request["settings"], np.load(request["images"])[: request["batch"]])}
+        question = calls.first(np.load(request["images"]), request["batch"])
+        return {"operators": session.operators(request["folder"], request["settings"], question)}
 
     def describe(self, request: Request) -> Request:
         """The machine and the runtimes found on it."""

@@ -81,8 +81,15 @@ def _observed(path: Path, build: Build, recipe: Any) -> Any:
     ((signature, names),) = Interpreter(str(path)).get_signature_list().items()
     # Its own moving average forgets extremes, and what lies beyond the range is cut off: the whole range serves transformers better.
     observer = calibrator.Calibrator(str(path), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    observer.calibrate({signature: [{names["inputs"][0]: call} for call in build.calibration_calls()]}, recipe)
+    calls: Any = build.calibration_inputs(names["inputs"][0])
+    if build.signature is not None:  # the converter numbers the inputs, and narrows integers
+        calls = ({f"args_{i}": _narrow(call[name]) for i, name in enumerate(build.signature.names)} for call in calls)
+    observer.calibrate({signature: list(calls)}, recipe)
     return observer.get_model_qsvs()
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.int32) if array.dtype == np.int64 else array
 
 
 def _weights(path: Path) -> dict[str, tuple[str, NDArray[np.float32]]]:

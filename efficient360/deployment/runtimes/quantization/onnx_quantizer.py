@@ -1,6 +1,5 @@
 """ONNX files with quantized weights: ONNX Runtime's own quantizers for 8-bit activations, and weights on our grid for its products with weights in few bits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -13,6 +12,7 @@ from efficient360.deployment.runtimes.onnx_file import INPUT
 from efficient360.deployment.runtimes.quantization.by_value import operators_left
 from efficient360.deployment.runtimes.quantization.weight_grid import GridWeight, group_of, round_to_nearest
 from efficient360.deployment.runtimes.runtime import Build, Precision
+from efficient360.deployment.runtimes.signature import Call
 
 LAYERS: Final = ("Conv", "Gemm", "MatMul")
 STATIC: Final = {"quantized": "Conv, Gemm, MatMul with weights", "weights": "7 of 8 bits by channel", "activations": "8 bits by tensor, from least to most"}
@@ -65,15 +65,14 @@ def _static(source: Path, build: Build, target: Path) -> None:
     from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    images: Iterator[NDArray[np.float32]] = build.calibration_calls()
+    calls = build.calibration_inputs(INPUT)
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
-        """Hands the calibration images over one call at a time."""
+        """Hands the calibration calls over one at a time."""
 
-        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            """The next images by the name of the input, ``None`` after the last."""
-            call = next(images, None)
-            return None if call is None else {INPUT: call}
+        def get_next(self) -> Call | None:
+            """The next call by the names of the inputs, ``None`` after the last."""
+            return next(calls, None)
 
     with TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"

@@ -35,13 +35,13 @@ def _static(model: Any, build: Build, left: list[str]) -> Any:
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
     nncf.set_log_level(logging.ERROR)
-    images: list[NDArray[np.float32]] = list(build.calibration_calls())
+    calls: list[Any] = list(build.calibration_calls() if build.signature is None else build.calibration_inputs(""))
     advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
     return nncf.quantize(
         model,
-        nncf.Dataset(images),
+        nncf.Dataset(calls),
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(images),
+        subset_size=len(calls),
         advanced_parameters=advanced,
         ignored_scope=nncf.IgnoredScope(names=left) if left else None,
     )

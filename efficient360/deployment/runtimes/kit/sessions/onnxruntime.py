@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .naming import signature
 from .preparing import prepared
 
 MODULES = ("onnxruntime",)
@@ -24,9 +25,13 @@ def version() -> str:
     return str(onnxruntime.__version__)
 
 
-def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
-    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+def load(folder: str, settings: dict[str, Any]) -> Callable[[Any], Any]:
+    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``; from named arrays to named arrays where settings name them."""
     session = _session(folder, settings, None)
+    names = signature(settings)
+    if names is not None:
+        outputs = names[1]
+        return lambda call: dict(zip(outputs, session.run(outputs, call), strict=True))
     name = session.get_inputs()[0].name
     wanted = [settings["output"]] if settings.get("output") else None
 
@@ -37,13 +42,13 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     return prepared(run, settings)
 
 
-def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:
+def operators(folder: str, settings: dict[str, Any], images: Any) -> list[dict[str, Any]]:
     """Mean seconds of each node of the optimised graph, from ONNX Runtime's own profile; ``place`` is its execution provider."""
     with TemporaryDirectory() as scratch:
         session = _session(folder, settings, f"{scratch}/profile")
         name = session.get_inputs()[0].name
         for _ in range(WARM + TIMED):
-            session.run(None, {name: images})
+            session.run(None, images if isinstance(images, dict) else {name: images})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     times: dict[str, list[float]] = {}
     known: dict[str, tuple[str, str]] = {}

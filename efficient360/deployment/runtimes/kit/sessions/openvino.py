@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .naming import signature
+
 MODULES = ("openvino",)
 WARM, TIMED = 5, 20
 Images = NDArray[np.float32]
@@ -18,9 +20,18 @@ def version() -> str:
     return str(openvino.__version__).partition("-")[0]
 
 
-def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
-    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+def load(folder: str, settings: dict[str, Any]) -> Callable[[Any], Any]:
+    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``; from named arrays to named arrays where settings name them."""
     request = _compiled(folder, settings, "NO").create_infer_request()
+    names = signature(settings)
+    if names is not None:
+        outputs = names[1]
+
+        def answer(call: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            results = request.infer(call, share_inputs=True)
+            return {name: results[name] for name in outputs}
+
+        return answer
 
     def run(images: Images) -> Images:
         logits: Images = request.infer([images], share_inputs=True)[0]
@@ -29,19 +40,20 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     return run
 
 
-def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:
+def operators(folder: str, settings: dict[str, Any], images: Any) -> list[dict[str, Any]]:
     """Mean seconds of each node of the execution graph that did something; ``place`` is the primitive that ran it.
 
     OpenVINO calls whatever it fuses ``Subgraph``: one that holds an attention or a matrix product says so in its kind.
     """
     compiled = _compiled(folder, settings, "YES")
     request, fused = compiled.create_infer_request(), _fused(compiled)
+    given = images if isinstance(images, dict) else [images]
     for _ in range(WARM):
-        request.infer([images])
+        request.infer(given)
     seconds: dict[str, float] = {}
     known: dict[str, tuple[str, str]] = {}
     for _ in range(TIMED):
-        request.infer([images])
+        request.infer(given)
         for node in request.profiling_info:
             if node.status.name == "EXECUTED":
                 seconds[node.node_name] = seconds.get(node.node_name, 0.0) + node.real_time.total_seconds() / TIMED

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .naming import signature
 from .preparing import prepared
 
 MODULES = ("torch",)
@@ -20,9 +21,13 @@ def version() -> str:
     return str(torch.__version__)
 
 
-def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
-    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``."""
+def load(folder: str, settings: dict[str, Any]) -> Callable[[Any], Any]:
+    """A function from images float32 ``(B, 3, H, W)`` in [0, 1] to logits float32 ``(B, K)``; from named arrays to named arrays where settings name them."""
     import torch
+
+    names = signature(settings)
+    if names is not None:
+        return _named(opened(folder, settings)[0], *names)
 
     if settings.get("script"):
         torch.set_num_threads(settings["threads"])
@@ -32,7 +37,7 @@ def load(folder: str, settings: dict[str, Any]) -> Callable[[Images], Images]:
     return prepared(answering(module, settings["device"], settings.get("output", "")), settings)
 
 
-def operators(folder: str, settings: dict[str, Any], images: Images) -> list[dict[str, Any]]:
+def operators(folder: str, settings: dict[str, Any], images: Any) -> list[dict[str, Any]]:
     """Seconds that each kind of ATen operator spends in itself in one call, as ``torch.profiler`` tells."""
     return profiled(load(folder, settings), images)
 
@@ -57,6 +62,18 @@ def opened(folder: str, settings: dict[str, Any]) -> tuple[Any, Images]:
     return program.module(), np.full(tuple(shape), 0.5, np.float32)
 
 
+def _named(module: Callable[..., Any], inputs: "list[str]", outputs: "list[str]") -> Callable[[Any], Any]:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    def run(call: "dict[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":
+        with torch.inference_mode():
+            results = pytree.tree_leaves(module(*(torch.from_numpy(call[name]) for name in inputs)))
+            return {name: result.numpy() for name, result in zip(outputs, results, strict=True)}
+
+    return run
+
+
 def answering(module: Callable[[Any], Any], device: str, output: str = "") -> Callable[[Images], Images]:
     """A module as a function of arrays; the way back to the CPU waits for the device.
 
@@ -78,7 +95,7 @@ def answering(module: Callable[[Any], Any], device: str, output: str = "") -> Ca
     return run
 
 
-def profiled(run: Callable[[Images], Images], images: Images) -> list[dict[str, Any]]:
+def profiled(run: Callable[[Any], Any], images: Any) -> list[dict[str, Any]]:
     """Rows of the profiler for a function that runs on the CPU, the slowest first."""
     from torch.profiler import ProfilerActivity, profile
 

@@ -1,0 +1,1 @@
+"""Knowledge distillation: a cut network learns the answers of its original again."""

@@ -1,0 +1,1 @@
+"""Networks with other shapes than their architecture's: narrower layers, fewer blocks and heads, factored layers, merged tokens."""
