@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from efficient360.codesign.failing import log_success
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.judging import POINT, meets_all, usable
 from efficient360.codesign.neighbours import bases, neighbours
@@ -38,10 +39,7 @@ def expected_best(view: View) -> Candidate | None:
     merit = np.zeros(len(pool))
     for goal in view.aims.goals:
         merit += _log_chance(goal, view, grid, at)
-    failing = np.array([trial.state is State.FAILED for trial in view.trials], dtype=np.float64)
-    if failing.any():
-        process = fit(grid, grid.indices([trial.candidate for trial in view.trials]), failing)
-        merit += np.log(np.clip(1 - process.predict(at)[0], 0.02, 1.0))
+    merit += np.array(log_success(pool, view.trials))
     merit += _log_improvement(view, grid, at)
     return pool[int(np.argmax(merit))]
 

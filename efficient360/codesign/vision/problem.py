@@ -151,4 +151,3 @@ class ImageProblem(Problem):
             yield
         finally:
             self._spent[kind] = self._spent.get(kind, 0.0) + time.monotonic() - began
-

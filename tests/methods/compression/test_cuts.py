@@ -66,7 +66,15 @@ def test_settings_out_of_range_are_told(changed: dict[str, Any]) -> None:
 
 
 def test_settings_are_read_as_a_search_names_them() -> None:
-    settings = {"runtime": "litert", "input_size": 24, "mlp_kept": "50 %", "heads_kept": "100 %", "low_rank": "none", "sparsity": "none", "merged_tokens": "20 %"}
+    settings = {
+        "runtime": "litert",
+        "input_size": 24,
+        "mlp_kept": "50 %",
+        "heads_kept": "100 %",
+        "low_rank": "none",
+        "sparsity": "none",
+        "merged_tokens": "20 %",
+    }
     assert Cuts.of(settings) == Cuts(input_size=24, mlp_kept=50, merged_tokens=20)
     assert Cuts.of({"low_rank": "75 %"}).low_rank == 75
     assert Cuts.of(settings).describe() == "24 px, 50 % of the MLPs, 20 % of the patches merged"
@@ -269,7 +277,7 @@ def test_what_a_network_can_have_is_offered_and_the_rest_refused(model: TorchMod
     assert offered.refused == {}
     assert offered.settings["input_size"] == (32, 24, 16)
     assert offered.settings["heads_kept"] == ("100 %", "50 %")
-    assert all(len(values) > 1 and not Cuts.of({name: values[0]}).changes or name == "input_size" for name, values in offered.settings.items())
+    assert all((len(values) > 1 and not Cuts.of({name: values[0]}).changes) or name == "input_size" for name, values in offered.settings.items())
     for name, values in offered.settings.items():
         cut = apply_cuts(model, Cuts.of({name: values[-1]}))
         assert cut.model(torch.rand(1, *cut.model.size)).isfinite().all()

@@ -38,11 +38,15 @@ class ExecuTorch(Runtime):
             if build.precision.quantized:
                 program = _quantized(program, build)
                 activations = "activations by the range of each call" if build.precision is Precision.INT8_DYNAMIC else "static activations"
-                facts |= {"quantization": activations, "quantized": ", ".join(IN_INT8)}
+                facts |= {"quantization": activations, "quantized": ", ".join(_quantized_operators(build))}
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         delegation = _delegation(edge.exported_program().graph_module)
         (build.folder / MODEL).write_bytes(edge.to_executorch().buffer)
         return Converted(settings={"model": MODEL}, facts=facts, delegation=delegation)
+
+
+def _quantized_operators(build: Build) -> tuple[str, ...]:
+    return IN_INT8[:1] if build.precision is Precision.INT8_DYNAMIC else IN_INT8  # its kernels bring the inputs of linear layers alone to integers
 
 
 def _quantized(program: Any, build: Build) -> Any:
@@ -63,7 +67,7 @@ def _quantized(program: Any, build: Build) -> Any:
     left = {node.name for name in build.float_layers for node in layers[name].nodes}
     quantizer: Any = XNNPACKQuantizer()
     quantizer.set_filter_function(lambda node: node.name not in left)
-    for operator in IN_INT8[:1] if dynamic else IN_INT8:
+    for operator in _quantized_operators(build):
         quantizer.set_operator_type(getattr(torch.ops.aten, operator).default, get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic))
     observed = prepare_pt2e(module, quantizer)
     for images in (np.full((build.batch, *build.size), 0.5, np.float32),) if dynamic else build.calibration_calls():

@@ -24,8 +24,6 @@ class LiteRt(Runtime):
         Precision.INT8_DYNAMIC,
         Precision.INT8_SMOOTH,
         Precision.INT8,
-        Precision.W4_GPTQ,
-        Precision.W4,
         Precision.INT4_DYNAMIC,
     )
     any_program: ClassVar[bool] = True

@@ -1,5 +1,6 @@
 """Which layers are left in float: those that 8 bits harm most, one after another, until the answers hold."""
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -15,7 +16,7 @@ from efficient360.deployment.runtimes.quantization.simulation import SimulatedIn
 TOLERATED: Final = 0.05
 """Mean difference of logits, as a share of their spread, at which no more layers are left in float."""
 LARGEST_SHARE: Final = 0.25
-"""Of the layers, at most this many are left in float."""
+"""Of the layers, at most this many, rounded up, are left in float."""
 
 
 @final
@@ -50,7 +51,7 @@ def sensitivity(
         calls: Images float32 ``(batch, 3, H, W)`` in [0, 1], a call each.
         left: Layers that stay in float in any case.
         tolerated: Stops there.
-        largest_share: Of the layers, at most this many more are left in float.
+        largest_share: Of the layers, at most this many more, rounded up, are left in float.
     """
     layers = [layer for layer in layers_of(module).values() if layer.name not in left]
     simulated = SimulatedInt8(module, layers, ranges_of(module, layers, calls))
@@ -65,7 +66,7 @@ def sensitivity(
         return difference(exact, torch.cat([simulated.logits(call, ordered[count:]) for call in images]))
 
     differences = [with_float(0)]
-    while differences[-1] > tolerated and len(differences) <= largest_share * len(ordered):
+    while differences[-1] > tolerated and len(differences) <= math.ceil(largest_share * len(ordered)):
         differences.append(with_float(len(differences)))
     best = int(np.argmin(differences)) if differences[-1] > tolerated else len(differences) - 1
     return Sensitivity({name: alone[name] for name in ordered}, tuple(ordered[:best]), tuple(differences[: best + 1]))

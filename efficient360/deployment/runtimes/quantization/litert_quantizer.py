@@ -13,7 +13,7 @@ from efficient360.deployment.runtimes.runtime import Build, Precision
 
 LAYERS: Final = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 """What is quantized. With every operator in int8, softmax, GELU and normalisation lose accuracy, and XNNPACK takes a transformer in dozens of pieces."""
-GROUPED: Final = {Precision.W4, Precision.W4_GPTQ, Precision.INT4_DYNAMIC}
+CALL: Final = "8 bits by the range of each call"
 
 
 def quantize(path: Path, build: Build) -> dict[str, str]:
@@ -47,13 +47,11 @@ def _operation(kind: str) -> Any:
 
 def _configure(recipe: Any, precision: Precision, linear: dict[str, NDArray[np.float32]]) -> dict[str, str]:
     """Say what is to be done with which operators; ``linear`` are the weights of fully connected ones by scope."""
-    if precision in GROUPED:
+    if precision is Precision.INT4_DYNAMIC:  # its kernels take weights in groups with activations in 8 bits only
         for scope, weight in linear.items():
             if (group := group_of(weight.shape[1])) is not None:
-                add = recipe.add_dynamic_config if precision is Precision.INT4_DYNAMIC else recipe.add_weight_only_config
-                add(f"^{re.escape(scope)}$", _operation(LAYERS[0]), 4, _granularity(group))
-        activations = "8 bits by the range of each call" if precision is Precision.INT4_DYNAMIC else "float32"
-        return {"weights": "4 bits by groups of inputs", "activations": activations, "quantized": LAYERS[0]}
+                recipe.add_dynamic_config(f"^{re.escape(scope)}$", _operation(LAYERS[0]), 4, _granularity(group))
+        return {"weights": "4 bits by groups of inputs", "activations": CALL, "quantized": LAYERS[0]}
     for operation in map(_operation, LAYERS):
         if precision is Precision.W16:
             recipe.add_weight_only_config(".*", operation, 16, algorithm_key="float_casting")
@@ -63,9 +61,9 @@ def _configure(recipe: Any, precision: Precision, linear: dict[str, NDArray[np.f
             recipe.add_dynamic_config(".*", operation, 8)
         else:
             recipe.add_static_config(".*", operation, activation_num_bits=8, weight_num_bits=8)
-    static = {Precision.INT8, Precision.INT8_SMOOTH}
-    activations = "static" if precision in static else "by the range of each call" if precision is Precision.INT8_DYNAMIC else "float32"
-    return {"quantization": f"{activations} activations", "quantized": ", ".join(LAYERS)}
+    weights = "fp16, brought to float32 when the model is loaded" if precision is Precision.W16 else "8 bits by output channel"
+    activations = {Precision.W16: "float32", Precision.W8: "float32", Precision.INT8_DYNAMIC: CALL}.get(precision, "8 bits by tensor, from least to most")
+    return {"weights": weights, "activations": activations, "quantized": ", ".join(LAYERS)}
 
 
 def _granularity(group: int) -> Any:

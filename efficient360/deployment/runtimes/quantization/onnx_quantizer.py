@@ -100,9 +100,14 @@ def _dynamic(source: Path, build: Build, target: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    left = operators_left(build, weights_of(onnx.load(source).graph))
-    types = ["MatMul", "Gemm"]
-    quantize_dynamic(source, target, types, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, nodes_to_exclude=left)
+    model = onnx.load(source)
+    weights = weights_of(model.graph)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    shapes = [value for value in model.graph.value_info if value.name not in stored]  # it transposes some weights, and trips over the shapes they had
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(shapes)
+    left = operators_left(build, weights)
+    quantize_dynamic(model, target, ["MatMul", "Gemm"], per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, nodes_to_exclude=left)
 
 
 def weights_of(graph: Any) -> dict[str, NDArray[np.float32]]:

@@ -12,6 +12,9 @@ from torch import Tensor
 GROUPS: Final = (64, 32)
 """Inputs that share a scale: the first that divides the number of inputs. LiteRT and ONNX Runtime take no others that all of them have."""
 
+EXACT: Final = 4
+"""Bits of the codes whose scales are numbers of bfloat16."""
+
 
 @final
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class GridWeight:
 
     Args:
         codes: int8 ``(out, in)``, from ``-(2**(bits-1) - 1)`` to ``2**(bits-1) - 1``.
-        scales: float32 ``(out, in / group)``, each a number of bfloat16: a product of a code of 4 bits with it is exact in float32, and so is the way back.
+        scales: float32 ``(out, in / group)``; of codes of few bits each a number of bfloat16: a product with a code is exact even in fp16, and so is the way back.
         bits: Of a code.
     """
 
@@ -54,7 +57,8 @@ def scales_of(weight: Tensor, bits: int) -> Tensor:
     if group is None:
         raise ValueError(f"{weight.shape[1]} inputs can't be split in groups of {GROUPS}")
     largest = weight.float().unflatten(1, (-1, group)).abs().amax(-1)
-    scales = (largest / largest_code(bits)).bfloat16().float()
+    scales = largest / largest_code(bits)
+    scales = scales.bfloat16().float() if bits <= EXACT else scales
     return torch.where(scales > 0, scales, 1.0)
 
 
