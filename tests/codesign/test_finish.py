@@ -110,3 +110,13 @@ def test_names_of_candidates() -> None:
     assert candidate_text(Candidate(original), KNOBS) == "litert fp32"
     assert candidate_text(Candidate({**original, "dropped_blocks": 2, "mlp_kept": "50 %"}), KNOBS) == "litert fp32, blocks dropped 2, MLP width kept 50 %"
     assert candidate_text(Candidate({"depth": 4}), [KNOBS[3].__class__("depth", "Depth", (4, 2))]) == "as it came"
+
+
+def test_a_search_whose_winners_are_never_confirmed_comes_to_an_end(tmp_path: Path) -> None:
+    problem = Toy(final_shift=5.0)
+    told: list[Candidate] = []
+    result = find(problem, HARD, Budget(trials=40), TrialLog(tmp_path / "trials.jsonl"), on_confirmed=lambda confirmed: told.append(confirmed.candidate))
+    assert result.winner is None
+    assert result.end is not End.GOALS_MET
+    assert len(told) == len(set(told)) == len(result.confirmed)
+    assert len(result.misses) == MISSES
