@@ -144,12 +144,12 @@ def quantile_interval(value: float, blocks: Sequence[tuple[int, NDArray[np.float
 
 def energy(reading: DeviceReading) -> tuple[float, ...]:
     """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
-    return tuple(joules for _, joules in _energies(reading))
+    return tuple(joules for _, joules in energies(reading))
 
 
 def energy_interval(reading: DeviceReading) -> Interval | None:
     """95 % interval of the mean of :func:`energy`: Student's t over the processes, or over the blocks of a single one; ``None`` for a single value."""
-    energies = _energies(reading)
+    energies = energies(reading)
     processes = {process for process, _ in energies}
     if len(processes) > 1:
         values = [float(np.mean([joules for p, joules in energies if p == process])) for process in processes]
@@ -162,7 +162,7 @@ def energy_interval(reading: DeviceReading) -> Interval | None:
     return replace(interval, low=min(interval.low, mean), high=max(interval.high, mean))
 
 
-def _energies(reading: DeviceReading) -> list[tuple[int, float]]:
+def energies(reading: DeviceReading) -> list[tuple[int, float]]:
     """Process and joules of one run, of each block."""
     if reading.idle is None:
         return []
