@@ -52,7 +52,9 @@ def compress(options: argparse.Namespace) -> int:
     text = "\n".join([written.summary(), "", effect.line(), *(f"  note: {note}" for note in effect.notes())])
     data = {"checkpoint": written.checkpoint.name, "file": str(written.path), **effect.to_json()}
     # Not wrapped: the line stays one, for whoever searches for it.
-    options.console.result(Result(lambda: Text(text, no_wrap=True, overflow="ignore"), lambda: Text(effect.line(), no_wrap=True, overflow="ignore"), lambda: data))
+    options.console.result(
+        Result(lambda: Text(text, no_wrap=True, overflow="ignore"), lambda: Text(effect.line(), no_wrap=True, overflow="ignore"), lambda: data)
+    )
     return 0
 
 
