@@ -2,9 +2,9 @@
 
     python benchmarks/clustering_cold_start.py ARCHITECTURE|CHECKPOINT ... [--rounds 5]
 
-Each start is a process of its own in which PyTorch and timm are imported already; the file's pages are dropped from the cache before it (posix_fadvise), and the two
-files take turns. Reading, decoding, building the network and the first inference are timed apart, in wall-clock time. Beside them stands the speed of storage
-below which the smaller file starts sooner: bytes saved over the seconds that decoding adds.
+Each start is a process of its own in which PyTorch and timm are imported already; the file's pages are dropped from the cache before it (posix_fadvise), and
+the two files take turns. Reading, decoding, building the network and the first inference are timed apart, in wall-clock time. Beside them stands the speed
+of storage below which the smaller file starts sooner: bytes saved over the seconds that decoding adds.
 """
 
 import argparse

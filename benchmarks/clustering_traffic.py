@@ -3,9 +3,10 @@
     python benchmarks/clustering_traffic.py kernel [--rounds 40]
     python benchmarks/clustering_traffic.py roofline ARCHITECTURE|CHECKPOINT ... [--runtime openvino]
 
-``kernel`` multiplies a matrix of 64 distinct values by one vector, on one thread: beyond the caches, in the last-level cache and as large as a layer of a small
-vision transformer. Every form is checked against NumPy in float64, then timed in turns in CPU time. ``roofline`` puts the arithmetic intensity of networks (FLOP for each byte
-of weights, one image) beside the machine's balance (FLOP/s over bytes/s, both measured here), and times them in a runtime. It needs a C compiler and AVX2.
+``kernel`` multiplies a matrix of 64 distinct values by one vector, on one thread: beyond the caches, in the last-level cache and as large as a layer of a
+small vision transformer. Every form is checked against NumPy in float64, then timed in turns in CPU time. ``roofline`` puts the arithmetic intensity of
+networks (FLOP for each byte of weights, one image) beside the machine's balance (FLOP/s over bytes/s, both measured here), and times them in a runtime. It
+needs a C compiler and AVX2.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/codesign_ranks.py CHECKPOINT|ARCHITECTURE [--targets openvino,onnxruntime,openvino:int8] [--variants low_rank:50,token_merging:60]
 
-Every variant is converted for every target, checked against its own network, and timed on one thread, all variants of a target in turns. A rank has an interval: from
-one more than the variants that are surely faster (their intervals of the median lie apart) to as many as are not surely slower. Kendall's tau compares the orders of
-two targets. Invented images are probes and calibration: for times, not for accuracy.
+Every variant is converted for every target, checked against its own network, and timed on one thread, all variants of a target in turns. A rank has an
+interval: from one more than the variants that are surely faster (their intervals of the median lie apart) to as many as are not surely slower. Kendall's tau
+compares the orders of two targets. Invented images are probes and calibration: for times, not for accuracy.
 """
 
 import argparse

@@ -149,16 +149,16 @@ def energy(reading: DeviceReading) -> tuple[float, ...]:
 
 def energy_interval(reading: DeviceReading) -> Interval | None:
     """95 % interval of the mean of :func:`energy`: Student's t over the processes, or over the blocks of a single one; ``None`` for a single value."""
-    energies = energies(reading)
-    processes = {process for process, _ in energies}
+    by_process = energies(reading)
+    processes = {process for process, _ in by_process}
     if len(processes) > 1:
-        values = [float(np.mean([joules for p, joules in energies if p == process])) for process in processes]
+        values = [float(np.mean([joules for p, joules in by_process if p == process])) for process in processes]
         interval = student(np.asarray(values), f"student-t over {len(values)} processes")
-    elif len(energies) > 1:
-        interval = student(np.asarray([joules for _, joules in energies]), "student-t over blocks").given("one process")
+    elif len(by_process) > 1:
+        interval = student(np.asarray([joules for _, joules in by_process]), "student-t over blocks").given("one process")
     else:
         return None
-    mean = float(np.mean([joules for _, joules in energies]))
+    mean = float(np.mean([joules for _, joules in by_process]))
     return replace(interval, low=min(interval.low, mean), high=max(interval.high, mean))
 
 
