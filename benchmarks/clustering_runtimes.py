@@ -4,7 +4,7 @@
 
 Every format runs in a process of its own, on one thread: resident memory shows whether the weights were unfolded when they were loaded, time whether fewer
 bytes are read. Beside each the same product in float32 by our own kernel is timed in turns, and the share of float32's bytes that memory could have
-delivered in that time is told: below 100 % the runtime can't have read float32 weights. Bytes are read from counters where there are some.
+delivered in that time is told: below 100 % the runtime can't have read float32 weights.
 """
 
 import argparse
