@@ -4,6 +4,8 @@ import argparse
 import dataclasses
 import json
 import shlex
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from efficient360.cli.checkpoint_options import checkpoint_spec
@@ -64,10 +66,15 @@ def _description(options: argparse.Namespace) -> Any:
             return _data(options)  # without torch, in a second
         except DatasetError as error:
             unread = error
-    from efficient360.models.description import describe_checkpoint
+    from efficient360.deployment.program_artefact import is_program, open_program
+    from efficient360.models.description import describe_checkpoint, describe_program
 
+    spec = checkpoint_spec(options.checkpoint, options)
+    if is_program(spec):
+        with TemporaryDirectory() as folder, open_program(spec, Path(folder)) as (checkpoint, _):
+            return describe_program(checkpoint)
     try:
-        found = describe_checkpoint(checkpoint_spec(options.checkpoint, options))
+        found = describe_checkpoint(spec)
         if found.stored or found.code not in _UNREAD:
             return found
         wrong = CheckpointError(found.code, found.problem, found.hint)

@@ -178,6 +178,21 @@ def describe_checkpoint(spec: CheckpointSpec) -> CheckpointDescription:
     )
 
 
+def describe_program(checkpoint: Checkpoint) -> CheckpointDescription:
+    """What a program file is (ONNX, TorchScript, ``torch.export``), that was opened as ``checkpoint``."""
+    assert checkpoint.path is not None
+    kind = f"{checkpoint.card['format']} program: what needs its inside can't be measured"
+    known = _of_checkpoint(checkpoint, checkpoint.spec) | {"named_by": "the file", "preprocessing_by": _preprocessing_by(checkpoint, checkpoint.spec, "the file")}
+    return CheckpointDescription(
+        checkpoint.spec.reference,
+        file=str(checkpoint.path),
+        kind=kind,
+        size=checkpoint.path.stat().st_size,
+        command=_command(checkpoint.spec, (), ()),
+        **known,
+    )
+
+
 def _resolved(spec: CheckpointSpec, read: Callable[[Path], WeightsFile]) -> tuple[Checkpoint | None, CheckpointError | None]:
     try:
         return resolve(spec, read), None
@@ -203,15 +218,15 @@ def _of_checkpoint(checkpoint: Checkpoint, spec: CheckpointSpec) -> dict[str, An
         "classes": checkpoint.num_classes,
         "class_names": checkpoint.class_names,
         "preprocessing": checkpoint.preprocessing,
-        "preprocessing_by": _preprocessing_by(checkpoint, spec),
+        "preprocessing_by": _preprocessing_by(checkpoint, spec, "the sidecar"),
         "assumed": checkpoint.assumed,
         "digest": checkpoint.digest,
     }
 
 
-def _preprocessing_by(checkpoint: Checkpoint, spec: CheckpointSpec) -> str:
-    """Who says what the preprocessing is: the options first, for what they name."""
-    source = str(checkpoint.card.get("preprocessing_source") or "the sidecar")
+def _preprocessing_by(checkpoint: Checkpoint, spec: CheckpointSpec, otherwise: str) -> str:
+    """Who says what the preprocessing is: the options first, for what they name; ``otherwise`` where the card names nobody."""
+    source = str(checkpoint.card.get("preprocessing_source") or otherwise)
     named = set(spec.preprocessing)
     if not named:
         return source

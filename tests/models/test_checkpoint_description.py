@@ -90,6 +90,20 @@ def test_the_command_prints_text_and_json(tmp_path: Path, capsys: pytest.Capture
     assert (plain["architecture"], plain["stored"][0]["taken"], plain["preprocessing"]["input_size"]) == (ARCHITECTURE, True, [3, 32, 32])
 
 
+@pytest.mark.slow
+def test_a_program_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.ts"
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, 8), torch.nn.Flatten(), torch.nn.Linear(64, 7)).eval()
+    torch.jit.save(torch.jit.trace(network, (torch.zeros(1, 3, 32, 32),)), str(path))
+    options = [part for value in ("input_size=32", "mean=0.5") for part in ("--preprocess", value)]
+    assert run_command(["inspect", str(path), "--format", "json", *options]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["classes"], data["architecture"], data["code"], data["problem"]) == (7, "TorchScript program", "", "")
+    assert data["size"] == path.stat().st_size
+    assert data["preprocessing_by"] == "--preprocess"
+    assert shlex.split(data["command"])[-len(options) - 2 :] == [*options, "--dataset", "DATA"]
+
+
 def test_the_command_says_what_it_did_not_find(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["inspect", str(tmp_path / "nothing.pth")]) == 2
     assert "there is no file" in capsys.readouterr().err

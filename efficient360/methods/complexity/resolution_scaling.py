@@ -91,9 +91,12 @@ def _rebuilt(
         own = _macs(network, channels, *sizes[0])
         points = tuple((h * w, _macs(_of_size(architecture, arguments, h, w), channels, h, w)) for h, w in sizes)
     except Exception as error:
+        no_argument = isinstance(error, CheckpointError) and error.code == "architecture-arguments"
+        cause = "nothing in its arguments sets another" if no_argument else _first_line(error)
+        height, width = sizes[0]
         raise Unsupported(
             "fixed-resolution",
-            f"{architecture or type(network).__name__} accepts images of one size only: {_first_line(error)}",
+            f"{architecture or type(network).__name__} accepts images of {height} x {width} only: {cause}",
             "scaling with resolution needs an architecture that accepts larger images, or an argument img_size or image_size",
         ) from error
     if points[0][1] != own:

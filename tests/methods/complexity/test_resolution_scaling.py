@@ -90,8 +90,16 @@ class Resized(nn.Module):
 
 @pytest.mark.parametrize("network", [nn.Sequential(nn.Flatten(), nn.Linear(3 * 256, 4)), Resized()])
 def test_networks_of_one_size_are_unsupported(network: nn.Module):
-    with pytest.raises(Unsupported, match="one size only") as error:
+    with pytest.raises(Unsupported, match="16 x 16 only") as error:
         macs_at_sizes(network, "no_such_architecture", {}, (3, 16, 16), SCALES)
+    assert error.value.code == "fixed-resolution"
+
+
+def test_an_own_builder_without_an_image_size_is_told_without_pythons_words(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef build(width=4):\n    return nn.Sequential(nn.Flatten(), nn.Linear(768, width))\n")
+    with pytest.raises(Unsupported, match=r"accepts images of 16 x 16 only: nothing in its arguments sets another$") as error:
+        macs_at_sizes(nn.Sequential(nn.Flatten(), nn.Linear(768, 4)), f"{file}:build", {}, (3, 16, 16), SCALES)
     assert error.value.code == "fixed-resolution"
 
 
