@@ -182,7 +182,8 @@ def describe_program(checkpoint: Checkpoint) -> CheckpointDescription:
     """What a program file is (ONNX, TorchScript, ``torch.export``), that was opened as ``checkpoint``."""
     assert checkpoint.path is not None
     kind = f"{checkpoint.card['format']} program: what needs its inside can't be measured"
-    known = _of_checkpoint(checkpoint, checkpoint.spec) | {"named_by": "the file", "preprocessing_by": _preprocessing_by(checkpoint, checkpoint.spec, "the file")}
+    preprocessing_by = _preprocessing_by(checkpoint, checkpoint.spec, "the file")
+    known = _of_checkpoint(checkpoint, checkpoint.spec) | {"named_by": "the file", "preprocessing_by": preprocessing_by}
     return CheckpointDescription(
         checkpoint.spec.reference,
         file=str(checkpoint.path),
