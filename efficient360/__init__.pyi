@@ -1,7 +1,7 @@
-from efficient360.api import compare as compare
-from efficient360.api import evaluate as evaluate
-from efficient360.api import load_report as load_report
-from efficient360.api import optimize as optimize
+from efficient360.api.evaluating import evaluate as evaluate
+from efficient360.api.optimizing import optimize as optimize
+from efficient360.api.reading import compare as compare
+from efficient360.api.reading import load_report as load_report
 from efficient360.core.findings import Finding as Finding
 from efficient360.core.measurement import Failure as Failure
 from efficient360.core.measurement import Measurement as Measurement

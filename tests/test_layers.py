@@ -24,7 +24,7 @@ def floor_of(room: str) -> int:
 
 
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f.name != "__init__.py")
-KNOWN = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts) for f in PACKAGE.rglob("*.py")}
+KNOWN = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for f in PACKAGE.rglob("*.py")}
 
 
 @cache
