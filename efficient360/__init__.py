@@ -27,7 +27,7 @@ _PUBLIC = {
     "compare": "efficient360.api",
     "evaluate": "efficient360.api",
     "load_report": "efficient360.api",
-    "optimize": "efficient360.api",
+    "optimize": "efficient360.optimization",
 }
 
 __all__ = list(_PUBLIC)

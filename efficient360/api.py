@@ -37,8 +37,6 @@ from efficient360.storage.outcomes import Store
 if TYPE_CHECKING:
     from torch import nn
 
-    from efficient360.codesign.goal import Goal
-    from efficient360.codesign.vision.optimize import Optimized, Watching
     from efficient360.evaluator import Evaluator, ExampleEvaluator
     from efficient360.reports.run_comparison import RunComparison
 
@@ -141,12 +139,12 @@ def evaluate(
     Raises:
         Efficient360Error: A bad argument, checkpoint, data set or folder; with a stable ``code``, one sentence and a ``hint``.
     """
-    _require_in_range({"seed": (seed, 0, LARGEST_SEED), "batch_size": (batch_size, 1, 2**20), "max_examples": (max_examples, 1, 2**31)})
+    require_in_range({"seed": (seed, 0, LARGEST_SEED), "batch_size": (batch_size, 1, 2**20), "max_examples": (max_examples, 1, 2**31)})
     if max_minutes is not None and not 0 < max_minutes < math.inf:
         raise SettingsError("bad-option", f"max_minutes is {max_minutes}", "give a number of minutes above 0")
     if (mean is None) != (std is None):
         raise SettingsError("bad-option", "mean and std go together, and only one of them is given", "give both")
-    by_reference = isinstance(model, str | Path) and not _is_in_memory(dataset)
+    by_reference = isinstance(model, str | Path) and not is_in_memory(dataset)
     if by_reference:
         only_in_memory = {"transform": transform, "mean": mean, "class_names": class_names or None, "training": training, "groups": groups}
         for argument, given_value in only_in_memory.items():
@@ -158,7 +156,7 @@ def evaluate(
     steps, unnamed = _steps(written, only, settings or {}, files, known)
     limit = max_examples or written.max_examples
     given = None
-    reference, own_name = str(model), _name_of(str(model))
+    reference, own_name = str(model), name_of(str(model))
     if unnamed or not by_reference:
         from efficient360.execution.handed_over import folder_name, hand_over
         from efficient360.models.in_memory import reference_of
@@ -167,7 +165,7 @@ def evaluate(
         given = hand_over(model, dataset, training, transform, shape, mean, std, class_names, groups, unnamed)
         if given.network is not None:
             reference, own_name = reference_of(given.network), folder_name(given.network)
-    spec = _dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
+    spec = dataset_spec_of(dataset, data_dir, split, image_column, label_column, group_columns, limit)
     if class_order not in ("", "data", "checkpoint"):
         raise SettingsError("bad-option", f"class_order is {class_order!r}", "give data or checkpoint, or leave it out")
     if spec is not None and (class_map is not None or class_order):
@@ -182,7 +180,7 @@ def evaluate(
             weights_key=_weights_key(weights_key, ema),
             seed=seed,
             output=str(output),
-            preprocessing=_values(preprocessing) if isinstance(model, str | Path) else {},
+            preprocessing=preprocessing_given(preprocessing) if isinstance(model, str | Path) else {},
         ),
         dataset=spec,
         protocol=written.name,
@@ -207,128 +205,6 @@ def evaluate(
             warnings.simplefilter("ignore", FutureWarning)
             run(plan, writer.take, given)
         return RunReport(writer.finished(), plan.out)
-
-
-def optimize(
-    model: str | Path | nn.Module,
-    dataset: Any,
-    *,
-    goals: Sequence[str | Goal] = (),
-    max_latency: str = "",
-    max_size: str = "",
-    max_memory: str = "",
-    max_drop: str = "",
-    device: str = "local",
-    runtimes: Sequence[str] = (),
-    threads: int = 0,
-    keep: Sequence[str] = (),
-    budget: str = "30min",
-    trials: int | None = None,
-    recover: str = "",
-    keep_going: bool = False,
-    out: str | Path | None = None,
-    progress: Watching | None = None,
-    transform: Callable[[Any], Any] | None = None,
-    preprocessing: Preprocessing | Mapping[str, Any] | None = None,
-    class_names: Sequence[str] = (),
-    training: Any = None,
-    architecture: str = "",
-    arguments: Mapping[str, Any] | None = None,
-    weights_key: str = "",
-    output: str | int = "",
-    data_dir: str | Path | None = None,
-    split: str = "",
-    image_column: str = "",
-    label_column: str = "",
-    max_examples: int | None = None,
-    seed: int = 0,
-    command: str = "",
-) -> Optimized:
-    """Find the variant of a model to ship on a device: compressed, compiled and measured together until it meets its goals.
-
-    Everything is kept in a folder that a second call takes up: ``model/`` with the artefact, its card and ``run.py``, or ``misses/`` where nothing meets the
-    goals; ``result.json``, ``index.html``, ``trials.jsonl``.
-
-    Args:
-        model: As :func:`evaluate` takes it, but for artefacts and programs, which can't be changed any more.
-        dataset: Likewise. Images of its training split calibrate and train; the evaluated split is divided into images that select and others that judge.
-        goals: Bounds such as ``"latency_p50<10ms"``, ``"top1>=97%"``, ``"top1_drop<1pt"``. Without one on accuracy, 1 pt may be lost.
-        max_latency: Limit of ``latency_p50``, such as ``"5ms"``.
-        max_size: Limit of ``artefact_bytes``, such as ``"2MB"``.
-        max_memory: Limit of ``runtime_memory``, such as ``"64MB"``.
-        max_drop: Limit of ``top1_drop``, such as ``"1pt"``.
-        device: Where it will run, measured there: ``local``, ``limited:…``, ``ssh://…``, ``adb://…``.
-        runtimes: ``runtime`` or ``runtime:precision``; by default LiteRT, OpenVINO and ONNX Runtime, as far as they are installed.
-        threads: Threads for a runtime; 0 tries one and as many as the device has cores.
-        keep: Knobs that must stay as they are, such as ``"input_size"``.
-        budget: Time for the search.
-        trials: Candidates to try at most.
-        recover: Time to train each cut network that is fast enough; ``""`` trains none.
-        keep_going: Whether the search goes on improving once the goals are met.
-        out: The search's folder; by default ``runs/NAME-DATASET-optimized``.
-        progress: Who is told of the progress.
-        transform: As :func:`evaluate` takes it; so are the arguments from here on.
-        preprocessing: Likewise.
-        class_names: Likewise.
-        training: Likewise.
-        architecture: Likewise.
-        arguments: Likewise.
-        weights_key: Likewise.
-        output: Likewise.
-        data_dir: Likewise.
-        split: Likewise.
-        image_column: Likewise.
-        label_column: Likewise.
-        max_examples: Likewise.
-        seed: Of the division of the images, the proposals and the training.
-        command: What the page calls the command that made it.
-
-    Returns:
-        What was found: ``.met``, ``.folders``, ``.result`` with every trial.
-
-    Raises:
-        Efficient360Error: A bad argument, checkpoint, data set or folder, or a device that is gone; the trials are kept, and the same call goes on.
-    """
-    from efficient360.codesign.budget import Budget
-    from efficient360.codesign.goal import Goal
-    from efficient360.codesign.goals import parse_goal
-    from efficient360.codesign.quantity import parse_duration
-    from efficient360.codesign.vision.metrics import COSTS, QUALITIES
-    from efficient360.codesign.vision.optimize import Order
-    from efficient360.codesign.vision.optimize import optimize as search
-    from efficient360.methods.distillation.recovery import Recovery
-
-    _require_in_range({"seed": (seed, 0, LARGEST_SEED), "max_examples": (max_examples, 1, 2**31), "threads": (threads, 0, 4096)})
-    limits = {"latency_p50": max_latency, "artefact_bytes": max_size, "runtime_memory": max_memory, "top1_drop": max_drop}
-    metrics = (*COSTS, *QUALITIES)
-    typed = [f"{metric}<={limit}" for metric, limit in limits.items() if limit]
-    wanted = [goal if isinstance(goal, Goal) else parse_goal(goal, metrics) for goal in (*typed, *goals)]
-    spent = Budget(parse_duration(budget) if budget else None, trials, keep_going=keep_going)
-    given, reference, own_name = None, str(model), _name_of(str(model))
-    if not isinstance(model, str | Path) or _is_in_memory(dataset):
-        from efficient360.execution.handed_over import folder_name, hand_over
-        from efficient360.models.in_memory import reference_of
-
-        shape = None if isinstance(model, str | Path) else preprocessing
-        given = hand_over(model, dataset, training, transform, shape, None, None, class_names, None, {})
-        if given.network is not None:
-            reference, own_name = reference_of(given.network), folder_name(given.network)
-    data = _dataset_spec(dataset, data_dir, split, image_column, label_column, (), max_examples)
-    if data is None:
-        raise SettingsError("no-dataset", "variants can't be judged without images", "add --dataset")
-    spec = CheckpointSpec(
-        reference,
-        architecture,
-        dict(arguments or {}),
-        weights_key=weights_key,
-        seed=seed,
-        output=str(output),
-        preprocessing=_values(preprocessing) if isinstance(model, str | Path) else {},
-    )
-    folder = possible_path(out) if out is not None else Path("runs") / file_name(f"{own_name}-{Path(data.reference).name}-optimized")
-    recovery = Recovery(minutes=parse_duration(recover) / 60, seed=seed) if recover else None
-    order = Order(spec, data, tuple(wanted), device, folder, spent, tuple(runtimes), threads, recovery, tuple(keep), seed, command=command)
-    return search(order, progress, given)
 
 
 def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunReport:
@@ -423,12 +299,13 @@ class _ReportWriter:
         return self._report
 
 
-def _values(preprocessing: Preprocessing | Mapping[str, Any] | None) -> dict[str, Any]:
+def preprocessing_given(preprocessing: Preprocessing | Mapping[str, Any] | None) -> dict[str, Any]:
     """A preprocessing, or some of its values, as plain data."""
     return dataclasses.asdict(preprocessing) if isinstance(preprocessing, Preprocessing) else dict(preprocessing or {})
 
 
-def _require_in_range(numbers: Mapping[str, tuple[int | None, int, int]]) -> None:
+def require_in_range(numbers: Mapping[str, tuple[int | None, int, int]]) -> None:
+    """Refuse numbers outside of their range: by argument, the value, the least and the most it may be."""
     for name, (value, least, most) in numbers.items():
         if value is not None and not (isinstance(value, int) and least <= value <= most):
             raise SettingsError("bad-option", f"{name} is {shown(value)}", f"give a whole number from {least} to {most}")
@@ -467,16 +344,18 @@ def _listening(progress: bool | Listener) -> Iterator[Listener]:
         yield progress or (lambda _event: None)
 
 
-def _is_in_memory(dataset: Any) -> bool:
+def is_in_memory(dataset: Any) -> bool:
+    """Whether data were handed over, not named."""
     return dataset is not None and not isinstance(dataset, str | Path)
 
 
-def _dataset_spec(
+def dataset_spec_of(
     dataset: Any, data_dir: str | Path | None, split: str, image_column: str, label_column: str, group_columns: Sequence[str], limit: int | None
 ) -> DatasetSpec | None:
+    """The data set that arguments name; ``None`` where they name none."""
     if dataset is None or dataset == "":
         return None
-    if _is_in_memory(dataset):
+    if is_in_memory(dataset):
         return DatasetSpec("memory", max_examples=limit)
     folder = None if data_dir is None else possible_path(data_dir)
     kind, colon, location = str(dataset).partition(":")
@@ -498,7 +377,8 @@ def _checked_deployment(text: str) -> str:
     return text
 
 
-def _name_of(reference: str) -> str:
+def name_of(reference: str) -> str:
+    """What a reference's run is called."""
     reference = reference.rstrip("/")
     return Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference
 
