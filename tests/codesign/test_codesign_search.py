@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from toy_problem import DROP, KNOBS, LATENCY, SIZE, TOP1, Toy
@@ -294,7 +294,7 @@ def test_goals_that_can_not_be(wanted: list[Goal], code: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("settings", [{"seconds": 0.0}, {"trials": 0}, {"patience": 0}])
-def test_budgets_that_can_not_be(settings: dict[str, int]) -> None:
+def test_budgets_that_can_not_be(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
         Budget(**settings)
     assert caught.value.code == "bad-budget"
