@@ -89,7 +89,7 @@ def optimize(options: argparse.Namespace) -> int:
         recover=options.recover,
         keep_going=options.keep_going,
         out=options.out,
-        progress=Narrator(options.console),
+        progress=Narrator(options.console).watching(),
         architecture=options.arch,
         arguments=pairs("--arch-arg", options.arch_arg),
         preprocessing=pairs("--preprocess", options.preprocess),

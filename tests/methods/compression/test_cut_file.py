@@ -83,7 +83,9 @@ def test_gradients_pass_through_what_was_loaded(checkpoint: Checkpoint, calibrat
     assert images.grad is not None
     assert float(images.grad.abs().sum()) > 0
     assert model.head == "head"
-    assert model.logits_and_features(images)[1].shape == (2, 64)  # type: ignore[union-attr]
+    features = model.logits_and_features(images)[1]
+    assert features is not None
+    assert features.shape == (2, 64)
 
 
 def test_blocks_of_stages_are_left_out_by_name(tmp_path: Path) -> None:

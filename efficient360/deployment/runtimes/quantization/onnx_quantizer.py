@@ -96,7 +96,7 @@ def _static(source: Path, build: Build, target: Path) -> None:
 
 
 def _dynamic(source: Path, build: Build, target: Path) -> None:
-    """Weights in integers, activations brought to integers by operators that find their range: of the file as exported, since its own preparation hides weights."""
+    """Weights in integers, activations brought to integers by operators that find their range; its own preparation would hide the weights."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -23,7 +23,8 @@ class GridWeight:
 
     Args:
         codes: int8 ``(out, in)``, from ``-(2**(bits-1) - 1)`` to ``2**(bits-1) - 1``.
-        scales: float32 ``(out, in / group)``; of codes of few bits each a number of bfloat16: a product with a code is exact even in fp16, and so is the way back.
+        scales: float32 ``(out, in / group)``; of codes of few bits each a number of bfloat16: products with codes
+            are exact even in fp16, and so is the way back.
         bits: Of a code.
     """
 
