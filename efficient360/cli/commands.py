@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from efficient360.cli.checkpoint_options import checkpoint_spec
 from efficient360.cli.run_folders import load, warn_of_unreadable_lines
 
 Command = Callable[[argparse.Namespace], int]
@@ -18,11 +17,10 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def compress(options: argparse.Namespace) -> int:
-    """Compress a checkpoint to a smaller file and print the sizes."""
-    from efficient360.methods.compression.compress import compress_checkpoint
+    """Compress a checkpoint to a smaller file, and print what that does."""
+    from efficient360.cli.compress_command import compress as run
 
-    print(compress_checkpoint(checkpoint_spec(options.checkpoint, options), options.variant, options.out))
-    return 0
+    return run(options)
 
 
 def compare(options: argparse.Namespace) -> int:

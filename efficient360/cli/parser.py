@@ -12,6 +12,7 @@ from efficient360.cli import check_command, export_command, optimize_command
 from efficient360.cli.argument_parser import Parser, unknown_argument
 from efficient360.cli.checkpoint_options import add_checkpoint_options, seed_option
 from efficient360.cli.compare_command import add_compare
+from efficient360.cli.compress_command import add_compress
 from efficient360.cli.data_options import add_data_options
 from efficient360.cli.output_options import add_output_options, path_option
 from efficient360.errors import Efficient360Error, SettingsError
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _evaluate(commands.add_parser("evaluate", help="evaluate a checkpoint and write its report"))
-    _compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
+    add_compress(commands.add_parser("compress", help="compress a checkpoint to a smaller file, which evaluate accepts like any other"))
     add_compare(commands.add_parser("compare", help="compare runs: a verdict per axis, by paired tests over the same examples"))
     check_command.add_options(commands.add_parser("check", help="hold a run against rules and a baseline, and fail where they are broken: a gate for CI"))
     export_command.add_options(commands.add_parser("export", help="write runs as a table (Markdown, LaTeX, CSV, JSON, Parquet) and figures (SVG, PDF, PNG)"))
@@ -79,12 +80,6 @@ def parser() -> argparse.ArgumentParser:
     completion.formatter_class = argparse.RawDescriptionHelpFormatter
     add_output_options(commands.add_parser("doctor", help="check what this machine lacks for each measurement, and how to install it"))
     return top
-
-
-def _compress(command: argparse.ArgumentParser) -> None:
-    _checkpoint(command)
-    command.add_argument("variant", help="half, quantization:BITS, clustering:CLUSTERS, pruning:PERCENT or two_of_four")
-    command.add_argument("--out", type=path_option, metavar="FILE", help="file to write (default: CHECKPOINT-VARIANT.safetensors)")
 
 
 def _benchmark(command: argparse.ArgumentParser) -> None:

@@ -94,6 +94,8 @@ def test_a_factored_layer_is_its_product() -> None:
     torch.testing.assert_close(factored(rows), layer(rows), rtol=1e-4, atol=1e-5)
     assert (factored.rank, factored.in_features, factored.out_features) == (12, 20, 12)
     small: FactoredLinear = truncated(layer, 3)
+    assert small.up.is_contiguous()
+    assert small.down.is_contiguous()
     torch.testing.assert_close(small(rows), rows @ small.weight.T + layer.bias, rtol=1e-4, atol=1e-5)
 
 

@@ -144,25 +144,25 @@ def quantile_interval(value: float, blocks: Sequence[tuple[int, NDArray[np.float
 
 def energy(reading: DeviceReading) -> tuple[float, ...]:
     """Joules of one run, one value a block, what the machine draws by itself subtracted; empty without a counter."""
-    return tuple(joules for _, joules in _energies(reading))
+    return tuple(joules for _, joules in energies(reading))
 
 
 def energy_interval(reading: DeviceReading) -> Interval | None:
     """95 % interval of the mean of :func:`energy`: Student's t over the processes, or over the blocks of a single one; ``None`` for a single value."""
-    energies = _energies(reading)
-    processes = {process for process, _ in energies}
+    by_process = energies(reading)
+    processes = {process for process, _ in by_process}
     if len(processes) > 1:
-        values = [float(np.mean([joules for p, joules in energies if p == process])) for process in processes]
+        values = [float(np.mean([joules for p, joules in by_process if p == process])) for process in processes]
         interval = student(np.asarray(values), f"student-t over {len(values)} processes")
-    elif len(energies) > 1:
-        interval = student(np.asarray([joules for _, joules in energies]), "student-t over blocks").given("one process")
+    elif len(by_process) > 1:
+        interval = student(np.asarray([joules for _, joules in by_process]), "student-t over blocks").given("one process")
     else:
         return None
-    mean = float(np.mean([joules for _, joules in energies]))
+    mean = float(np.mean([joules for _, joules in by_process]))
     return replace(interval, low=min(interval.low, mean), high=max(interval.high, mean))
 
 
-def _energies(reading: DeviceReading) -> list[tuple[int, float]]:
+def energies(reading: DeviceReading) -> list[tuple[int, float]]:
     """Process and joules of one run, of each block."""
     if reading.idle is None:
         return []

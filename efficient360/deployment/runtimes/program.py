@@ -55,8 +55,16 @@ def export_called(module: nn.Module, inputs: tuple[torch.Tensor, ...], path: Pat
 
 
 def load_program(path: Path) -> ExportedProgram:
-    """The program of a file that :func:`export_program` wrote."""
-    return torch.export.load(path)
+    """The program of a file that :func:`export_program` wrote, its weights and constants laid out in order.
+
+    litert-torch 0.10 knows a constant by the address of its contiguous copy, which is freed at once where the tensor was laid out otherwise: the next copy
+    may lie at the same address, and then is taken for the one before (weights of one layer in another's place, without a word).
+    """
+    program = torch.export.load(path)
+    for tensor in (*program.state_dict.values(), *program.constants.values()):
+        if isinstance(tensor, torch.Tensor):
+            tensor.data = tensor.data.contiguous()
+    return program
 
 
 def images_for(program_size: tuple[int, int, int], batch: int) -> torch.Tensor:

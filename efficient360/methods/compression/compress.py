@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 from efficient360.core.formatting import scaled, significant
 from efficient360.core.paths import file_name, is_folder, user_path
 from efficient360.errors import SettingsError
-from efficient360.methods.compression.compressor import describe_strength, uncompressed_bytes, variant_of
+from efficient360.methods.compression.compressor import CompressedNetwork, Compressor, describe_strength, uncompressed_bytes, variant_of
 from efficient360.methods.compression.variants import parse
 from efficient360.models.building import load_model
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.models.libraries.own_file import located
+from efficient360.models.model import TorchModel
 from efficient360.models.references import resolve
 from efficient360.models.weight_codes import CODES
 from efficient360.storage.outcomes import write_atomically
@@ -20,16 +23,50 @@ from efficient360.storage.outcomes import write_atomically
 SUFFIX = ".safetensors"
 
 
-def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) -> str:
+@final
+@dataclass(frozen=True)
+class WrittenCheckpoint:
+    """A compressed checkpoint on disk, and both networks.
+
+    Args:
+        checkpoint: The original.
+        compressor: What compressed it.
+        path: The file that was written; its sidecar lies beside it.
+        model: The original, loaded.
+        compressed: The network decoded from the file, and what the file holds.
+    """
+
+    checkpoint: Checkpoint
+    compressor: Compressor
+    path: Path
+    model: TorchModel
+    compressed: CompressedNetwork
+
+    @cached_property
+    def original_bytes(self) -> int:
+        """Bytes of the original's file in float32."""
+        return uncompressed_bytes(self.model.network)
+
+    @cached_property
+    def file_bytes(self) -> int:
+        """Bytes of the compressed file."""
+        return len(self.compressed.file)
+
+    def summary(self) -> str:
+        """What was written, how small it is, and how to measure it."""
+        method = ", ".join(filter(None, (self.compressor.title, describe_strength(self.compressor))))
+        ratio = significant(self.original_bytes / self.file_bytes)
+        sizes = f"{scaled(self.original_bytes, 'B')} in float32, now {scaled(self.file_bytes, 'B')}: {ratio} times smaller"
+        return f"{self.checkpoint.name}, {method}\n{sizes}\n{self.path}\n  measure it: efficient360 evaluate {self.path} --dataset …"
+
+
+def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) -> WrittenCheckpoint:
     """Write ``out`` and the sidecar beside it, each atomically.
 
     Args:
         spec: The checkpoint; its file is not changed.
         variant: ``NAME`` or ``NAME:STRENGTH`` of a compressor that leaves the architecture unchanged.
         out: A ``.safetensors`` file; ``None`` writes ``CHECKPOINT-VARIANT.safetensors`` in the current folder.
-
-    Returns:
-        A summary to print: what was written, and how small it is.
 
     Raises:
         SettingsError: No such variant, one that no weights file can hold, or a file that can't be written.
@@ -45,16 +82,11 @@ def compress_checkpoint(spec: CheckpointSpec, variant: str, out: Path | None) ->
     name = f"{checkpoint.name}-{variant_of(compressor).replace(':', '-')}"
     path = Path(f"{file_name(name)}{SUFFIX}") if out is None else user_path(out)
     require_writable(path, checkpoint)
-    network = load_model(checkpoint).network
-    compressed = compressor.compress(network)
+    model = load_model(checkpoint)
+    compressed = compressor.compress(model.network)
     write_file(path.with_suffix(".json"), json.dumps(sidecar_of(checkpoint, name, {"variant": variant_of(compressor)}), indent=2, default=list).encode())
     write_file(path, compressed.file)
-    original_bytes = uncompressed_bytes(network)
-    method = ", ".join(filter(None, (compressor.title, describe_strength(compressor))))
-    sizes = (
-        f"{scaled(original_bytes, 'B')} in float32, now {scaled(len(compressed.file), 'B')}: {significant(original_bytes / len(compressed.file))} times smaller"
-    )
-    return f"{checkpoint.name}, {method}\n{sizes}\n{path}\n  measure it: efficient360 evaluate {path} --dataset …"
+    return WrittenCheckpoint(checkpoint, compressor, path, model, compressed)
 
 
 def require_writable(path: Path, checkpoint: Checkpoint) -> None:

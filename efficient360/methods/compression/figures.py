@@ -67,10 +67,15 @@ def validity_warnings(results: Sequence[VariantResult], tolerance: float) -> Ite
         yield Finding("undecided", message, "raise compression.examples")
     for r in results:
         if r.compressor == CLAIMED_FOR and r.discordance:
-            needed = int(float(significant(r.discordance * (Z / CLAIMED_LOSS) ** 2, 2)))
+            needed = images_to_resolve(r, CLAIMED_LOSS)
             change = interval(r.change_interval, metrics.CHANGE)
             message = f"64 clusters change the accuracy by {change}; to resolve a loss of 0.1 points takes about {count(needed)} images"
             yield Finding("fine-loss", message, "rely on the interval, not on the published claim, or raise compression.examples")
+
+
+def images_to_resolve(result: VariantResult, loss: float) -> int:
+    """About how many images it takes to tell a loss from none, at the share that only one of the two networks classifies correctly."""
+    return int(float(significant(result.discordance * (Z / loss) ** 2, 2)))
 
 
 def _title(result: VariantResult) -> str:

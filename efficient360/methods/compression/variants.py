@@ -11,6 +11,7 @@ from efficient360.methods.compression.low_rank import LowRankFactorization
 from efficient360.methods.compression.pruning import MagnitudePruning, TwoOfFourSparsity
 from efficient360.methods.compression.quantization import HalfPrecision, Quantization
 from efficient360.methods.compression.token_merging import TokenMerging
+from efficient360.models.weight_codes import index_bits
 
 WITH_STRENGTH: Final[Mapping[str, Callable[[int], Compressor]]] = {
     each.name: each for each in (Quantization, Clustering, MagnitudePruning, LowRankFactorization, TokenMerging)
@@ -41,3 +42,10 @@ def parse(variant: str) -> Compressor:
         return WITH_STRENGTH[name](int(strength))
     hint = f"write {', '.join((*WITHOUT_STRENGTH, *(f'{each}:N' for each in WITH_STRENGTH)))}, N a whole number"
     raise SettingsError("unknown-compressor", f"there is no compressor {variant!r}", did_you_mean(name, [*WITHOUT_STRENGTH, *WITH_STRENGTH], listed=hint))
+
+
+def index_bits_of(compressor: Compressor) -> int | None:
+    """Bits of the code that a compressor stores for each weight; ``None`` where it stores no codes."""
+    if isinstance(compressor, Clustering):
+        return index_bits(compressor.clusters)
+    return compressor.bits if isinstance(compressor, Quantization) else None

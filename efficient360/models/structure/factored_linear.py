@@ -24,8 +24,9 @@ class FactoredLinear(nn.Module):
     def __init__(self, down: Tensor, up: Tensor, bias: nn.Parameter | None) -> None:
         super().__init__()
         self.in_features, self.out_features = down.shape[1], up.shape[0]
-        self.down = nn.Parameter(down, requires_grad=False)
-        self.up = nn.Parameter(up, requires_grad=False)
+        # What a decomposition returns may be laid out by columns.
+        self.down = nn.Parameter(down.contiguous(), requires_grad=False)
+        self.up = nn.Parameter(up.contiguous(), requires_grad=False)
         self.bias = bias
 
     @property

@@ -17,7 +17,7 @@ DIGITS = CheckpointSpec("digits-vit")
 
 def test_the_file_is_a_checkpoint_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "small.safetensors"
-    summary = compress_checkpoint(DIGITS, "clustering:64", path)
+    summary = compress_checkpoint(DIGITS, "clustering:64", path).summary()
     original, small = resolve(DIGITS), resolve(CheckpointSpec(str(path)))
     assert (small.name, small.architecture, small.arguments) == ("digits-vit-clustering-64", original.architecture, original.arguments)
     assert (small.preprocessing, small.class_names, small.num_classes) == (original.preprocessing, original.class_names, original.num_classes)
