@@ -11,6 +11,7 @@ area that the front dominates after n trials, as a share of the best that all se
 """
 
 import argparse
+import hashlib
 import json
 import math
 import statistics
@@ -27,6 +28,7 @@ from efficient360.codesign.budget import Budget
 from efficient360.codesign.front import hypervolume
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.goals import parse_goal
+from efficient360.codesign.judging import meets_all
 from efficient360.codesign.measured_json import failure_from_json, measured_from_json
 from efficient360.codesign.problem import Confirmation, Effort, Measured, Problem
 from efficient360.codesign.sampler import Sampler
@@ -161,8 +163,6 @@ def _pairs(candidate: Candidate, names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _draw(seed: int, what: str, of: tuple[str, ...]) -> float:
-    import hashlib
-
     digest = hashlib.sha256(f"{seed} {what} {of}".encode()).digest()
     return float(np.random.default_rng(int.from_bytes(digest[:8])).standard_normal())
 
@@ -254,8 +254,6 @@ def course(problem: Problem, goals: Sequence[Goal], sampler: Sampler, trials: in
     areas: list[float] = []
     best: list[float] = []
     points: list[tuple[float, float]] = []
-    from efficient360.codesign.judging import meets_all
-
     for trial in found.trials:
         if trial.state is State.COMPLETE:
             points.append(_point(trial, problem))

@@ -9,9 +9,9 @@ from efficient360.cli.data_options import add_data_options
 from efficient360.cli.output_options import add_output_options, path_option
 
 UNMET: Final = 4
-EPILOG: Final = """A goal names a metric, a side and a limit with its unit (ms, s; B, kB, MB, MiB; %%, pt): latency_p50, latency_p90, cold_start, artefact_bytes,
-package_bytes, runtime_memory, energy_per_image, top1, top1_drop. Without one on accuracy, at most 1 pt may be lost. Latency, memory and size are measured on
-the device; a goal is met only where its whole 95 %% interval says so, on images that nobody has used before.
+EPILOG: Final = """A goal names a metric, a side and a limit with its unit (ms, s; B, kB, MB, MiB; %%, pt): latency_p50, latency_p90, cold_start,
+artefact_bytes, package_bytes, runtime_memory, energy_per_image, top1, top1_drop. Without one on accuracy, at most 1 pt may be lost. Latency, memory
+and size are measured on the device; a goal is met only where its whole 95 %% interval says so, on images that nobody has used before.
 
 examples:
   efficient360 optimize digits-vit --dataset digits --max-latency 0.5ms --max-drop 1pt
@@ -49,7 +49,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     search.add_argument("--keep", default="", metavar="KNOB,KNOB", help="what must stay as it is: input_size, dropped_blocks, mlp_kept, heads_kept …")
     search.add_argument("--budget", default="30min", metavar="TIME", help="time for the search (default: 30min)")
     search.add_argument("--trials", type=int, metavar="N", help="candidates to try at most")
-    search.add_argument("--recover", default="", metavar="TIME", help="train each cut network that is fast enough for so long to answer like the original again")
+    search.add_argument(
+        "--recover", default="", metavar="TIME", help="train each cut network that is fast enough for so long to answer like the original again"
+    )
     search.add_argument("--keep-going", action="store_true", help="go on improving once the goals are met")
     where = command.add_argument_group("results")
     where.add_argument("--out", type=path_option, metavar="DIR", help="the search's folder (default: runs/CHECKPOINT-DATASET-optimized)")
@@ -87,7 +89,7 @@ def optimize(options: argparse.Namespace) -> int:
         recover=options.recover,
         keep_going=options.keep_going,
         out=options.out,
-        progress=Narrator(options.console),
+        progress=Narrator(options.console).watching(),
         architecture=options.arch,
         arguments=pairs("--arch-arg", options.arch_arg),
         preprocessing=pairs("--preprocess", options.preprocess),
@@ -140,5 +142,3 @@ def _data(done: Any) -> dict[str, Any]:
     from efficient360.codesign.result_json import to_json
 
     return {"met": done.met, "folders": list(map(str, done.folders)), "page": str(done.page), "notes": dict(done.notes), "result": to_json(done.result)}
-
-

@@ -1,13 +1,15 @@
 """What a search tells while it runs: one line a trial."""
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import final
 
 from efficient360.cli.output import Output
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.problem import Confirmed
 from efficient360.codesign.space import Knob
 from efficient360.codesign.trial import State, Trial
+from efficient360.codesign.vision.optimize import Watching
+from efficient360.codesign.vision.problem import ImageProblem
 from efficient360.codesign.words import candidate_text, goal_text, measured_text
 from efficient360.core.formatting import count, duration
 
@@ -27,11 +29,15 @@ class Narrator:
         self._knobs: Sequence[Knob] = ()
         self._goals: Sequence[Goal] = ()
 
+    def watching(self) -> Watching:
+        """It as a search takes it."""
+        return Watching(self.on_step, self.on_start, self.on_trial, self.on_confirmed)
+
     def on_step(self, step: str) -> None:
         """What is being done."""
         self._output.step(step)
 
-    def on_start(self, problem: Any, goals: Sequence[Goal]) -> None:
+    def on_start(self, problem: ImageProblem, goals: Sequence[Goal]) -> None:
         """The images, the space and the goals."""
         self._knobs, self._goals = problem.space.knobs, goals
         offered = ", ".join(f"{knob.name} ({len(knob.values)})" for knob in self._knobs)

@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--plugin", type=path_option, action="append", default=[], metavar="FILE", help="file with further evaluators (repeatable)")
     _inspect(commands.add_parser("inspect", help="describe a checkpoint or a data set in seconds, with the command that evaluates it"))
     _init(commands.add_parser("init", help="write a job file for evaluate --config, from what inspect finds of checkpoints and data"))
-    optimize_command.add_options(commands.add_parser("optimize", help="find the variant to ship on a device: compress, compile and measure until goals are met"))
+    optimize_command.add_options(commands.add_parser("optimize", help="find the variant to ship: compress, compile and measure until goals are met"))
     _benchmark(commands.add_parser("benchmark", help="latency of models × runtimes × devices, with an HTML page"))
     boards = commands.add_parser("leaderboard", help="compare many runs on one page").add_subparsers(dest="action", metavar="ACTION", required=True)
     build = boards.add_parser("build", help="write a static page from runs")

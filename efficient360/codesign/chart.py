@@ -1,5 +1,6 @@
 """Trials in a plane of cost and quality, with the goals as lines, the front, the baselines, and what was confirmed."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -236,7 +237,7 @@ def _front(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
 def _stairs(points: Sequence[Point]) -> Iterable[Point]:
     """The edge of what points dominate: across to the next one's place, then down to it."""
     yield points[0]
-    for (_, y), (x, to) in zip(points, points[1:], strict=False):
+    for (_, y), (x, to) in itertools.pairwise(points):
         yield x, y
         yield x, to
 
@@ -260,6 +261,7 @@ def _baselines(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
 
 def _confirmed(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
     marks: list[Mark] = []
+    taken: list[Point] = []
     numbers = {trial.candidate: trial.number for trial in result.trials}
     for confirmed in result.confirmed:
         at = plane.at(confirmed.measured, frame)
@@ -274,6 +276,9 @@ def _confirmed(result: SearchResult, plane: _Plane, frame: Frame) -> list[Mark]:
         name = "chosen" if number == result.winner else f"miss {result.misses.index(number) + 1}" if number in result.misses else ""
         if name:
             right = at[0] + 12 + text.width(name, _SIZE, bold=True) <= frame.right
-            marks.append(Label(at[0] + (12 if right else -12), at[1] + 4, name, CONFIRMED.role, _SIZE, "start" if right else "end", bold=True))
+            x, y = at[0] + (12 if right else -12), at[1] + 4
+            while any(abs(x - a) < 60 and abs(y - b) < _SIZE for a, b in taken):
+                y -= _SIZE + 1
+            taken.append((x, y))
+            marks.append(Label(x, y, name, CONFIRMED.role, _SIZE, "start" if right else "end", bold=True))
     return marks
-

@@ -1,6 +1,6 @@
 """The end of a search: candidates measured once more in the order of their ranking until one meets every goal, or the nearest misses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from efficient360.codesign.budget import Budget, End
@@ -19,7 +19,7 @@ from efficient360.codesign.view import front_of, rank_key, ranked
 
 OnConfirmed = Callable[[Confirmed], None]
 ATTEMPTS: Final = 5
-"""Candidates that are confirmed one after another, at most, to find one that meets every goal."""
+"""Candidates that an end confirms one after another, at most, to find one that meets every goal."""
 MISSES: Final = 3
 """Nearest misses that are confirmed and handed over."""
 
@@ -70,8 +70,11 @@ def find(
     while True:
         searched = search(problem, goals, budget, log, seed, sampler, new_trial, refuted)
         if searched.end is not End.GOALS_MET:
-            return finish(problem, searched, log, new_confirmed)
-        ending = _Ending(problem, searched, log, new_confirmed)
+            ending = _Ending(problem, searched, log, new_confirmed, refuted)
+            ending.confirm_promising(ATTEMPTS)
+            ending.confirm_misses()
+            return ending.result()
+        ending = _Ending(problem, searched, log, new_confirmed, refuted)
         ending.confirm_promising(ATTEMPTS, met_only=True)
         if ending.winner is not None:
             return ending.result()
@@ -81,7 +84,8 @@ def find(
 class _Ending:
     """What is confirmed, step by step."""
 
-    def __init__(self, problem: Problem, searched: Searched, log: TrialLog, on_confirmed: OnConfirmed) -> None:
+    def __init__(self, problem: Problem, searched: Searched, log: TrialLog, on_confirmed: OnConfirmed, before: Collection[Candidate] = ()) -> None:
+        self._before = frozenset(before)
         self._problem, self._searched, self._on_confirmed = problem, searched, on_confirmed
         key = search_key(problem, searched.goals, searched.seed, searched.sampler)
         self._measuring = Measuring(problem, log, log.read(problem.identity, key))
@@ -98,8 +102,14 @@ class _Ending:
     def confirm_promising(self, most: int, met_only: bool = False) -> None:
         """Confirm one after another what met every goal when it was selected, unless ``met_only`` also what may meet them, until one does."""
         classes = (0,) if met_only else (0, 1)
-        promising = [trial for trial in self._ranking if rank_key(trial, self._searched.aims)[0] in classes]
-        for trial in promising[:most]:
+        left = most
+        for trial in self._ranking:
+            if rank_key(trial, self._searched.aims)[0] not in classes:
+                continue
+            if trial.candidate not in self._before:  # what an earlier end confirmed is known, and told again
+                left -= 1
+                if left < 0:
+                    continue
             self._confirm([trial])
             if self._meets(self._confirmed[trial.candidate].measured):
                 self.winner = trial

@@ -148,4 +148,3 @@ def baseline_from_json(data: Mapping[str, Any]) -> Baseline:
         ValueError: It is no such thing.
     """
     return Baseline(data["name"], measured_from_json(data["measured"]), failure_from_json(data["failure"]))
-

@@ -23,6 +23,10 @@ class Measuring:
     def __init__(self, problem: Problem, log: TrialLog, known: Known) -> None:
         self._problem, self._log, self._known = problem, log, known
 
+    def knows(self, candidate: Candidate, effort: Effort) -> bool:
+        """Whether a candidate's quality need not be asked."""
+        return (candidate, effort) in self._known.qualities
+
     def cost(self, candidate: Candidate) -> Answer:
         """As :meth:`Problem.cost`."""
         if (answer := self._known.costs.get(candidate)) is None:

@@ -24,7 +24,7 @@ def modelled(view: View) -> Candidate | None:
 
     Objectives are the logarithm of the cost, and the quality; each goal is a constraint.
     """
-    import optuna  # noqa: PLC0415 - half a second, which only a search pays
+    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions: Mapping[str, optuna.distributions.BaseDistribution] = {

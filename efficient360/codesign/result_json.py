@@ -234,4 +234,14 @@ def _result(data: _Result) -> SearchResult:
 def _trial(data: _Trial) -> Trial:
     measured: Mapping[str, Any] = {"cost": measured_from_json(data.cost), "quality": measured_from_json(data.quality)}
     failure = failure_from_json(data.failure)
-    return Trial(data.number, Candidate(data.candidate), data.origin, data.state, **measured, effort=data.effort, reason=data.reason, failure=failure, seconds=data.seconds)
+    return Trial(
+        data.number,
+        Candidate(data.candidate),
+        data.origin,
+        data.state,
+        **measured,
+        effort=data.effort,
+        reason=data.reason,
+        failure=failure,
+        seconds=data.seconds,
+    )

@@ -83,9 +83,11 @@ def search(
     key = search_key(problem, wanted, seed, sampler)
     known = log.read(problem.identity, key)
     if known.earlier is None:
-        known.earlier = [candidate for candidate in known.costs if _within(candidate, problem.space)]
+        measured = [candidate for candidate in known.costs if _within(candidate, problem.space)]
+        settled = [candidate for candidate in measured if known.is_settled(candidate)]
+        known.earlier, known.settled = settled + [candidate for candidate in measured if candidate not in settled], len(settled)
         settings = {"goals": [goal_to_json(goal) for goal in wanted], "seed": seed, "sampler": sampler.value}
-        log.begin(problem.identity, key, settings, known.earlier)
+        log.begin(problem.identity, key, settings, known.earlier, known.settled)
     measuring = Measuring(problem, log, known)
     trials: list[Trial] = []
 
@@ -93,7 +95,9 @@ def search(
         trials.append(attempt(proposal, measuring, what, trials))
         on_trial(trials[-1])
 
-    for candidate in known.earlier:
+    for index, candidate in enumerate(known.earlier):
+        if index >= known.settled and _end(trials, what, budget, refuted) is not None:
+            break
         taken(Proposal(candidate, Origin.EARLIER, 0.0))
     proposals = _Proposals(problem, log, key, known, what, sampler, budget, seed)
     while (end := _end(trials, what, budget, refuted)) is None:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 from efficient360.core import canonical
@@ -51,7 +52,7 @@ class Candidate:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Candidate) and self.key == other.key
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Digest of the settings, whatever their order."""
         return canonical.digest(sorted(self.settings.items()), "a candidate")

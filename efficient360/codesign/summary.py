@@ -75,7 +75,8 @@ def _front(result: SearchResult) -> Iterator[RenderableType]:
     for number in result.front[:_FRONT]:
         measured = result.trials[number].measured
         mark = "→" if number == result.winner else " "
-        yield indented(Text(f"{mark} {measured_text(measured, cost)}  {measured_text(measured, quality)}  {one_line(telling.name_of(result, number))}"))
+        told = f"{mark} {measured_text(measured, cost)}  {measured_text(measured, quality)}  {one_line(telling.name_of(result, number))}"
+        yield indented(Text(told, no_wrap=True, overflow="ellipsis"))
     if len(result.front) > _FRONT:
         yield indented(Text(f"and {len(result.front) - _FRONT} more on the page", style="dim"))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from efficient360.codesign.failing import log_success
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.judging import POINT, meets_all, usable
 from efficient360.codesign.neighbours import bases, neighbours
@@ -15,6 +16,7 @@ from efficient360.codesign.space import Candidate
 from efficient360.codesign.surrogate import Grid, Surrogate, fit
 from efficient360.codesign.trial import State, Trial
 from efficient360.codesign.view import View, coordinate, lowered
+from efficient360.codesign.warm_start import turned
 from efficient360.core.arrays import Floats
 from efficient360.core.formatting import is_fraction
 from efficient360.core.measurement import Better, Metric
@@ -38,10 +40,7 @@ def expected_best(view: View) -> Candidate | None:
     merit = np.zeros(len(pool))
     for goal in view.aims.goals:
         merit += _log_chance(goal, view, grid, at)
-    failing = np.array([trial.state is State.FAILED for trial in view.trials], dtype=np.float64)
-    if failing.any():
-        process = fit(grid, grid.indices([trial.candidate for trial in view.trials]), failing)
-        merit += np.log(np.clip(1 - process.predict(at)[0], 0.02, 1.0))
+    merit += np.array(log_success(pool, view.trials))
     merit += _log_improvement(view, grid, at)
     return pool[int(np.argmax(merit))]
 
@@ -54,14 +53,21 @@ def _pool(view: View) -> list[Candidate]:
     near = [candidate for trial in bases(view) for candidate in neighbours(view.space, trial.candidate)]
     found.update(dict.fromkeys(near))
     for _ in range(DRAWN):
-        start = near[int(rng.integers(len(near)))] if near and rng.random() < 0.5 else None
-        if start is not None:
-            further = list(neighbours(view.space, start))
-            if further:
-                found[further[int(rng.integers(len(further)))]] = None
+        if near and rng.random() < 0.5:
+            candidate = _stepped(near[int(rng.integers(len(near)))], view, rng)
         else:
-            found[Candidate({knob.name: knob.values[int(rng.integers(len(knob.values)))] for knob in view.space.knobs})] = None
+            candidate = Candidate({knob.name: knob.values[int(rng.integers(len(knob.values)))] for knob in view.space.knobs})
+        found[candidate] = None
     return [candidate for candidate in found if candidate not in tried and not view.space.excluded(candidate)]
+
+
+def _stepped(candidate: Candidate, view: View, rng: np.random.Generator) -> Candidate:
+    """A candidate with one knob turned at random, an ordered one by a step."""
+    knobs = [knob for knob in view.space.knobs if len(knob.values) > 1]
+    knob = knobs[int(rng.integers(len(knobs)))]
+    at = knob.values.index(candidate[knob.name])
+    near = [*knob.values[max(0, at - 1) : at], *knob.values[at + 1 : at + 2]] if knob.ordered else [value for value in knob.values if value != knob.values[at]]
+    return turned(candidate, knob.name, near[int(rng.integers(len(near)))])
 
 
 def _transformed(metric: Metric, value: float, scale: float) -> float:

@@ -11,7 +11,7 @@ from efficient360.codesign.problem import Confirmed, Measured
 from efficient360.codesign.result import Relaxation, SearchResult
 from efficient360.codesign.trial import State, Trial
 from efficient360.codesign.trial_log import spent
-from efficient360.codesign.words import candidate_text, goal_text, limit_text, measured_text, measurement_text, value_text
+from efficient360.codesign.words import candidate_text, goal_text, in_sentence, limit_text, measured_text, measurement_text, value_text
 from efficient360.core import formatting
 from efficient360.core.measurement import Better, Measurement
 from efficient360.reports.names import title
@@ -58,13 +58,13 @@ def headline(result: SearchResult) -> str:
 
 def missed_text(result: SearchResult, number: int) -> str:
     """Which goals a trial misses or may miss: ``Median latency 6.2 ms [6.1, 6.3 ms] misses ≤ 5 ms``."""
-    told = []
+    told, measured = [], best_known(result, number)
     for goal in result.goals:
-        verdict = verdict_of(goal, best_known(result, number))
+        verdict = verdict_of(goal, measured)
         if verdict is not Verdict.MET:
-            sign = "≤" if goal.metric.better is Better.LOWER else "≥"
             how = "misses" if verdict is Verdict.MISSED else "is not sure to meet"
-            told.append(f"{_small(title(goal.metric.name))} {measured_text(best_known(result, number), goal.metric)} {how} {sign} {limit_text(goal.metric, goal.limit)}")
+            limit = f"{'≤' if goal.metric.better is Better.LOWER else '≥'} {limit_text(goal.metric, goal.limit)}"
+            told.append(f"{in_sentence(title(goal.metric.name))} {measured_text(measured, goal.metric)} {how} {limit}")
     return formatting.listed(told)
 
 
@@ -108,11 +108,13 @@ def why_chosen(result: SearchResult) -> list[str]:
     first = cost if bounded else quality
     told = ["It meets every goal by the whole of its interval, measured again in turns with the baselines on examples that the search never saw."]
     tried = [confirmed for confirmed in result.confirmed if confirmed.candidate != result.trials[result.winner].candidate]
-    told.append(f"Candidates that met the goals while searching were measured again in order of their {_small(title(first.name))}, the best first.")
+    told.append(f"Candidates that met the goals while searching were measured again in order of their {in_sentence(title(first.name))}, the best first.")
     if tried:
         told.append(f"{formatting.counted(len(tried), 'candidate')} before it met the goals while searching, but not when measured again.")
     selected = measured_text(result.trials[result.winner].measured, first)
-    told.append(f"While searching its {_small(title(first.name))} was {selected}; measured again it is {measured_text(best_known(result, result.winner), first)}.")
+    told.append(
+        f"While searching its {in_sentence(title(first.name))} was {selected}; measured again it is {measured_text(best_known(result, result.winner), first)}."
+    )
     if result.end is End.GOALS_MET:
         told.append("The search ended when the goals were met: with --keep-going it looks for a better one.")
     return told
@@ -131,7 +133,7 @@ def _beaten(result: SearchResult, trial: Trial) -> str:
     for number in result.front:
         there = [usable(result.trials[number].measured, metric) for metric in (cost, quality)]
         if all(a is not None and b is not None and _no_worse(b, a) for a, b in zip(here, there, strict=True)):
-            return f"trial {number + 1} is at least as good in {_small(title(cost.name))} and {_small(title(quality.name))}"
+            return f"trial {number + 1} is at least as good in {in_sentence(title(cost.name))} and {in_sentence(title(quality.name))}"
     missed = [goal for goal in result.goals if verdict_of(goal, trial.measured) is not Verdict.MET]
     return f"misses {formatting.listed([goal_text(goal) for goal in missed])}" if missed else ""
 
@@ -185,7 +187,3 @@ def goal_rows(result: SearchResult, number: int) -> list[GoalRow]:
         )
         for goal in result.goals
     ]
-
-
-def _small(text: str) -> str:
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text

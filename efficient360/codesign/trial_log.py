@@ -56,6 +56,7 @@ class Known:
         confirmations: By the candidates measured together, in order.
         proposals: Of the search, in order.
         earlier: Candidates that were measured before the search began; ``None`` where it has not begun.
+        settled: So many of them, the first ones, had been judged to the end.
         others: Lines of other problems.
         broken: Lines that can't be read, such as one torn by a kill.
     """
@@ -65,8 +66,14 @@ class Known:
     confirmations: dict[tuple[Candidate, ...], Confirmation] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
     earlier: list[Candidate] | None = None
+    settled: int = 0
     others: int = 0
     broken: int = 0
+
+    def is_settled(self, candidate: Candidate) -> bool:
+        """Whether nothing is left to ask of a candidate."""
+        cost, full = self.costs.get(candidate), self.qualities.get((candidate, Effort.FULL))
+        return full is not None or (cost is not None and isinstance(cost.outcome, Failure))
 
 
 class _Line(BaseModel):
@@ -78,6 +85,7 @@ class _Line(BaseModel):
     search: str = ""
     candidate: dict[str, Scalar] = {}
     earlier: list[dict[str, Scalar]] = []
+    settled: int = 0
     measured: list[dict[str, Any]] | None = None
     failure: dict[str, Any] | None = None
     seconds: dict[str, float] = {}
@@ -125,9 +133,10 @@ class TrialLog:
                 known.broken += 1
         return known
 
-    def begin(self, problem: str, search: str, settings: Json, earlier: list[Candidate]) -> None:
+    def begin(self, problem: str, search: str, settings: Json, earlier: list[Candidate], settled: int) -> None:
         """Note that a search begins, and what was known before."""
-        self._append({"kind": "search", "problem": problem, "search": search, "settings": settings, "earlier": list(map(candidate_to_json, earlier))})
+        row: Json = {"kind": "search", "problem": problem, "search": search, "settings": settings}
+        self._append({**row, "earlier": list(map(candidate_to_json, earlier)), "settled": settled})
 
     def propose(self, problem: str, search: str, number: int, proposal: Proposal) -> None:
         """Note what is tried next."""
@@ -168,7 +177,7 @@ def _take(line: _Line, row: Mapping[str, Any], search: str, known: Known) -> Non
             confirmation = confirmation_from_json(row)
             known.confirmations.setdefault(tuple(confirmed.candidate for confirmed in confirmation.candidates), confirmation)
         case "search" if line.search == search and known.earlier is None:
-            known.earlier = [Candidate(settings) for settings in line.earlier]
+            known.earlier, known.settled = [Candidate(settings) for settings in line.earlier], line.settled
         case "proposal" if line.search == search:
             if line.number != len(known.proposals):  # two processes at once: the first to decide has decided
                 raise ValueError(f"proposal {line.number} follows {len(known.proposals)} others")

@@ -8,7 +8,7 @@ from efficient360.codesign.problem import Effort, Measured
 from efficient360.codesign.trial import Origin, State, Trial
 from efficient360.codesign.trial_log import Proposal, Seconds
 from efficient360.codesign.view import Aims, coordinate, keeps, lowered
-from efficient360.codesign.words import beyond, measured_text
+from efficient360.codesign.words import beyond, in_sentence, measured_text
 from efficient360.core.measurement import Failure
 from efficient360.reports.names import title
 
@@ -27,26 +27,23 @@ def attempt(proposal: Proposal, measuring: Measuring, what: Aims, before: Sequen
     trial.cost = cost.outcome
     judged = [t for t in before if t.state is State.COMPLETE]
     standing = bar(what.goals, (t.measured for t in judged))
-    efforts = (Effort.FULL,) if proposal.origin is Origin.ORIGINAL else (Effort.QUICK, Effort.FULL)
-    for effort in efforts:
-        if proposal.origin is not Origin.ORIGINAL:
+    sure = proposal.origin is Origin.ORIGINAL or (proposal.origin is Origin.EARLIER and measuring.knows(proposal.candidate, Effort.FULL))
+    for effort in (Effort.FULL,) if sure else (Effort.QUICK, Effort.FULL):
+        if not sure:
             if (missed := hopeless(what.goals, trial.measured, standing)) is not None:
                 value, nearer = measured_text(trial.measured, missed.metric), judged[standing.at].number + 1
                 still = "it is farther from the goals than" if trial.quality else "even if it lost nothing it would be farther from the goals than"
                 return trial.dropped(f"{title(missed.metric.name)} {value} is {beyond(missed)}: {still} trial {nearer}")
             if trial.quality and (better := _surely_better(trial.candidate_trial(), before, what)) is not None:
-                return trial.dropped(f"trial {better.number + 1} is as good in {_name(what.cost.name)} and surely better in {_name(what.quality.name)}")
+                return trial.dropped(
+                    f"trial {better.number + 1} is as good in {in_sentence(title(what.cost.name))} and surely better in {in_sentence(title(what.quality.name))}"
+                )
         quality = measuring.quality(proposal.candidate, effort)
         trial.spend(quality.seconds)
         if isinstance(quality.outcome, Failure):
             return trial.failed(quality.outcome)
         trial.quality, trial.effort = quality.outcome, effort
     return trial.complete()
-
-
-def _name(metric: str) -> str:
-    text = title(metric)
-    return text[:1].lower() + text[1:]
 
 
 def _surely_better(trial: Trial, before: Sequence[Trial], what: Aims) -> Trial | None:

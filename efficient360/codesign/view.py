@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from efficient360.codesign.front import front
@@ -105,7 +106,7 @@ class View:
     trials: tuple[Trial, ...]
     seed: int
 
-    @property
+    @cached_property
     def tried(self) -> frozenset[Candidate]:
         """Candidates that need no further trial."""
         return frozenset(trial.candidate for trial in self.trials)

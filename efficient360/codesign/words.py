@@ -26,8 +26,13 @@ def candidate_text(candidate: Candidate, knobs: Iterable[Knob]) -> str:
 
 def _turned(knob: Knob, candidate: Candidate) -> str:
     value = candidate.settings.get(knob.name)
-    name = knob.title[:1].lower() + knob.title[1:]
+    name = in_sentence(knob.title)
     return name if value is True else f"{name} {value}"
+
+
+def in_sentence(name: str) -> str:
+    """A title within a sentence: ``Median latency`` is "median latency", ``MLP width`` stays."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
 def value_text(metric: Metric, value: float) -> str:
@@ -39,7 +44,13 @@ def value_text(metric: Metric, value: float) -> str:
 
 def limit_text(metric: Metric, limit: float) -> str:
     """A limit without digits that say nothing: ``5 ms``, ``1 pt``, ``97 %``."""
-    text = f"{100 * limit:.10g} pt" if is_difference(metric) else f"{100 * limit:.10g} %" if formatting.is_fraction(metric) else formatting.number(limit, metric, 4)
+    text = (
+        f"{100 * limit:.10g} pt"
+        if is_difference(metric)
+        else f"{100 * limit:.10g} %"
+        if formatting.is_fraction(metric)
+        else formatting.number(limit, metric, 4)
+    )
     number, _, unit = text.partition(" ")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip().replace("-", formatting.MINUS)
 

@@ -118,5 +118,7 @@ class Toy(Problem):
             cost = self._cost(candidate)
             ratio = base[LATENCY.name].value / cost[LATENCY.name].value
             speed = Measurement(Metric("speedup", ONE, Better.HIGHER, "Times as fast"), ratio, 30, Interval(0.98 * ratio, 1.02 * ratio, "bootstrap"))
-            told.append(Confirmed(candidate, {**cost, **self._quality(candidate, self.half, self.final_shift)}, None, {"file": "model"}, {"LiteRT fp32": speed}))
+            told.append(
+                Confirmed(candidate, {**cost, **self._quality(candidate, self.half, self.final_shift)}, None, {"file": "model"}, {"LiteRT fp32": speed})
+            )
         return Confirmation(tuple(told), (Baseline("LiteRT fp32", {**base, **self._quality(self.space.original, self.half, 0.0)}),))

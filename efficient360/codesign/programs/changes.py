@@ -57,7 +57,7 @@ def dropped_blocks(program: Program, path: str, most: int, calls: Sequence[Call]
     def apply(module: nn.Module, count: Scalar) -> nn.Module:
         changed = copy.deepcopy(module)
         left_out = {int(index) for index in order[: int(count)]}
-        kept = [block for index, block in enumerate(changed.get_submodule(path)) if index not in left_out]  # type: ignore[arg-type]
+        kept = [block for index, block in enumerate(changed.get_submodule(path).children()) if index not in left_out]
         changed.set_submodule(path, nn.ModuleList(kept))
         return changed
 

@@ -71,10 +71,7 @@ class Confirming:
         """The original in every runtime of the space, by the name it is shown under; the first runtime's first."""
         runtimes = next(knob for knob in self.space.knobs if knob.name == "runtime")
         original = self.space.original
-        return {
-            f"{catalogue.runtime(str(name)).title} fp32": Candidate({**original.settings, "runtime": name})
-            for name in runtimes.values
-        }
+        return {f"{catalogue.runtime(str(name)).title} fp32": Candidate({**original.settings, "runtime": name}) for name in runtimes.values}
 
     def _made(self, candidate: Candidate) -> _Made | Failure:
         variant = self.making.variant(candidate, trained=True)

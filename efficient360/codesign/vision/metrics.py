@@ -10,7 +10,9 @@ from efficient360.core.measurement import BYTE, ONE, Better, Measurement, Metric
 from efficient360.core.statistics import newcombe_paired, wilson
 from efficient360.deployment.devices.latency_metrics import ARTEFACT_BYTES, COLD_START, ENERGY, P50, P90, RUNTIME_MEMORY
 
-TOP1: Final = Metric("top1", ONE, Better.HIGHER, "Share of images whose most likely class is the true one.", "Russakovsky et al. 2015, section 4.1", low=0, high=1)
+TOP1: Final = Metric(
+    "top1", ONE, Better.HIGHER, "Share of images whose most likely class is the true one.", "Russakovsky et al. 2015, section 4.1", low=0, high=1
+)
 TOP1_DROP: Final = Metric(
     "top1_drop",
     ONE,

@@ -22,7 +22,7 @@ from efficient360.codesign.vision.knobs import space_of, targets
 from efficient360.codesign.vision.metrics import COSTS, PACKAGE_BYTES, QUALITIES, TOP1_DROP
 from efficient360.codesign.vision.original import Original, open_original
 from efficient360.codesign.vision.problem import ImageProblem
-from efficient360.core.formatting import count, counted, duration
+from efficient360.core.formatting import counted, duration
 from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.devices.catalogue import device_from_address
 from efficient360.deployment.devices.device import DeviceDescription
@@ -171,8 +171,9 @@ def threads_of(asked: int, device: DeviceDescription) -> tuple[int, ...]:
 def subject(done: Optimized, order: Order) -> Subject:
     """What the page says of the search besides its result."""
     device, data, recovery = done.notes["device"], done.notes["data"], done.notes["recovery"]
-    where = f"device: {device['name']}, {device['emulated'] or device['cpu']}, {counted(device['cores'], 'core')} ({', '.join(device['isa']) or 'no vector extension known'})"
-    parts = f"{count(data['selection'])} images select, {count(data['final'])} others judge the end, {count(data['calibration'])} of {data['calibrated_with']} calibrate"
+    extensions = ", ".join(device["isa"]) or "no vector extension known"
+    where = f"device: {device['name']}, {device['emulated'] or device['cpu']}, {counted(device['cores'], 'core')} ({extensions})"
+    parts = data["in_words"]
     trained = f"recovery training: {duration(60 * recovery['minutes'])} each" if recovery is not None else f"no recovery training: {done.notes['no_recovery']}"
     files = tuple((f"{folder.relative_to(order.out)}", f"{folder.relative_to(order.out)}/card.json") for folder in done.folders)
     return Subject(done.name, (f"data: {data['name']}, {data['split']}", parts, where, trained), order.command, files)
@@ -184,7 +185,7 @@ def notes(original: Original, device: DeviceDescription, order: Order) -> dict[s
     untrained = original.parts.no_training if recovery is not None else "not asked for (--recover)"
     return {
         "checkpoint": {"name": original.checkpoint.name, "architecture": original.checkpoint.architecture, "digest": original.checkpoint.digest},
-        "data": {"name": original.data, "split": original.split, **original.parts.describe()},
+        "data": {"name": original.data, "split": original.split, **original.parts.describe(), "in_words": original.parts.sentence()},
         "device": dataclasses.asdict(device) | {"isa": list(device.isa), "runtimes": dict(device.runtimes)},
         "recovery": None if untrained or recovery is None else dataclasses.asdict(recovery),
         "no_recovery": untrained,

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from efficient360.codesign.vision.parts import Parts, divide
 from efficient360.core import canonical
+from efficient360.datasets.spec import DatasetSpec
 from efficient360.deployment.runtimes.calibration_images import kept_outputs, program_identity
 from efficient360.errors import CheckpointError, DatasetError
-from efficient360.codesign.vision.parts import Parts, divide
 from efficient360.execution.plan import Plan
 from efficient360.execution.session import InMemory, open_session
 from efficient360.models.checkpoint import Checkpoint, CheckpointSpec
 from efficient360.models.model import TorchModel
-from efficient360.datasets.spec import DatasetSpec
 from efficient360.storage.outcomes import Store
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -64,6 +65,10 @@ class ImageProblem(Problem):
 
     @property
     def identity(self) -> str:
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str:
         code = code_of([module("efficient360.codesign.vision.problem")])
         recovery = self._variants.recovery
         parts = [self.original.identity, self.description, None if recovery is None else recovery, code.digest, dict(code.libraries)]
@@ -151,4 +156,3 @@ class ImageProblem(Problem):
             yield
         finally:
             self._spent[kind] = self._spent.get(kind, 0.0) + time.monotonic() - began
-

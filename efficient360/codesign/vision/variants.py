@@ -135,7 +135,9 @@ class Variants:
         training = self._original.parts.training
         assert training is not None
         if self._training is None:
-            self._training = pixels(training.subset(max(16, TRAINING_BYTES // int(np.prod(self._original.model.size))), self.recovery.seed if self.recovery else 0))
+            self._training = pixels(
+                training.subset(max(16, TRAINING_BYTES // int(np.prod(self._original.model.size))), self.recovery.seed if self.recovery else 0)
+            )
         return self._training
 
 

@@ -208,7 +208,8 @@ def _write_calibration(arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]],
     if not isinstance(arrays, Mapping):
         np.save(folder / "calibration.npy", arrays)
         return folder / "calibration.npy"
-    np.savez(folder / "calibration.npz", **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez(folder / "calibration.npz", **named)
     return folder / "calibration.npz"
 
 

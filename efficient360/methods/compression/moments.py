@@ -71,7 +71,7 @@ def run(module: nn.Module, images: Tensor, watched: Mapping[nn.Module, Callable[
     ]
     try:
         with torch.inference_mode():
-            return torch.cat([module(batch.to(device)) for batch in images.split(BATCH)])
+            return torch.cat([module(batch.to(device)) for batch in torch.split(images, BATCH)])
     finally:
         for handle in handles:
             handle.remove()

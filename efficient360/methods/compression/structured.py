@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from efficient360.methods.compression.moments import Moments
 
-STEPS: Final = 128
+STEPS: Final = 32
 """Removals after which costs are computed anew, at least; with fewer groups each is removed by itself."""
 
 
@@ -57,7 +57,7 @@ def choose_groups(layer: nn.Linear, moments: Moments, size: int, kept: int) -> K
     with torch.no_grad():
         layer.weight[:, columns] = adapted.to(layer.weight)
         if layer.bias is not None:
-            layer.bias += (change @ moments.mean).to(layer.bias)
+            layer.bias.add_((change @ moments.mean).to(layer.bias))
     return Kept(tuple(groups), lost / whole if whole > 0 else 0.0)
 
 
@@ -65,7 +65,8 @@ def _cheapest_removed(weight: Tensor, covariance: Tensor, size: int, kept: int) 
     """Indices of the groups that are left, ascending."""
     alive = torch.ones(weight.shape[1] // size, dtype=torch.bool)
     at_once = max(1, (len(alive) - kept) // STEPS)
-    inverse = torch.linalg.inv(covariance)
+    # The order of removals bears rounding: the weights that make up for them are computed once, in float64, from all that went.
+    inverse, weight = torch.linalg.inv(covariance).float(), weight.float()
     for removals in range(len(alive) - kept, 0, -at_once):
         costs = _costs(weight, inverse, alive, size)
         gone = costs.argsort(stable=True)[: min(at_once, removals)]
@@ -81,7 +82,7 @@ def _cheapest_removed(weight: Tensor, covariance: Tensor, size: int, kept: int) 
 def _costs(weight: Tensor, inverse: Tensor, alive: Tensor, size: int) -> Tensor:
     """The rise of the squared error of the outputs if a group of inputs goes and all others make up for it, ``(groups,)``; infinite for those that went."""
     if size == 1:
-        return torch.where(alive, weight.square().sum(0) / inverse.diagonal().clamp_min(1e-300), torch.inf)
+        return torch.where(alive, weight.square().sum(0) / inverse.diagonal().clamp_min(1e-30), torch.inf)
     groups = len(alive)
     own = inverse.reshape(groups, size, groups, size)[torch.arange(groups), :, torch.arange(groups), :]
     own = torch.where(alive[:, None, None], own, torch.eye(size, dtype=own.dtype))

@@ -61,7 +61,7 @@ class Recovery:
     minutes: float = 0.0
     seed: int = 0
     batch: int = 64
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.01
     temperature: float = 2.0
     features: float = 1.0
@@ -150,7 +150,7 @@ class _Training:
         self.images, self.recovery, self.teacher = images, recovery, teacher
         self.student = replace(student, module=copy.deepcopy(student.module).requires_grad_())
         self._with_features = recovery.features > 0 and _width(self.student) == _width(teacher) > 0  # asked while both are in eval mode
-        self.restore = (lambda: None) if constraint is None else constraint(self.student.network)
+        self.restore: Callable[[], None] = _nothing if constraint is None else constraint(self.student.network)
         self.device = torch.device(student.device)
         self.batch = min(recovery.batch, len(self.trained_on))
         self.optimizer = torch.optim.AdamW(_groups(self.student.module, recovery.weight_decay), lr=recovery.learning_rate)
@@ -291,6 +291,10 @@ def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     matrices, others = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _nothing() -> None:
+    return None
 
 
 def _width(model: TorchModel) -> int:

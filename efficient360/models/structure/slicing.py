@@ -75,5 +75,5 @@ def _keep_inputs(layer: nn.Linear, columns: Sequence[int]) -> None:
     layer.in_features = len(columns)
 
 
-def _kept(whole: nn.Parameter, part: Tensor) -> nn.Parameter:
+def _kept(whole: Tensor, part: Tensor) -> nn.Parameter:
     return nn.Parameter(part.detach().clone(), requires_grad=whole.requires_grad)

@@ -66,9 +66,8 @@ class Structure(BaseModel):
             keep_hidden(mlp, range(count))
         for name, rank in self.ranks.items():
             layer = _part(network, name)
-            if type(layer) not in LINEAR or rank > min(layer.weight.shape):
+            if type(layer) not in LINEAR or not isinstance(layer, nn.Linear) or rank > min(layer.weight.shape):
                 raise ValueError(f"{name} is no linear layer of rank {rank} or more")
-            assert isinstance(layer, nn.Linear)
             network.set_submodule(name, _factored(layer, rank))
         if self.merged:
             merge_tokens(network, self.merged)

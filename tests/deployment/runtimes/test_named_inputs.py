@@ -4,6 +4,7 @@ import dataclasses
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,8 +58,13 @@ def source(folder: Path) -> ModelSource:
     return ModelSource("reader", reader(), NO_IMAGES, stacked([call(seed) for seed in range(20, 40)]), folder, signature=SIGNATURE)
 
 
+def write_calls(path: Path, calls: list[dict[str, np.ndarray]]) -> None:
+    arrays: dict[str, Any] = stacked(calls)
+    np.savez(path, **arrays)
+
+
 def answers(artefact: Artefact, calls: list[dict[str, np.ndarray]], folder: Path) -> dict[str, np.ndarray]:
-    np.savez(folder / "calls.npz", **stacked(calls))
+    write_calls(folder / "calls.npz", calls)
     with local_workspace(1, {}, None) as place, closing(place.start()) as link:
         place.put(folder / "calls.npz", IMAGES)
         load(place, link, artefact, 1, 60.0)
@@ -132,7 +138,7 @@ def test_a_call_that_does_not_fit_is_told(change: dict[str, np.ndarray], word: s
 def test_times_come_with_answers(tmp_path: Path) -> None:
     artefact = build(source(tmp_path), "torch", Precision.FP32)
     assert isinstance(artefact, Artefact)
-    np.savez(tmp_path / "calls.npz", **stacked([call(0), call(1)]))
+    write_calls(tmp_path / "calls.npz", [call(0), call(1)])
     schedule = Schedule(runs=4, seconds=0.0, blocks=2, warm_runs=3, warm_seconds=0.0, repeats=0, starts=1)
     ((_, reading),) = Local().measure([Job(artefact, 1)], tmp_path / "calls.npz", schedule, lambda done, total: None)
     assert isinstance(reading, DeviceReading)

@@ -1,5 +1,6 @@
 """Cuts against hand-made slices, masked networks, least squares and timm's own resizing."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ from efficient360.models.structure.merging_blocks import MergingBlocks
 def model_of(network: nn.Module, side: int = 32) -> TorchModel:
     module = PixelsToLogits(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), None).eval().requires_grad_(requires_grad=False)
     return TorchModel(module, (3, side, side), 10)
+
+
+def net(model: TorchModel) -> Any:
+    """Its network, whose parts timm leaves untyped."""
+    return model.network
 
 
 @pytest.fixture
@@ -66,7 +72,15 @@ def test_settings_out_of_range_are_told(changed: dict[str, Any]) -> None:
 
 
 def test_settings_are_read_as_a_search_names_them() -> None:
-    settings = {"runtime": "litert", "input_size": 24, "mlp_kept": "50 %", "heads_kept": "100 %", "low_rank": "none", "sparsity": "none", "merged_tokens": "20 %"}
+    settings: dict[str, str | int | float | bool] = {
+        "runtime": "litert",
+        "input_size": 24,
+        "mlp_kept": "50 %",
+        "heads_kept": "100 %",
+        "low_rank": "none",
+        "sparsity": "none",
+        "merged_tokens": "20 %",
+    }
     assert Cuts.of(settings) == Cuts(input_size=24, mlp_kept=50, merged_tokens=20)
     assert Cuts.of({"low_rank": "75 %"}).low_rank == 75
     assert Cuts.of(settings).describe() == "24 px, 50 % of the MLPs, 20 % of the patches merged"
@@ -117,8 +131,8 @@ def test_groups_go_together() -> None:
 @pytest.mark.parametrize("percent", [75, 50, 25])
 def test_narrow_mlps_compute_what_masked_ones_do(model: TorchModel, calibration: Tensor, images: Tensor, percent: int) -> None:
     cut = apply_cuts(model, Cuts(mlp_kept=percent), calibration)
-    whole: Any = apply_cuts(model, NO_CUTS).model
-    for block, narrow in zip(whole.network.blocks, cut.model.network.blocks, strict=True):
+    whole = apply_cuts(model, NO_CUTS).model
+    for block, narrow in zip(net(whole).blocks, net(cut.model).blocks, strict=True):
         first, second = narrow.mlp.fc1, narrow.mlp.fc2
         assert first.out_features == second.in_features == hidden_kept(256, percent)
         # Each kept unit is one of the original's, by its row of the first layer.
@@ -135,8 +149,8 @@ def test_fewer_heads_compute_what_masked_ones_do(calibration: Tensor, images: Te
     network = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=64, depth=2, num_heads=4, num_classes=10, qk_norm=True)
     model = model_of(network)
     cut = apply_cuts(model, Cuts(heads_kept=50), calibration)
-    whole: Any = apply_cuts(model, NO_CUTS).model
-    for block, fewer in zip(whole.network.blocks, cut.model.network.blocks, strict=True):
+    whole = apply_cuts(model, NO_CUTS).model
+    for block, fewer in zip(net(whole).blocks, net(cut.model).blocks, strict=True):
         assert (fewer.attn.num_heads, fewer.attn.attn_dim) == (2, 32)
         rows = fewer.attn.qkv.weight[:32]  # queries
         places = [int((block.attn.qkv.weight[:64] == row).all(1).nonzero()) for row in rows]
@@ -150,8 +164,8 @@ def test_fewer_heads_compute_what_masked_ones_do(calibration: Tensor, images: Te
 def test_made_up_for_is_better_than_cut_away(model: TorchModel, calibration: Tensor, images: Tensor) -> None:
     """The same units, without the least squares: further from the original."""
     cut = apply_cuts(model, Cuts(mlp_kept=50), calibration)
-    plain: Any = apply_cuts(model, Cuts(mlp_kept=50), calibration).model
-    for block, original in zip(plain.network.blocks, model.network.blocks, strict=True):  # type: ignore[arg-type]
+    plain = apply_cuts(model, Cuts(mlp_kept=50), calibration).model
+    for block, original in zip(net(plain).blocks, net(model).blocks, strict=True):
         units = [int((original.mlp.fc1.weight == row).all(1).nonzero()) for row in block.mlp.fc1.weight]
         block.mlp.fc2.weight.copy_(original.mlp.fc2.weight[:, units])
         block.mlp.fc2.bias.copy_(original.mlp.fc2.bias)
@@ -163,9 +177,9 @@ def test_dropped_blocks_are_gone_and_the_rest_is_untouched(model: TorchModel, ca
     cut = apply_cuts(model, Cuts(dropped_blocks=1), calibration)
     (name,) = cut.facts["dropped_blocks"]
     by_hand = apply_cuts(model, NO_CUTS).model
-    del by_hand.network.blocks[int(name.rpartition(".")[2])]  # type: ignore[operator, union-attr]
+    del net(by_hand).blocks[int(name.rpartition(".")[2])]
     torch.testing.assert_close(cut.model(images), by_hand(images))
-    assert len(cut.model.network.blocks) == 2  # type: ignore[arg-type]
+    assert len(net(cut.model).blocks) == 2
 
 
 def test_the_block_whose_absence_costs_least_is_dropped(model: TorchModel, calibration: Tensor) -> None:
@@ -173,7 +187,7 @@ def test_the_block_whose_absence_costs_least_is_dropped(model: TorchModel, calib
     thinner = []
     for place in range(3):
         without = apply_cuts(model, NO_CUTS).model
-        del without.network.blocks[place]  # type: ignore[operator, union-attr]
+        del net(without).blocks[place]
         thinner.append(float(torch.nn.functional.kl_div(without(calibration).log_softmax(-1), wanted, log_target=True, reduction="batchmean")))
     assert apply_cuts(model, Cuts(dropped_blocks=1), calibration).facts["dropped_blocks"] == [f"blocks.{thinner.index(min(thinner))}"]
 
@@ -186,8 +200,8 @@ def test_the_last_block_stays(model: TorchModel, calibration: Tensor) -> None:
 
 def test_resized_embeddings_are_timms(model: TorchModel) -> None:
     cut = apply_cuts(model, Cuts(input_size=16))
-    by_hand = timm.layers.resample_abs_pos_embed(model.network.pos_embed, (2, 2), num_prefix_tokens=1)  # type: ignore[arg-type]
-    torch.testing.assert_close(cut.model.network.pos_embed, by_hand)
+    by_hand = timm.layers.resample_abs_pos_embed(net(model).pos_embed, (2, 2), num_prefix_tokens=1)
+    torch.testing.assert_close(net(cut.model).pos_embed, by_hand)
     assert cut.model.size == (3, 16, 16)
     assert cut.model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
 
@@ -204,15 +218,20 @@ def test_factors_fit_what_the_layer_is_given(model: TorchModel, calibration: Ten
     plain = LowRankFactorization(50).compress(model.network).network
     layers = dict(model.network.named_modules())
     seen: dict[str, Tensor] = {}
+
+    def keep(name: str, given: Any, _: Any) -> None:
+        seen[name] = given
+
     names = [name for name, module in cut.model.network.named_modules() if isinstance(module, FactoredLinear)]
     assert len(names) == 12
-    run(model.module, calibration, {layers[name]: lambda given, _, name=name: seen.update({name: given}) for name in names})
+    run(model.module, calibration, {layers[name]: partial(keep, name) for name in names})
     for name in names:
         layer: Any = layers[name]
         wanted = layer(seen[name])
         errors = [float((network.get_submodule(name)(seen[name]) - wanted).square().sum()) for network in (cut.model.network, plain)]
         assert errors[0] < errors[1]
-        assert cut.model.network.get_submodule(name).rank == plain.get_submodule(name).rank
+        factors: list[Any] = [network.get_submodule(name) for network in (cut.model.network, plain)]
+        assert factors[0].rank == factors[1].rank
 
 
 def test_full_rank_loses_nothing(images: Tensor) -> None:
@@ -224,7 +243,7 @@ def test_full_rank_loses_nothing(images: Tensor) -> None:
 
 
 def test_moments_are_those_of_what_the_layers_are_given(model: TorchModel, calibration: Tensor) -> None:
-    layer: Any = model.network.blocks[1].mlp.fc2  # type: ignore[index, union-attr]
+    layer: Any = net(model).blocks[1].mlp.fc2
     seen: list[Tensor] = []
     run(model.module, calibration, {layer: lambda given, _: seen.append(given)})
     rows = torch.cat(seen).flatten(0, 1).double()
@@ -237,7 +256,7 @@ def test_merged_and_everything_else_together_run(model: TorchModel, calibration:
     cuts = Cuts(input_size=24, dropped_blocks=1, heads_kept=50, mlp_kept=50, low_rank=75, merged_tokens=40, clusters=8)
     cut, again = apply_cuts(model, cuts, calibration), apply_cuts(model, cuts, calibration)
     assert cut.digest == again.digest
-    assert isinstance(cut.model.network.blocks, MergingBlocks)
+    assert isinstance(net(cut.model).blocks, MergingBlocks)
     assert cut.model(torch.rand(2, 3, 24, 24)).isfinite().all()
     assert max(len(module.down.unique()) for module in cut.model.network.modules() if isinstance(module, FactoredLinear)) <= 8
     assert cut.facts["parameters"][1] < 0.5 * cut.facts["parameters"][0]
@@ -250,7 +269,8 @@ def test_training_steps_leave_zeros_and_tables(model: TorchModel) -> None:
     for parameter in sparse.parameters():
         parameter.add_(1.0)
     restore()
-    weight = sparse.get_submodule("blocks.0.mlp.fc1").weight
+    first: Any = sparse.get_submodule("blocks.0.mlp.fc1")
+    weight = first.weight
     assert torch.equal(weight == 0, before["blocks.0.mlp.fc1.weight"] == 0)
     assert (weight.reshape(-1, 4) != 0).sum(1).max() == 2
     clustered = apply_cuts(model, Cuts(clusters=4)).model.network
@@ -269,7 +289,7 @@ def test_what_a_network_can_have_is_offered_and_the_rest_refused(model: TorchMod
     assert offered.refused == {}
     assert offered.settings["input_size"] == (32, 24, 16)
     assert offered.settings["heads_kept"] == ("100 %", "50 %")
-    assert all(len(values) > 1 and not Cuts.of({name: values[0]}).changes or name == "input_size" for name, values in offered.settings.items())
+    assert all((len(values) > 1 and not Cuts.of({name: values[0]}).changes) or name == "input_size" for name, values in offered.settings.items())
     for name, values in offered.settings.items():
         cut = apply_cuts(model, Cuts.of({name: values[-1]}))
         assert cut.model(torch.rand(1, *cut.model.size)).isfinite().all()

@@ -30,5 +30,6 @@ def first(file: Any, batch: int) -> Any:
 
 def write(path: str, answers: "list[dict[str, NDArray[Any]]]") -> None:
     """Named arrays of several calls, calls along a new first axis, into a file of exactly this name."""
+    arrays: dict[str, Any] = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
     with Path(path).open("wb") as file:
-        np.savez(file, **{name: np.stack([answer[name] for answer in answers]) for name in answers[0]})
+        np.savez(file, **arrays)
