@@ -314,10 +314,7 @@ def main() -> None:
     parser.add_argument("--goals", action="append", default=[], help="goals separated by blanks; may be given several times")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    specifications = [text.split() for text in options.goals] or [
-        ["latency_p50<4ms", "top1_drop<2pt"],
-        ["latency_p50<2ms", "top1_drop<3pt", "artefact_bytes<5MB"],
-    ]
+    specifications = [text.split() for text in options.goals] or [["latency_p50<4ms", "top1_drop<2pt"], ["latency_p50<2ms", "top1_drop<3pt", "artefact_bytes<5MB"]]
     if options.table:
         table = Table(options.table)
         print(f"{table.size} recorded candidates")

@@ -24,9 +24,9 @@ TOLERANCE: Mapping[Precision, float] = {
 }
 """Largest mean difference of logits, as a share of their spread, that passes.
 
-Rounding to a type is known beforehand (fp16 keeps 11 bits, which a small ViT's logits show as 0.0005; 8 bits by output channel as 0.01), so ten times as much is a
-broken conversion. Activations in 8 bits by tensor and weights in 4 bits cost what the network makes of them (0.02 and 0.2 there, more where there are outliers):
-their gate finds what is broken or ruined, and what is merely lost is a matter of accuracy."""
+Rounding to a type is known beforehand (fp16 keeps 11 bits, which a small ViT's logits show as 0.0005; 8 bits by output channel as 0.01), so ten
+times as much is a broken conversion. Activations in 8 bits by tensor and weights in 4 bits cost what the network makes of them (0.02 and 0.2 there,
+more where there are outliers): their gate finds what is broken or ruined, and what is merely lost is a matter of accuracy."""
 AGREEMENT = 0.9
 """Least top-1 agreement that passes, over images whose top-1 is decided by more than the difference allowed."""
 
