@@ -24,10 +24,10 @@ _PUBLIC = {
     "TokenLayout": "efficient360.models.view.layout",
     "ViTView": "efficient360.models.view.protocol",
     "check": "efficient360.reports.gate.run_check",
-    "compare": "efficient360.api.reading",
-    "evaluate": "efficient360.api.evaluating",
-    "load_report": "efficient360.api.reading",
-    "optimize": "efficient360.api.optimizing",
+    "compare": "efficient360.api",
+    "evaluate": "efficient360.api",
+    "load_report": "efficient360.api",
+    "optimize": "efficient360.optimization",
 }
 
 __all__ = list(_PUBLIC)

@@ -1,7 +1,6 @@
-from efficient360.api.evaluating import evaluate as evaluate
-from efficient360.api.optimizing import optimize as optimize
-from efficient360.api.reading import compare as compare
-from efficient360.api.reading import load_report as load_report
+from efficient360.api import compare as compare
+from efficient360.api import evaluate as evaluate
+from efficient360.api import load_report as load_report
 from efficient360.core.findings import Finding as Finding
 from efficient360.core.measurement import Failure as Failure
 from efficient360.core.measurement import Measurement as Measurement
@@ -17,6 +16,7 @@ from efficient360.models.checkpoint import CheckpointSpec as CheckpointSpec
 from efficient360.models.checkpoint import Preprocessing as Preprocessing
 from efficient360.models.view.layout import TokenLayout as TokenLayout
 from efficient360.models.view.protocol import ViTView as ViTView
+from efficient360.optimization import optimize as optimize
 from efficient360.reports.comparing.verdicts import Comparison as Comparison
 from efficient360.reports.gate.run_check import CheckResult as CheckResult
 from efficient360.reports.gate.run_check import check as check

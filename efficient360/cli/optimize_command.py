@@ -69,10 +69,10 @@ def optimize(options: argparse.Namespace) -> int:
 
     for category in (DeprecationWarning, FutureWarning):  # meant for developers of the libraries, not for the user
         warnings.simplefilter("ignore", category)
-    from efficient360 import api
     from efficient360.cli.optimize_progress import Narrator
+    from efficient360.optimization import optimize as search
 
-    done = api.optimize(
+    done = search(
         options.checkpoint,
         options.dataset,
         goals=options.goal,

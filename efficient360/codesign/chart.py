@@ -136,7 +136,8 @@ def _plane(result: SearchResult, x: Metric, y: Metric) -> _Plane | None:
     up = scale.linear(rows)
     judged = [point for trial in result.trials if (point := _values(trial.measured, x, y)) is not None]
     outside = sum(not (across.low <= a <= across.high and up.low <= b <= up.high) for a, b in judged)
-    failed, unjudged = (sum(f(t) for t in result.trials) for f in (lambda t: t.state is State.FAILED, lambda t: t.state is State.DROPPED and not t.quality))
+    failed = sum(trial.state is State.FAILED for trial in result.trials)
+    unjudged = sum(trial.state is State.DROPPED and not trial.quality for trial in result.trials)
     told = [f"{outside} outside of the chart"] * bool(outside)
     told += [f"{unjudged} without a judged quality: ticks at the bottom"] * bool(unjudged) + [f"{failed} failed"] * bool(failed)
     return _Plane(x, y, across, up, "Not drawn as points: " + "; ".join(told) + "." if told else "")

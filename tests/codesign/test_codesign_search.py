@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from toy_problem import DROP, KNOBS, LATENCY, SIZE, TOP1, Toy
@@ -65,6 +65,7 @@ def test_a_hard_specification_is_met(seed: int, tmp_path: Path) -> None:
     assert result.binding is None
 
 
+@pytest.mark.slow
 def test_it_goes_on_to_the_fastest_that_meets_the_goals(tmp_path: Path) -> None:
     problem = Toy()
     wanted = goals(*HARD)
@@ -74,6 +75,7 @@ def test_it_goes_on_to_the_fastest_that_meets_the_goals(tmp_path: Path) -> None:
     assert problem.truth(result.trials[result.winner].candidate)[0] == pytest.approx(problem.truth(best)[0], rel=0.05)
 
 
+@pytest.mark.slow
 def test_without_a_goal_on_quality_the_best_quality_wins(tmp_path: Path) -> None:
     problem = Toy()
     wanted = goals("latency_p50<6ms")
@@ -83,6 +85,7 @@ def test_without_a_goal_on_quality_the_best_quality_wins(tmp_path: Path) -> None
     assert problem.truth(result.trials[result.winner].candidate)[2] == pytest.approx(least, abs=0.01)
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_twice_tried_twice_or_tried_against_the_rules(tmp_path: Path) -> None:
     problem = Toy()
     found = search(problem, goals(*IMPOSSIBLE), Budget(trials=70, patience=100), TrialLog(tmp_path / "trials.jsonl"))
@@ -123,6 +126,7 @@ def test_failed_trials_are_on_no_front_and_in_no_ranking(tmp_path: Path) -> None
     assert all(result.trials[number].failure is not None for number in failed)
 
 
+@pytest.mark.slow
 def test_dominated_trials_are_never_on_the_front(tmp_path: Path) -> None:
     result = find(Toy(noise=0.05), goals(*HARD), Budget(trials=60, keep_going=True), TrialLog(tmp_path / "trials.jsonl"))
     kept = [t for t in result.trials if t.state is State.COMPLETE and t.measured["artefact_bytes"].value <= 6e6]
@@ -158,6 +162,7 @@ def test_a_small_space_is_tried_out(sampler: Sampler, tmp_path: Path) -> None:
     assert {trial.candidate for trial in found.trials} == set(problem.space.all())
 
 
+@pytest.mark.slow
 def test_ten_times_stopped_anywhere_it_makes_the_same_trials(tmp_path: Path) -> None:
     """Stopped by an error in the middle of any question, with the last line of the log torn besides."""
     wanted, budget = goals(*HARD), Budget(trials=45, keep_going=True)
@@ -236,6 +241,7 @@ def test_ten_times_killed_it_makes_the_same_trials(tmp_path: Path) -> None:
     assert last.winner == whole.winner
 
 
+@pytest.mark.slow
 def test_other_goals_take_up_what_is_known(tmp_path: Path) -> None:
     log = TrialLog(tmp_path / "trials.jsonl")
     find(Toy(), goals(*HARD), Budget(trials=40, keep_going=True), log)
@@ -269,6 +275,7 @@ def test_a_damaged_log_costs_what_it_held_and_no_more(tmp_path: Path) -> None:
     assert [(t.candidate, t.state, t.measured) for t in again.trials] == [(t.candidate, t.state, t.measured) for t in first.trials]
 
 
+@pytest.mark.slow
 def test_the_seed_decides(tmp_path: Path) -> None:
     runs = [
         [t.candidate for t in search(Toy(), goals(*IMPOSSIBLE), Budget(trials=25), TrialLog(tmp_path / f"{i}.jsonl"), seed).trials]
@@ -287,7 +294,7 @@ def test_goals_that_can_not_be(wanted: list[Goal], code: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("settings", [{"seconds": 0.0}, {"trials": 0}, {"patience": 0}])
-def test_budgets_that_can_not_be(settings: dict[str, int]) -> None:
+def test_budgets_that_can_not_be(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
         Budget(**settings)
     assert caught.value.code == "bad-budget"

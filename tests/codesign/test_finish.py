@@ -22,6 +22,7 @@ HARD = [parse_goal(text, METRICS) for text in ("latency_p50<4ms", "top1_drop<1.5
 IMPOSSIBLE = [parse_goal(text, METRICS) for text in ("latency_p50<0.5ms", "top1_drop<0.5pt")]
 
 
+@pytest.mark.slow
 def test_what_is_not_confirmed_is_no_winner_and_the_search_goes_on(tmp_path: Path) -> None:
     """On the final examples everything loses half a point more: what only just met the goals does not."""
     problem = Toy(final_shift=0.5)
@@ -35,6 +36,7 @@ def test_what_is_not_confirmed_is_no_winner_and_the_search_goes_on(tmp_path: Pat
         assert result.end is not End.GOALS_MET
 
 
+@pytest.mark.slow
 def test_a_winner_is_confirmed_alone_and_misses_together(tmp_path: Path) -> None:
     met, missed = Toy(), Toy()
     assert find(met, HARD, Budget(trials=60), TrialLog(tmp_path / "met.jsonl")).winner is not None
@@ -89,6 +91,7 @@ def test_what_giving_way_buys_by_hand() -> None:
     assert relaxations([parse_goal("latency_p50<5ms", METRICS), parse_goal("artefact_bytes<1MB", METRICS)], trials)[0].limit is None
 
 
+@pytest.mark.slow
 def test_the_relaxation_is_told_with_the_limit_and_the_candidate(tmp_path: Path) -> None:
     wanted = [parse_goal(text, METRICS) for text in ("latency_p50<2ms", "top1_drop<1.5pt")]
     result = find(Toy(), wanted, Budget(trials=50), TrialLog(tmp_path / "trials.jsonl"))
@@ -112,6 +115,7 @@ def test_names_of_candidates() -> None:
     assert candidate_text(Candidate({"depth": 4}), [KNOBS[3].__class__("depth", "Depth", (4, 2))]) == "as it came"
 
 
+@pytest.mark.slow
 def test_a_search_whose_winners_are_never_confirmed_comes_to_an_end(tmp_path: Path) -> None:
     problem = Toy(final_shift=5.0)
     told: list[Candidate] = []

@@ -1,4 +1,7 @@
-"""A model evaluated: a checkpoint by reference in a worker process, a network in memory in this one."""
+"""The front door for Python: evaluate a checkpoint or a network in memory, load a finished run, compare two. The command line stands on it.
+
+Importing it imports no torch: what a reference names is opened by a worker process, so that the caller's need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,37 @@ import dataclasses
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, final
 
-from efficient360.api.arguments import dataset_spec, is_in_memory, name_of, preprocessing_values, require_in_range
-from efficient360.api.following import Listener, ReportWriter, run_plan
+from efficient360.core.findings import Finding, findings_from_json
 from efficient360.core.paths import file_name, possible_path, user_path
+from efficient360.core.reading import shown
 from efficient360.core.settings import LARGEST_SEED
 from efficient360.datasets.class_map import read_class_map
+from efficient360.datasets.layouts.catalogue import ALIASES, LAYOUTS
 from efficient360.datasets.spec import DatasetSpec
-from efficient360.errors import SettingsError
+from efficient360.errors import RunError, SettingsError
+from efficient360.execution.events import Event, Finished, Found, Opened
 from efficient360.execution.plan import Plan, Protocol, Step, chosen, configure, read_protocol, with_settings
 from efficient360.execution.progress import listener
+from efficient360.execution.worker import isolated
 from efficient360.models.checkpoint import CheckpointSpec, Preprocessing
-from efficient360.plugins.registry import Entry, evaluator_class, evaluators
+from efficient360.plugins.registry import Entry, dimensions, evaluator_class, evaluators
+from efficient360.reports.card import save_card
+from efficient360.reports.folder import assemble, read, save, stored_records
+from efficient360.reports.report import Report
 from efficient360.reports.run_report import RunReport
+from efficient360.storage.outcomes import Store
 
 if TYPE_CHECKING:
     from torch import nn
 
     from efficient360.evaluator import Evaluator, ExampleEvaluator
+    from efficient360.reports.run_comparison import RunComparison
+
+Listener = Callable[[Event], None]
 
 
 def evaluate(
@@ -152,7 +165,7 @@ def evaluate(
         given = hand_over(model, dataset, training, transform, shape, mean, std, class_names, groups, unnamed)
         if given.network is not None:
             reference, own_name = reference_of(given.network), folder_name(given.network)
-    spec = dataset_spec(dataset, data_dir, split, image_column, label_column, group_columns, limit)
+    spec = dataset_spec_of(dataset, data_dir, split, image_column, label_column, group_columns, limit)
     if class_order not in ("", "data", "checkpoint"):
         raise SettingsError("bad-option", f"class_order is {class_order!r}", "give data or checkpoint, or leave it out")
     if spec is not None and (class_map is not None or class_order):
@@ -167,7 +180,7 @@ def evaluate(
             weights_key=_weights_key(weights_key, ema),
             seed=seed,
             output=str(output),
-            preprocessing=preprocessing_values(preprocessing) if isinstance(model, str | Path) else {},
+            preprocessing=preprocessing_given(preprocessing) if isinstance(model, str | Path) else {},
         ),
         dataset=spec,
         protocol=written.name,
@@ -186,12 +199,116 @@ def evaluate(
             return RunReport(run_plan(plan, listen), plan.out)
         from efficient360.execution.runner import run
 
-        writer = ReportWriter(plan, listen)
+        writer = _ReportWriter(plan, listen)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the libraries' word to their developers, not to the user
             warnings.simplefilter("ignore", FutureWarning)
             run(plan, writer.take, given)
         return RunReport(writer.finished(), plan.out)
+
+
+def load_report(folder: str | Path, plugins: Sequence[str | Path] = ()) -> RunReport:
+    """The report of a finished or interrupted run, drawn anew from its stored outcomes; no model runs.
+
+    Args:
+        folder: The run's folder.
+        plugins: Files with further dimensions.
+
+    Raises:
+        RunError: The folder holds no run, or one that can't be read.
+    """
+    place = user_path(folder)
+    return RunReport(read(place, dimensions([user_path(path) for path in plugins])), place)
+
+
+def compare(first: RunReport | str | Path, second: RunReport | str | Path, *others: RunReport | str | Path) -> RunComparison:
+    """Two or more runs, every two of them: a verdict per axis and per metric, by paired tests over the examples that both kept values of.
+
+    Args:
+        first: A report, or the folder of a run.
+        second: The one to compare it with.
+        others: Further ones.
+
+    Raises:
+        RunError: A folder holds no run, or two of them share no metric.
+    """
+    from efficient360.reports.comparing.run import Run
+    from efficient360.reports.comparison import compare_runs
+    from efficient360.reports.run_comparison import RunComparison
+
+    runs = [one if isinstance(one, RunReport) else load_report(one) for one in (first, second, *others)]
+    return RunComparison(compare_runs([Run.of(run.report, run.folder) for run in runs]), [run.report for run in runs])
+
+
+def run_plan(plan: Plan, listen: Listener) -> Report:
+    """Run a plan in a worker process, and keep its folder's report up to date after every evaluator.
+
+    Raises:
+        Efficient360Error: As :func:`efficient360.execution.runner.run`.
+    """
+    return follow(plan, isolated(plan), listen)
+
+
+def follow(plan: Plan, events: Iterable[Event], listen: Listener) -> Report:
+    """Keep the folder's report up to date along a stream of events, and write its share card after the last one.
+
+    Raises:
+        RunError: The stream ends before anything was opened.
+    """
+    writer = _ReportWriter(plan, listen)
+    for event in events:
+        writer.take(event)
+    return writer.finished()
+
+
+@final
+class _ReportWriter:
+    """Writes the folder's report after every evaluator: what was measured is on disk before anybody hears of it."""
+
+    def __init__(self, plan: Plan, listen: Listener) -> None:
+        self._plan, self._listen = plan, listen
+        self._axes, self._store = dimensions(plan.plugins), Store(plan.out)
+        self._opened: Opened | None = None
+        self._findings: tuple[Finding, ...] = ()
+        self._report: Report | None = None
+
+    def take(self, event: Event) -> None:
+        """Bring the report up to date and pass the event on."""
+        if isinstance(event, Opened):
+            if self._opened is None:
+                self._findings = findings_from_json(event.header.get("findings", []))
+            self._opened = event
+        if isinstance(event, Found):
+            self._findings = tuple(event.findings)
+        if isinstance(event, Opened | Finished | Found) and self._opened is not None:
+            keys = self._opened.keys
+            header = {**self._opened.header, "findings": self._findings}
+            self._report = assemble(header, stored_records(self._store, keys), self._axes, list(keys))
+            save(self._report, self._plan.out)
+        self._listen(event)
+
+    def finished(self) -> Report:
+        """The report as it stands, its share card written.
+
+        Raises:
+            RunError: Nothing was opened.
+        """
+        if self._report is None:
+            raise RunError("nothing-opened", "the run ended before anything was opened", "run it again")
+        save_card(self._report, self._plan.out)
+        return self._report
+
+
+def preprocessing_given(preprocessing: Preprocessing | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A preprocessing, or some of its values, as plain data."""
+    return dataclasses.asdict(preprocessing) if isinstance(preprocessing, Preprocessing) else dict(preprocessing or {})
+
+
+def require_in_range(numbers: Mapping[str, tuple[int | None, int, int]]) -> None:
+    """Refuse numbers outside of their range: by argument, the value, the least and the most it may be."""
+    for name, (value, least, most) in numbers.items():
+        if value is not None and not (isinstance(value, int) and least <= value <= most):
+            raise SettingsError("bad-option", f"{name} is {shown(value)}", f"give a whole number from {least} to {most}")
 
 
 def _steps(
@@ -227,6 +344,25 @@ def _listening(progress: bool | Listener) -> Iterator[Listener]:
         yield progress or (lambda _event: None)
 
 
+def is_in_memory(dataset: Any) -> bool:
+    """Whether data were handed over, not named."""
+    return dataset is not None and not isinstance(dataset, str | Path)
+
+
+def dataset_spec_of(
+    dataset: Any, data_dir: str | Path | None, split: str, image_column: str, label_column: str, group_columns: Sequence[str], limit: int | None
+) -> DatasetSpec | None:
+    """The data set that arguments name; ``None`` where they name none."""
+    if dataset is None or dataset == "":
+        return None
+    if is_in_memory(dataset):
+        return DatasetSpec("memory", max_examples=limit)
+    folder = None if data_dir is None else possible_path(data_dir)
+    kind, colon, location = str(dataset).partition(":")
+    reference = f"{kind}:{possible_path(location)}" if colon and ALIASES.get(kind, kind) in LAYOUTS.keys() - {"hub"} else str(dataset)
+    return DatasetSpec(reference, folder, split, image_column, label_column, tuple(group_columns), max_examples=limit)
+
+
 def _weights_key(key: str, ema: bool) -> str:
     if ema:
         warnings.warn('ema=True is deprecated: give weights_key="ema"', DeprecationWarning, stacklevel=3)
@@ -239,6 +375,12 @@ def _checked_deployment(text: str) -> str:
 
         target(text)  # a bad name is refused before the work
     return text
+
+
+def name_of(reference: str) -> str:
+    """What a reference's run is called."""
+    reference = reference.rstrip("/")
+    return Path(reference).stem if Path(reference).suffix in (".safetensors", ".pth", ".pt", ".bin") else reference
 
 
 def _default_folder(name: str, data: DatasetSpec | None, protocol: str, random_weights: bool, deployment: str, max_examples: int | None) -> Path:

@@ -1,4 +1,4 @@
-"""The variant of a model to ship."""
+"""The front door of co-design for Python: the variant of a model to ship. Importing it imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from efficient360.api.arguments import dataset_spec, is_in_memory, name_of, preprocessing_values, require_in_range
+from efficient360.api import dataset_spec_of, is_in_memory, name_of, preprocessing_given, require_in_range
 from efficient360.core.paths import file_name, possible_path
 from efficient360.core.settings import LARGEST_SEED
 from efficient360.errors import SettingsError
@@ -60,7 +60,7 @@ def optimize(
     goals; ``result.json``, ``index.html``, ``trials.jsonl``.
 
     Args:
-        model: As :func:`evaluate` takes it, but for artefacts and programs, which can't be changed any more.
+        model: As :func:`efficient360.api.evaluate` takes it, but for artefacts and programs, which can't be changed any more.
         dataset: Likewise. Images of its training split calibrate and train; the evaluated split is divided into images that select and others that judge.
         goals: Bounds such as ``"latency_p50<10ms"``, ``"top1>=97%"``, ``"top1_drop<1pt"``. Without one on accuracy, 1 pt may be lost.
         max_latency: Limit of ``latency_p50``, such as ``"5ms"``.
@@ -77,7 +77,7 @@ def optimize(
         keep_going: Whether the search goes on improving once the goals are met.
         out: The search's folder; by default ``runs/NAME-DATASET-optimized``.
         progress: Who is told of the progress.
-        transform: As :func:`evaluate` takes it; so are the arguments from here on.
+        transform: As :func:`efficient360.api.evaluate` takes it; so are the arguments from here on.
         preprocessing: Likewise.
         class_names: Likewise.
         training: Likewise.
@@ -123,7 +123,7 @@ def optimize(
         given = hand_over(model, dataset, training, transform, shape, None, None, class_names, None, {})
         if given.network is not None:
             reference, own_name = reference_of(given.network), folder_name(given.network)
-    data = dataset_spec(dataset, data_dir, split, image_column, label_column, (), max_examples)
+    data = dataset_spec_of(dataset, data_dir, split, image_column, label_column, (), max_examples)
     if data is None:
         raise SettingsError("no-dataset", "variants can't be judged without images", "add --dataset")
     spec = CheckpointSpec(
@@ -133,7 +133,7 @@ def optimize(
         weights_key=weights_key,
         seed=seed,
         output=str(output),
-        preprocessing=preprocessing_values(preprocessing) if isinstance(model, str | Path) else {},
+        preprocessing=preprocessing_given(preprocessing) if isinstance(model, str | Path) else {},
     )
     folder = possible_path(out) if out is not None else Path("runs") / file_name(f"{own_name}-{Path(data.reference).name}-optimized")
     recovery = Recovery(minutes=parse_duration(recover) / 60, seed=seed) if recover else None
