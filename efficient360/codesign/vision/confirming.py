@@ -112,7 +112,7 @@ class Confirming:
         measured = self._measured(made, own)
         if isinstance(measured, Failure):
             return Confirmed(candidate, {}, measured)
-        faster = {}
+        faster: dict[str, Measurement] = {}
         for name, base in named.items():
             other = results.get(base)
             if own.reading is not None and other is not None and other.reading is not None and base != candidate:

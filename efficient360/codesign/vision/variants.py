@@ -153,6 +153,7 @@ def canonical_json(facts: Mapping[str, Any]) -> bytes:
 
 def split_attention(module: nn.Module) -> None:
     """Have a network compute attention in plain operators, in place: products and a softmax that a compiler may arrange as it likes."""
-    for part in module.modules():
+    parts: list[Any] = list(module.modules())
+    for part in parts:
         if hasattr(part, "fused_attn"):
             part.fused_attn = False
