@@ -17,6 +17,7 @@ from efficient360.codesign.finish import find, finish
 from efficient360.codesign.goal import Goal
 from efficient360.codesign.goals import parse_goal
 from efficient360.codesign.judging import meets_all
+from efficient360.codesign.problem import Effort, Measured
 from efficient360.codesign.result_json import to_json
 from efficient360.codesign.sampler import Sampler
 from efficient360.codesign.search import search
@@ -196,15 +197,15 @@ class Stopping(Toy):
         if self.left < 0:
             raise DeviceError("device-gone", "the device does not answer any more", "connect it, and run the same command again")
 
-    def cost(self, candidate: Candidate) -> dict[str, Measurement] | Failure:  # type: ignore[override]
+    def cost(self, candidate: Candidate) -> Measured | Failure:
         answer = super().cost(candidate)
         self._ask()
-        return answer if isinstance(answer, Failure) else dict(answer)
+        return answer
 
-    def quality(self, candidate: Candidate, effort: object) -> dict[str, Measurement] | Failure:  # type: ignore[override]
-        answer = super().quality(candidate, effort)  # type: ignore[arg-type]
+    def quality(self, candidate: Candidate, effort: Effort) -> Measured | Failure:
+        answer = super().quality(candidate, effort)
         self._ask()
-        return answer if isinstance(answer, Failure) else dict(answer)
+        return answer
 
 
 KILLED = """

@@ -1,5 +1,6 @@
 """The end of a search: what is measured again, in which order, and what is told where nothing meets the goals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -62,9 +63,9 @@ def test_the_end_is_not_measured_twice(tmp_path: Path) -> None:
 class Unconfirmed(Toy):
     """What it found can't be measured again."""
 
-    def confirm(self, candidates: object) -> Confirmation:
+    def confirm(self, candidates: Sequence[Candidate]) -> Confirmation:
         failure = Failure(Status.FAILED, "worker-died", "the runtime crashed")
-        return Confirmation(tuple(Confirmed(candidate, {}, failure) for candidate in candidates))  # type: ignore[attr-defined]
+        return Confirmation(tuple(Confirmed(candidate, {}, failure) for candidate in candidates))
 
 
 def test_what_can_not_be_measured_again_wins_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -93,10 +94,10 @@ def view_of(problem: Toy, tried: list[Candidate], seed: int) -> View:
 
 
 @pytest.mark.parametrize("proposer", [expected_best, modelled])
-def test_proposals_are_new_allowed_and_the_same_for_the_same_seed(proposer: object) -> None:
+def test_proposals_are_new_allowed_and_the_same_for_the_same_seed(proposer: Callable[[View], Candidate | None]) -> None:
     problem = Toy()
     tried = list(dict.fromkeys(candidate for candidate in candidates(25, 6) if not problem.space.excluded(candidate)))
-    proposals = [proposer(view_of(problem, tried, seed)) for seed in (1, 1, 2)]  # type: ignore[operator]
+    proposals = [proposer(view_of(problem, tried, seed)) for seed in (1, 1, 2)]
     assert proposals[0] == proposals[1]
     for proposal in proposals:
         assert proposal is not None
