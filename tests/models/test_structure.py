@@ -76,12 +76,15 @@ def test_parts_that_are_tied_together_are_left_alone() -> None:
 
 
 def test_a_structure_is_what_tells_two_networks_apart(network: Any) -> None:
-    said = Structure(dropped=("blocks.1",), widths={"blocks.0.mlp": 40}, heads={"blocks.0.attn": 1}, ranks={"blocks.0.mlp.fc2": 7, "head": 3}, merged=25)
+    said = Structure(widths={"blocks.0.mlp": 40}, heads={"blocks.0.attn": 1}, ranks={"blocks.0.mlp.fc2": 7, "head": 3}, merged=25)
     cut = copy.deepcopy(network)
     said.impose(cut)
     assert isinstance(cut.blocks, MergingBlocks)
-    assert isinstance(cut.blocks.blocks[1], PassThrough)
     assert difference(cut, network) == said.to_json()
+    without = copy.deepcopy(network)
+    Structure(dropped=("blocks.1",)).impose(without)
+    assert isinstance(without.blocks[1], PassThrough)
+    assert difference(without, network) == {"dropped": ["blocks.1"]}
     assert difference(network, network) == {}
     given, read = split_structure({"depth": 2, "structure": said.to_json()})
     assert (given, read) == ({"depth": 2}, said)

@@ -161,11 +161,11 @@ def _changed(counts: Mapping[str, tuple[int, int]]) -> dict[str, int]:
 
 
 def _hidden(layers: Any, named: Mapping[str, nn.Module], name: str) -> int:
-    """Hidden units of an MLP, also of one whose layers were factored; 0 where it was dropped."""
+    """Hidden units of an MLP, also of one of which a layer was factored; 0 where it was dropped."""
     if layers is not None:
         return int(layers[0].out_features)
     first: Any = next((named[f"{name}.{part}"] for part in ("fc1", "0") if f"{name}.{part}" in named), None)
-    return int(first.out_features) if isinstance(first, FactoredLinear) else 0
+    return int(first.out_features) if isinstance(first, nn.Linear | FactoredLinear) else 0
 
 
 def _heads(attention: Any) -> int:
