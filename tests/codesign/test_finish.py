@@ -104,7 +104,7 @@ def test_the_relaxation_is_told_with_the_limit_and_the_candidate(tmp_path: Path)
     assert "instead of 2 ms" in told
     assert f"(trial {latency.trial + 1})" in told
     met = [t for t in result.trials if t.quality and distance(wanted[1:], telling.best_known(result, t.number)) <= 0]
-    assert latency.limit == min(telling.best_known(result, t.number)["latency_p50"].interval.high for t in met)  # type: ignore[union-attr]
+    assert latency.limit == min(telling.best_known(result, t.number)["latency_p50"].interval.high for t in met)
 
 
 def test_names_of_candidates() -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import final
 
 import numpy as np
 
@@ -33,7 +32,6 @@ def exclude_int4_litert(candidate: Candidate) -> str:
     return "LiteRT has no 4-bit kernels here" if candidate["runtime"] == "litert" and candidate["precision"] == "int4" else ""
 
 
-@final
 @dataclass
 class Toy(Problem):
     """Latency, size and loss by a formula, with intervals of a given width.

@@ -32,7 +32,7 @@ def with_error_feedback(weight: Tensor, moments: Tensor, bits: int) -> GridWeigh
     nearest = round_to_nearest(weight, bits)
     columns = nearest.scales.repeat_interleave(nearest.group, 1).double()
     levels = largest_code(bits)
-    groups = nearest.codes.abs().unflatten(1, (-1, nearest.group))
+    groups = nearest.codes.abs().reshape(len(nearest.codes), -1, nearest.group)
     fixed = torch.zeros_like(groups, dtype=torch.bool).scatter_(-1, groups.argmax(-1, keepdim=True), True).flatten(1)
     diagonal = moments.diagonal()
     order = diagonal.argsort(descending=True, stable=True)

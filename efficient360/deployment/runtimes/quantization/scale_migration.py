@@ -85,7 +85,7 @@ def _sites(module: fx.GraphModule) -> Iterable[_Site]:
         linears = _behind(norm)
         weights = [parameter_of(linear.args[1]) for linear in linears or ()]
         owned = [scale, *weights, *([parameter_of(norm.args[3])] if len(norm.args) > 3 and norm.args[3] is not None else [])]
-        if linears and len(norm.args[1]) == 1 and all(name and uses[name] == 1 for name in owned):  # type: ignore[arg-type]
+        if linears and len(norm.args[1]) == 1 and all(name and uses[name] == 1 for name in owned):
             yield _Site(norm, tuple(linears))
 
 

@@ -57,7 +57,7 @@ def scales_of(weight: Tensor, bits: int) -> Tensor:
     group = group_of(weight.shape[1])
     if group is None:
         raise ValueError(f"{weight.shape[1]} inputs can't be split in groups of {GROUPS}")
-    largest = weight.float().unflatten(1, (-1, group)).abs().amax(-1)
+    largest = weight.float().reshape(len(weight), -1, group).abs().amax(-1)
     scales = largest / largest_code(bits)
     scales = scales.bfloat16().float() if bits <= EXACT else scales
     return torch.where(scales > 0, scales, 1.0)

@@ -26,7 +26,7 @@ def test_the_function_stays_and_the_outlier_goes(tmp_path: Path) -> None:
     batch = torch.from_numpy(images(2, seed=1))
     with torch.no_grad():
         assert torch.allclose(graph(batch), module(batch), rtol=1e-5, atol=1e-5)
-    largest = {}
+    largest: dict[str, torch.Tensor] = {}
     layer = layers_of(graph)["fc1"]
     watch(graph, [images(2, seed=1)], {layer.nodes[0]: lambda values: largest.update(value=values.abs().flatten(0, -2).amax(0))})
     assert float(largest["value"].max() / largest["value"].median()) < 50  # a thousand times before
