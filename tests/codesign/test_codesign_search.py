@@ -178,9 +178,9 @@ def test_ten_times_stopped_anywhere_it_makes_the_same_trials(tmp_path: Path) -> 
         answered += len(problem.asked) - 1
         with path.open("ab") as file:
             file.write(path.read_bytes().splitlines()[-1][: 20 + stop])  # half a line, as a kill leaves it
-    problem = Toy(noise=0.02)
-    last = find(problem, wanted, budget, TrialLog(path), seed=3)
-    assert answered + len(problem.asked) == questions
+    again = Toy(noise=0.02)
+    last = find(again, wanted, budget, TrialLog(path), seed=3)
+    assert answered + len(again.asked) == questions
     assert [(t.candidate, t.origin, t.state, t.measured) for t in last.trials] == [(t.candidate, t.origin, t.state, t.measured) for t in whole.trials]
     assert (last.winner, last.front, last.ranking) == (whole.winner, whole.front, whole.ranking)
 
