@@ -31,10 +31,10 @@ def single_steps(space: Space, base: Candidate) -> list[Candidate]:
     for knob in space.knobs:
         if knob.name == RUNTIME or len(knob.values) < 2:
             continue
-        head, *others = _steps(knob)
-        first.append(turned(base, knob.name, head))
-        further += [turned(base, knob.name, value) for value in others]
-    return [candidate for candidate in first + further if not space.excluded(candidate) and candidate != base]
+        steps = [candidate for value in _steps(knob) if not space.excluded(candidate := turned(base, knob.name, value)) and candidate != base]
+        first += steps[:1]
+        further += steps[1:]
+    return first + further
 
 
 def _steps(knob: Knob) -> Sequence[Scalar]:

@@ -25,6 +25,7 @@ from efficient360.codesign.space import Candidate, Knob, Space
 from efficient360.codesign.trial import Origin, State, Trial
 from efficient360.codesign.trial_log import TrialLog
 from efficient360.codesign.view import Aims, front_of
+from efficient360.codesign.warm_start import single_steps
 from efficient360.core.measurement import Better, Failure, Measurement, Metric
 from efficient360.errors import DeviceError, SettingsError
 
@@ -116,6 +117,12 @@ def test_originals_in_every_runtime_come_first_then_single_steps(tmp_path: Path)
     original = found.trials[0].candidate
     assert [trial.number for trial in steps] == list(range(3, 3 + len(steps)))
     assert all(sum(original[knob.name] != trial.candidate[knob.name] for knob in KNOBS) == 1 for trial in steps)
+
+
+def test_a_step_that_is_excluded_makes_room_for_the_next_of_its_knob() -> None:
+    space = Space(KNOBS, (lambda candidate: "not here" if candidate["precision"] == "int8" else "",))
+    steps = single_steps(space, space.original)
+    assert [steps[0]["precision"], *(step["precision"] for step in steps[1:])] == ["int4"] + ["fp32"] * (len(steps) - 1)
 
 
 def test_failed_trials_are_on_no_front_and_in_no_ranking(tmp_path: Path) -> None:

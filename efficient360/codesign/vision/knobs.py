@@ -15,6 +15,20 @@ from efficient360.models.model import TorchModel
 
 USUAL: Final = ("litert", "openvino", "onnxruntime")
 """Runtimes that are searched where none are named, as far as they are installed; LiteRT first: it is what a variant is set beside."""
+_PROMISING: Final = (
+    Precision.FP32,
+    Precision.INT8_SMOOTH,
+    Precision.INT8_DYNAMIC,
+    Precision.W8,
+    Precision.BF16,
+    Precision.W4_GPTQ,
+    Precision.INT8,
+    Precision.INT4_DYNAMIC,
+    Precision.FP16,
+    Precision.W16,
+    Precision.W4,
+)
+"""In which order precisions are tried alone: as it is, then those that usually gain most for least."""
 FUSED: Final = "fused"
 SPLIT: Final = "split"
 WRITES_OUT: Final = ("litert", "executorch", "ncnn")
@@ -76,7 +90,7 @@ def _unusable(name: str, device: DeviceDescription) -> str:
 def _target(name: str, only: Sequence[Precision]) -> Target:
     converter = catalogue.runtime(name)
     precisions = [p for p in converter.precisions if not only or p in only or p is Precision.FP32]
-    return Target(name, converter.title, tuple(sorted(precisions, key=lambda p: p is not Precision.FP32)))
+    return Target(name, converter.title, tuple(sorted(precisions, key=_PROMISING.index)))
 
 
 def execution_knobs(found: Sequence[Target], model: TorchModel, threads: Sequence[int]) -> tuple[tuple[Knob, ...], tuple[Rule, ...], Mapping[str, str]]:
@@ -85,7 +99,7 @@ def execution_knobs(found: Sequence[Target], model: TorchModel, threads: Sequenc
     precisions = [p for p in Precision if any(p in target.precisions for target in found)]
     knobs = [
         Knob("runtime", "Runtime", tuple(target.name for target in found)),
-        Knob("precision", "Precision", tuple(p.value for p in sorted(precisions, key=lambda p: p is not Precision.FP32))),
+        Knob("precision", "Precision", tuple(p.value for p in sorted(precisions, key=_PROMISING.index))),
     ]
     if len(threads) > 1:
         knobs.append(Knob("threads", "Threads", tuple(threads), ordered=True))
