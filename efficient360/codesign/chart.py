@@ -131,7 +131,7 @@ def _plane(result: SearchResult, x: Metric, y: Metric) -> _Plane | None:
         rows = [*near, limits[y.name], 2.5 * limits[y.name]] if y.better is Better.LOWER else [*near, limits[y.name]]
     ends = [_scaled(y, end) for m in shown if (j := usable(m, y)) is not None and j.interval is not None for end in (j.interval.low, j.interval.high)]
     rows += [end for end in ends if min(rows) - 1 <= end <= max(rows)]
-    columns = [p[0] for p in points] + [limits[x.name]] * (x.name in limits)
+    columns = [p[0] for p in points] + ([limits[x.name]] if x.name in limits else [])
     across = scale.logarithmic(columns) if min(columns) > 0 and max(columns) > 1.5 * min(columns) else scale.linear(columns)
     up = scale.linear(rows)
     judged = [point for trial in result.trials if (point := _values(trial.measured, x, y)) is not None]

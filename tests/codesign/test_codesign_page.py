@@ -102,6 +102,14 @@ def test_the_summary_is_short(result: SearchResult) -> None:
     assert ("stands in the way" in told) is (result.winner is None)
 
 
+@pytest.mark.parametrize("texts", [("artefact_bytes<2MB",), ("artefact_bytes<1kB",), ("top1_drop<1pt",), ("latency_p50<5ms",), ("top1>=99%",)])
+def test_any_goals_have_a_page_and_a_summary(texts: tuple[str, ...], tmp_path: Path) -> None:
+    found = find(Toy(), [parse_goal(text, METRICS) for text in texts], Budget(trials=5), TrialLog(tmp_path / "trials.jsonl"))
+    ElementTree.fromstring(inline(panels(found)[0].drawing))
+    assert render(found, Subject("toy", (), "efficient360 optimize toy", ())).startswith("<!doctype html>")
+    assert summary(found, "toy")
+
+
 def test_a_result_is_read_back_as_it_was(result: SearchResult, tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_text(json.dumps(to_json(result), allow_nan=False), encoding="utf-8")
