@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from numpy.typing import NDArray
 from small_networks import SIZE, compared, source
 from torch import nn
 
@@ -111,6 +112,12 @@ def test_a_layer_that_does_not_exist(runtime: str, tmp_path: Path) -> None:
     assert "blocks.0.mlp.fc1" in found.hint
 
 
+def signed(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Two codes of four bits from each byte."""
+    halves = np.concatenate([(packed & 15).ravel(), (packed >> 4).ravel()]).astype(np.int64)
+    return (halves ^ 8) - 8
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("openvino") is None or find_spec("onnxruntime") is None, reason="OpenVINO or ONNX Runtime is not installed")
 def test_codes_chosen_by_error_feedback_are_the_artefacts_own(tmp_path: Path) -> None:
@@ -129,7 +136,7 @@ def test_codes_chosen_by_error_feedback_are_the_artefacts_own(tmp_path: Path) ->
     codes = [np.sort(np.concatenate([(t & 15).ravel(), (t >> 4).ravel()]).astype(int) - 8).tolist() for t in tensors]
     model = openvino.Core().read_model(second.folder / "model.xml")
     packed = [op for op in model.get_ops() if op.get_type_name() == "Constant" and str(op.get_element_type()) == "<Type: 'int4_t'>"]
-    others = [np.sort(op.get_data(dtype=np.int8).astype(int), axis=None).tolist() for op in packed]
+    others = [np.sort(signed(op.get_data(dtype=np.int8).view(np.uint8))).tolist() for op in packed]
     assert len(codes) == len(others) == LINEAR
     for layer, values in wanted.items():
         assert values in codes, layer

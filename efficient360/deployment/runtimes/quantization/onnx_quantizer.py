@@ -106,7 +106,8 @@ def _dynamic(source: Path, build: Build, target: Path) -> None:
     shapes = [value for value in model.graph.value_info if value.name not in stored]  # it transposes some weights, and trips over the shapes they had
     del model.graph.value_info[:]
     model.graph.value_info.extend(shapes)
-    left = operators_left(build, weights)
+    named = operators_left(build, weights)
+    left = [*named, *(f"{name}_MatMul" for name in named)]  # what it makes of a Gemm before it looks at the names
     quantize_dynamic(model, target, ["MatMul", "Gemm"], per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, nodes_to_exclude=left)
 
 
